@@ -1,0 +1,52 @@
+"""The hot loops: plain arrays in, plain arrays out.
+
+Three modules hold functions of the same names and signatures:
+
+* ``reference`` works on any array module and is written to be read: it says what a kernel means;
+* ``cpu`` does the same with Numba's compiled, parallel loops on NumPy arrays;
+* ``gpu`` will do it with CUDA C on CuPy arrays; until then those go to ``reference``.
+
+``of(array)`` picks the module that fits an array. Layout everywhere: N images, C channels,
+H rows, W columns, C-contiguous.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+from types import ModuleType
+
+from .arrays import Array, array_module, is_host
+
+
+def of(array: Array) -> ModuleType:
+    """The module whose kernels fit ``array``: ``cpu`` or ``reference`` for NumPy arrays.
+
+    ``MINICNN_KERNELS=reference`` in the environment (or a missing Numba) chooses ``reference``;
+    ``MINICNN_KERNELS=cpu`` is the default. The choice is made once a process.
+    """
+    return host_kernels() if is_host(array) else _import("reference")
+
+
+@functools.cache
+def host_kernels() -> ModuleType:
+    """The kernel set for NumPy arrays.
+
+    Raises:
+        ValueError: ``MINICNN_KERNELS`` is neither ``cpu`` nor ``reference``.
+    """
+    name = os.environ.get("MINICNN_KERNELS", "cpu")
+    if name not in ("cpu", "reference"):
+        raise ValueError(f"MINICNN_KERNELS is {name!r}; wanted 'cpu' or 'reference'")
+    if importlib.util.find_spec("numba") is None:
+        name = "reference"
+    return _import(name)
+
+
+def _import(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+__all__ = ["Array", "array_module", "host_kernels", "is_host", "of"]

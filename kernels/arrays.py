@@ -1,0 +1,26 @@
+"""Which array module an array belongs to, and the arithmetic of sliding windows."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray
+Pair: TypeAlias = tuple[int, int]
+
+
+def is_host(array: Array) -> bool:
+    """Whether ``array`` lies in the computer's own memory (NumPy)."""
+    return isinstance(array, np.ndarray | np.generic)
+
+
+def array_module(array: Array) -> Any:
+    """The module, ``numpy`` or ``cupy``, that ``array`` comes from; imports neither."""
+    return sys.modules[type(array).__module__.partition(".")[0]]
+
+
+def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """How many places a window finds along an axis: floor((size + 2P - D(K - 1) - 1) / S) + 1."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1

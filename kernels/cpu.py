@@ -1,0 +1,498 @@
+"""The kernels as compiled loops (Numba), shared among threads.
+
+Same names and signatures as ``reference``, which says what each one means. A public function makes
+its arguments C-contiguous, allocates the result and shares a loop named ``_like_it`` among the
+threads: each gets a run of pictures, planes or cells, ``first`` to before ``last``, and writes only
+there, so no two of them ever meet.
+
+The threads are our own (``share``), not Numba's or BLAS's: those keep their idle workers spinning
+for milliseconds after every call, and two such pools side by side starve each other.
+
+``fastmath`` is chosen flag by flag: fused multiply-adds and reordered sums are welcome, but NaN
+and infinity keep their meaning (``nnan`` and ``ninf`` would turn relu(NaN) into 0).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from .arrays import Array, Pair, output_size
+
+FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
+at = np.uintp  # an index that is known not to be negative: spares the test for wrapping around
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """Numba's ``njit``, kept on disk; where no folder can be written, compiled anew each time."""
+    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError as error:
+        warnings.warn(f"kernels are compiled anew in every process: {error}", stacklevel=2)
+        return numba.njit(**options)(function)
+
+
+# Threads ------------------------------------------------------------------------------------------
+
+
+def _most_threads() -> int:
+    """NUMBA_NUM_THREADS or OMP_NUM_THREADS, otherwise the cores this process may use."""
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        if os.environ.get(name, "").isdigit():
+            return max(1, int(os.environ[name]))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_threads = _most_threads()
+
+
+def set_num_threads(threads: int) -> None:
+    """Run every kernel on so many threads.
+
+    Raises:
+        ValueError: fewer than 1.
+    """
+    global _threads
+    if threads < 1:
+        raise ValueError(f"threads is {threads}; wanted at least 1")
+    _threads = threads
+
+
+def get_num_threads() -> int:
+    """How many threads the kernels run on."""
+    return _threads
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="minicnn")
+
+
+WORTH_SHARING = 1 << 16  # with less work than so many cells, waking a thread costs more than it saves
+
+
+def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> None:
+    """Call loop(first, last, *arguments) on pieces of 0..count-1, one for each thread.
+
+    This thread takes the first piece. ``work``: about how many cells are computed in all.
+    """
+    pieces = min(_threads, count) if work >= WORTH_SHARING else 1
+    edges = [count * i // pieces for i in range(pieces + 1)] if pieces > 1 else [0, count]
+    others = [
+        _pool(pieces - 1).submit(loop, first, last, *arguments)
+        for first, last in zip(edges[1:], edges[2:], strict=False)
+    ]
+    loop(edges[0], edges[1], *arguments)
+    for other in others:
+        other.result()
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """See ``reference.matmul``. Threads share the first axis of the result, BLAS has one."""
+    with _blas().limit(limits=1):
+        if min(a.ndim, b.ndim) < 2 or not a.size or not b.size:
+            return a @ b
+        shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+        product = np.empty(shape, np.result_type(a, b))
+        work = product.size * a.shape[-1] // 16  # BLAS does many multiply-adds a cell's time
+        share(_matmul, shape[0], work, a, b, product)
+        return product
+
+
+def _matmul(first: int, last: int, a: Array, b: Array, product: Array) -> None:
+    stacked = product.ndim > 2  # of two plain matrices only the first has the rows of the result
+    rows = slice(first, last)
+    a = a[rows] if a.ndim == product.ndim and len(a) == len(product) else a
+    b = b[rows] if b.ndim == product.ndim and len(b) == len(product) and stacked else b
+    np.matmul(a, b, out=product[rows])
+
+
+# Convolution --------------------------------------------------------------------------------------
+
+
+def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """See ``reference.im2col``."""
+    n, c, h, w = x.shape
+    kh, kw = kernel_size
+    oh = output_size(h, kh, stride[0], padding[0], dilation[0])
+    ow = output_size(w, kw, stride[1], padding[1], dilation[1])
+    columns = np.empty((n, c, kh, kw, oh, ow), x.dtype)
+    window = (*stride, *padding, *dilation)
+    share(_im2col, n * c, columns.size, np.ascontiguousarray(x), columns, *window)
+    return columns.reshape(n, c * kh * kw, oh * ow)
+
+
+@jit
+def _im2col(first, last, x, columns, sh, sw, ph, pw, dh, dw):
+    channels, height, width = x.shape[1:]
+    for plane in range(first, last):
+        n, c = plane // channels, plane % channels
+        framed = _framed(x[n, c], ph, pw, height + 2 * ph, width + 2 * pw)
+        _im2col_plane(framed, columns[n, c], sh, sw, dh, dw)
+
+
+@jit
+def _im2col_plane(framed, columns, sh, sw, dh, dw):
+    kh, kw, oh, ow = columns.shape
+    for i in range(kh):
+        for j in range(kw):
+            for r in range(oh):
+                for o in range(ow):
+                    columns[i, j, r, o] = framed[at(r * sh + i * dh), at(o * sw + j * dw)]
+
+
+@jit
+def _framed(x, ph, pw, rows, cols):
+    """The picture in a frame of zeros, rows x cols large; itself if it has that size."""
+    height, width = x.shape
+    if rows == height and cols == width:
+        return x
+    framed = np.zeros((rows, cols), x.dtype)
+    for h in range(height):
+        for w in range(width):
+            framed[at(ph + h), at(pw + w)] = x[h, w]
+    return framed
+
+
+@jit
+def _unframe(framed, x, ph, pw):
+    """The picture without its frame, written to x."""
+    for h in range(x.shape[0]):
+        for w in range(x.shape[1]):
+            x[h, w] = framed[at(ph + h), at(pw + w)]
+
+
+def col2im(
+    columns: Array,
+    input_shape: tuple[int, int, int, int],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+) -> Array:
+    """See ``reference.col2im``."""
+    n, c, h, w = input_shape
+    kh, kw = kernel_size
+    oh = output_size(h, kh, stride[0], padding[0], dilation[0])
+    ow = output_size(w, kw, stride[1], padding[1], dilation[1])
+    x = np.empty(input_shape, columns.dtype)
+    columns = np.ascontiguousarray(columns).reshape(n, c, kh, kw, oh, ow)
+    window = (*stride, *padding, *dilation)
+    share(_col2im, n * c, columns.size, columns, x, *window)
+    return x
+
+
+@jit
+def _col2im(first, last, columns, x, sh, sw, ph, pw, dh, dw):
+    channels, height, width = x.shape[1:]
+    for plane in range(first, last):
+        n, c = plane // channels, plane % channels
+        framed = np.zeros((height + 2 * ph, width + 2 * pw), x.dtype)
+        _col2im_plane(columns[n, c], framed, sh, sw, dh, dw)
+        _unframe(framed, x[n, c], ph, pw)
+
+
+@jit
+def _col2im_plane(columns, framed, sh, sw, dh, dw):
+    kh, kw, oh, ow = columns.shape
+    for i in range(kh):
+        for j in range(kw):
+            for r in range(oh):
+                for o in range(ow):
+                    framed[at(r * sh + i * dh), at(o * sw + j * dw)] += columns[i, j, r, o]
+
+
+# Pooling ------------------------------------------------------------------------------------------
+
+
+def max_pool(
+    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output: Pair
+) -> tuple[Array, Array]:
+    """See ``reference.max_pool``."""
+    n, c = x.shape[:2]
+    y = np.empty((n, c, *output), x.dtype)
+    index = np.empty((n, c, *output), np.int64)
+    window = (*kernel_size, *stride, *padding, *dilation)
+    share(_max_pool, n * c, x.size, np.ascontiguousarray(x), y, index, *window)
+    return y, index
+
+
+@jit
+def _max_pool(first, last, x, y, index, kh, kw, sh, sw, ph, pw, dh, dw):
+    channels = x.shape[1]
+    for plane in range(first, last):
+        n, c = plane // channels, plane % channels
+        _max_pool_plane(x[n, c], y[n, c], index[n, c], kh, kw, sh, sw, ph, pw, dh, dw)
+
+
+@jit
+def _max_pool_plane(x, y, index, kh, kw, sh, sw, ph, pw, dh, dw):
+    height, width = x.shape
+    for r in range(y.shape[0]):
+        top = r * sh - ph
+        i0, i1 = _inside(top, dh, height, kh)
+        for o in range(y.shape[1]):
+            left = o * sw - pw
+            j0, j1 = _inside(left, dw, width, kw)
+            if i0 == i1 or j0 == j1:  # a window without a cell
+                y[r, o], index[r, o] = -np.inf, -1
+                continue
+            place = (top + i0 * dh) * width + left + j0 * dw
+            best = x[at(top + i0 * dh), at(left + j0 * dw)]
+            for i in range(i0, i1):
+                for j in range(j0, j1):
+                    value = x[at(top + i * dh), at(left + j * dw)]
+                    # larger, or the first NaN: a NaN is not <= anything, nor equal to itself
+                    wins = not (value <= best) and best == best
+                    best = value if wins else best
+                    place = (top + i * dh) * width + left + j * dw if wins else place
+            y[r, o], index[r, o] = best, place
+
+
+@jit
+def _inside(start, step, size, count):
+    """The k, from the first to before the last, of 0..count-1 with 0 <= start + k * step < size."""
+    first = min(count, max(0, (-start + step - 1) // step))
+    last = min(count, max(first, (size - start + step - 1) // step))
+    return first, last
+
+
+def max_pool_backward(dy: Array, index: Array, input_shape: tuple[int, int, int, int]) -> Array:
+    """See ``reference.max_pool_backward``."""
+    n, c, h, w = input_shape
+    dx = np.empty((n * c, h * w), dy.dtype)
+    planes = (n * c, dy.shape[2] * dy.shape[3])
+    dy, index = np.ascontiguousarray(dy).reshape(planes), index.reshape(planes)
+    share(_max_pool_backward, n * c, dx.size, dy, index, dx)
+    return dx.reshape(input_shape)
+
+
+@jit
+def _max_pool_backward(first, last, dy, index, dx):
+    for plane in range(first, last):
+        _max_pool_backward_plane(dy[plane], index[plane], dx[plane])
+
+
+@jit
+def _max_pool_backward_plane(dy, index, dx):
+    dx[:] = 0
+    for window in range(dy.size):
+        if index[window] >= 0:
+            dx[index[window]] += dy[window]
+
+
+def avg_pool(x: Array, divisor: Array, kernel_size: Pair, stride: Pair, padding: Pair) -> Array:
+    """See ``reference.avg_pool``."""
+    y = np.empty((*x.shape[:2], *divisor.shape), x.dtype)
+    n, c = x.shape[:2]
+    window = (*kernel_size, *stride, *padding)
+    share(_avg_pool, n * c, x.size, np.ascontiguousarray(x), divisor, y, *window)
+    return y
+
+
+@jit
+def _avg_pool(first, last, x, divisor, y, kh, kw, sh, sw, ph, pw):
+    channels, height, width = x.shape[1:]
+    rows, cols = _reach(height, ph, kh, sh, y.shape[2]), _reach(width, pw, kw, sw, y.shape[3])
+    for plane in range(first, last):
+        n, c = plane // channels, plane % channels
+        framed = _framed(x[n, c], ph, pw, rows, cols)
+        _avg_pool_plane(framed, divisor, y[n, c], kh, kw, sh, sw)
+
+
+@jit
+def _reach(size, padding, kernel, stride, output):
+    """Rows of the picture in its frame, or of all windows if (``ceil_mode``) they reach further."""
+    return max(size + 2 * padding, (output - 1) * stride + kernel)
+
+
+@jit
+def _avg_pool_plane(framed, divisor, y, kh, kw, sh, sw):
+    y[:] = 0
+    for r in range(y.shape[0]):
+        for i in range(kh):
+            for j in range(kw):
+                for o in range(y.shape[1]):
+                    y[r, o] += framed[at(r * sh + i), at(o * sw + j)]
+    y /= divisor
+
+
+def avg_pool_backward(
+    dy: Array,
+    divisor: Array,
+    input_shape: tuple[int, int, int, int],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+) -> Array:
+    """See ``reference.avg_pool_backward``."""
+    dx = np.empty(input_shape, dy.dtype)
+    n, c = input_shape[:2]
+    window = (*kernel_size, *stride, *padding)
+    share(_avg_pool_backward, n * c, dx.size, np.ascontiguousarray(dy), divisor, dx, *window)
+    return dx
+
+
+@jit
+def _avg_pool_backward(first, last, dy, divisor, dx, kh, kw, sh, sw, ph, pw):
+    channels, height, width = dx.shape[1:]
+    rows, cols = _reach(height, ph, kh, sh, dy.shape[2]), _reach(width, pw, kw, sw, dy.shape[3])
+    for plane in range(first, last):
+        n, c = plane // channels, plane % channels
+        framed = np.zeros((rows, cols), dx.dtype)
+        _avg_pool_backward_plane(dy[n, c], divisor, framed, kh, kw, sh, sw)
+        _unframe(framed, dx[n, c], ph, pw)
+
+
+@jit
+def _avg_pool_backward_plane(dy, divisor, framed, kh, kw, sh, sw):
+    for r in range(dy.shape[0]):
+        for o in range(dy.shape[1]):
+            share = dy[r, o] / divisor[r, o]
+            for i in range(kh):
+                for j in range(kw):
+                    framed[at(r * sh + i), at(o * sw + j)] += share
+
+
+# Activation and loss ------------------------------------------------------------------------------
+
+
+@jit
+def _exp(t):
+    """exp(t) for float32 -87 <= t <= 0, in multiplications that the CPU does 8 or 16 at a time.
+
+    t = n log 2 + r with |r| <= log(2) / 2, so exp(t) = 2**n exp(r): the Taylor series of exp(r)
+    up to r**7 / 7! is right to a float32, and 2**n is written straight into the exponent bits
+    (23 bits above the fraction, 127 stands for 2**0).
+    """
+    f = np.float32
+    n = np.floor(t * f(1 / math.log(2)) + f(0.5))
+    r = t - n * f(math.log(2))
+    series = f(1 / 5040)
+    series = series * r + f(1 / 720)
+    series = series * r + f(1 / 120)
+    series = series * r + f(1 / 24)
+    series = series * r + f(1 / 6)
+    series = series * r + f(1 / 2)
+    series = series * r + f(1)
+    series = series * r + f(1)
+    return series * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+def sigmoid(x: Array) -> Array:
+    """See ``reference.sigmoid``. In float32 good to 2e-7, relative."""
+    x = np.ascontiguousarray(x)
+    s = np.empty_like(x)
+    loop = _sigmoid_float32 if x.dtype == np.float32 else _sigmoid
+    share(loop, x.size, x.size, x.reshape(-1), s.reshape(-1))
+    return s
+
+
+@jit
+def _sigmoid_float32(first, last, x, s):
+    one = np.float32(1)
+    for k in range(first, last):
+        t = -abs(x[k])
+        e = _exp(np.float32(-87) if t < -87 else t)
+        s[k] = (e if x[k] < 0 else one) / (one + e)
+
+
+@jit
+def _sigmoid(first, last, x, s):
+    for k in range(first, last):
+        e = math.exp(-abs(x[k]))
+        s[k] = (e if x[k] < 0 else 1) / (1 + e)
+
+
+def sigmoid_backward(dy: Array, s: Array) -> Array:
+    """See ``reference.sigmoid_backward``."""
+    dy, s = np.ascontiguousarray(dy), np.ascontiguousarray(s)
+    dx = np.empty_like(s)
+    share(_sigmoid_backward, s.size, s.size, dy.reshape(-1), s.reshape(-1), dx.reshape(-1))
+    return dx
+
+
+@jit
+def _sigmoid_backward(first, last, dy, s, dx):
+    one = s.dtype.type(1)
+    for k in range(first, last):
+        dx[k] = dy[k] * s[k] * (one - s[k])
+
+
+def softmax_cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
+    """See ``reference.softmax_cross_entropy``."""
+    losses = np.empty(len(logits), logits.dtype)
+    probabilities = np.empty(logits.shape, logits.dtype)
+    target = np.ascontiguousarray(target, np.int64)
+    logits = np.ascontiguousarray(logits)
+    arrays = (logits, target, losses, probabilities)
+    share(_softmax_cross_entropy, len(logits), 8 * logits.size, *arrays)
+    return losses, probabilities
+
+
+@jit
+def _softmax_cross_entropy(first, last, logits, target, losses, probabilities):
+    for m in range(first, last):
+        row, p = logits[m], probabilities[m]
+        largest = row[0]
+        for c in range(1, row.size):
+            # a NaN stays the largest, so the loss is NaN too
+            if row[c] > largest or row[c] != row[c]:
+                largest = row[c]
+        total = logits.dtype.type(0)
+        for c in range(row.size):
+            p[c] = math.exp(row[c] - largest)
+            total += p[c]
+        for c in range(row.size):
+            p[c] /= total
+        counts = target[m] >= 0
+        losses[m] = math.log(total) - (row[target[m]] - largest) if counts else 0
+
+
+# Random numbers -----------------------------------------------------------------------------------
+
+
+def random_uniform(like: Array, seed: int, draw: int) -> Array:
+    """See ``reference.random_uniform``."""
+    numbers = np.empty(like.shape, np.float32)
+    blocks = (numbers.size + 3) // 4
+    key = np.uint64(seed), np.uint64(draw)
+    share(_random_uniform, blocks, 8 * numbers.size, numbers.reshape(-1), *key)
+    return numbers
+
+
+@jit
+def _random_uniform(first, last, numbers, seed, draw):
+    low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
+    for block in range(first, last):
+        c0, c1 = np.uint64(block) & low, np.uint64(block) >> shift
+        c2, c3 = draw & low, draw >> shift
+        k0, k1 = seed & low, seed >> shift
+        for _ in range(10):
+            p0, p1 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
+            c0, c1, c2, c3 = (
+                (p1 >> shift) ^ c1 ^ k0,
+                p1 & low,
+                (p0 >> shift) ^ c3 ^ k1,
+                p0 & low,
+            )
+            k0 = (k0 + np.uint64(0x9E3779B9)) & low
+            k1 = (k1 + np.uint64(0xBB67AE85)) & low
+        words = (c0, c1, c2, c3)
+        for k in range(min(4, numbers.size - 4 * block)):
+            numbers[4 * block + k] = np.float32(words[k] >> np.uint64(8)) * np.float32(2.0**-24)

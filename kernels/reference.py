@@ -1,0 +1,273 @@
+"""The kernels as whole-array statements: the executable specification of ``cpu`` and ``gpu``.
+
+Works on NumPy and CuPy arrays alike. A window of KH x KW cells slides over a picture; the only
+loops here run over the *offsets* (i, j) inside that window. For one offset, the cells that all
+windows see there form a strided slice of the padded picture, of the size of the output:
+
+    x_padded[:, :, i*DH : i*DH + SH*OH : SH,  j*DW : j*DW + SW*OW : SW]
+
+Notation: N images, C channels, H x W picture, KH x KW kernel, stride (SH, SW), padding (PH, PW),
+dilation (DH, DW), OH x OW output.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from threadpoolctl import ThreadpoolController
+
+from .arrays import Array, Pair, array_module, output_size
+
+
+def set_num_threads(threads: int) -> None:
+    """Run NumPy's matrix products on so many threads; the rest here runs on one.
+
+    Raises:
+        ValueError: fewer than 1, or more than the cores.
+    """
+    most = os.cpu_count() or 1
+    if not 1 <= threads <= most:
+        raise ValueError(f"threads is {threads}; wanted 1 to {most}")
+    ThreadpoolController().limit(limits=threads, user_api="blas")
+
+
+def get_num_threads() -> int:
+    """How many threads NumPy's matrix products run on."""
+    pools = ThreadpoolController().select(user_api="blas").info()
+    return max((pool["num_threads"] for pool in pools), default=1)
+
+
+def window_offsets(
+    kernel_size: Pair, stride: Pair, dilation: Pair, output: Pair
+) -> Iterator[tuple[int, int, slice, slice]]:
+    """For each offset (i, j) in the window, the rows and columns that the windows see there."""
+    for i in range(kernel_size[0]):
+        for j in range(kernel_size[1]):
+            top, left = i * dilation[0], j * dilation[1]
+            rows = slice(top, top + stride[0] * (output[0] - 1) + 1, stride[0])
+            cols = slice(left, left + stride[1] * (output[1] - 1) + 1, stride[1])
+            yield i, j, rows, cols
+
+
+def _framed(x: Array, padding: Pair, value: float, window: Pair | None = None) -> Array:
+    """``x`` in a frame of ``value``; at least ``window`` = (rows, columns) large."""
+    (ph, pw), (h, w) = padding, x.shape[2:]
+    rows, cols = h + 2 * ph, w + 2 * pw
+    if window is not None:
+        rows, cols = max(rows, window[0]), max(cols, window[1])
+    xp = array_module(x)
+    frame = xp.full((*x.shape[:2], rows, cols), value, dtype=x.dtype)
+    frame[:, :, ph : ph + h, pw : pw + w] = x
+    return frame
+
+
+def _reach(kernel_size: Pair, stride: Pair, dilation: Pair, output: Pair) -> Pair:
+    """Rows and columns that the windows reach over together (``ceil_mode`` reaches further)."""
+    reach = tuple(
+        s * (o - 1) + d * (k - 1) + 1
+        for k, s, d, o in zip(kernel_size, stride, dilation, output, strict=True)
+    )
+    return reach  # type: ignore[return-value]
+
+
+def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    """Lay every window of ``x`` out as a column.
+
+    columns[n, (c*KH + i)*KW + j, oh*OW + ow] = x_padded[n, c, oh*SH + i*DH, ow*SW + j*DW]
+
+    x: (N, C, H, W); returns (N, C*KH*KW, OH*OW).
+    """
+    n, c = x.shape[:2]
+    kh, kw = kernel_size
+    oh, ow = (
+        output_size(*axis)
+        for axis in zip(x.shape[2:], kernel_size, stride, padding, dilation, strict=True)
+    )
+    framed = _framed(x, padding, 0)
+    columns = array_module(x).empty((n, c, kh, kw, oh, ow), dtype=x.dtype)
+    for i, j, rows, cols in window_offsets(kernel_size, stride, dilation, (oh, ow)):
+        columns[:, :, i, j] = framed[:, :, rows, cols]
+    return columns.reshape(n, c * kh * kw, oh * ow)
+
+
+def col2im(
+    columns: Array,
+    input_shape: tuple[int, int, int, int],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+) -> Array:
+    """Add every column back to the window it came from: the transpose of ``im2col``.
+
+    A pixel that stands in several windows was copied several times, so it collects several
+    summands: that is the ``+=``. <im2col(x), c> = <x, col2im(c)> for all x and c.
+
+    columns: (N, C*KH*KW, OH*OW); returns (N, C, H, W) = input_shape.
+    """
+    n, c, h, w = input_shape
+    oh, ow = (
+        output_size(*axis)
+        for axis in zip((h, w), kernel_size, stride, padding, dilation, strict=True)
+    )
+    columns = columns.reshape(n, c, *kernel_size, oh, ow)
+    (ph, pw), xp = padding, array_module(columns)
+    framed = xp.zeros((n, c, h + 2 * ph, w + 2 * pw), dtype=columns.dtype)
+    for i, j, rows, cols in window_offsets(kernel_size, stride, dilation, (oh, ow)):
+        framed[:, :, rows, cols] += columns[:, :, i, j]
+    return xp.ascontiguousarray(framed[:, :, ph : ph + h, pw : pw + w])
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """The matrix product a @ b, stacked and broadcast as NumPy's. (..., M, K), (..., K, N)."""
+    return a @ b
+
+
+def max_pool(
+    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output: Pair
+) -> tuple[Array, Array]:
+    """The largest value in each window, and where it stands.
+
+    Padding never wins. Of equal values the first in row order wins; a NaN beats every number.
+
+    x: (N, C, H, W); returns y and index, both (N, C, OH, OW) = (..., *output). index (int64) is
+    h*W + w of the winner, -1 for a window that lies wholly in the padding (y is -inf there).
+    """
+    xp = array_module(x)
+    h, w = x.shape[2:]
+    reach = _reach(kernel_size, stride, dilation, output)
+    framed = _framed(x, padding, -float("inf"), reach)
+    place = xp.arange(h * w).reshape(1, 1, h, w)
+    place = _framed(place, padding, -1, reach)  # which cell of the picture; -1 in the padding
+
+    y = xp.full((*x.shape[:2], *output), -float("inf"), dtype=x.dtype)
+    index = xp.full(y.shape, -1, dtype=xp.int64)
+    for _, _, rows, cols in window_offsets(kernel_size, stride, dilation, output):
+        candidate, at = framed[:, :, rows, cols], place[:, :, rows, cols]
+        larger = (candidate > y) | (xp.isnan(candidate) & ~xp.isnan(y))
+        wins = (at >= 0) & (larger | (index < 0))
+        y = xp.where(wins, candidate, y)
+        index = xp.where(wins, at, index)
+    return y, index
+
+
+def max_pool_backward(dy: Array, index: Array, input_shape: tuple[int, int, int, int]) -> Array:
+    """Send each gradient to the cell that won its window; cells that won several add them up.
+
+    dy, index: (N, C, OH, OW); returns (N, C, H, W) = input_shape.
+    """
+    xp = array_module(dy)
+    n, c, h, w = input_shape
+    dx = xp.zeros((n * c, h * w), dtype=dy.dtype)
+    dy, index = dy.reshape(n * c, -1), index.reshape(n * c, -1)
+    plane, window = xp.nonzero(index >= 0)
+    xp.add.at(dx, (plane, index[plane, window]), dy[plane, window])
+    return dx.reshape(input_shape)
+
+
+def avg_pool(x: Array, divisor: Array, kernel_size: Pair, stride: Pair, padding: Pair) -> Array:
+    """The sum of each window over its divisor: y[n, c, oh, ow] = sum(window) / divisor[oh, ow].
+
+    x: (N, C, H, W), divisor: (OH, OW); returns (N, C, OH, OW).
+    """
+    output = divisor.shape
+    framed = _framed(x, padding, 0, _reach(kernel_size, stride, (1, 1), output))
+    y = array_module(x).zeros((*x.shape[:2], *output), dtype=x.dtype)
+    for _, _, rows, cols in window_offsets(kernel_size, stride, (1, 1), output):
+        y += framed[:, :, rows, cols]
+    y /= divisor
+    return y
+
+
+def avg_pool_backward(
+    dy: Array,
+    divisor: Array,
+    input_shape: tuple[int, int, int, int],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+) -> Array:
+    """Give every cell of a window the same share of its gradient, dy / divisor.
+
+    dy: (N, C, OH, OW), divisor: (OH, OW); returns (N, C, H, W) = input_shape.
+    """
+    n, c, h, w = input_shape
+    (ph, pw), output = padding, divisor.shape
+    reach = _reach(kernel_size, stride, (1, 1), output)
+    xp = array_module(dy)
+    framed = xp.zeros((n, c, max(h + 2 * ph, reach[0]), max(w + 2 * pw, reach[1])), dy.dtype)
+    share = dy / divisor
+    for _, _, rows, cols in window_offsets(kernel_size, stride, (1, 1), output):
+        framed[:, :, rows, cols] += share
+    return xp.ascontiguousarray(framed[:, :, ph : ph + h, pw : pw + w])
+
+
+def sigmoid(x: Array) -> Array:
+    """s = 1 / (1 + exp(-x)), any shape, computed from exp(-|x|), which cannot overflow."""
+    xp = array_module(x)
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x < 0, e, xp.ones_like(e)) / (1 + e)
+
+
+def sigmoid_backward(dy: Array, s: Array) -> Array:
+    """dx = dy * s * (1 - s), any shape."""
+    return dy * s * (1 - s)
+
+
+def softmax_cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
+    """losses[m] = log(sum_c exp(logits[m, c])) - logits[m, target[m]], and the softmax.
+
+    logits: (M, C), target: (M,) integers in 0..C-1, or -1 for a row that does not count
+    (its loss is 0). Returns losses (M,) and probabilities (M, C).
+    """
+    xp = array_module(logits)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    probabilities = xp.exp(shifted)
+    total = probabilities.sum(axis=1, keepdims=True)
+    probabilities /= total
+    # target -1 picks the last class here; the row is masked below
+    picked = shifted[xp.arange(len(target)), target]
+    losses = xp.where(target >= 0, xp.log(total[:, 0]) - picked, 0).astype(logits.dtype)
+    return losses, probabilities
+
+
+def random_uniform(like: Array, seed: int, draw: int) -> Array:
+    """float32 numbers in [0, 1) of the shape of ``like``: the ``draw``-th set of ``seed``.
+
+    A counter-based generator: number k is a pure function of (seed, draw, k), so every kernel
+    set and every device draws the same, in any order. Philox4x32 with 10 rounds (Salmon et al.,
+    "Parallel random numbers: as easy as 1, 2, 3", SC 2011): the counter (k // 4, 0, draw) under
+    the key ``seed`` gives four 32-bit words; number k takes the upper 24 bits of word k % 4.
+    """
+    xp = array_module(like)
+    size = like.size
+    blocks = xp.arange((size + 3) // 4, dtype=xp.uint64)
+    words = philox(blocks, draw, seed)
+    return ((words.reshape(-1)[:size] >> 8).astype(xp.float32) * 2.0**-24).reshape(like.shape)
+
+
+LOW = 0xFFFFFFFF  # the lower 32 bits
+
+
+def philox(blocks: Array, draw: int, seed: int) -> Array:
+    """Philox4x32-10 of the counters (low block, high block, low draw, high draw).
+
+    blocks: (B,) uint64; draw, seed: integers below 2**64. Returns (B, 4) words in uint64.
+    """
+    xp = array_module(blocks)
+    low = blocks.dtype.type(LOW)
+    shift = blocks.dtype.type(32)
+    c0, c1 = blocks & low, blocks >> shift
+    c2, c3 = xp.full_like(blocks, draw & LOW), xp.full_like(blocks, draw >> 32)
+    k0, k1 = seed & LOW, seed >> 32
+    for _ in range(10):
+        p0, p1 = c0 * blocks.dtype.type(0xD2511F53), c2 * blocks.dtype.type(0xCD9E8D57)
+        c0, c1, c2, c3 = (
+            (p1 >> shift) ^ c1 ^ blocks.dtype.type(k0),
+            p1 & low,
+            (p0 >> shift) ^ c3 ^ blocks.dtype.type(k1),
+            p0 & low,
+        )
+        k0, k1 = (k0 + 0x9E3779B9) & LOW, (k1 + 0xBB67AE85) & LOW
+    return xp.stack([c0, c1, c2, c3], axis=1)

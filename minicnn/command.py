@@ -1,0 +1,65 @@
+"""What the command lines share: one line on stderr and exit status 2 for a user's mistake."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from minicnn.device import DeviceError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def __init__(self, **options: Any):
+        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def run(parser: Parser, main: Callable[[argparse.Namespace], int], argv: list[str] | None) -> int:
+    """Parse, and call ``main``; what a user can cause ends with one line and status 2."""
+    arguments = parser.parse_args(argv)
+    try:
+        return main(arguments)
+    except (ValueError, OSError, DeviceError) as error:
+        parser.error(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """An argument type: an integer of at least ``least``."""
+
+    def integer(text: str) -> int:
+        if not text.lstrip("+-").isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r}; wanted an integer of at least {least}")
+        return int(text)
+
+    return integer
+
+
+def integers(text: str) -> tuple[int, ...]:
+    """An argument type: "6,16" as (6, 16); an empty text as none at all."""
+    try:
+        numbers = tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        numbers = (0,)
+    if any(number < 1 for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r}; wanted positive integers like 6,16")
+    return numbers
+
+
+def non_negative(text: str) -> float:
+    """An argument type: a finite number that is not negative."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}; wanted a number of at least 0")
+    return number

@@ -1,0 +1,70 @@
+"""Fetching the files of a data set from the mirrors that carry it."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+from minicnn.data.errors import DatasetError, DatasetNotFoundError
+from minicnn.data.idx import read_idx
+
+# Seconds: to connect (to each address of a mirror), and between two pieces of an answer.
+_TIMEOUT = (3.0, 30.0)
+
+
+def download(sha256: Mapping[str, str], mirrors: Sequence[str], folder: Path) -> None:
+    """Fetch files into a folder, from the first mirror that has them.
+
+    A mirror that fails once is given up, and the next one is asked for what is still missing.
+    A file gets its name in ``folder`` only when it is complete and verified: an interruption leaves
+    nothing half-written, and two processes that download at once do not disturb each other.
+
+    Args:
+        sha256: which files: name (without .gz) to the SHA-256 of the decompressed content.
+        mirrors: addresses of folders that hold the files as <name>.gz.
+        folder: where to put them; made if it is not there.
+
+    Raises:
+        DatasetNotFoundError: no mirror has them all (why, for each), or ``folder`` is not writable.
+    """
+    missing, failures = dict(sha256), []
+    with _scratch_folder(folder) as scratch:
+        for mirror in mirrors:
+            try:
+                while missing:
+                    file = next(iter(missing))
+                    _fetch(f"{mirror}/{file}.gz", missing[file], Path(scratch, file))
+                    Path(scratch, file).replace(folder / f"{file}.gz")
+                    del missing[file]
+                return
+            except (OSError, DatasetError) as error:
+                failures.append(f"{urlsplit(mirror).netloc}: {_reason(error)}")
+    raise DatasetNotFoundError(f"download failed ({'; '.join(failures)})")
+
+
+def _scratch_folder(folder: Path) -> "TemporaryDirectory[str]":
+    """A folder inside ``folder``, hence on the same disk, so that a rename out of it is atomic."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return TemporaryDirectory(dir=folder, prefix="download-")
+    except OSError as error:
+        raise DatasetNotFoundError(f"cannot write to {folder} ({error.strerror})") from error
+
+
+def _fetch(url: str, sha256: str, target: Path) -> None:
+    """Transfer one file, with a progress bar on a terminal, and verify it."""
+    from pooch import HTTPDownloader
+
+    show = sys.stderr.isatty()
+    transfer = HTTPDownloader(progressbar=show, chunk_size=1 << 16, timeout=_TIMEOUT)
+    transfer(url, target, pooch=None)
+    read_idx(target, sha256)
+
+
+def _reason(error: Exception) -> str:
+    """Why a mirror failed, in a few words (what requests has to say fills several lines)."""
+    if isinstance(error, DatasetError):
+        return "sent a wrong or damaged file"
+    response = getattr(error, "response", None)
+    return type(error).__name__ if response is None else f"HTTP {response.status_code}"

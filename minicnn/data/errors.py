@@ -1,0 +1,13 @@
+"""What can be wrong with a data set. Every message is one line and names the file or the folder."""
+
+
+class DatasetError(ValueError):
+    """Files are there, but they are not the data set: damaged, different or incomplete."""
+
+
+class IdxError(DatasetError):
+    """A file is not a sound IDX file, or not the one that its SHA-256 should make it."""
+
+
+class DatasetNotFoundError(FileNotFoundError):
+    """A data set is nowhere on this machine and could not be downloaded either."""

@@ -1,0 +1,95 @@
+"""Cutting a data set into batches."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minicnn.data.dataset import Dataset
+from minicnn.device import to_device
+from minicnn.random import default_generator
+from minicnn.tensor import Tensor
+
+
+class DataLoader:
+    """Batches of a data set, an epoch each time it is iterated; the last may be smaller.
+
+        for x, y in DataLoader(train, batch_size=256, shuffle=True, seed=0): ...
+
+    x: float32 (B, C, H, W) in [0, 1], the pixels / 255 (raw: uint8, as they are stored);
+    y: int64 (B,). Images (N, H, W) have C = 1.
+
+    The images lie once in the device's memory, as bytes. On the CPU they are the data set's own
+    array, and batches in order (raw x, and y) are views of it.
+
+    Args:
+        dataset: what to cut.
+        batch_size: B, at least 1.
+        shuffle: draw another order for each epoch.
+        seed: epoch e then has the order given by (seed, e), whatever else draws random numbers;
+            None: the order comes from the generator that ``minicnn.manual_seed`` sets.
+        device: where the batches are: "cpu", "gpu", "gpu:1".
+        raw: leave the conversion to float32 to the consumer.
+
+    Attributes:
+        epoch: how many epochs were begun. Set it to resume a seeded run where it stopped.
+
+    Raises:
+        ValueError: batch_size is not an int >= 1, or seed neither None nor an int >= 0.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int | None = None,
+        device: str = "cpu",
+        raw: bool = False,
+    ) -> None:
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size!r}; wanted an int >= 1")
+        if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
+            raise ValueError(f"seed is {seed!r}; wanted None or an int >= 0")
+        images = dataset.images
+        if images.ndim == 3:
+            images = images[:, None]
+        self.images: Any = to_device(images, device)
+        self.labels: Any = to_device(dataset.labels, device)
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.device = device
+        self.raw = raw
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        return -(-len(self.labels) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = self._draw_order() if self.shuffle else None
+        self.epoch += 1
+        return self._batches(order)
+
+    def _draw_order(self) -> Any:
+        """A permutation of the images, on the device; the iterator that drew it keeps it."""
+        if self.seed is None:
+            generator = default_generator()
+        else:
+            generator = np.random.default_rng((self.seed, self.epoch))
+        return to_device(generator.permutation(len(self.labels)), self.device)
+
+    def _batches(self, order: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(0, len(self.labels), self.batch_size):
+            rows = slice(start, start + self.batch_size)
+            picked = rows if order is None else order[rows]
+            yield Tensor(self._pixels(picked)), Tensor(self.labels[picked])
+
+    def _pixels(self, rows: Any) -> Any:
+        pixels = self.images[rows]
+        if self.raw:
+            return pixels
+        pixels = pixels.astype(np.float32)
+        pixels /= 255
+        return pixels

@@ -1,0 +1,125 @@
+"""Where arrays live: ``"cpu"`` (NumPy) or ``"gpu:0"``, ``"gpu:1"``... (CuPy).
+
+A device is a string. The device follows the array: whatever is computed from a GPU array is on
+that GPU. Only here is an array moved.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+import numpy as np
+
+from minicnn.kernels import Array, array_module, is_host
+
+__all__ = [
+    "DeviceError",
+    "Device",
+    "array_module",
+    "device_of",
+    "gpu_problem",
+    "is_host",
+    "resolve",
+    "to_device",
+    "to_host",
+    "try_gpu",
+]
+
+Device = str
+
+
+class DeviceError(RuntimeError):
+    """A device that does not exist or cannot be used; the message says what is missing."""
+
+
+def resolve(device: Device) -> Device:
+    """``device`` by its full name: ``"cpu"`` or ``"gpu:<number>"``. ``"gpu"`` is ``"gpu:0"``.
+
+    Raises:
+        ValueError: not the name of a device.
+    """
+    match = re.fullmatch(r"cpu|gpu(?::(\d+))?", device) if isinstance(device, str) else None
+    if match is None:
+        raise ValueError(f"device is {device!r}; wanted 'cpu', 'gpu' or 'gpu:<number>'")
+    return "cpu" if device == "cpu" else f"gpu:{match[1] or 0}"
+
+
+def device_of(array: Array) -> Device:
+    """The device that holds ``array``."""
+    return "cpu" if is_host(array) else f"gpu:{array.device.id}"
+
+
+def to_device(array: Array, device: Device) -> Array:
+    """``array`` on ``device``; itself if it is there already.
+
+    Raises:
+        ValueError: not the name of a device.
+        DeviceError: a GPU that cannot be used here.
+    """
+    device = resolve(device)
+    if device_of(array) == device:
+        return array
+    if device == "cpu":
+        return to_host(array)
+    problem = gpu_problem()
+    if problem:
+        raise DeviceError(f"device {device} cannot be used: {problem}")
+    cupy: Any = _cupy()
+    number, count = int(device.removeprefix("gpu:")), cupy.cuda.runtime.getDeviceCount()
+    if number >= count:
+        raise DeviceError(f"device {device} does not exist: this machine has {count} GPU(s)")
+    with cupy.cuda.Device(number):
+        return cupy.asarray(array)
+
+
+def to_host(array: Array) -> np.ndarray:
+    """``array`` as a NumPy array; itself if it is one."""
+    return np.asarray(array) if is_host(array) else array.get()
+
+
+def try_gpu(number: int = 0) -> Device:
+    """``"gpu:<number>"`` if that GPU can be used, otherwise ``"cpu"``, as the chapters' helper."""
+    try:
+        to_device(np.zeros(1, np.float32), f"gpu:{number}")
+    except DeviceError:
+        return "cpu"
+    return resolve(f"gpu:{number}")
+
+
+@functools.cache
+def gpu_problem() -> str | None:
+    """What keeps this machine from computing on a GPU, in one line; None if nothing does.
+
+    ``import cupy`` succeeds without a driver, so the proof is a matrix product and a kernel
+    compiled at run time.
+    """
+    try:
+        cupy = _cupy()
+    except ImportError as error:
+        return f"cupy is missing ({error}): pip install 'minicnn-engine[cuda13]' or '[cuda12]'"
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:
+        return f"no NVIDIA driver or GPU was found ({_first_line(error)})"
+    if count == 0:
+        return "no GPU was found"
+    try:
+        ones = cupy.ones((2, 2), dtype=cupy.float32)
+        double = cupy.ElementwiseKernel("float32 x", "float32 y", "y = 2 * x", "minicnn_probe")
+        if float((double(ones) @ ones).sum()) != 16:
+            return "the GPU computed a wrong product"
+    except Exception as error:
+        return f"CUDA's compiler or libraries (NVRTC, cuBLAS) failed ({_first_line(error)})"
+    return None
+
+
+def _cupy() -> Any:
+    import cupy
+
+    return cupy
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,137 @@
+"""The nets of the LeNet chapter, every exercise of it an argument."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minicnn import nn
+from minicnn.nn import init
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
+POOLS: dict[str, type[nn.Module]] = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
+INITS: dict[str, Callable[..., Any]] = {
+    "xavier_uniform": init.xavier_uniform_,
+    "xavier_normal": init.xavier_normal_,
+    "kaiming_uniform": lambda w: init.kaiming_uniform_(w, nonlinearity="relu"),
+    "kaiming_normal": lambda w: init.kaiming_normal_(w, nonlinearity="relu"),
+    "normal": lambda w: init.normal_(w, std=0.01),
+}
+
+
+def lenet(
+    pool: str = "avg",
+    padding: int = 2,
+    activation: str = "sigmoid",
+    kernel_size: int = 5,
+    channels: Sequence[int] = (6, 16),
+    hidden: Sequence[int] = (120, 84),
+    init: str = "xavier_uniform",
+) -> nn.Sequential:
+    """LeNet for 28 x 28 pictures and 10 classes: (N, 1, 28, 28) -> logits (N, 10).
+
+    After LeCun et al., "Gradient-based learning applied to document recognition", 1998, as Dive
+    into Deep Learning tells it: the second edition's net by default (61,706 parameters), the
+    first edition's with ``pool="max", padding=0`` (44,426).
+
+    Args:
+        pool: ``"avg"`` or ``"max"``, 2 x 2 after every convolution.
+        padding: of the first convolution; the others have none.
+        activation: ``"sigmoid"``, ``"relu"`` or ``"tanh"``.
+        kernel_size: of every convolution.
+        channels: the output channels of each convolution.
+        hidden: the widths of the dense layers before the last.
+        init: how weights begin: ``"xavier_uniform"`` as in the chapters, ``"xavier_normal"``,
+            ``"kaiming_uniform"``, ``"kaiming_normal"``, ``"normal"`` (standard deviation 0.01), all
+            with zero biases; or ``"default"``, PyTorch's default for weights and biases.
+
+    Raises:
+        ValueError: an unknown name, or sizes that leave nothing of the picture.
+    """
+    layers: list[nn.Module] = []
+    size, depth = 28, 1
+    for i, width in enumerate(channels):
+        frame = padding if i == 0 else 0
+        conv_size = size + 2 * frame - kernel_size + 1
+        if conv_size < 2:
+            raise ValueError(
+                f"lenet: convolution {i + 1} with kernel_size {kernel_size} and padding {frame} "
+                f"leaves too little of a {size} x {size} picture; wanted at least 2 x 2 to pool"
+            )
+        layers += [
+            nn.Conv2d(depth, width, kernel_size, padding=frame),
+            _choose("activation", activation, ACTIVATIONS)(),
+            _choose("pool", pool, POOLS)(2, stride=2),
+        ]
+        size, depth = conv_size // 2, width
+    return _with_dense_layers(layers, [depth * size * size, *hidden], activation, init)
+
+
+def mlp(
+    hidden: Sequence[int] = (256,), activation: str = "relu", init: str = "xavier_uniform"
+) -> nn.Sequential:
+    """A net of dense layers for 28 x 28 pictures and 10 classes: (N, 1, 28, 28) -> logits (N, 10).
+
+    Args:
+        hidden: the widths of the dense layers before the last.
+        activation, init: as in ``lenet``.
+    """
+    return _with_dense_layers([], [28 * 28, *hidden], activation, init)
+
+
+def _with_dense_layers(
+    layers: list[nn.Module], widths: Sequence[int], activation: str, init: str
+) -> nn.Sequential:
+    """``layers``, Flatten, dense layers of these widths, and the last one for 10 classes."""
+    layers.append(nn.Flatten())
+    for before, after in zip(widths, widths[1:], strict=False):
+        layers += [nn.Linear(before, after), _choose("activation", activation, ACTIVATIONS)()]
+    net = nn.Sequential(*layers, nn.Linear(widths[-1], 10))
+    if init != "default":
+        net.apply(initializer(init))
+    return net
+
+
+def initializer(name: str) -> Callable[[nn.Module], None]:
+    """A function for ``net.apply`` that gives layers such weights, and zero biases.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    fill = _choose("init", name, INITS)
+
+    def initialize(module: nn.Module) -> None:
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            fill(module.weight)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+
+    return initialize
+
+
+PRESETS: dict[str, tuple[Callable[..., nn.Sequential], dict[str, Any]]] = {
+    "lenet": (lenet, {}),
+    "lenet-max": (lenet, {"pool": "max", "padding": 0}),
+    "mlp": (mlp, {}),
+}
+
+
+def build(name: str, **arguments: Any) -> nn.Sequential:
+    """The preset ``name``: ``"lenet"``, ``"lenet-max"`` or ``"mlp"``, with these arguments changed.
+
+    Raises:
+        ValueError: an unknown name, or an argument that the model does not have.
+    """
+    make, preset = _choose("model", name, PRESETS)
+    known = inspect.signature(make).parameters
+    for argument in arguments:
+        if argument not in known:
+            raise ValueError(f"{argument} does not apply to {name}; it has {', '.join(known)}")
+    return make(**{**preset, **arguments})  # type: ignore[no-any-return]
+
+
+def _choose(argument: str, name: str, choices: dict[str, Any]) -> Any:
+    if name not in choices:
+        raise ValueError(f"{argument} is {name!r}; wanted one of {', '.join(choices)}")
+    return choices[name]

@@ -1,0 +1,571 @@
+"""The operations as functions of tensors: names, arguments and defaults of torch.nn.functional.
+
+Each function checks its arguments, reduces the convenient forms (one picture instead of a batch,
+a number for a pair, ``'same'``, groups) to the plain one, and applies the operation of
+``minicnn.ops``, whose docstring holds formula and derivation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn import ops, random
+from minicnn.device import to_device
+from minicnn.kernels import Array, array_module
+from minicnn.kernels.arrays import output_size
+from minicnn.tensor import Tensor, apply, as_tensor, check_same_dtype
+
+Pair = tuple[int, int]
+IntOrPair = int | Sequence[int]
+
+
+# Convolution and dense layers ---------------------------------------------------------------------
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair | str = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """2-D convolution (cross-correlation). Formula: ``minicnn.ops.conv``.
+
+    Args:
+        input: (N, C, H, W), or one picture (C, H, W).
+        weight: (O, C / groups, KH, KW).
+        bias: (O,).
+        padding: zeros on each side; ``'valid'`` for none; ``'same'`` for OH = H and OW = W (stride
+            1 only; an odd number of zeros puts the odd one at the end).
+        groups: input and output channels are cut into so many groups, each convolved by itself.
+
+    Returns:
+        (N, O, OH, OW) with OH = floor((H + 2 PH - DH (KH - 1) - 1) / SH) + 1, OW likewise.
+
+    Raises:
+        ValueError: shapes or arguments that do not fit.
+        TypeError: input, weight and bias of different dtypes.
+    """
+    if input.ndim == 3:
+        return conv2d(_batch_of_one(input), weight, bias, stride, padding, dilation, groups)[0]
+    stride, dilation = _pair("stride", stride), _pair("dilation", dilation)
+    _check_conv2d(input, weight, bias, groups)
+    kernel_size: Pair = weight.shape[2:]  # type: ignore[assignment]
+    if padding == "same":
+        if stride != (1, 1):
+            raise ValueError(f"conv2d: padding='same' needs stride 1, received stride {stride}")
+        zeros = [d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True)]
+        padding = (zeros[0] // 2, zeros[1] // 2)
+        if zeros[0] % 2 or zeros[1] % 2:
+            input = pad(input, (0, zeros[1] % 2, 0, zeros[0] % 2))
+    elif isinstance(padding, str) and padding != "valid":
+        raise ValueError(f"conv2d: padding is {padding!r}; wanted numbers, 'same' or 'valid'")
+    padding = (0, 0) if isinstance(padding, str) else _pair("padding", padding, least=0)
+
+    output = tuple(
+        output_size(*axis)
+        for axis in zip(input.shape[2:], kernel_size, stride, padding, dilation, strict=True)
+    )
+    if min(output) < 1:
+        raise ValueError(
+            f"conv2d: kernel {kernel_size} with dilation {dilation} is larger than the padded "
+            f"input: input {input.shape}, padding {padding}"
+        )
+
+    def convolve(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+        operation = ops.Conv2d(stride, padding, dilation, output)  # type: ignore[arg-type]
+        return apply(operation, x, w) if b is None else apply(operation, x, w, b)
+
+    if groups == 1:
+        return convolve(input, weight, bias)
+    c, o = weight.shape[1], weight.shape[0] // groups
+    parts = [
+        convolve(
+            input[:, g * c : (g + 1) * c],
+            weight[g * o : (g + 1) * o],
+            None if bias is None else bias[g * o : (g + 1) * o],
+        )
+        for g in range(groups)
+    ]
+    return apply(ops.Concatenate(axis=1), *parts)
+
+
+def _check_conv2d(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
+    if input.ndim != 4:
+        raise ValueError(f"conv2d: input has shape {input.shape}; wanted (N, C, H, W) or (C, H, W)")
+    if weight.ndim != 4:
+        raise ValueError(f"conv2d: weight has shape {weight.shape}; wanted (O, C, KH, KW)")
+    if not isinstance(groups, int) or groups < 1 or weight.shape[0] % groups:
+        raise ValueError(
+            f"conv2d: groups is {groups}; wanted a divisor of the {weight.shape[0]} output channels"
+        )
+    if input.shape[1] != weight.shape[1] * groups:
+        raise ValueError(
+            f"conv2d: input {input.shape} has {input.shape[1]} channels, weight {weight.shape} "
+            f"with groups={groups} wants {weight.shape[1] * groups}"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"conv2d: bias has shape {bias.shape}; wanted {weight.shape[:1]}")
+    check_same_dtype("conv2d", input=input, weight=weight, bias=bias)
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y = x Wᵀ + b over the last axis. Formula: ``minicnn.ops.linear``.
+
+    input: (..., K), weight: (O, K), bias: (O,); returns (..., O).
+
+    Raises:
+        ValueError: shapes that do not fit.
+        TypeError: input, weight and bias of different dtypes.
+    """
+    if weight.ndim != 2 or input.ndim == 0 or input.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: input {input.shape} and weight {weight.shape} do not fit; "
+            "wanted (..., K) and (O, K)"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: bias has shape {bias.shape}; wanted {weight.shape[:1]}")
+    check_same_dtype("linear", input=input, weight=weight, bias=bias)
+    rows = input if input.ndim == 2 else input.reshape(-1, input.shape[-1])
+    y = apply(ops.Linear(), *((rows, weight) if bias is None else (rows, weight, bias)))
+    return y if input.ndim == 2 else y.reshape(*input.shape[:-1], weight.shape[0])
+
+
+# Pooling ------------------------------------------------------------------------------------------
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The largest value of each window. Formula: ``minicnn.ops.pool``.
+
+    Args:
+        input: (N, C, H, W), or one picture (C, H, W).
+        stride: ``kernel_size`` by default.
+        padding: at most half the kernel; padding never wins.
+        ceil_mode: also take the windows that begin inside and reach over the end.
+
+    Returns:
+        (N, C, OH, OW).
+
+    Raises:
+        ValueError: shapes or arguments that do not fit.
+    """
+    if input.ndim == 3:
+        return max_pool2d(
+            _batch_of_one(input), kernel_size, stride, padding, dilation, ceil_mode
+        )[0]
+    window = _pool_window("max_pool2d", input, kernel_size, stride, padding, dilation, ceil_mode)
+    return apply(ops.MaxPool2d(*window), input)
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window. Formula: ``minicnn.ops.pool``.
+
+    Args:
+        input: (N, C, H, W), or one picture (C, H, W).
+        stride: ``kernel_size`` by default.
+        padding: zeros on each side, at most half the kernel.
+        ceil_mode: also take the windows that begin inside and reach over the end.
+        count_include_pad: whether the zeros count in the mean.
+        divisor_override: divide every sum by this instead.
+
+    Returns:
+        (N, C, OH, OW).
+
+    Raises:
+        ValueError: shapes or arguments that do not fit, a divisor of 0.
+    """
+    if input.ndim == 3:
+        options = (padding, ceil_mode, count_include_pad, divisor_override)
+        return avg_pool2d(_batch_of_one(input), kernel_size, stride, *options)[0]
+    if divisor_override == 0:
+        raise ValueError("avg_pool2d: divisor_override is 0; wanted another number or None")
+    kernel_size, stride, padding, _, output = _pool_window(
+        "avg_pool2d", input, kernel_size, stride, padding, 1, ceil_mode
+    )
+    if divisor_override is not None:
+        divisor = np.full(output, divisor_override, input.dtype)
+    else:
+        rows, cols = (
+            _cells_counted(*axis, count_include_pad)
+            for axis in zip(
+                input.shape[2:], kernel_size, stride, padding, output, strict=True
+            )
+        )
+        divisor = np.outer(rows, cols).astype(input.dtype)
+    divisor = to_device(divisor, input.device)
+    return apply(ops.AvgPool2d(kernel_size, stride, padding, divisor), input)
+
+
+def _pool_window(
+    function: str,
+    input: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None,
+    padding: IntOrPair,
+    dilation: IntOrPair,
+    ceil_mode: bool,
+) -> tuple[Pair, Pair, Pair, Pair, Pair]:
+    """Kernel size, stride, padding, dilation and output size, each a checked pair."""
+    if input.ndim != 4:
+        raise ValueError(
+            f"{function}: input has shape {input.shape}; wanted (N, C, H, W) or (C, H, W)"
+        )
+    if input.dtype.kind != "f":
+        raise TypeError(f"{function}: input is {input.dtype}; wanted float32 or float64")
+    kernel_size = _pair("kernel_size", kernel_size)
+    stride = kernel_size if stride is None else _pair("stride", stride)
+    padding, dilation = _pair("padding", padding, least=0), _pair("dilation", dilation)
+    if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
+        raise ValueError(
+            f"{function}: padding {padding} is over half the kernel size {kernel_size}"
+        )
+    axes = zip(input.shape[2:], kernel_size, stride, padding, dilation, strict=True)
+    output = tuple(_pooled_size(*axis, ceil_mode) for axis in axes)
+    if min(output) < 1:
+        raise ValueError(
+            f"{function}: kernel {kernel_size} with dilation {dilation} is larger than the padded "
+            f"input: input {input.shape}, padding {padding}"
+        )
+    return kernel_size, stride, padding, dilation, output  # type: ignore[return-value]
+
+
+def _pooled_size(
+    size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool
+) -> int:
+    if not ceil_mode:
+        return output_size(size, kernel, stride, padding, dilation)
+    output = output_size(size + stride - 1, kernel, stride, padding, dilation)
+    # the last window must begin inside the picture or its left frame, not in the right one
+    return output - 1 if (output - 1) * stride >= size + padding else output
+
+
+def _cells_counted(
+    size: int, kernel: int, stride: int, padding: int, output: int, count_include_pad: bool
+) -> np.ndarray:
+    """How many rows (or columns) count in each window: its own, less those beyond the frame."""
+    frame = padding if count_include_pad else 0
+    first = np.arange(output) * stride - padding
+    return np.minimum(first + kernel, size + frame) - np.maximum(first, -frame)
+
+
+# Activations, dropout, normalisation --------------------------------------------------------------
+
+
+def relu(input: Tensor) -> Tensor:
+    """max(x, 0)."""
+    return as_tensor(input).relu()
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-x))."""
+    return as_tensor(input).sigmoid()
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return as_tensor(input).tanh()
+
+
+def softmax(input: Tensor, dim: int) -> Tensor:
+    """exp(x) / sum(exp(x)) over the axis ``dim``."""
+    return as_tensor(input).softmax(dim)
+
+
+def log_softmax(input: Tensor, dim: int) -> Tensor:
+    """x - log(sum(exp(x))) over the axis ``dim``."""
+    return apply(ops.LogSoftmax(dim), input)
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Zero each cell with probability ``p`` and scale the others by 1 / (1 - p), in training.
+
+    The masks follow from ``minicnn.manual_seed`` alone, on every device.
+
+    Raises:
+        ValueError: p outside [0, 1].
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p is {p}; wanted a probability from 0 to 1")
+    if not training or p == 0:
+        return input
+    return apply(ops.Dropout(p, random.next_mask_key()), input)
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise each channel. Formula: ``minicnn.ops.norm``.
+
+    In training by the statistics of the batch, which also move ``running_mean`` and
+    ``running_var`` (the unbiased variance) by ``momentum``; otherwise by the running statistics
+    (by the batch's where there are none).
+
+    input: (N, C, ...); all others (C,). Returns input's shape.
+
+    Raises:
+        ValueError: shapes that do not fit; one single value a channel in training; a weight
+            without a bias.
+    """
+    if input.ndim < 2:
+        raise ValueError(f"batch_norm: input has shape {input.shape}; wanted (N, C, ...)")
+    channels = input.shape[1:2]
+    for name, tensor in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
+        if tensor is not None and tensor.shape != channels:
+            raise ValueError(f"batch_norm: {name} has shape {tensor.shape}; wanted {channels}")
+    if (weight is None) != (bias is None):
+        raise ValueError("batch_norm: wanted weight and bias together, or neither")
+    check_same_dtype("batch_norm", input=input, weight=weight, bias=bias)
+
+    if training or running_mean is None or running_var is None:
+        return _batch_norm_of_batch(
+            input, running_mean, running_var, weight, bias, momentum if training else 0, eps
+        )
+    along = (1, -1, *[1] * (input.ndim - 2))
+    scale = 1 / (running_var + eps).sqrt()
+    if weight is not None:
+        scale = weight * scale
+    shift = -running_mean * scale
+    if bias is not None:
+        shift = bias + shift
+    return input * scale.reshape(along) + shift.reshape(along)
+
+
+def _batch_norm_of_batch(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    count = input.size // input.shape[1]
+    if count == 1:
+        raise ValueError(
+            f"batch_norm: input {input.shape} has one value a channel; training needs more"
+        )
+    operation = ops.BatchNorm(eps)
+    inputs = (input,) if weight is None or bias is None else (input, weight, bias)
+    output = apply(operation, *inputs)
+    if momentum and running_mean is not None and running_var is not None:
+        unbiased = operation.var * (count / (count - 1))
+        for running, now in ((running_mean, operation.mean), (running_var, unbiased)):
+            running.data += momentum * (now - running.data)
+    return output
+
+
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
+    """Frame ``input`` with ``value``; negative widths cut cells off.
+
+    ``pad`` counts from the last axis backwards, as in PyTorch: (left, right, top, bottom, ...).
+
+    Raises:
+        ValueError: an odd number of widths, more than twice the axes, another mode, or an axis cut
+            below nothing.
+    """
+    if mode != "constant":
+        raise ValueError(f"pad: mode is {mode!r}; wanted 'constant'")
+    widths = list(zip(pad[::2], pad[1::2], strict=False))
+    if len(pad) % 2 or len(widths) > input.ndim:
+        raise ValueError(
+            f"pad: received {len(pad)} widths for input {input.shape}; wanted a pair an axis, "
+            "from the last axis on"
+        )
+    widths = [(0, 0)] * (input.ndim - len(widths)) + widths[::-1]
+    if any(n + before + after < 0 or n + min(before, 0) + min(after, 0) < 0
+           for n, (before, after) in zip(input.shape, widths, strict=True)):
+        raise ValueError(f"pad: widths {tuple(pad)} cut more than there is of input {input.shape}")
+    return apply(ops.Pad(tuple(widths), value), input)
+
+
+# Losses -------------------------------------------------------------------------------------------
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Softmax cross-entropy of logits. Formula: ``minicnn.ops.loss``.
+
+    Args:
+        input: logits (N, C), (N, C, d1, ...) or (C,).
+        target: class indices, integers (N,), (N, d1, ...) or (); or class probabilities of input's
+            shape and dtype, which receive gradients too.
+        weight: (C,), how much each class counts.
+        ignore_index: rows with this target do not count (indices only).
+        reduction: ``'mean'`` (over the weights of the targets; over the rows for probabilities),
+            ``'sum'`` or ``'none'``.
+        label_smoothing: the share, 0 to 1, of the target that is spread evenly over the classes.
+
+    Returns:
+        A scalar, or one loss a row for ``'none'``. The mean of no rows at all is nan.
+
+    Raises:
+        IndexError: a class index out of range.
+        ValueError: shapes or arguments that do not fit.
+        TypeError: input, weight and probabilities of different dtypes.
+    """
+    target = as_tensor(target)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}; wanted 0 to 1")
+    if target.dtype.kind != "f" and label_smoothing == 0:
+        return _loss_of_indices(
+            ops.SoftmaxCrossEntropy, input, target, weight, ignore_index, reduction
+        )
+    _check_loss("cross_entropy", input, target, weight, reduction)
+    rows = _as_rows(input)
+    classes = rows.shape[1]
+    log_p = log_softmax(rows, 1)
+    weighted = log_p if weight is None else log_p * weight
+    if target.dtype.kind == "f":
+        smoothed = _as_rows(target) * (1 - label_smoothing) + label_smoothing / classes
+        losses, divisor = -(weighted * smoothed).sum(1), float(len(rows))
+    else:
+        indices, row_weight = _indices(target, classes, weight, ignore_index, input)
+        counts = Tensor((indices >= 0).astype(input.dtype))
+        picked = apply(
+            ops.NegativeLogLikelihood(row_weight, "none"), log_p, Tensor(indices)
+        )
+        spread = -weighted.sum(1) * counts
+        losses = picked * (1 - label_smoothing) + spread * (label_smoothing / classes)
+        divisor = float(counts.sum() if row_weight is None else row_weight.sum())
+    if reduction == "none":
+        return losses.reshape(_target_shape(input))
+    total = losses.sum()
+    return total if reduction == "sum" else total / divisor
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """Negative log-likelihood of log-probabilities: -w[t] x[m, t]. See ``cross_entropy``."""
+    return _loss_of_indices(
+        ops.NegativeLogLikelihood, input, as_tensor(target), weight, ignore_index, reduction
+    )
+
+
+def _loss_of_indices(
+    operation: type[ops.SoftmaxCrossEntropy] | type[ops.NegativeLogLikelihood],
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+) -> Tensor:
+    function = "cross_entropy" if operation is ops.SoftmaxCrossEntropy else "nll_loss"
+    _check_loss(function, input, target, weight, reduction)
+    rows = _as_rows(input)
+    indices, row_weight = _indices(target, rows.shape[1], weight, ignore_index, input)
+    loss = apply(operation(row_weight, reduction), rows, Tensor(indices))
+    return loss.reshape(_target_shape(input)) if reduction == "none" else loss
+
+
+def _check_loss(
+    function: str, input: Tensor, target: Tensor, weight: Tensor | None, reduction: str
+) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(
+            f"{function}: reduction is {reduction!r}; wanted 'mean', 'sum' or 'none'"
+        )
+    if input.ndim == 0:
+        raise ValueError(f"{function}: input has shape {input.shape}; wanted (N, C, ...) or (C,)")
+    if target.dtype.kind == "f":
+        wanted, kind = input.shape, "class probabilities"
+        check_same_dtype(function, input=input, target=target)
+    else:
+        wanted, kind = _target_shape(input), "class indices"
+    if target.shape != wanted:
+        raise ValueError(
+            f"{function}: target has shape {target.shape} and dtype {target.dtype}; {kind} for "
+            f"input {input.shape} have shape {wanted}"
+        )
+    classes = input.shape[0 if input.ndim == 1 else 1]
+    if weight is not None and weight.shape != (classes,):
+        raise ValueError(f"{function}: weight has shape {weight.shape}; wanted ({classes},)")
+    check_same_dtype(function, input=input, weight=weight)
+
+
+def _target_shape(input: Tensor) -> tuple[int, ...]:
+    return input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
+
+
+def _as_rows(input: Tensor) -> Tensor:
+    """(N, C, d1, ...) as (N·d1·..., C): the classes last, a row each."""
+    if input.ndim == 2:
+        return input
+    if input.ndim == 1:
+        return input.reshape(1, -1)
+    return input.transpose(0, *range(2, input.ndim), 1).reshape(-1, input.shape[1])
+
+
+def _indices(
+    target: Tensor, classes: int, weight: Tensor | None, ignore_index: int, input: Tensor
+) -> tuple[Array, Array | None]:
+    """The targets, -1 for those to be ignored, and the weight of each row (None: all 1)."""
+    given = target.data.reshape(-1)
+    xp = array_module(given)
+    ignored = given == ignore_index
+    outside = ((given < 0) | (given >= classes)) & ~ignored
+    if outside.any():
+        raise IndexError(
+            f"target: class {int(given[outside][0])} is out of range; wanted 0 to {classes - 1}"
+        )
+    indices = xp.where(ignored, -1, given).astype(xp.int64)
+    if weight is None:
+        return indices, None
+    return indices, xp.where(ignored, 0, weight.data[indices]).astype(input.dtype)
+
+
+# Arguments ----------------------------------------------------------------------------------------
+
+
+def _pair(name: str, value: IntOrPair, least: int = 1) -> Pair:
+    pair: Any = (value, value) if isinstance(value, int | np.integer) else value
+    good = isinstance(pair, Sequence) and len(pair) == 2 and not isinstance(pair, str)
+    if not good or not all(isinstance(n, int | np.integer) and n >= least for n in pair):
+        raise ValueError(f"{name} is {value!r}; wanted one or two integers of at least {least}")
+    return int(pair[0]), int(pair[1])
+
+
+def _batch_of_one(input: Tensor) -> Tensor:
+    return input.reshape(1, *input.shape)

@@ -1,0 +1,410 @@
+"""The layers: names, arguments, defaults and initial weights of torch.nn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from minicnn.tensor import Tensor
+
+from . import functional as F
+from . import init
+from .functional import IntOrPair
+from .module import Module, Parameter
+
+
+class Sequential(Module):
+    """Modules one after the other. Iterates, indexes, slices (into a Sequential) and nests."""
+
+    def __init__(self, *modules: Module):
+        super().__init__()
+        for module in modules:
+            self.append(module)
+
+    def append(self, module: Module) -> Sequential:
+        """Add ``module`` at the end."""
+        if not isinstance(module, Module):
+            raise TypeError(f"Sequential: wanted modules, received {type(module).__name__}")
+        setattr(self, str(len(self)), module)
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        for module in self:
+            x = module(x)
+        return x
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | slice) -> Module:
+        modules = list(self)[index]
+        return Sequential(*modules) if isinstance(modules, list) else modules
+
+
+class Conv2d(Module):
+    """2-D convolution: see ``F.conv2d``; the formula stands in ``minicnn.ops.conv``.
+
+    (N, C, H, W) -> (N, O, OH, OW). weight: (O, C / groups, KH, KW), bias: (O,), both uniform in
+    ±1 / sqrt(fan_in).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntOrPair,
+        stride: IntOrPair = 1,
+        padding: IntOrPair | str = 0,
+        dilation: IntOrPair = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ):
+        super().__init__()
+        self.out_channels, self.kernel_size = out_channels, F._pair("kernel_size", kernel_size)
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.groups, self.has_bias = groups, bias
+        _check_sizes(self, out_channels=out_channels, groups=groups)
+        self._set_in_channels(in_channels)
+
+    def _set_in_channels(self, in_channels: int) -> None:
+        _check_sizes(self, in_channels=in_channels)
+        if in_channels % self.groups or self.out_channels % self.groups:
+            raise ValueError(
+                f"Conv2d: groups is {self.groups}; wanted a divisor of in_channels {in_channels} "
+                f"and out_channels {self.out_channels}"
+            )
+        self.in_channels = in_channels
+        shape = (self.out_channels, in_channels // self.groups, *self.kernel_size)
+        self.weight, self.bias = _default_weights(shape, self.has_bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(
+            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+    def multiply_adds(self, inputs: tuple[Any, ...], output: Tensor) -> int:
+        return output.size * math.prod(self.weight.shape[1:])
+
+    def extra_repr(self) -> str:
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+        given = {name: getattr(self, name) for name in defaults}
+        text += "".join(f", {k}={v!r}" for k, v in given.items() if v != defaults[k])
+        return text + ("" if self.has_bias else ", bias=False")
+
+
+class Linear(Module):
+    """The dense layer y = x Wᵀ + b: see ``F.linear``; the formula stands in ``minicnn.ops.linear``.
+
+    (..., in_features) -> (..., out_features). weight: (O, K), bias: (O,), both uniform in
+    ±1 / sqrt(K).
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        super().__init__()
+        self.out_features, self.has_bias = out_features, bias
+        _check_sizes(self, out_features=out_features)
+        self._set_in_features(in_features)
+
+    def _set_in_features(self, in_features: int) -> None:
+        _check_sizes(self, in_features=in_features)
+        self.in_features = in_features
+        self.weight, self.bias = _default_weights((self.out_features, in_features), self.has_bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+    def multiply_adds(self, inputs: tuple[Any, ...], output: Tensor) -> int:
+        return output.size * self.in_features
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}" + ("" if self.has_bias else ", bias=False")
+
+
+class _Lazy(Module):
+    """A layer that learns its input size from its first input (or from a loaded state).
+
+    From then on it is a layer of the plain class, ``type(layer)`` included.
+    """
+
+    def _become(self, size: int) -> None:
+        raise NotImplementedError
+
+    def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        raise RuntimeError(
+            f"{type(self).__name__} has no parameters before its first input: "
+            "send a batch through the net first, for example by net.summary(input_shape)"
+        )
+
+
+class LazyConv2d(_Lazy, Conv2d):
+    """A ``Conv2d`` that takes ``in_channels`` from its first input and is a ``Conv2d`` from then."""
+
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: IntOrPair,
+        stride: IntOrPair = 1,
+        padding: IntOrPair | str = 0,
+        dilation: IntOrPair = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ):
+        self._arguments = (out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        Module.__init__(self)
+        self.out_channels = out_channels
+
+    def _become(self, size: int) -> None:
+        out_channels, *arguments = self._arguments
+        _turn_into(self, Conv2d(size, out_channels, *arguments))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._become(x.shape[-3] if x.ndim > 2 else 0)
+        return self.to(x.dtype).to(x.device)(x)
+
+    def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
+        if f"{prefix}weight" in state:
+            self._become(state[f"{prefix}weight"].shape[1] * self._arguments[5])
+
+    def extra_repr(self) -> str:
+        return f"{self._arguments[0]}, kernel_size={self._arguments[1]}"
+
+
+class LazyLinear(_Lazy, Linear):
+    """A ``Linear`` that takes ``in_features`` from its first input and is a ``Linear`` from then."""
+
+    def __init__(self, out_features: int, bias: bool = True):
+        Module.__init__(self)
+        self.out_features, self.has_bias = out_features, bias
+
+    def _become(self, size: int) -> None:
+        _turn_into(self, Linear(size, self.out_features, self.has_bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._become(x.shape[-1] if x.ndim else 0)
+        return self.to(x.dtype).to(x.device)(x)
+
+    def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
+        if f"{prefix}weight" in state:
+            self._become(state[f"{prefix}weight"].shape[1])
+
+    def extra_repr(self) -> str:
+        return f"{self.out_features}"
+
+
+def _turn_into(lazy: Module, layer: Module) -> None:
+    """Make ``lazy`` the plain ``layer``, keeping its mode and hooks."""
+    layer.training, layer._forward_hooks = lazy.training, lazy._forward_hooks
+    lazy.__class__ = type(layer)
+    lazy.__dict__.clear()
+    lazy.__dict__.update(layer.__dict__)
+
+
+class MaxPool2d(Module):
+    """The largest value of each window: see ``F.max_pool2d``. (N, C, H, W) -> (N, C, OH, OW)."""
+
+    def __init__(
+        self,
+        kernel_size: IntOrPair,
+        stride: IntOrPair | None = None,
+        padding: IntOrPair = 0,
+        dilation: IntOrPair = 1,
+        ceil_mode: bool = False,
+    ):
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.dilation, self.ceil_mode = padding, dilation, ceil_mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        window = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return F.max_pool2d(x, *window, self.ceil_mode)
+
+    def extra_repr(self) -> str:
+        return f"{self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool2d(Module):
+    """The mean of each window: see ``F.avg_pool2d``. (N, C, H, W) -> (N, C, OH, OW)."""
+
+    def __init__(
+        self,
+        kernel_size: IntOrPair,
+        stride: IntOrPair | None = None,
+        padding: IntOrPair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ):
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.ceil_mode = padding, ceil_mode
+        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
+
+    def forward(self, x: Tensor) -> Tensor:
+        window = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
+        return F.avg_pool2d(x, *window, self.count_include_pad, self.divisor_override)
+
+    def extra_repr(self) -> str:
+        return f"{self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class Flatten(Module):
+    """The axes from ``start_dim`` to ``end_dim`` made one: (N, C, H, W) -> (N, C·H·W)."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1):
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        start, end = self.start_dim % x.ndim, self.end_dim % x.ndim
+        if start > end:
+            raise ValueError(
+                f"Flatten: start_dim {self.start_dim} comes after end_dim {self.end_dim} "
+                f"in shape {x.shape}"
+            )
+        one = math.prod(x.shape[start : end + 1])
+        return x.reshape(*x.shape[:start], one, *x.shape[end + 1 :])
+
+
+class Sigmoid(Module):
+    """1 / (1 + exp(-x)), any shape."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.sigmoid(x)
+
+
+class ReLU(Module):
+    """max(x, 0), any shape."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent, any shape."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.tanh(x)
+
+
+class Dropout(Module):
+    """In training, zero each cell with probability ``p``: see ``F.dropout``. Any shape."""
+
+    def __init__(self, p: float = 0.5):
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p is {p}; wanted a probability from 0 to 1")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.p, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class BatchNorm2d(Module):
+    """Normalise each channel: see ``F.batch_norm``; the formula stands in ``minicnn.ops.norm``.
+
+    (N, C, H, W) -> the same. weight (ones) and bias (zeros): (C,), none without ``affine``;
+    buffers running_mean, running_var: (C,) and num_batches_tracked, none without
+    ``track_running_stats``. ``momentum`` None averages over all batches.
+    """
+
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ):
+        super().__init__()
+        _check_sizes(self, num_features=num_features)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = self.bias = self.running_mean = self.running_var = None
+        if affine:
+            self.weight = Parameter(np.ones(num_features, np.float32))
+            self.bias = Parameter(np.zeros(num_features, np.float32))
+        if track_running_stats:
+            self.register_buffer("running_mean", Tensor(np.zeros(num_features, np.float32)))
+            self.register_buffer("running_var", Tensor(np.ones(num_features, np.float32)))
+            self.register_buffer("num_batches_tracked", Tensor(np.zeros((), np.int64)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 4:
+            raise ValueError(f"BatchNorm2d: input has shape {x.shape}; wanted (N, C, H, W)")
+        momentum = self.momentum
+        if self.training and self.running_mean is not None:
+            self.num_batches_tracked.data += 1
+            if momentum is None:
+                momentum = 1 / float(self.num_batches_tracked)
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            momentum or 0.0,
+            self.eps,
+        )
+
+    num_batches_tracked: Tensor
+
+    def extra_repr(self) -> str:
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
+
+
+class CrossEntropyLoss(Module):
+    """Softmax cross-entropy of logits: see ``F.cross_entropy``."""
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ):
+        super().__init__()
+        self.register_buffer("weight", weight) if weight is not None else None
+        self._weight = weight
+        self.ignore_index, self.reduction = ignore_index, reduction
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(
+            input, target, self._weight, self.ignore_index, self.reduction, self.label_smoothing
+        )
+
+
+def _default_weights(shape: Sequence[int], bias: bool) -> tuple[Parameter, Parameter | None]:
+    """PyTorch's default: weight and bias uniform in ±1 / sqrt(fan_in)."""
+    weight = Parameter(np.empty(shape, np.float32))
+    bound = 1 / math.sqrt(init.fans(weight)[0])
+    init.uniform_(weight, -bound, bound)
+    if not bias:
+        return weight, None
+    return weight, init.uniform_(Parameter(np.empty(shape[0], np.float32)), -bound, bound)  # type: ignore[return-value]
+
+
+def _check_sizes(layer: Module, **sizes: int) -> None:
+    for name, size in sizes.items():
+        if not isinstance(size, int | np.integer) or size < 1:
+            kind = type(layer).__name__
+            raise ValueError(f"{kind}: {name} is {size!r}; wanted an integer of at least 1")

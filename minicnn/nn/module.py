@@ -1,0 +1,238 @@
+"""Modules: functions of tensors that own parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from minicnn.tensor import Tensor
+
+from . import summary
+
+Hook = Callable[["Module", tuple[Any, ...], Tensor], None]
+
+
+class Parameter(Tensor):
+    """A tensor that a module learns. It requires a gradient, and a module that is given one as an
+    attribute lists it among its ``parameters()``.
+
+    Args:
+        data: as for ``Tensor``.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True):
+        super().__init__(data, requires_grad=requires_grad)
+
+
+class RemovableHandle:
+    """Takes a hook away again."""
+
+    def __init__(self, hooks: list[Hook], hook: Hook):
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Stop calling the hook."""
+        self._hooks.remove(self._hook)
+
+
+class Module:
+    """A layer or a net: write ``__init__`` (parameters and layers as attributes) and ``forward``.
+
+    Attributes that are parameters, modules or (by ``register_buffer``) buffers are found by name:
+    ``state_dict`` names them as PyTorch does, ``"0.weight"``, ``"block.conv.bias"``.
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        self.training = True
+        self._parameters: dict[str, Parameter] = {}
+        self._buffers: dict[str, Tensor] = {}
+        self._modules: dict[str, Module] = {}
+        self._forward_hooks: list[Hook] = []
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        homes = {Parameter: "_parameters", Module: "_modules"}
+        home = next((home for kind, home in homes.items() if isinstance(value, kind)), None)
+        if home is None and isinstance(value, Tensor) and name in self.__dict__.get("_buffers", ()):
+            home = "_buffers"
+        if home is not None and home not in self.__dict__:
+            raise AttributeError(
+                f"{type(self).__name__}: call super().__init__() before assigning {name}"
+            )
+        for register in ("_parameters", "_modules", "_buffers"):
+            if register != home and name in self.__dict__.get(register, ()):
+                del self.__dict__[register][name]
+        if home is not None:
+            self.__dict__[home][name] = value
+        super().__setattr__(name, value)
+
+    def register_buffer(self, name: str, tensor: Tensor) -> None:
+        """Keep ``tensor`` as the attribute ``name``: saved and moved with the module, not learnt."""
+        self._buffers[name] = tensor
+        setattr(self, name, tensor)
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """What the module computes."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")
+
+    def __call__(self, *inputs: Any) -> Tensor:
+        output = self.forward(*inputs)
+        for hook in tuple(self._forward_hooks):
+            hook(self, inputs, output)
+        return output
+
+    def register_forward_hook(self, hook: Hook) -> RemovableHandle:
+        """Call ``hook(module, inputs, output)`` after every forward pass, until removed."""
+        self._forward_hooks.append(hook)
+        return RemovableHandle(self._forward_hooks, hook)
+
+    # Walking through the parts --------------------------------------------------------------------
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly inside this one."""
+        yield from self._modules.values()
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all inside it, with their names; each once."""
+        seen: set[int] = set()
+
+        def walk(name: str, module: Module) -> Iterator[tuple[str, Module]]:
+            if id(module) in seen:
+                return
+            seen.add(id(module))
+            yield name, module
+            for child_name, child in module._modules.items():
+                yield from walk(f"{name}.{child_name}" if name else child_name, child)
+
+        yield from walk(prefix, self)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all inside it."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their names; one that two modules share, once."""
+        seen: set[int] = set()
+        for name, module in self.named_modules():
+            for key, parameter in module._own_parameters():
+                if id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield f"{name}.{key}" if name else key, parameter
+
+    def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        yield from self._parameters.items()
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, as an optimiser wants them."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def apply(self, function: Callable[[Module], Any]) -> Module:
+        """Call ``function`` on every module inside and then on this one; returns this one."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    # Saving and loading ---------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Parameters and buffers by name, in PyTorch's order. They share memory with the module."""
+        return dict(self._named_state(""))
+
+    def _named_state(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
+        for name, tensor in (*self._own_parameters(), *self._buffers.items()):
+            yield prefix + name, tensor.detach()
+        for name, child in self._modules.items():
+            yield from child._named_state(f"{prefix}{name}.")
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Copy ``state`` into the parameters and buffers of the same names.
+
+        ``state`` maps names to tensors or arrays (PyTorch's too); lazy layers take their sizes
+        from it. Nothing is changed unless everything fits.
+
+        Raises:
+            KeyError: names missing or unknown, unless ``strict`` is False.
+            ValueError: a shape that does not fit.
+        """
+        for name, module in self.named_modules():
+            module._prepare_for_state(f"{name}." if name else "", state)
+        own = dict(self._named_state(""))
+        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if strict and (missing or unknown):
+            raise KeyError(f"state_dict does not fit: missing {missing}, unknown {unknown}")
+        arrays = {name: np.asarray(state[name]) for name in own if name in state}
+        for name, array in arrays.items():
+            if array.shape != own[name].shape:
+                raise ValueError(
+                    f"state_dict: {name} has shape {array.shape}, this net's has {own[name].shape}"
+                )
+        for name, array in arrays.items():
+            target = own[name]
+            target.data[...] = Tensor(array, device=target.device).data
+
+    def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
+        """A hook for layers whose parameters do not exist yet."""
+
+    # Modes, devices, gradients --------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Module:
+        """Set training mode (dropout drops, batch norm uses the batch) here and inside."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Leave training mode, here and inside."""
+        return self.train(False)
+
+    def to(self, target: Any) -> Module:
+        """Move to a device, or convert the floating-point numbers to a dtype, in place.
+
+        The parameters stay the same objects, so an optimiser that holds them goes on working.
+        """
+        for module in self.modules():
+            for tensor in (*module._parameters.values(), *module._buffers.values()):
+                moved = tensor.detach().to(target)
+                if moved.dtype == tensor.dtype or tensor.dtype.kind == "f":
+                    tensor.data = moved.data
+                    tensor.grad = None if tensor.grad is None else tensor.grad.detach().to(target)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    # What it looks like ---------------------------------------------------------------------------
+
+    def summary(self, input_shape: tuple[int, ...]) -> None:
+        """Print each layer's output shape, parameters and multiply-adds for such an input.
+
+        A batch of zeros of ``input_shape``, for example (1, 1, 28, 28), goes through the net in
+        evaluation mode; lazy layers get their sizes by it.
+        """
+        print(summary.table(self, input_shape))
+
+    def multiply_adds(self, inputs: tuple[Any, ...], output: Tensor) -> int:
+        """Multiply-adds of the products in one forward pass; 0 where there are none."""
+        return 0
+
+    def extra_repr(self) -> str:
+        """The arguments that ``repr`` shows."""
+        return ""
+
+    def __repr__(self) -> str:
+        head = f"{type(self).__name__}({self.extra_repr()}"
+        if not self._modules:
+            return f"{head})"
+        lines = [
+            f"  ({name}): " + repr(child).replace("\n", "\n  ")
+            for name, child in self._modules.items()
+        ]
+        return "\n".join([head, *lines, ")"])

@@ -1,0 +1,50 @@
+"""The table that ``net.summary(input_shape)`` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn.tensor import Tensor, no_grad
+
+
+def table(net: Any, input_shape: tuple[int, ...]) -> str:
+    """Each layer's class, output shape, parameters and multiply-adds, in the order of their use."""
+    rows = [("layer", "output shape", "parameters", "multiply-adds")]
+    products = 0
+
+    def record(layer: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        nonlocal products
+        own, work = sum(p.size for p in layer.parameters()), layer.multiply_adds(inputs, output)
+        products += work
+        rows.append((type(layer).__name__, str(output.shape), f"{own:,}", f"{work:,}"))
+
+    layers = [module for module in net.modules() if not list(module.children())]
+    handles = [layer.register_forward_hook(record) for layer in layers]
+    modes = [(module, module.training) for module in net.modules()]
+    try:
+        with no_grad():
+            net.eval()(_zeros(net, input_shape))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in modes:
+            module.training = mode
+
+    parameters = sum(p.size for p in net.parameters())
+    rows.append(("total", "", f"{parameters:,}", f"{products:,}"))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = [
+        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}"
+        for row in rows
+    ]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _zeros(net: Any, shape: tuple[int, ...]) -> Tensor:
+    """Zeros of the dtype and device of the net's parameters."""
+    first = next((p for m in net.modules() for p in m._parameters.values()), None)
+    dtype, device = (first.dtype, first.device) if first is not None else (np.float32, "cpu")
+    return Tensor(np.zeros(shape, dtype), device=device)

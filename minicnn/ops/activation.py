@@ -1,0 +1,94 @@
+"""Activations and dropout: one cell, or one row, at a time."""
+
+from __future__ import annotations
+
+from minicnn import kernels
+from minicnn.kernels import Array, array_module
+
+from .operation import Operation
+
+
+class Sigmoid(Operation):
+    """s = 1 / (1 + exp(-x));  dx = dy * s * (1 - s).  Any shape."""
+
+    def forward(self, x: Array) -> Array:
+        self.s = kernels.of(x).sigmoid(x)
+        return self.s
+
+    def backward(self, dy: Array) -> Array:
+        return kernels.of(dy).sigmoid_backward(dy, self.s)
+
+
+class Tanh(Operation):
+    """t = tanh(x);  dx = dy * (1 - t**2).  Any shape."""
+
+    def forward(self, x: Array) -> Array:
+        self.t = array_module(x).tanh(x)
+        return self.t
+
+    def backward(self, dy: Array) -> Array:
+        return dy * (1 - self.t * self.t)
+
+
+class ReLU(Operation):
+    """y = max(x, 0), NaN stays NaN;  dx = dy where x > 0, otherwise 0.  Any shape."""
+
+    def forward(self, x: Array) -> Array:
+        self.y = array_module(x).maximum(x, x.dtype.type(0))
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        return dy * (self.y > 0)
+
+
+class Softmax(Operation):
+    """p = exp(x) / sum(exp(x)) over ``axis``;  dx = p * (dy - sum(dy * p)).
+
+    From dp_i/dx_j = p_i (1[i = j] - p_j):  dx_j = sum_i dy_i p_i (1[i = j] - p_j).
+    """
+
+    def __init__(self, axis: int):
+        self.axis = axis
+
+    def forward(self, x: Array) -> Array:
+        e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))
+        self.p = e / e.sum(axis=self.axis, keepdims=True)
+        return self.p
+
+    def backward(self, dy: Array) -> Array:
+        return self.p * (dy - (dy * self.p).sum(axis=self.axis, keepdims=True))
+
+
+class LogSoftmax(Operation):
+    """y = x - log(sum(exp(x))) over ``axis``;  dx = dy - softmax(x) * sum(dy)."""
+
+    def __init__(self, axis: int):
+        self.axis = axis
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        shifted = x - x.max(axis=self.axis, keepdims=True)
+        self.y = shifted - xp.log(xp.exp(shifted).sum(axis=self.axis, keepdims=True))
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        return dy - array_module(dy).exp(self.y) * dy.sum(axis=self.axis, keepdims=True)
+
+
+class Dropout(Operation):
+    """y = x * mask / (1 - p): each cell is dropped with probability p;  dx = dy * mask / (1 - p).
+
+    ``key`` = (seed, number of the mask): see ``kernels.reference.random_uniform``.
+    """
+
+    def __init__(self, p: float, key: tuple[int, int]):
+        self.p, self.key = p, key
+
+    def forward(self, x: Array) -> Array:
+        kept = kernels.of(x).random_uniform(x, *self.key) >= self.p
+        scale = 1 / (1 - self.p) if self.p < 1 else 0.0
+        self.mask = kept.astype(x.dtype) * x.dtype.type(scale)
+        return x * self.mask
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.mask

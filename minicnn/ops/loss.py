@@ -1,0 +1,77 @@
+"""Losses of class indices: softmax cross-entropy and negative log-likelihood.
+
+Rows m = 1..M hold the scores of one sample (or pixel) each, columns the C classes. A row counts
+with a weight w[m]; a row to be ignored has target -1 and counts nothing.
+"""
+
+from __future__ import annotations
+
+from minicnn import kernels
+from minicnn.kernels import Array, array_module
+
+from .operation import Operation
+
+
+class RowLoss(Operation):
+    """Weighs and reduces the losses of the rows.
+
+    'mean': sum_m w[m] loss[m] / sum_m w[m]; 'sum': the numerator alone; 'none': w[m] loss[m].
+    ``weight``: (M,) or None for ones (0 where the row is ignored).
+    """
+
+    def __init__(self, weight: Array | None, reduction: str):
+        self.weight, self.reduction = weight, reduction
+
+    def reduce(self, losses: Array, target: Array) -> Array:
+        if self.weight is None:
+            self.weight = (target >= 0).astype(losses.dtype)
+        self.divisor = self.weight.sum() if self.reduction == "mean" else losses.dtype.type(1)
+        losses = losses * self.weight
+        return losses if self.reduction == "none" else losses.sum() / self.divisor
+
+    def row_gradients(self, dy: Array) -> Array:
+        """How the loss changes with each row's: (M, 1)."""
+        return (dy * self.weight / self.divisor)[:, None]
+
+
+class SoftmaxCrossEntropy(RowLoss):
+    """loss[m] = -log p[m, t] with p = softmax(x[m]), t = target[m];  dx = dy (p - onehot(t)).
+
+    -log p_t = log(sum_c exp x_c) - x_t, and the derivative of log(sum exp) is the softmax: nothing
+    is divided by p, so nothing can overflow. Logits of 1e4 give a loss of 1e4.
+
+    logits: (M, C), target: (M,) integers; the loss: a scalar, or (M,) for reduction 'none'.
+    """
+
+    def forward(self, logits: Array, target: Array) -> Array:
+        self.target = target
+        losses, self.p = kernels.of(logits).softmax_cross_entropy(logits, target)
+        return self.reduce(losses, target)
+
+    def backward(self, dy: Array) -> tuple[Array, None]:
+        dlogits = self.p.copy()
+        rows = array_module(dy).arange(len(dlogits))
+        dlogits[rows, self.target] -= 1  # -1 of an ignored row hits its last class: wiped out below
+        dlogits *= self.row_gradients(dy)
+        dlogits[self.target < 0] = 0
+        return dlogits, None
+
+
+class NegativeLogLikelihood(RowLoss):
+    """loss[m] = -x[m, target[m]], x holding log-probabilities;  dx = -dy onehot(target).
+
+    x: (M, C), target: (M,) integers; the loss: a scalar, or (M,) for reduction 'none'.
+    """
+
+    def forward(self, x: Array, target: Array) -> Array:
+        xp = array_module(x)
+        self.target, self.x_shape = target, x.shape
+        picked = x[xp.arange(len(x)), target]
+        return self.reduce(xp.where(target >= 0, -picked, 0), target)
+
+    def backward(self, dy: Array) -> tuple[Array, None]:
+        xp = array_module(dy)
+        dx = xp.zeros(self.x_shape, dtype=dy.dtype)
+        dx[xp.arange(len(dx)), self.target] = -self.row_gradients(dy)[:, 0]
+        dx[self.target < 0] = 0
+        return dx, None

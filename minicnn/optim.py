@@ -1,0 +1,129 @@
+"""Gradient descent and learning-rate schedules, as torch.optim defines them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from minicnn.kernels import Array
+from minicnn.tensor import Tensor
+
+
+class SGD:
+    """Stochastic gradient descent with momentum, Nesterov's variant and weight decay.
+
+    For each parameter p with gradient g, in this order:
+
+        g = -g                                    if maximize
+        g = g + weight_decay p
+        v = momentum v + (1 - dampening) g        (v = g at the first step), if momentum
+        g = g + momentum v   if nesterov, otherwise   g = v
+        p = p - lr g
+
+    Args:
+        params: the tensors to be learnt; they are changed in place.
+        lr: the learning rate; the attribute ``lr`` may be changed between steps.
+
+    Raises:
+        ValueError: no parameters, a negative setting, Nesterov without momentum or with dampening.
+        TypeError: something that is not a tensor.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        maximize: bool = False,
+    ):
+        self.params = list(params)
+        if not self.params:
+            raise ValueError("SGD: params is empty; wanted the tensors to be learnt")
+        for p in self.params:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"SGD: params holds a {type(p).__name__}; wanted tensors")
+        for name, value in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
+            if not value >= 0:
+                raise ValueError(f"SGD: {name} is {value}; wanted at least 0")
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError(
+                f"SGD: nesterov needs momentum above 0 and no dampening; momentum is {momentum}, "
+                f"dampening {dampening}"
+            )
+        self.lr, self.momentum, self.dampening = lr, momentum, dampening
+        self.weight_decay, self.nesterov, self.maximize = weight_decay, nesterov, maximize
+        self.velocity: list[Array | None] = [None] * len(self.params)
+
+    def step(self) -> None:
+        """Take one step down the gradients; parameters without one stay."""
+        for i, p in enumerate(self.params):
+            if p.grad is None:
+                continue
+            g = -p.grad.data if self.maximize else p.grad.data
+            if self.weight_decay:
+                g = g + self.weight_decay * p.data
+            if self.momentum:
+                g = self._with_momentum(i, g)
+            p.data -= self.lr * g
+
+    def _with_momentum(self, i: int, g: Array) -> Array:
+        v = self.velocity[i]
+        if v is None:
+            v = self.velocity[i] = g.copy()
+        else:
+            v *= self.momentum
+            v += (1 - self.dampening) * g
+        return g + self.momentum * v if self.nesterov else v
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for p in self.params:
+            p.grad = None
+
+
+class LambdaLR:
+    """The learning rate at the start times ``factor(epoch)``; ``step()`` at the end of an epoch."""
+
+    def __init__(self, optimizer: SGD, factor: Callable[[int], float]):
+        self.optimizer, self.factor = optimizer, factor
+        self.base_lr, self.epoch = optimizer.lr, 0
+        self._set()
+
+    def step(self) -> None:
+        """Go to the next epoch."""
+        self.epoch += 1
+        self._set()
+
+    def _set(self) -> None:
+        self.optimizer.lr = self.base_lr * self.factor(self.epoch)
+
+
+class StepLR(LambdaLR):
+    """The learning rate times ``gamma`` after every ``step_size`` epochs."""
+
+    def __init__(self, optimizer: SGD, step_size: int, gamma: float = 0.1):
+        super().__init__(optimizer, lambda epoch: gamma ** (epoch // step_size))
+
+
+class MultiStepLR(LambdaLR):
+    """The learning rate times ``gamma`` at each epoch of ``milestones``."""
+
+    def __init__(self, optimizer: SGD, milestones: Sequence[int], gamma: float = 0.1):
+        super().__init__(optimizer, lambda epoch: gamma ** sum(m <= epoch for m in milestones))
+
+
+class CosineAnnealingLR(LambdaLR):
+    """Half a cosine from the learning rate at the start down to ``eta_min`` in ``T_max`` epochs.
+
+    After SGDR (Loshchilov and Hutter, 2017), without restarts.
+    """
+
+    def __init__(self, optimizer: SGD, T_max: int, eta_min: float = 0.0):  # noqa: N803
+        low = eta_min / optimizer.lr
+        super().__init__(
+            optimizer,
+            lambda epoch: low + (1 - low) * (1 + math.cos(math.pi * epoch / T_max)) / 2,
+        )

@@ -1,0 +1,64 @@
+"""Random draws: one seed for initial weights, shuffles and dropout masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn.tensor import Tensor
+
+
+class _State:
+    """What ``manual_seed`` sets."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+        self.generator = np.random.default_rng(seed)
+        self.masks_drawn = 0
+
+
+_state = _State(int(np.random.SeedSequence().generate_state(1, np.uint64)[0]))
+
+
+def manual_seed(seed: int) -> None:
+    """Start all random draws of this process anew from ``seed``, an integer in 0..2**64 - 1.
+
+    Weights and shuffles are drawn on the CPU with NumPy, whatever the device, and dropout masks
+    come from a counter (``next_mask_key``), so that the same seed gives the same run everywhere.
+
+    Raises:
+        ValueError: a seed out of range.
+    """
+    global _state
+    if not 0 <= int(seed) < 2**64:
+        raise ValueError(f"seed is {seed}; wanted an integer in 0..2**64 - 1")
+    _state = _State(int(seed))
+
+
+def default_generator() -> np.random.Generator:
+    """The generator of every draw that is given none of its own."""
+    return _state.generator
+
+
+def next_mask_key() -> tuple[int, int]:
+    """(seed, number) of the next dropout mask: the key of ``kernels.random_uniform``.
+
+    The masks of a run are numbered in the order of their use: layer by layer within a step, step
+    after step. Whoever draws mask k, eagerly, compiled or on the GPU, gets the same one.
+    """
+    key = (_state.seed, _state.masks_drawn)
+    _state.masks_drawn += 1
+    return key
+
+
+def rand(*size: int, dtype: Any = np.float32, generator: np.random.Generator | None = None) -> Tensor:
+    """A tensor of shape ``size``, uniform in [0, 1)."""
+    return Tensor((generator or default_generator()).random(size).astype(dtype))
+
+
+def randn(
+    *size: int, dtype: Any = np.float32, generator: np.random.Generator | None = None
+) -> Tensor:
+    """A tensor of shape ``size``, normally distributed with mean 0 and variance 1."""
+    return Tensor((generator or default_generator()).standard_normal(size).astype(dtype))

@@ -1,0 +1,633 @@
+"""Tensors and the tape: reverse-mode automatic differentiation.
+
+A ``Tensor`` is an array and, if a gradient may be asked for, the memory of where it came from: a
+``Node`` with the operation and its inputs. Together the nodes form the tape. ``backward`` walks it
+from the loss towards the leaves, hands each operation the gradient dy by its result, and adds what
+comes back to the gradients by its inputs:
+
+    x ── Linear ── Sigmoid ── SoftmaxCrossEntropy ── loss
+           w,b                       target
+
+``apply`` is the only place where a node is made, ``Tensor.backward`` the only one where it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn import ops
+from minicnn.device import Device, device_of, resolve, to_device, to_host
+from minicnn.kernels import Array, array_module
+from minicnn.ops import Operation
+
+DType = Any  # what numpy.dtype() accepts
+Axes = int | tuple[int, ...] | None
+
+
+class Node(NamedTuple):
+    """How a tensor was computed: ``operation.forward(*inputs)``."""
+
+    operation: Operation
+    inputs: tuple[Tensor, ...]
+
+
+class _Mode(threading.local):
+    recording = True
+
+
+_mode = _Mode()
+
+
+class no_grad(contextlib.ContextDecorator):  # noqa: N801 (PyTorch's name)
+    """``with no_grad():`` computes without recording; also a decorator. For this thread only."""
+
+    def __enter__(self) -> no_grad:
+        self._before = [*getattr(self, "_before", []), _mode.recording]
+        _mode.recording = False
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _mode.recording = self._before.pop()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are recorded on the tape now."""
+    return _mode.recording
+
+
+class Tensor:
+    """An array of float32, float64, integers or booleans that remembers how it was computed.
+
+    Args:
+        data: an array (kept as it is, neither copied nor converted), a number or nested list of
+            numbers (which become float32), or a tensor (whose array is shared).
+        requires_grad: whether ``backward`` shall leave a gradient in ``grad``.
+        dtype: converts to this dtype.
+        device: moves to ``"cpu"``, ``"gpu"`` or ``"gpu:<number>"``.
+
+    Attributes:
+        data: the NumPy or CuPy array.
+        requires_grad: whether gradients flow to this tensor.
+        node: the operation and inputs it was computed from; None for a leaf.
+
+    Raises:
+        TypeError: data of any other kind or dtype.
+        RuntimeError: integers or booleans that require a gradient.
+    """
+
+    __slots__ = ("_freed", "_grad", "_keeps_grad", "data", "node", "requires_grad")
+    __array_ufunc__ = None  # so that array + tensor reaches Tensor.__radd__
+    __hash__ = object.__hash__  # == compares cells, the hash is the object's
+
+    data: Array
+    requires_grad: bool
+    node: Node | None
+
+    def __init__(
+        self,
+        data: Any,
+        requires_grad: bool = False,
+        dtype: DType = None,
+        device: Device | None = None,
+    ):
+        array = _as_array(data, dtype)
+        if device is not None:
+            array = to_device(array, device)
+        if requires_grad and array.dtype.kind != "f":
+            raise RuntimeError(
+                f"requires_grad: only floating-point tensors have gradients, this one is "
+                f"{array.dtype}; convert it with .to('float32')"
+            )
+        self.data = array
+        self.requires_grad = requires_grad
+        self.node = None
+        self._grad: Tensor | None = None
+        self._keeps_grad = False
+        self._freed = False
+
+    # What it is -----------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return tuple(self.data.shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return int(self.data.ndim)
+
+    @property
+    def size(self) -> int:
+        """The number of cells."""
+        return int(self.data.size)
+
+    def numel(self) -> int:
+        """The number of cells, by PyTorch's name."""
+        return self.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the cells."""
+        return self.data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> Device:
+        """Where the array lies: ``"cpu"`` or ``"gpu:<number>"``."""
+        return device_of(self.data)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this tensor was made, not computed from others that require gradients."""
+        return self.node is None and not self._freed
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that ``backward`` summed up for this tensor, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        if gradient is not None:
+            if not isinstance(gradient, Tensor):
+                raise TypeError(
+                    f"grad: wanted a Tensor or None, received {type(gradient).__name__}"
+                )
+            _check_gradient("grad", gradient.data, self)
+        self._grad = gradient
+
+    def __repr__(self) -> str:
+        values = np.array2string(self.numpy(), separator=", ", prefix="Tensor(", threshold=200)
+        notes = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
+        notes += "" if self.device == "cpu" else f", device={self.device!r}"
+        if self.node is not None:
+            notes += f", from={self.node.operation.name}"
+        elif self.requires_grad:
+            notes += ", requires_grad=True"
+        return f"Tensor({values}{notes})"
+
+    # Getting at the numbers -----------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """The cells as a NumPy array; on the CPU it shares memory with the tensor."""
+        return to_host(self.data)
+
+    def item(self) -> float | int | bool:
+        """The only cell, as a Python number.
+
+        Raises:
+            ValueError: more than one cell, or none.
+        """
+        if self.size != 1:
+            raise ValueError(f"item(): wanted one cell, this tensor has shape {self.shape}")
+        return self.data.item()  # type: ignore[no-any-return]
+
+    def __array__(self, dtype: DType = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.data.__dlpack_device__()  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                f"the truth value of a tensor of shape {self.shape} is ambiguous; "
+                "wanted one cell (reduce it first)"
+            )
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind == "f":
+            raise TypeError(f"a {self.dtype} tensor cannot be an index; wanted integers")
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if self.size == 1 and spec else str(self), spec)
+
+    # Gradients ------------------------------------------------------------------------------------
+
+    def detach(self) -> Tensor:
+        """The same array in a tensor without a past."""
+        return Tensor(self.data)
+
+    def retain_grad(self) -> None:
+        """Let ``backward`` leave a gradient in ``grad`` although this tensor was computed."""
+        self._keeps_grad = True
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+        """Add to ``grad`` of every leaf its gradient: d(sum(self * gradient)) / d(leaf).
+
+        Args:
+            gradient: the gradient by this tensor, of its shape; 1 by default, for a scalar.
+            retain_graph: keep the tape, so that ``backward`` can run through it again.
+
+        Raises:
+            RuntimeError: nothing recorded leads here, the tape was freed by an earlier
+                ``backward``, or ``gradient`` is missing for a tensor that is not a scalar.
+            ValueError, TypeError: a gradient of another shape, or of another dtype.
+        """
+        if not (self.requires_grad or self._freed):
+            raise RuntimeError(
+                "backward(): this tensor does not require a gradient: no input had "
+                "requires_grad=True, or it was computed under no_grad()"
+            )
+        gradients = {id(self): self._first_gradient(gradient)}
+        for tensor in reversed(_in_order_of_computation(self)):
+            dy = gradients.pop(id(tensor))
+            if tensor.node is None or tensor._keeps_grad:
+                tensor._accumulate(dy)
+            if tensor.node is None:
+                continue
+            operation, inputs = tensor.node
+            dinputs = operation.backward(dy)
+            for x, dx in zip(inputs, dinputs if len(inputs) > 1 else (dinputs,), strict=True):
+                if x.requires_grad:
+                    gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
+            if not retain_graph:
+                tensor.node, tensor._freed = None, True
+
+    def _first_gradient(self, gradient: Any) -> Array:
+        if gradient is None:
+            if self.size != 1:
+                raise RuntimeError(
+                    f"backward(): a tensor of shape {self.shape} is not a scalar; pass the "
+                    "gradient by it, backward(gradient), or reduce it first, for example .sum()"
+                )
+            return array_module(self.data).ones_like(self.data)
+        array = as_tensor(gradient, like=self).data
+        _check_gradient("gradient", array, self)
+        return array
+
+    def _accumulate(self, dy: Array) -> None:
+        if self._grad is None:
+            self._grad = Tensor(dy.copy())  # dy may be a view, or someone else's array
+        else:
+            self._grad.data += dy
+
+    # Arithmetic -----------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return _binary(ops.Add, self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return _binary(ops.Add, other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return _binary(ops.Subtract, self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return _binary(ops.Subtract, other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return _binary(ops.Multiply, self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return _binary(ops.Multiply, other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return _binary(ops.Divide, self._floating(), other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return _binary(ops.Divide, other, self._floating())
+
+    def __pow__(self, other: Any) -> Tensor:
+        return _binary(ops.Power, self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return _binary(ops.Power, other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return _matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return _matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return apply(ops.Negate(), self)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return _compare(operator.eq, self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return _compare(operator.ne, self, other)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return _compare(operator.lt, self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return _compare(operator.le, self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return _compare(operator.gt, self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return _compare(operator.ge, self, other)
+
+    def exp(self) -> Tensor:
+        """exp(x), cell by cell."""
+        return apply(ops.Exp(), self._floating())
+
+    def log(self) -> Tensor:
+        """The natural logarithm, cell by cell."""
+        return apply(ops.Log(), self._floating())
+
+    def sqrt(self) -> Tensor:
+        """The square root, cell by cell."""
+        return apply(ops.Sqrt(), self._floating())
+
+    def sum(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        """The sum over ``axis`` (one, several, or all). Booleans are counted."""
+        return apply(ops.Sum(axis, keepdims), self)
+
+    def mean(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        """The mean over ``axis`` (one, several, or all); float32 for integers and booleans."""
+        return apply(ops.Mean(axis, keepdims), self._floating())
+
+    def max(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        """The largest values over ``axis``; cells that tie share the gradient equally."""
+        return apply(ops.Max(axis, keepdims), self)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """Where the largest value stands along ``axis``, int64; the first of equal ones."""
+        return Tensor(self.data.argmax(axis=axis, keepdims=keepdims))
+
+    def relu(self) -> Tensor:
+        """max(x, 0), cell by cell."""
+        return apply(ops.ReLU(), self)
+
+    def sigmoid(self) -> Tensor:
+        """1 / (1 + exp(-x)), cell by cell."""
+        return apply(ops.Sigmoid(), self._floating())
+
+    def tanh(self) -> Tensor:
+        """The hyperbolic tangent, cell by cell."""
+        return apply(ops.Tanh(), self._floating())
+
+    def softmax(self, axis: int = -1) -> Tensor:
+        """exp(x) / sum(exp(x)) over ``axis``."""
+        return apply(ops.Softmax(axis), self._floating())
+
+    # Shape, dtype, device -------------------------------------------------------------------------
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same cells in another shape, of which one axis may be -1."""
+        return apply(ops.Reshape(_one_tuple(shape)), self)
+
+    def flatten(self) -> Tensor:
+        """All cells in one axis, as NumPy's (``nn.Flatten`` keeps the batch)."""
+        return self.reshape(-1)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order, reversed by default, as NumPy's."""
+        order = _one_tuple(axes) or tuple(reversed(range(self.ndim)))
+        if sorted(axis % self.ndim for axis in order) != list(range(self.ndim)):
+            raise ValueError(
+                f"transpose: axes {order} are not an order of the {self.ndim} axes of {self.shape}"
+            )
+        return apply(ops.Transpose(tuple(axis % self.ndim for axis in order)), self)
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
+        """The axes reversed."""
+        return self.transpose()
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return apply(ops.Index(_plain_key(key)), self)
+
+    def to(self, target: DType) -> Tensor:
+        """This tensor on another device (``"cpu"``, ``"gpu:1"``) or in another dtype.
+
+        Itself if there is nothing to do. Gradients flow back through the change.
+        """
+        if isinstance(target, str) and target.startswith(("cpu", "gpu")):
+            device = resolve(target)
+            return self if device == self.device else apply(ops.Move(device), self)
+        dtype = _checked_dtype(target)
+        return self if dtype == self.dtype else apply(ops.Cast(dtype), self)
+
+    def _floating(self) -> Tensor:
+        """This tensor; in float32 if it holds integers or booleans."""
+        return self if self.dtype.kind == "f" else self.to(np.float32)
+
+
+# The tape -----------------------------------------------------------------------------------------
+
+
+def apply(operation: Operation, *inputs: Any) -> Tensor:
+    """Compute ``operation`` on tensors (or arrays) and put it on the tape if a gradient may come.
+
+    Raises:
+        RuntimeError: inputs on different devices.
+    """
+    tensors = tuple(x if isinstance(x, Tensor) else Tensor(x) for x in inputs)
+    if len(tensors) > 1:
+        _check_devices(operation, tensors)
+    operation.needs_gradient = tuple(x.requires_grad and _mode.recording for x in tensors)
+    result = Tensor(operation.forward(*(x.data for x in tensors)))
+    if any(operation.needs_gradient) and result.dtype.kind == "f":
+        result.requires_grad = True
+        result.node = Node(operation, tensors)
+    return result
+
+
+def _in_order_of_computation(last: Tensor) -> list[Tensor]:
+    """All tensors that ``last`` depends on and that need gradients, each once, inputs first.
+
+    Depth first with a stack of our own: Python's would end at a thousand operations. A tensor is
+    met twice, on the way in (its inputs are put on the stack) and on the way out (they are done).
+    """
+    order: list[Tensor] = []
+    seen: set[int] = set()
+    stack = [(last, False)]
+    while stack:
+        tensor, inputs_are_done = stack.pop()
+        if inputs_are_done:
+            order.append(tensor)
+            continue
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        if tensor._freed:
+            raise RuntimeError(
+                "backward(): this part of the tape was freed by an earlier backward(); call that "
+                "with retain_graph=True, or compute the forward pass anew"
+            )
+        stack.append((tensor, True))
+        if tensor.node is not None:
+            stack.extend((x, False) for x in tensor.node.inputs if x.requires_grad)
+    return order
+
+
+# Conversions and checks ---------------------------------------------------------------------------
+
+
+def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
+    """``value`` as a tensor; a tensor is returned as it is.
+
+    Numbers take dtype and device from ``like``: 2 * x has the dtype of x. (But an integer tensor
+    and a floating-point number meet in float32.)
+    """
+    if isinstance(value, Tensor):
+        return value
+    if like is None:
+        return Tensor(value)
+    if hasattr(value, "dtype") and not isinstance(value, np.generic):
+        return Tensor(value)
+    kind = np.asarray(value).dtype.kind
+    if like.dtype.kind == "f" or kind == "b":
+        return Tensor(value, dtype=like.dtype, device=like.device)
+    if kind == "f":
+        return Tensor(value, dtype=np.float32, device=like.device)
+    dtype = np.int64 if like.dtype.kind == "b" else like.dtype
+    return Tensor(np.asarray(value, dtype=dtype), device=like.device)
+
+
+def from_dlpack(array: Any) -> Tensor:
+    """A tensor over the memory of any array that speaks DLPack (NumPy, CuPy, PyTorch, JAX).
+
+    Raises:
+        TypeError: ``array`` does not speak DLPack, or has an unsupported dtype.
+    """
+    if not hasattr(array, "__dlpack_device__"):
+        raise TypeError(f"from_dlpack: {type(array).__name__} has no __dlpack__")
+    on_gpu = array.__dlpack_device__()[0] == 2  # kDLCUDA
+    module = array_module(to_device(np.zeros(1), "gpu")) if on_gpu else np
+    return Tensor(module.from_dlpack(array))
+
+
+def check_same_dtype(function: str, **tensors: Tensor | None) -> None:
+    """Refuse tensors of different dtypes, which products do not convert.
+
+    Raises:
+        TypeError: naming both and how to convert.
+    """
+    given = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    (first, reference), *others = given.items()
+    for name, tensor in others:
+        if tensor.dtype != reference.dtype:
+            raise TypeError(
+                f"{function}: {first} is {reference.dtype}, {name} is {tensor.dtype}; "
+                f"convert one, for example {first}.to('{tensor.dtype}')"
+            )
+
+
+def _as_array(data: Any, dtype: DType) -> Array:
+    if isinstance(data, Tensor):
+        data = data.data
+    wanted = None if dtype is None else _checked_dtype(dtype)
+    if type(data).__module__.partition(".")[0] == "cupy":
+        return data if wanted is None else data.astype(wanted, copy=False)
+    array = np.asarray(data)
+    if wanted is None:
+        is_array = hasattr(data, "dtype")
+        wanted = _checked_dtype(array.dtype if is_array or array.dtype.kind == "b" else np.float32)
+    try:
+        return array.astype(wanted, copy=False)  # also turns foreign byte order into ours
+    except (TypeError, ValueError):
+        raise TypeError(f"data: wanted numbers, received {type(data).__name__}") from None
+
+
+def _checked_dtype(dtype: DType) -> np.dtype[Any]:
+    try:
+        known = np.dtype(dtype).newbyteorder("=")
+    except TypeError:
+        raise TypeError(f"{dtype!r} is no dtype or device; wanted 'float32', 'cpu'...") from None
+    if known.kind in "iub" or known in (np.float32, np.float64):
+        return known
+    raise TypeError(f"dtype {known} is not supported; wanted float32, float64, integers or bool")
+
+
+def _binary(operation: type[Operation], a: Any, b: Any) -> Tensor:
+    return apply(operation(), *_meet(operation.__name__.lower(), a, b))
+
+
+def _meet(name: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """Both operands as tensors of one dtype: integers follow, floating-point types must agree."""
+    a = as_tensor(a, like=b if isinstance(b, Tensor) else None)
+    b = as_tensor(b, like=a)
+    if a.dtype == b.dtype:
+        return a, b
+    if a.dtype.kind == b.dtype.kind == "f":
+        raise TypeError(
+            f"{name}: the operands are {a.dtype} and {b.dtype}; convert one with .to('{b.dtype}') "
+            f"or .to('{a.dtype}')"
+        )
+    if b.dtype.kind == "f":
+        return a.to(b.dtype), b
+    if a.dtype.kind == "f":
+        return a, b.to(a.dtype)
+    both = np.result_type(a.dtype, b.dtype)
+    return a.to(both), b.to(both)
+
+
+def _compare(relation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Any:
+    if b is None or isinstance(b, str):
+        return NotImplemented
+    b = as_tensor(b, like=a)
+    _check_devices(relation.__name__, (a, b))
+    return Tensor(relation(a.data, b.data))
+
+
+def _matmul(a: Any, b: Any) -> Tensor:
+    a, b = as_tensor(a), as_tensor(b)
+    check_same_dtype("matmul", a=a, b=b)
+    rows = b.shape[-2 if b.ndim > 1 else -1] if b.ndim else None
+    if a.ndim == 0 or a.shape[-1] != rows:
+        raise ValueError(
+            f"matmul: shapes {a.shape} and {b.shape} do not fit; wanted (..., M, K) @ (..., K, N)"
+        )
+    return apply(ops.MatMul(), a, b)
+
+
+def _check_devices(operation: Operation | str, tensors: Sequence[Tensor]) -> None:
+    first, *others = (tensor.device for tensor in tensors)
+    for device in others:
+        if device != first:
+            name = operation if isinstance(operation, str) else operation.name
+            raise RuntimeError(
+                f"{name}: tensors on {first} and {device}; move one with .to('{first}')"
+            )
+
+
+def _check_gradient(name: str, gradient: Array, tensor: Tensor) -> None:
+    if tuple(gradient.shape) != tensor.shape:
+        raise ValueError(f"{name} has shape {tuple(gradient.shape)}, its tensor {tensor.shape}")
+    if gradient.dtype != tensor.dtype:
+        raise TypeError(f"{name} is {gradient.dtype}, its tensor {tensor.dtype}")
+
+
+def _one_tuple(sizes: tuple[Any, ...]) -> tuple[int, ...]:
+    """(2, 3) from f(2, 3) as from f((2, 3))."""
+    return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes
+
+
+def _plain_key(key: Any) -> Any:
+    """An index with its tensors replaced by their arrays."""
+    if isinstance(key, tuple):
+        return tuple(_plain_key(part) for part in key)
+    return key.data if isinstance(key, Tensor) else key

@@ -1,0 +1,19 @@
+"""How many threads the engine computes with."""
+
+from __future__ import annotations
+
+from minicnn import kernels
+
+
+def set_num_threads(threads: int) -> None:
+    """Compute on so many threads of the CPU.
+
+    Raises:
+        ValueError: fewer than 1, or more than there are (``NUMBA_NUM_THREADS``).
+    """
+    kernels.host_kernels().set_num_threads(threads)
+
+
+def get_num_threads() -> int:
+    """How many threads of the CPU the engine computes on."""
+    return int(kernels.host_kernels().get_num_threads())

@@ -1,0 +1,227 @@
+"""Training and evaluating a net, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqdm import tqdm
+
+from minicnn import nn, optim
+from minicnn.data import DataLoader
+from minicnn.kernels import Array
+from minicnn.tensor import Tensor, no_grad
+
+POINTS_AN_EPOCH = 5  # running means drawn in each epoch, as the chapters' animator does
+
+PLATEAU = (
+    "On the plateau: a sigmoid LeNet's loss stays near log(10) = 2.303 for its first epochs, then "
+    "falls. This is expected with Xavier weights, as models.lenet() has them; PyTorch's default "
+    "initialisation, which layers made by hand have, may never leave it: see net.apply(...) in the "
+    "README."
+)
+
+
+class DivergedError(ArithmeticError):
+    """The loss became infinite or nan."""
+
+
+@dataclass
+class History:
+    """What ``fit`` measured.
+
+    Attributes:
+        epochs: a dict an epoch: ``epoch`` (from 1), ``loss`` and ``train_acc`` (means over the
+            epoch as it was trained), ``test_acc`` (after it; None without a test set),
+            ``seconds`` (the training part: batching, steps, counting what was right),
+            ``eval_seconds``, ``examples_per_sec``.
+        curve: five dicts an epoch: ``epoch`` (a fraction), ``loss`` and ``train_acc`` (running
+            means since the epoch began); the last of each epoch also has ``test_acc``.
+    """
+
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    examples: int = 0
+
+    @property
+    def examples_per_sec(self) -> float:
+        """Examples trained a second: batching, steps and counting, without evaluation."""
+        seconds = sum(epoch["seconds"] for epoch in self.epochs)
+        return self.examples / seconds if seconds else math.nan
+
+
+class RunningMeans:
+    """Means of the loss and of what was right over the examples so far.
+
+    The sums stay arrays on the net's device: reading them is what waits for a GPU.
+    """
+
+    def __init__(self) -> None:
+        self.loss: Array = 0.0
+        self.hits: Array = 0
+        self.examples = 0
+
+    def add(self, loss: Tensor, logits: Tensor, y: Tensor) -> None:
+        self.loss = self.loss + loss.data.astype("float64") * len(y)
+        self.hits = self.hits + (logits.data.argmax(axis=1) == y.data).sum()
+        self.examples += len(y)
+
+    def read(self) -> dict[str, float]:
+        examples = max(1, self.examples)
+        return {"loss": float(self.loss) / examples, "train_acc": float(self.hits) / examples}
+
+
+def fit(
+    net: nn.Module,
+    train: DataLoader,
+    test: DataLoader | None = None,
+    epochs: int = 10,
+    optimizer: optim.SGD | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    schedule: optim.LambdaLR | None = None,
+    after_epoch: Sequence[Callable[[History], None]] = (),
+    history: History | None = None,
+    quiet: bool = False,
+) -> History:
+    """Train ``net`` on every batch of ``train``, ``epochs`` times over.
+
+    It goes on from where the net stands: a second ``fit`` trains further, it does not start anew.
+
+    Args:
+        train, test: loaders; their batches are moved to the net's device.
+        optimizer: plain SGD at the chapters' learning rate of 0.9 by default.
+        loss: a function of (logits, y), ``nn.CrossEntropyLoss()`` by default.
+        schedule: its ``step()`` is called after each epoch.
+        after_epoch: functions called with the history after each epoch; in a notebook
+            ``plots.LiveCurves()`` draws it.
+        history: where to write the measurements, if somebody else must see them on the way.
+        quiet: print nothing and show no progress bar.
+
+    Returns:
+        The measurements.
+
+    Raises:
+        DivergedError: the loss became infinite or nan.
+        ValueError: fewer than one epoch, or no training examples.
+    """
+    if epochs < 1 or len(train) == 0:
+        raise ValueError(f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more")
+    optimizer = optim.SGD(net.parameters(), lr=0.9) if optimizer is None else optimizer
+    loss = nn.CrossEntropyLoss() if loss is None else loss
+    history = History() if history is None else history
+    reports = [*after_epoch] if quiet else [Printer(net), *after_epoch]
+    for epoch in range(1, epochs + 1):
+        start = time.perf_counter()
+        bar = tqdm(train, f"epoch {epoch}/{epochs}", leave=False, unit=" batches",
+                   disable=True if quiet else None)  # fmt: skip
+        means = _train_epoch(net, bar, len(train), optimizer, loss, epoch, history.curve)
+        trained = time.perf_counter()
+        test_acc = None if test is None else evaluate(net, test)
+        evaluated = time.perf_counter()
+        if test_acc is not None:
+            history.curve[-1]["test_acc"] = test_acc
+        history.examples += means.examples
+        history.epochs.append(
+            {
+                "epoch": epoch,
+                **means.read(),
+                "test_acc": test_acc,
+                "seconds": trained - start,
+                "eval_seconds": evaluated - trained,
+                "examples_per_sec": means.examples / (trained - start),
+            }
+        )
+        if schedule is not None:
+            schedule.step()
+        for report in reports:
+            report(history)
+    return history
+
+
+def _train_epoch(
+    net: nn.Module,
+    bar: Any,
+    batches: int,
+    optimizer: optim.SGD,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    epoch: int,
+    curve: list[dict[str, Any]],
+) -> RunningMeans:
+    """One pass over the batches; appends the epoch's points to ``curve``."""
+    net.train()
+    means = RunningMeans()
+    points = {math.ceil(batches * k / POINTS_AN_EPOCH) for k in range(1, POINTS_AN_EPOCH + 1)}
+    for i, (x, y) in enumerate(_on_device_of(net, bar), start=1):
+        logits = net(x)
+        batch_loss = loss(logits, y)
+        optimizer.zero_grad()
+        batch_loss.backward()
+        optimizer.step()
+        means.add(batch_loss, logits, y)
+        if i in points:
+            now = means.read()
+            if not math.isfinite(now["loss"]):
+                bar.close()
+                raise DivergedError(
+                    f"the loss is {now['loss']} in epoch {epoch}: the net diverged; try a lower "
+                    f"learning rate than {optimizer.lr:g}"
+                )
+            curve.append({"epoch": epoch - 1 + i / batches, **now})
+            bar.set_postfix(loss=f"{now['loss']:.3f}", acc=f"{now['train_acc']:.3f}")
+    return means
+
+
+def evaluate(net: nn.Module, loader: DataLoader) -> float:
+    """The share of ``loader``'s examples that ``net`` classifies rightly, on the net's device.
+
+    In evaluation mode and without recording; the net's mode is put back.
+
+    Raises:
+        ValueError: no examples.
+    """
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    hits: Array = 0
+    examples = 0
+    try:
+        with no_grad():
+            for x, y in _on_device_of(net, loader):
+                hits = hits + (net(x).data.argmax(axis=1) == y.data).sum()
+                examples += len(y)
+    finally:
+        for module, training in modes:
+            module.training = training
+    if examples == 0:
+        raise ValueError("evaluate: loader has no examples")
+    return float(hits) / examples
+
+
+def _on_device_of(net: nn.Module, batches: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    parameter = next(net.parameters(), None)
+    device = "cpu" if parameter is None else parameter.device
+    return ((x.to(device), y.to(device)) for x, y in batches)
+
+
+class Printer:
+    """Prints a line after each epoch; says once what the plateau is."""
+
+    def __init__(self, net: nn.Module):
+        self.may_plateau = any(isinstance(module, nn.Sigmoid) for module in net.modules())
+        self.explained = False
+        print("epoch   loss  train acc  test acc  seconds")
+
+    def __call__(self, history: History) -> None:
+        epoch = history.epochs[-1]
+        test_acc = "" if epoch["test_acc"] is None else f"{epoch['test_acc']:.3f}"
+        line = (
+            f"{epoch['epoch']:5}  {epoch['loss']:5.3f}  {epoch['train_acc']:9.3f}  {test_acc:>8}  "
+            f"{epoch['seconds']:7.2f}"
+        )
+        on_plateau = self.may_plateau and epoch["loss"] > 2.2 and epoch["train_acc"] < 0.25
+        print(line + ("   on the plateau, as expected" if on_plateau else ""), flush=True)
+        if on_plateau and not self.explained:
+            self.explained = True
+            print(f"       {PLATEAU}")

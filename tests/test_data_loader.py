@@ -1,0 +1,141 @@
+"""minicnn.data.DataLoader: every image once an epoch, in an order that the seed gives."""
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn.data import DataLoader, Dataset
+
+N, H, W = 103, 4, 5
+
+
+@pytest.fixture
+def numbered() -> Dataset:
+    """Image i has the label i, and its first pixel is i."""
+    images = np.random.default_rng(0).integers(0, 256, (N, H, W), dtype=np.uint8)
+    images[:, 0, 0] = np.arange(N)
+    return Dataset(images, np.arange(N), tuple(map(str, range(N))))
+
+
+def epoch(loader: DataLoader) -> list[int]:
+    return [int(label) for _, y in loader for label in y.numpy()]
+
+
+def test_batches_in_order(numbered):
+    loader = DataLoader(numbered, 25)
+    batches = [(x.numpy(), y.numpy()) for x, y in loader]
+    assert len(loader) == len(batches) == 5
+    assert [x.shape for x, _ in batches] == [(25, 1, H, W)] * 4 + [(3, 1, H, W)]
+    assert [y.shape for _, y in batches] == [(25,)] * 4 + [(3,)]
+    assert {(x.dtype.name, y.dtype.name) for x, y in batches} == {("float32", "int64")}
+    pixels = np.concatenate([x for x, _ in batches])
+    np.testing.assert_array_equal(pixels[:, 0], numbered.images.astype(np.float32) / 255)
+    assert (pixels.min(), pixels.max()) == (0, 1)
+    assert epoch(loader) == list(range(N))
+
+
+@pytest.mark.parametrize(("size", "batches"), [(1, N), (N - 1, 2), (N, 1), (N + 1, 1)])
+def test_batch_sizes(numbered, size, batches):
+    loader = DataLoader(numbered, size, shuffle=True)
+    assert len(loader) == sum(1 for _ in loader) == batches
+    assert sorted(epoch(loader)) == list(range(N))
+
+
+def test_shuffled_images_keep_their_labels(numbered):
+    for x, y in DataLoader(numbered, 20, shuffle=True, seed=3):
+        expected = numbered.images[y.numpy()][:, None].astype(np.float32) / 255
+        np.testing.assert_array_equal(x.numpy(), expected)
+
+
+def test_seeded_orders(numbered):
+    first, second = (DataLoader(numbered, 20, shuffle=True, seed=3) for _ in range(2))
+    orders = [epoch(first) for _ in range(3)]
+    assert all(sorted(order) == list(range(N)) for order in orders)
+    assert len(set(map(tuple, orders))) == 3
+    np.random.seed(0)
+    minicnn.manual_seed(0)  # changes nothing: the loader has its own seed
+    assert [epoch(second) for _ in range(3)] == orders
+    assert epoch(DataLoader(numbered, 20, shuffle=True, seed=4)) != orders[0]
+
+
+def test_order_does_not_depend_on_the_batch_size(numbered):
+    orders = [epoch(DataLoader(numbered, size, shuffle=True, seed=3)) for size in (1, 20, N)]
+    assert orders[0] == orders[1] == orders[2]
+
+
+def test_epoch_can_be_set_to_resume(numbered):
+    loader = DataLoader(numbered, 20, shuffle=True, seed=3)
+    orders = [epoch(loader) for _ in range(3)]
+    assert loader.epoch == 3
+    resumed = DataLoader(numbered, 20, shuffle=True, seed=3)
+    resumed.epoch = 2
+    assert epoch(resumed) == orders[2]
+
+
+def test_without_a_seed_manual_seed_gives_the_order(numbered):
+    loader = DataLoader(numbered, 20, shuffle=True)
+    minicnn.manual_seed(5)
+    orders = [epoch(loader), epoch(loader)]
+    assert orders[0] != orders[1]
+    assert epoch(loader) not in orders
+    minicnn.manual_seed(5)
+    assert [epoch(loader), epoch(loader)] == orders
+
+
+def test_two_iterators_do_not_disturb_each_other(numbered):
+    one, two = (DataLoader(numbered, 20, shuffle=True, seed=3) for _ in range(2))
+    expected = [epoch(one), epoch(one)]
+    pair = list(zip(iter(two), iter(two), strict=True))
+    orders = [[int(label) for batch in pair for label in batch[i][1].numpy()] for i in (0, 1)]
+    assert orders == expected
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_raw_gives_the_bytes(numbered, shuffle):
+    for x, y in DataLoader(numbered, 20, shuffle=shuffle, raw=True):
+        assert x.numpy().dtype == np.uint8
+        np.testing.assert_array_equal(x.numpy()[:, 0], numbered.images[y.numpy()])
+
+
+def test_the_images_are_not_copied(numbered):
+    loader = DataLoader(numbered, 20)
+    assert np.shares_memory(loader.images, numbered.images)
+    x, y = next(iter(DataLoader(numbered, 20, raw=True)))
+    assert np.shares_memory(x.data, numbered.images)
+    assert np.shares_memory(y.data, numbered.labels)
+
+
+def test_batches_do_not_share_memory_with_each_other(numbered):
+    (a, _), (b, _) = list(DataLoader(numbered, 60))
+    assert not np.shares_memory(a.data, b.data)
+
+
+def test_images_are_not_changed(numbered):
+    before = numbered.images.copy()
+    for shuffle in (False, True):
+        epoch(DataLoader(numbered, 20, shuffle=shuffle))
+    np.testing.assert_array_equal(numbered.images, before)
+
+
+def test_images_with_channels():
+    images = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
+    x, _ = next(iter(DataLoader(Dataset(images, np.array([0, 1]), ("a", "b")), 2)))
+    np.testing.assert_array_equal(x.numpy(), images.astype(np.float32) / 255)
+
+
+def test_no_images_no_batches(numbered):
+    loader = DataLoader(numbered[:0], 20, shuffle=True)
+    assert len(loader) == 0
+    assert list(loader) == []
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, "32", None])
+def test_batch_size_must_be_a_count(numbered, size):
+    with pytest.raises(ValueError, match=f"batch_size is {size!r}; wanted an int >= 1"):
+        DataLoader(numbered, size)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "a"])
+def test_seed_must_be_a_number(numbered, seed):
+    with pytest.raises(ValueError, match=f"seed is {seed!r}; wanted None or an int >= 0"):
+        DataLoader(numbered, 20, seed=seed)
