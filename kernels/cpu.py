@@ -14,11 +14,15 @@ and infinity keep their meaning (``nnan`` and ``ninf`` would turn relu(NaN) into
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
+import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -41,6 +45,21 @@ def jit(function: Callable[..., Any]) -> Any:
         warnings.warn(f"kernels are compiled anew in every process: {error}", stacklevel=2)
         return numba.njit(**options)(function)
 
+
+def _keep_freed_memory() -> None:
+    """Ask the C library (glibc) to keep freed memory for the next array.
+
+    A training step frees and takes some 100 MB. By default the system gets them back each time and
+    hands them out again page by page, zeroed: a quarter of the step's time.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "mallopt"):
+        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+        libc.mallopt(mmap_threshold, 32 << 20)
+        libc.mallopt(trim_threshold, 256 << 20)
+
+
+_keep_freed_memory()
 
 # Threads ------------------------------------------------------------------------------------------
 
@@ -78,7 +97,9 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="minicnn")
 
 
-WORTH_SHARING = 1 << 16  # with less work than so many cells, waking a thread costs more than it saves
+WORTH_SHARING = (
+    1 << 16
+)  # with less work than so many cells, waking a thread costs more than it saves
 
 
 def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> None:
@@ -97,14 +118,34 @@ def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> 
         other.result()
 
 
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")
+class _OneBlasThread:
+    """Keeps BLAS on one thread while anybody is inside; counts, since threads may overlap."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside = threading.Lock(), 0
+        self.controller = ThreadpoolController().select(user_api="blas")
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self.lock:
+            self.inside += 1
+            if self.inside == 1:
+                self.limiter = self.controller.limit(limits=1)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.inside -= 1
+                if self.inside == 0:
+                    self.limiter.restore_original_limits()
+
+
+_one_blas_thread = _OneBlasThread()
 
 
 def matmul(a: Array, b: Array) -> Array:
     """See ``reference.matmul``. Threads share the first axis of the result, BLAS has one."""
-    with _blas().limit(limits=1):
+    with _one_blas_thread():
         if min(a.ndim, b.ndim) < 2 or not a.size or not b.size:
             return a @ b
         shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
@@ -406,7 +447,8 @@ def sigmoid(x: Array) -> Array:
 @jit
 def _sigmoid_float32(first, last, x, s):
     one = np.float32(1)
-    for k in range(first, last):
+    x, s = x[first:last], s[first:last]
+    for k in range(x.size):
         t = -abs(x[k])
         e = _exp(np.float32(-87) if t < -87 else t)
         s[k] = (e if x[k] < 0 else one) / (one + e)
@@ -414,7 +456,8 @@ def _sigmoid_float32(first, last, x, s):
 
 @jit
 def _sigmoid(first, last, x, s):
-    for k in range(first, last):
+    x, s = x[first:last], s[first:last]
+    for k in range(x.size):
         e = math.exp(-abs(x[k]))
         s[k] = (e if x[k] < 0 else 1) / (1 + e)
 
@@ -430,7 +473,8 @@ def sigmoid_backward(dy: Array, s: Array) -> Array:
 @jit
 def _sigmoid_backward(first, last, dy, s, dx):
     one = s.dtype.type(1)
-    for k in range(first, last):
+    dy, s, dx = dy[first:last], s[first:last], dx[first:last]
+    for k in range(s.size):
         dx[k] = dy[k] * s[k] * (one - s[k])
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from minicnn.kernels import Array, array_module, is_host
 
 __all__ = [
-    "DeviceError",
     "Device",
+    "DeviceError",
     "array_module",
     "device_of",
     "gpu_problem",

@@ -52,7 +52,9 @@ def next_mask_key() -> tuple[int, int]:
     return key
 
 
-def rand(*size: int, dtype: Any = np.float32, generator: np.random.Generator | None = None) -> Tensor:
+def rand(
+    *size: int, dtype: Any = np.float32, generator: np.random.Generator | None = None
+) -> Tensor:
     """A tensor of shape ``size``, uniform in [0, 1)."""
     return Tensor((generator or default_generator()).random(size).astype(dtype))
 

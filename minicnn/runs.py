@@ -1,10 +1,10 @@
 """The folder that a training run leaves behind.
 
-    config.json          what was trained, on what, how
-    metrics.jsonl        a line an epoch:   ``History.epochs``
-    curve.jsonl          five lines an epoch: ``History.curve``
-    curves.png           the picture of it
-    model.safetensors    the trained parameters, in PyTorch's names and layouts
+config.json          what was trained, on what, how
+metrics.jsonl        a line an epoch:   ``History.epochs``
+curve.jsonl          five lines an epoch: ``History.curve``
+curves.png           the picture of it
+model.safetensors    the trained parameters, in PyTorch's names and layouts
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def load_run(folder: str | Path) -> tuple[Module, dict[str, Any]]:
         config = json.loads((folder / "config.json").read_text())
         net = models.build(config["model"], **config["model_args"])
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / 'config.json'} is not a run's configuration: {error}") from None
+        raise ValueError(
+            f"{folder / 'config.json'} is not a run's configuration: {error}"
+        ) from None
     try:
         net.load_state_dict(load(folder / "model.safetensors"))
     except KeyError as error:

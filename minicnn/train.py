@@ -13,7 +13,7 @@ import numpy as np
 
 import minicnn
 from minicnn import command, data, models, nn, optim, plots
-from minicnn.device import DeviceError, gpu_problem, to_device, try_gpu
+from minicnn.device import gpu_problem, to_device, try_gpu
 from minicnn.runs import Run
 from minicnn.training import DivergedError, History, fit
 
@@ -35,14 +35,24 @@ def parser() -> command.Parser:
     """The options of ``python -m minicnn.train``."""
     p = command.Parser(prog="python -m minicnn.train", description=__doc__)
     p.add_argument("--device", default="auto", help="auto, cpu, gpu or gpu:<number>")
-    p.add_argument("--dataset", choices=["fashion-mnist", "fashion-mnist-sample", "mnist"],
-                   help="fashion-mnist; where it cannot be had, the sample in the package")
+    p.add_argument(
+        "--dataset",
+        choices=["fashion-mnist", "fashion-mnist-sample", "mnist"],
+        help="fashion-mnist; where it cannot be had, the sample in the package",
+    )
     p.add_argument("--data-dir", type=Path, metavar="DIR", help="where the data set's files are")
-    p.add_argument("--model", default="lenet", choices=list(models.PRESETS),
-                   help="lenet: average pooling, padding 2; lenet-max: max pooling, no padding")
-    p.add_argument("--epochs", type=command.at_least(1),
-                   help=f"{', '.join(f'{k}: {v}' for k, v in EPOCHS.items())}; on a smaller data "
-                        "set as many more as give the same number of updates")
+    p.add_argument(
+        "--model",
+        default="lenet",
+        choices=list(models.PRESETS),
+        help="lenet: average pooling, padding 2; lenet-max: max pooling, no padding",
+    )
+    p.add_argument(
+        "--epochs",
+        type=command.at_least(1),
+        help=f"{', '.join(f'{k}: {v}' for k, v in EPOCHS.items())}; on a smaller data "
+        "set as many more as give the same number of updates",
+    )
     p.add_argument("--lr", type=command.non_negative, help="0.9 for LeNet, 0.1 for mlp")
     p.add_argument("--batch-size", type=command.at_least(1), default=256)
     p.add_argument("--momentum", type=command.non_negative, default=0.0)
@@ -56,7 +66,9 @@ def parser() -> command.Parser:
     net.add_argument("--pool", choices=list(models.POOLS))
     net.add_argument("--padding", type=command.at_least(0), help="of the first convolution")
     net.add_argument("--kernel-size", type=command.at_least(1))
-    net.add_argument("--channels", type=command.integers, metavar="6,16", help="of each convolution")
+    net.add_argument(
+        "--channels", type=command.integers, metavar="6,16", help="of each convolution"
+    )
     net.add_argument("--hidden", type=command.integers, metavar="120,84", help="dense layers")
     net.add_argument("--init", choices=[*models.INITS, "default"], help="initial weights")
     return p  # fmt: skip
@@ -170,7 +182,9 @@ def _headline(
 
 def _result(run: Run, history: History) -> str:
     last, device = history.epochs[-1], run.config["device"]
-    sample = " (of the sample: not the published figure)" if "sample" in run.config["dataset"] else ""
+    sample = (
+        " (of the sample: not the published figure)" if "sample" in run.config["dataset"] else ""
+    )
     return (
         f"loss {last['loss']:.3f}, train acc {last['train_acc']:.3f}, "
         f"test acc {last['test_acc']:.3f}{sample}\n"

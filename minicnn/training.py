@@ -108,7 +108,9 @@ def fit(
         ValueError: fewer than one epoch, or no training examples.
     """
     if epochs < 1 or len(train) == 0:
-        raise ValueError(f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more")
+        raise ValueError(
+            f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more"
+        )
     optimizer = optim.SGD(net.parameters(), lr=0.9) if optimizer is None else optimizer
     loss = nn.CrossEntropyLoss() if loss is None else loss
     history = History() if history is None else history

@@ -162,9 +162,9 @@ def max_pool2d(
         ValueError: shapes or arguments that do not fit.
     """
     if input.ndim == 3:
-        return max_pool2d(
-            _batch_of_one(input), kernel_size, stride, padding, dilation, ceil_mode
-        )[0]
+        return max_pool2d(_batch_of_one(input), kernel_size, stride, padding, dilation, ceil_mode)[
+            0
+        ]
     window = _pool_window("max_pool2d", input, kernel_size, stride, padding, dilation, ceil_mode)
     return apply(ops.MaxPool2d(*window), input)
 
@@ -207,9 +207,7 @@ def avg_pool2d(
     else:
         rows, cols = (
             _cells_counted(*axis, count_include_pad)
-            for axis in zip(
-                input.shape[2:], kernel_size, stride, padding, output, strict=True
-            )
+            for axis in zip(input.shape[2:], kernel_size, stride, padding, output, strict=True)
         )
         divisor = np.outer(rows, cols).astype(input.dtype)
     divisor = to_device(divisor, input.device)
@@ -404,8 +402,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             "from the last axis on"
         )
     widths = [(0, 0)] * (input.ndim - len(widths)) + widths[::-1]
-    if any(n + before + after < 0 or n + min(before, 0) + min(after, 0) < 0
-           for n, (before, after) in zip(input.shape, widths, strict=True)):
+    if any(
+        n + before + after < 0 or n + min(before, 0) + min(after, 0) < 0
+        for n, (before, after) in zip(input.shape, widths, strict=True)
+    ):
         raise ValueError(f"pad: widths {tuple(pad)} cut more than there is of input {input.shape}")
     return apply(ops.Pad(tuple(widths), value), input)
 
@@ -459,9 +459,7 @@ def cross_entropy(
     else:
         indices, row_weight = _indices(target, classes, weight, ignore_index, input)
         counts = Tensor((indices >= 0).astype(input.dtype))
-        picked = apply(
-            ops.NegativeLogLikelihood(row_weight, "none"), log_p, Tensor(indices)
-        )
+        picked = apply(ops.NegativeLogLikelihood(row_weight, "none"), log_p, Tensor(indices))
         spread = -weighted.sum(1) * counts
         losses = picked * (1 - label_smoothing) + spread * (label_smoothing / classes)
         divisor = float(counts.sum() if row_weight is None else row_weight.sum())
@@ -504,9 +502,7 @@ def _check_loss(
     function: str, input: Tensor, target: Tensor, weight: Tensor | None, reduction: str
 ) -> None:
     if reduction not in ("mean", "sum", "none"):
-        raise ValueError(
-            f"{function}: reduction is {reduction!r}; wanted 'mean', 'sum' or 'none'"
-        )
+        raise ValueError(f"{function}: reduction is {reduction!r}; wanted 'mean', 'sum' or 'none'")
     if input.ndim == 0:
         raise ValueError(f"{function}: input has shape {input.shape}; wanted (N, C, ...) or (C,)")
     if target.dtype.kind == "f":

@@ -128,7 +128,9 @@ class Linear(Module):
         return output.size * self.in_features
 
     def extra_repr(self) -> str:
-        return f"{self.in_features}, {self.out_features}" + ("" if self.has_bias else ", bias=False")
+        return f"{self.in_features}, {self.out_features}" + (
+            "" if self.has_bias else ", bias=False"
+        )
 
 
 class _Lazy(Module):

@@ -23,7 +23,9 @@ class MaxPool2d(Operation):
     x: (N, C, H, W), y: (N, C, OH, OW).
     """
 
-    def __init__(self, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output: Pair):
+    def __init__(
+        self, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output: Pair
+    ):
         self.window = kernel_size, stride, padding, dilation, output
 
     def forward(self, x: Array) -> Array:

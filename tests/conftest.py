@@ -1,0 +1,50 @@
+"""What the tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import kernels
+
+# A run with MINICNN_KERNELS set is a pass over that set alone.
+KERNEL_SETS = [os.environ["MINICNN_KERNELS"]] if "MINICNN_KERNELS" in os.environ else [
+    "reference",
+    "cpu",
+]  # fmt: skip
+
+
+@pytest.fixture(params=KERNEL_SETS)
+def kernel_set(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """Runs the test once with each kernel set for NumPy arrays."""
+    monkeypatch.setenv("MINICNN_KERNELS", request.param)
+    kernels.host_kernels.cache_clear()
+    yield request.param
+    kernels.host_kernels.cache_clear()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20261122)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    minicnn.manual_seed(7)
+
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """With MINICNN_NO_SKIPS=1, as in CI, a skipped test is a failed one."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and os.environ.get("MINICNN_NO_SKIPS") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and MINICNN_NO_SKIPS=1 allows none"
