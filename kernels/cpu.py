@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -111,7 +112,7 @@ def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> 
     edges = [count * i // pieces for i in range(pieces + 1)] if pieces > 1 else [0, count]
     others = [
         _pool(pieces - 1).submit(loop, first, last, *arguments)
-        for first, last in zip(edges[1:], edges[2:], strict=False)
+        for first, last in pairwise(edges[1:])
     ]
     loop(edges[0], edges[1], *arguments)
     for other in others:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
-    """Write ``content`` to a temporary file beside ``path`` and rename it, replacing what was there.
+    """Write ``content`` to a temporary file beside ``path`` and rename it over what was there.
 
     Raises:
         OSError: the folder is missing or cannot be written; ``path`` is as before.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from minicnn import nn
@@ -85,7 +86,7 @@ def _with_dense_layers(
 ) -> nn.Sequential:
     """``layers``, Flatten, dense layers of these widths, and the last one for 10 classes."""
     layers.append(nn.Flatten())
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), _choose("activation", activation, ACTIVATIONS)()]
     net = nn.Sequential(*layers, nn.Linear(widths[-1], 10))
     if init != "default":
@@ -128,7 +129,7 @@ def build(name: str, **arguments: Any) -> nn.Sequential:
     for argument in arguments:
         if argument not in known:
             raise ValueError(f"{argument} does not apply to {name}; it has {', '.join(known)}")
-    return make(**{**preset, **arguments})  # type: ignore[no-any-return]
+    return make(**{**preset, **arguments})
 
 
 def _choose(argument: str, name: str, choices: dict[str, Any]) -> Any:

@@ -135,7 +135,7 @@ class Tensor:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the cells."""
-        return self.data.dtype  # type: ignore[no-any-return]
+        return self.data.dtype
 
     @property
     def device(self) -> Device:
@@ -186,7 +186,7 @@ class Tensor:
         """
         if self.size != 1:
             raise ValueError(f"item(): wanted one cell, this tensor has shape {self.shape}")
-        return self.data.item()  # type: ignore[no-any-return]
+        return self.data.item()
 
     def __array__(self, dtype: DType = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
@@ -195,7 +195,7 @@ class Tensor:
         return self.data.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self.data.__dlpack_device__()  # type: ignore[no-any-return]
+        return self.data.__dlpack_device__()
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -585,7 +585,7 @@ def _meet(name: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
     return a.to(both), b.to(both)
 
 
-def _compare(relation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Any:
+def _compare(relation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Tensor:
     if b is None or isinstance(b, str):
         return NotImplemented
     b = as_tensor(b, like=a)

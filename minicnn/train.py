@@ -107,26 +107,34 @@ def _train(options: argparse.Namespace) -> int:
     }
     run = Run(options.out or _new_folder(), config)
 
-    loaders = [
-        data.DataLoader(part, options.batch_size, shuffle=shuffle, seed=options.seed, device=device)
-        for part, shuffle in ((train_set, True), (test_set, False))
-    ]
+    batches = data.DataLoader(
+        train_set, options.batch_size, shuffle=True, seed=options.seed, device=device
+    )
+    test_batches = data.DataLoader(test_set, options.batch_size, device=device)
     optimizer = optim.SGD(
         net.parameters(), lr, momentum=options.momentum, weight_decay=options.weight_decay
     )
     print(_headline(config, net, train_set, test_set, why_cpu))
-    return _train_and_report(run, net, loaders, epochs, optimizer)
+    return _train_and_report(run, net, batches, test_batches, epochs, optimizer)
 
 
 def _train_and_report(
-    run: Run, net: nn.Module, loaders: list[data.DataLoader], epochs: int, optimizer: optim.SGD
+    run: Run,
+    net: nn.Module,
+    batches: data.DataLoader,
+    test_batches: data.DataLoader,
+    epochs: int,
+    optimizer: optim.SGD,
 ) -> int:
     history = History()
     after_epoch: list[Any] = [lambda _: run.write(net, history)]
     if plots.in_notebook():
         after_epoch.append(plots.LiveCurves())
     try:
-        fit(net, *loaders, epochs, optimizer, after_epoch=after_epoch, history=history)
+        fit(
+            net, batches, test_batches, epochs, optimizer,
+            after_epoch=after_epoch, history=history,
+        )  # fmt: skip
     except DivergedError as error:
         print(f"python -m minicnn.train: {error}", file=sys.stderr)
         return 1

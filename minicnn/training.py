@@ -112,14 +112,14 @@ def fit(
             f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more"
         )
     optimizer = optim.SGD(net.parameters(), lr=0.9) if optimizer is None else optimizer
-    loss = nn.CrossEntropyLoss() if loss is None else loss
+    loss_of: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss() if loss is None else loss
     history = History() if history is None else history
-    reports = [*after_epoch] if quiet else [Printer(net), *after_epoch]
+    reports: list[Callable[[History], None]] = [*([] if quiet else [Printer(net)]), *after_epoch]
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
         bar = tqdm(train, f"epoch {epoch}/{epochs}", leave=False, unit=" batches",
                    disable=True if quiet else None)  # fmt: skip
-        means = _train_epoch(net, bar, len(train), optimizer, loss, epoch, history.curve)
+        means = _train_epoch(net, bar, len(train), optimizer, loss_of, epoch, history.curve)
         trained = time.perf_counter()
         test_acc = None if test is None else evaluate(net, test)
         evaluated = time.perf_counter()
@@ -148,7 +148,7 @@ def _train_epoch(
     bar: Any,
     batches: int,
     optimizer: optim.SGD,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss_of: Callable[[Tensor, Tensor], Tensor],
     epoch: int,
     curve: list[dict[str, Any]],
 ) -> RunningMeans:
@@ -158,11 +158,11 @@ def _train_epoch(
     points = {math.ceil(batches * k / POINTS_AN_EPOCH) for k in range(1, POINTS_AN_EPOCH + 1)}
     for i, (x, y) in enumerate(_on_device_of(net, bar), start=1):
         logits = net(x)
-        batch_loss = loss(logits, y)
+        loss = loss_of(logits, y)
         optimizer.zero_grad()
-        batch_loss.backward()
+        loss.backward()
         optimizer.step()
-        means.add(batch_loss, logits, y)
+        means.add(loss, logits, y)
         if i in points:
             now = means.read()
             if not math.isfinite(now["loss"]):

@@ -55,7 +55,7 @@ def conv2d(
         return conv2d(_batch_of_one(input), weight, bias, stride, padding, dilation, groups)[0]
     stride, dilation = _pair("stride", stride), _pair("dilation", dilation)
     _check_conv2d(input, weight, bias, groups)
-    kernel_size: Pair = weight.shape[2:]  # type: ignore[assignment]
+    kernel_size = _pair("kernel_size", weight.shape[2:])
     if padding == "same":
         if stride != (1, 1):
             raise ValueError(f"conv2d: padding='same' needs stride 1, received stride {stride}")
@@ -78,7 +78,7 @@ def conv2d(
         )
 
     def convolve(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-        operation = ops.Conv2d(stride, padding, dilation, output)  # type: ignore[arg-type]
+        operation = ops.Conv2d(stride, padding, dilation, output)
         return apply(operation, x, w) if b is None else apply(operation, x, w, b)
 
     if groups == 1:

@@ -150,7 +150,7 @@ class _Lazy(Module):
 
 
 class LazyConv2d(_Lazy, Conv2d):
-    """A ``Conv2d`` that takes ``in_channels`` from its first input and is a ``Conv2d`` from then."""
+    """Takes ``in_channels`` from its first input, and is a plain ``Conv2d`` from then on."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class LazyConv2d(_Lazy, Conv2d):
         groups: int = 1,
         bias: bool = True,
     ):
-        self._arguments = (out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        self._arguments: Any = (out_channels, kernel_size, stride, padding, dilation, groups, bias)
         Module.__init__(self)
         self.out_channels = out_channels
 
@@ -183,7 +183,7 @@ class LazyConv2d(_Lazy, Conv2d):
 
 
 class LazyLinear(_Lazy, Linear):
-    """A ``Linear`` that takes ``in_features`` from its first input and is a ``Linear`` from then."""
+    """Takes ``in_features`` from its first input, and is a plain ``Linear`` from then on."""
 
     def __init__(self, out_features: int, bias: bool = True):
         Module.__init__(self)

@@ -72,7 +72,7 @@ class Module:
         super().__setattr__(name, value)
 
     def register_buffer(self, name: str, tensor: Tensor) -> None:
-        """Keep ``tensor`` as the attribute ``name``: saved and moved with the module, not learnt."""
+        """Keep ``tensor`` as an attribute that is saved and moved with the module, not learnt."""
         self._buffers[name] = tensor
         setattr(self, name, tensor)
 

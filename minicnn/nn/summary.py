@@ -35,11 +35,11 @@ def table(net: Any, input_shape: tuple[int, ...]) -> str:
     parameters = sum(p.size for p in net.parameters())
     rows.append(("total", "", f"{parameters:,}", f"{products:,}"))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    align = "<<>>"
     lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}"
-        for row in rows
+        "  ".join(f"{row[i]:{align[i]}{widths[i]}}" for i in range(4)).rstrip() for row in rows
     ]
-    rule = "-" * len(lines[0])
+    rule = "-" * max(len(line) for line in lines)
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
