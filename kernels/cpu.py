@@ -438,7 +438,7 @@ def _exp(t):
 
 def sigmoid(x: Array) -> Array:
     """See ``reference.sigmoid``. In float32 good to 2e-7, relative."""
-    x = np.ascontiguousarray(x)
+    x = np.asarray(x, order="C")  # ascontiguousarray would give a single number an axis
     s = np.empty_like(x)
     loop = _sigmoid_float32 if x.dtype == np.float32 else _sigmoid
     share(loop, x.size, x.size, x.reshape(-1), s.reshape(-1))
@@ -447,11 +447,11 @@ def sigmoid(x: Array) -> Array:
 
 @jit
 def _sigmoid_float32(first, last, x, s):
-    one = np.float32(1)
+    zero, one = np.float32(0), np.float32(1)
     x, s = x[first:last], s[first:last]
     for k in range(x.size):
         t = -abs(x[k])
-        e = _exp(np.float32(-87) if t < -87 else t)
+        e = zero if t < -87 else _exp(t)  # exp(-87) = 2e-38: float32 ends there
         s[k] = (e if x[k] < 0 else one) / (one + e)
 
 
@@ -465,7 +465,7 @@ def _sigmoid(first, last, x, s):
 
 def sigmoid_backward(dy: Array, s: Array) -> Array:
     """See ``reference.sigmoid_backward``."""
-    dy, s = np.ascontiguousarray(dy), np.ascontiguousarray(s)
+    dy, s = np.asarray(dy, order="C"), np.asarray(s, order="C")
     dx = np.empty_like(s)
     share(_sigmoid_backward, s.size, s.size, dy.reshape(-1), s.reshape(-1), dx.reshape(-1))
     return dx

@@ -160,7 +160,8 @@ def max_pool_backward(dy: Array, index: Array, input_shape: tuple[int, int, int,
     xp = array_module(dy)
     n, c, h, w = input_shape
     dx = xp.zeros((n * c, h * w), dtype=dy.dtype)
-    dy, index = dy.reshape(n * c, -1), index.reshape(n * c, -1)
+    planes = (n * c, dy.shape[2] * dy.shape[3])
+    dy, index = dy.reshape(planes), index.reshape(planes)
     plane, window = xp.nonzero(index >= 0)
     xp.add.at(dx, (plane, index[plane, window]), dy[plane, window])
     return dx.reshape(input_shape)

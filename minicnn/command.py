@@ -11,10 +11,21 @@ from minicnn.device import DeviceError
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """The options of ``python -m minicnn.<name>``, with errors of one line."""
 
-    def __init__(self, **options: Any):
-        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
+    def __init__(self, name: str, description: str):
+        prog = f"python -m minicnn.{name}"
+        super().__init__(prog, f"{prog} [options]", description, allow_abbrev=False)
+        self._open: Any = self
+
+    def group(self, title: str) -> None:
+        """Show the options that follow under ``title``."""
+        self._open = self.add_argument_group(title)
+
+    def add(self, name: str, value: str | None, help: str, **options: Any) -> None:
+        """An option with a value (shown as ``value``), or a switch without."""
+        kind = {"action": "store_true"} if value is None else {"metavar": value}
+        self._open.add_argument(name, help=help, **kind, **options)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}\n")

@@ -43,7 +43,7 @@ def resolve(device: Device) -> Device:
     match = re.fullmatch(r"cpu|gpu(?::(\d+))?", device) if isinstance(device, str) else None
     if match is None:
         raise ValueError(f"device is {device!r}; wanted 'cpu', 'gpu' or 'gpu:<number>'")
-    return "cpu" if device == "cpu" else f"gpu:{match[1] or 0}"
+    return "cpu" if device == "cpu" else f"gpu:{int(match[1] or 0)}"
 
 
 def device_of(array: Array) -> Device:
@@ -98,7 +98,7 @@ def gpu_problem() -> str | None:
     try:
         cupy = _cupy()
     except ImportError as error:
-        return f"cupy is missing ({error}): pip install 'minicnn-engine[cuda13]' or '[cuda12]'"
+        return f"cupy is missing ({error}); install the extra cuda13 or cuda12"
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:

@@ -39,6 +39,8 @@ class SGD:
         nesterov: bool = False,
         maximize: bool = False,
     ):
+        if isinstance(params, Tensor):
+            raise TypeError("SGD: params is a tensor; wanted a list of tensors")
         self.params = list(params)
         if not self.params:
             raise ValueError("SGD: params is empty; wanted the tensors to be learnt")

@@ -38,7 +38,9 @@ class Node(NamedTuple):
 
 
 class _Mode(threading.local):
-    recording = True
+    def __init__(self) -> None:
+        self.recording = True
+        self.before: list[bool] = []  # of every no_grad() that is open
 
 
 _mode = _Mode()
@@ -48,12 +50,12 @@ class no_grad(contextlib.ContextDecorator):  # noqa: N801 (PyTorch's name)
     """``with no_grad():`` computes without recording; also a decorator. For this thread only."""
 
     def __enter__(self) -> no_grad:
-        self._before = [*getattr(self, "_before", []), _mode.recording]
+        _mode.before.append(_mode.recording)
         _mode.recording = False
         return self
 
     def __exit__(self, *exception: object) -> None:
-        _mode.recording = self._before.pop()
+        _mode.recording = _mode.before.pop()
 
 
 def is_grad_enabled() -> bool:
@@ -284,10 +286,8 @@ class Tensor:
         return array
 
     def _accumulate(self, dy: Array) -> None:
-        if self._grad is None:
-            self._grad = Tensor(dy.copy())  # dy may be a view, or someone else's array
-        else:
-            self._grad.data += dy
+        # a new array: dy may be a view, and dy or the old gradient someone else's array
+        self._grad = Tensor(dy.copy() if self._grad is None else self._grad.data + dy)
 
     # Arithmetic -----------------------------------------------------------------------------------
 
@@ -405,11 +405,12 @@ class Tensor:
     def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order, reversed by default, as NumPy's."""
         order = _one_tuple(axes) or tuple(reversed(range(self.ndim)))
-        if sorted(axis % self.ndim for axis in order) != list(range(self.ndim)):
+        from_front = tuple(axis + self.ndim if axis < 0 else axis for axis in order)
+        if sorted(from_front) != list(range(self.ndim)):
             raise ValueError(
                 f"transpose: axes {order} are not an order of the {self.ndim} axes of {self.shape}"
             )
-        return apply(ops.Transpose(tuple(axis % self.ndim for axis in order)), self)
+        return apply(ops.Transpose(from_front), self)
 
     @property
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
@@ -498,6 +499,7 @@ def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
         return Tensor(value)
     if hasattr(value, "dtype") and not isinstance(value, np.generic):
         return Tensor(value)
+    value = value.item() if isinstance(value, np.generic) else value
     kind = np.asarray(value).dtype.kind
     if like.dtype.kind == "f" or kind == "b":
         return Tensor(value, dtype=like.dtype, device=like.device)
@@ -543,13 +545,13 @@ def _as_array(data: Any, dtype: DType) -> Array:
     if type(data).__module__.partition(".")[0] == "cupy":
         return data if wanted is None else data.astype(wanted, copy=False)
     array = np.asarray(data)
+    is_array = hasattr(data, "dtype")
+    if array.dtype.kind not in "iubf":  # NumPy would convert None to nan, and 1 + 2j to 1
+        kind = f"an array of {array.dtype}" if is_array else type(data).__name__
+        raise TypeError(f"data: wanted real numbers, received {kind}")
     if wanted is None:
-        is_array = hasattr(data, "dtype")
         wanted = _checked_dtype(array.dtype if is_array or array.dtype.kind == "b" else np.float32)
-    try:
-        return array.astype(wanted, copy=False)  # also turns foreign byte order into ours
-    except (TypeError, ValueError):
-        raise TypeError(f"data: wanted numbers, received {type(data).__name__}") from None
+    return array.astype(wanted, copy=False)  # also turns foreign byte order into ours
 
 
 def _checked_dtype(dtype: DType) -> np.dtype[Any]:

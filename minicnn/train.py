@@ -19,7 +19,8 @@ from minicnn.training import DivergedError, History, fit
 
 EPOCHS = {"lenet": 10, "lenet-max": 5, "mlp": 10}
 LR = {"lenet": 0.9, "lenet-max": 0.9, "mlp": 0.1}
-FULL_SIZE = 60_000  # training images; with fewer, the default is as many updates, not epochs
+FULL_SIZE = 60_000
+ENOUGH_UPDATES = 1_400  # for both LeNets to leave the plateau and settle, on a smaller data set
 KNOBS = ("activation", "pool", "padding", "kernel_size", "channels", "hidden", "init")
 
 SAMPLE_NOTICE = """\
@@ -33,44 +34,54 @@ NOTE: the whole Fashion-MNIST is not on this machine and could not be downloaded
 
 def parser() -> command.Parser:
     """The options of ``python -m minicnn.train``."""
-    p = command.Parser(prog="python -m minicnn.train", description=__doc__)
-    p.add_argument("--device", default="auto", help="auto, cpu, gpu or gpu:<number>")
-    p.add_argument(
+    p = command.Parser(
+        "train", "Train LeNet on Fashion-MNIST and keep what came of it in a folder."
+    )
+    natural, positive = command.at_least(0), command.at_least(1)
+    amount = command.non_negative
+    sets = ["fashion-mnist", "fashion-mnist-sample", "mnist"]
+    epochs = ", ".join(f"{model} {count}" for model, count in EPOCHS.items())
+
+    p.add("--device", "NAME", "auto, cpu, gpu or gpu:<number>", default="auto")
+    p.add(
         "--dataset",
-        choices=["fashion-mnist", "fashion-mnist-sample", "mnist"],
-        help="fashion-mnist; where it cannot be had, the sample in the package",
+        "NAME",
+        f"{', '.join(sets)}; without it fashion-mnist or, where that cannot "
+        "be had, the sample in the package",
+        choices=sets,
     )
-    p.add_argument("--data-dir", type=Path, metavar="DIR", help="where the data set's files are")
-    p.add_argument(
+    p.add("--data-dir", "DIR", "look for the data set's files here only", type=Path)
+    p.add(
         "--model",
-        default="lenet",
+        "NAME",
+        "lenet (average pooling, padding 2; the default), lenet-max (max "
+        "pooling, no padding) or mlp",
         choices=list(models.PRESETS),
-        help="lenet: average pooling, padding 2; lenet-max: max pooling, no padding",
+        default="lenet",
     )
-    p.add_argument(
+    p.add(
         "--epochs",
-        type=command.at_least(1),
-        help=f"{', '.join(f'{k}: {v}' for k, v in EPOCHS.items())}; on a smaller data "
-        "set as many more as give the same number of updates",
+        "N",
+        f"by default {epochs}; on a smaller data set as many as give {ENOUGH_UPDATES:,} updates",
+        type=positive,
     )
-    p.add_argument("--lr", type=command.non_negative, help="0.9 for LeNet, 0.1 for mlp")
-    p.add_argument("--batch-size", type=command.at_least(1), default=256)
-    p.add_argument("--momentum", type=command.non_negative, default=0.0)
-    p.add_argument("--weight-decay", type=command.non_negative, default=0.0)
-    p.add_argument("--seed", type=command.at_least(0), default=0)
-    p.add_argument("--threads", type=command.at_least(1), help="CPU threads; all by default")
-    p.add_argument("--out", type=Path, metavar="DIR", help="a new or empty folder; runs/<time>")
-    p.add_argument("--no-compile", action="store_true", help="train eagerly (as it does so far)")
-    net = p.add_argument_group("the net (the exercises of the chapter)")
-    net.add_argument("--activation", choices=list(models.ACTIVATIONS))
-    net.add_argument("--pool", choices=list(models.POOLS))
-    net.add_argument("--padding", type=command.at_least(0), help="of the first convolution")
-    net.add_argument("--kernel-size", type=command.at_least(1))
-    net.add_argument(
-        "--channels", type=command.integers, metavar="6,16", help="of each convolution"
-    )
-    net.add_argument("--hidden", type=command.integers, metavar="120,84", help="dense layers")
-    net.add_argument("--init", choices=[*models.INITS, "default"], help="initial weights")
+    p.add("--lr", "RATE", "learning rate; by default 0.9 for LeNet, 0.1 for mlp", type=amount)
+    p.add("--batch-size", "N", "256 by default", type=positive, default=256)
+    p.add("--momentum", "M", "0 by default", type=amount, default=0.0)
+    p.add("--weight-decay", "W", "0 by default", type=amount, default=0.0)
+    p.add("--seed", "N", "of weights, shuffles and dropout; 0 by default", type=natural, default=0)
+    p.add("--threads", "N", "CPU threads; by default as many as cores", type=positive)
+    p.add("--out", "DIR", "a new or empty folder; runs/<time> by default", type=Path)
+    p.add("--no-compile", None, "train eagerly, as it does so far anyway")
+    p.group("the net (the exercises of the chapter)")
+    p.add("--activation", "NAME", ", ".join(models.ACTIVATIONS), choices=list(models.ACTIVATIONS))
+    p.add("--pool", "NAME", ", ".join(models.POOLS), choices=list(models.POOLS))
+    p.add("--padding", "N", "of the first convolution", type=natural)
+    p.add("--kernel-size", "N", "of every convolution", type=positive)
+    p.add("--channels", "6,16", "of each convolution", type=command.integers)
+    p.add("--hidden", "120,84", "widths of the dense layers", type=command.integers)
+    inits = [*models.INITS, "default"]
+    p.add("--init", "NAME", f"initial weights: {', '.join(inits)}", choices=inits)
     return p  # fmt: skip
 
 
@@ -86,14 +97,14 @@ def _train(options: argparse.Namespace) -> int:
     minicnn.manual_seed(options.seed)
     knobs = {name: getattr(options, name) for name in KNOBS if getattr(options, name) is not None}
     net = models.build(options.model, **knobs).to(device)
-    train_set, test_set = _load_data(options)
+    dataset, (train_set, test_set) = _load_data(options)
 
     lr = LR[options.model] if options.lr is None else options.lr
-    epochs = options.epochs or math.ceil(EPOCHS[options.model] * FULL_SIZE / len(train_set))
+    epochs = options.epochs or _default_epochs(options, len(train_set))
     config = {
         "model": options.model,
         "model_args": knobs,
-        "dataset": train_set.name,
+        "dataset": dataset,
         "epochs": epochs,
         "lr": lr,
         "batch_size": options.batch_size,
@@ -154,19 +165,28 @@ def _choose_device(name: str) -> tuple[str, str]:
     """The device, and for ``auto`` on the CPU the reason why."""
     if name == "auto":
         device = try_gpu()
-        return device, f" ({gpu_problem()})" if device == "cpu" else ""
+        return device, f" (no GPU: {gpu_problem()})" if device == "cpu" else ""
     to_device(np.zeros(1, np.float32), name)
     return minicnn.device.resolve(name), ""
 
 
-def _load_data(options: argparse.Namespace) -> tuple[data.Dataset, data.Dataset]:
-    if options.dataset is not None or options.data_dir is not None:
-        return data.load(options.dataset or "fashion-mnist", options.data_dir)
+def _load_data(options: argparse.Namespace) -> tuple[str, tuple[data.Dataset, data.Dataset]]:
+    """The data set's name and its two parts; the sample only where none was asked for."""
+    name = options.dataset or "fashion-mnist"
     try:
-        return data.load("fashion-mnist")
+        return name, data.load(name, options.data_dir)
     except data.DatasetNotFoundError:
-        print(SAMPLE_NOTICE, flush=True)
-        return data.load("fashion-mnist-sample")
+        if options.dataset is not None:
+            raise
+    print(SAMPLE_NOTICE, flush=True)
+    sample = "fashion-mnist-sample"
+    return sample, data.load(sample)
+
+
+def _default_epochs(options: argparse.Namespace, images: int) -> int:
+    batches = math.ceil(images / options.batch_size)
+    enough = math.ceil(ENOUGH_UPDATES / batches) if images < FULL_SIZE else 0
+    return max(EPOCHS[options.model], enough)
 
 
 def _new_folder() -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from minicnn import nn, optim
@@ -119,7 +120,8 @@ def fit(
         start = time.perf_counter()
         bar = tqdm(train, f"epoch {epoch}/{epochs}", leave=False, unit=" batches",
                    disable=True if quiet else None)  # fmt: skip
-        means = _train_epoch(net, bar, len(train), optimizer, loss_of, epoch, history.curve)
+        with np.errstate(all="ignore"):  # an overflow shows in the loss, which is watched
+            means = _train_epoch(net, bar, len(train), optimizer, loss_of, epoch, history.curve)
         trained = time.perf_counter()
         test_acc = None if test is None else evaluate(net, test)
         evaluated = time.perf_counter()

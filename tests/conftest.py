@@ -35,8 +35,12 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(autouse=True)
-def seeded() -> None:
+def same_start() -> Iterator[None]:
+    """Every test begins with the same seed, and leaves the number of threads as it was."""
     minicnn.manual_seed(7)
+    threads = minicnn.get_num_threads()
+    yield
+    minicnn.set_num_threads(threads)
 
 
 

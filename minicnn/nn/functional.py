@@ -466,7 +466,9 @@ def cross_entropy(
     if reduction == "none":
         return losses.reshape(_target_shape(input))
     total = losses.sum()
-    return total if reduction == "sum" else total / divisor
+    if reduction == "sum":
+        return total
+    return total / divisor if divisor else total + float("nan")  # the mean of no rows
 
 
 def nll_loss(

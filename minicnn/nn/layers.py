@@ -172,7 +172,7 @@ class LazyConv2d(_Lazy, Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         self._become(x.shape[-3] if x.ndim > 2 else 0)
-        return self.to(x.dtype).to(x.device)(x)
+        return self.to(x.dtype).to(x.device).forward(x)  # of the plain class: hooks run once
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
         if f"{prefix}weight" in state:
@@ -194,7 +194,7 @@ class LazyLinear(_Lazy, Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         self._become(x.shape[-1] if x.ndim else 0)
-        return self.to(x.dtype).to(x.device)(x)
+        return self.to(x.dtype).to(x.device).forward(x)  # of the plain class: hooks run once
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
         if f"{prefix}weight" in state:
@@ -268,11 +268,11 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Tensor) -> Tensor:
-        start, end = self.start_dim % x.ndim, self.end_dim % x.ndim
-        if start > end:
+        start, end = (d + x.ndim if d < 0 else d for d in (self.start_dim, self.end_dim))
+        if not 0 <= start <= end < x.ndim:
             raise ValueError(
-                f"Flatten: start_dim {self.start_dim} comes after end_dim {self.end_dim} "
-                f"in shape {x.shape}"
+                f"Flatten: shape {x.shape} has no axes from start_dim {self.start_dim} "
+                f"to end_dim {self.end_dim}"
             )
         one = math.prod(x.shape[start : end + 1])
         return x.reshape(*x.shape[:start], one, *x.shape[end + 1 :])
@@ -376,6 +376,8 @@ class BatchNorm2d(Module):
 class CrossEntropyLoss(Module):
     """Softmax cross-entropy of logits: see ``F.cross_entropy``."""
 
+    weight: Tensor | None
+
     def __init__(
         self,
         weight: Tensor | None = None,
@@ -384,14 +386,15 @@ class CrossEntropyLoss(Module):
         label_smoothing: float = 0.0,
     ):
         super().__init__()
-        self.register_buffer("weight", weight) if weight is not None else None
-        self._weight = weight
+        self.weight = None
+        if weight is not None:
+            self.register_buffer("weight", weight)
         self.ignore_index, self.reduction = ignore_index, reduction
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(
-            input, target, self._weight, self.ignore_index, self.reduction, self.label_smoothing
+            input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
         )
 
 

@@ -71,8 +71,21 @@ class Module:
             self.__dict__[home][name] = value
         super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        for register in (self._parameters, self._modules, self._buffers):
+            register.pop(name, None)
+
     def register_buffer(self, name: str, tensor: Tensor) -> None:
-        """Keep ``tensor`` as an attribute that is saved and moved with the module, not learnt."""
+        """Keep ``tensor`` as an attribute that is saved and moved with the module, not learnt.
+
+        Raises:
+            TypeError: something that is not a tensor.
+        """
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"register_buffer: {name} is a {type(tensor).__name__}; wanted a Tensor"
+            )
         self._buffers[name] = tensor
         setattr(self, name, tensor)
 
@@ -94,8 +107,8 @@ class Module:
     # Walking through the parts --------------------------------------------------------------------
 
     def children(self) -> Iterator[Module]:
-        """The modules directly inside this one."""
-        yield from self._modules.values()
+        """The modules directly inside this one, each once."""
+        yield from dict.fromkeys(self._modules.values())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module and all inside it, with their names; each once."""
@@ -159,6 +172,7 @@ class Module:
         Raises:
             KeyError: names missing or unknown, unless ``strict`` is False.
             ValueError: a shape that does not fit.
+            TypeError: a dtype that tensors do not have.
         """
         for name, module in self.named_modules():
             module._prepare_for_state(f"{name}." if name else "", state)
@@ -166,15 +180,18 @@ class Module:
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if strict and (missing or unknown):
             raise KeyError(f"state_dict does not fit: missing {missing}, unknown {unknown}")
-        arrays = {name: np.asarray(state[name]) for name in own if name in state}
-        for name, array in arrays.items():
-            if array.shape != own[name].shape:
+        new = {
+            name: Tensor(np.asarray(state[name]), device=target.device)
+            for name, target in own.items()
+            if name in state
+        }
+        for name, tensor in new.items():
+            if tensor.shape != own[name].shape:
                 raise ValueError(
-                    f"state_dict: {name} has shape {array.shape}, this net's has {own[name].shape}"
+                    f"state_dict: {name} has shape {tensor.shape}, this net's has {own[name].shape}"
                 )
-        for name, array in arrays.items():
-            target = own[name]
-            target.data[...] = Tensor(array, device=target.device).data
+        for name, tensor in new.items():
+            own[name].data[...] = tensor.data
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
         """A hook for layers whose parameters do not exist yet."""
@@ -195,10 +212,15 @@ class Module:
         """Move to a device, or convert the floating-point numbers to a dtype, in place.
 
         The parameters stay the same objects, so an optimiser that holds them goes on working.
+
+        Raises:
+            TypeError: a dtype of integers or booleans.
         """
         for module in self.modules():
             for tensor in (*module._parameters.values(), *module._buffers.values()):
                 moved = tensor.detach().to(target)
+                if tensor.dtype.kind == "f" != moved.dtype.kind:
+                    raise TypeError(f"to: a net in {moved.dtype}; wanted float32 or float64")
                 if moved.dtype == tensor.dtype or tensor.dtype.kind == "f":
                     tensor.data = moved.data
                     tensor.grad = None if tensor.grad is None else tensor.grad.detach().to(target)

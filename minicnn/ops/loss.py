@@ -6,6 +6,8 @@ with a weight w[m]; a row to be ignored has target -1 and counts nothing.
 
 from __future__ import annotations
 
+import numpy as np
+
 from minicnn import kernels
 from minicnn.kernels import Array, array_module
 
@@ -27,11 +29,15 @@ class RowLoss(Operation):
             self.weight = (target >= 0).astype(losses.dtype)
         self.divisor = self.weight.sum() if self.reduction == "mean" else losses.dtype.type(1)
         losses = losses * self.weight
-        return losses if self.reduction == "none" else losses.sum() / self.divisor
+        if self.reduction == "none":
+            return losses
+        with np.errstate(invalid="ignore"):  # the mean of no rows: 0 / 0, nan without a warning
+            return losses.sum() / self.divisor
 
     def row_gradients(self, dy: Array) -> Array:
         """How the loss changes with each row's: (M, 1)."""
-        return (dy * self.weight / self.divisor)[:, None]
+        with np.errstate(invalid="ignore"):
+            return (dy * self.weight / self.divisor)[:, None]
 
 
 class SoftmaxCrossEntropy(RowLoss):

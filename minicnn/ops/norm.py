@@ -39,11 +39,12 @@ class BatchNorm(Operation):
             return self.z
         return self.z * weight.reshape(self.along) + bias.reshape(self.along)
 
-    def backward(self, dy: Array) -> tuple[Array, ...]:
+    def backward(self, dy: Array) -> Array | tuple[Array, ...]:
         def mean(values: Array) -> Array:
             return values.mean(axis=self.axes, keepdims=True)
 
         dz = dy if self.weight is None else dy * self.weight.reshape(self.along)
         dx = (dz - mean(dz) - self.z * mean(dz * self.z)) / self.s
-        dweight, dbias = (dy * self.z).sum(axis=self.axes), dy.sum(axis=self.axes)
-        return (dx, dweight, dbias)[: len(self.needs_gradient)]
+        if self.weight is None:
+            return dx
+        return dx, (dy * self.z).sum(axis=self.axes), dy.sum(axis=self.axes)

@@ -1,0 +1,1 @@
+"""Side by side with PyTorch, one command a question."""

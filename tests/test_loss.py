@@ -1,0 +1,248 @@
+"""Cross-entropy and negative log-likelihood."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Tensor
+from minicnn.nn import functional as F
+from tests import oracle
+from tests.oracle import assert_functional_agrees
+
+ROWS, CLASSES = 6, 4
+TARGET = np.array([0, 3, 1, 2, 1, 3])
+WEIGHT = np.array([0.5, 2.0, 0.25, 1.5])
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "sum": {"reduction": "sum"},
+    "none": {"reduction": "none"},
+    "ignored": {"ignore_index": 1},
+    "weight": {"weight": WEIGHT},
+    "weight, none": {"weight": WEIGHT, "reduction": "none"},
+    "weight, ignored": {"weight": WEIGHT, "ignore_index": 3},
+    "smoothed": {"label_smoothing": 0.3},
+    "smoothed, all": {"label_smoothing": 1.0, "reduction": "sum"},
+    "everything": {"weight": WEIGHT, "ignore_index": 1, "label_smoothing": 0.2},
+    "everything, sum": {
+        "weight": WEIGHT,
+        "ignore_index": 1,
+        "label_smoothing": 0.2,
+        "reduction": "sum",
+    },
+    "everything, none": {
+        "weight": WEIGHT,
+        "ignore_index": 1,
+        "label_smoothing": 0.2,
+        "reduction": "none",
+    },
+}
+
+
+def probabilities(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """A distribution over axis 1, or over the only axis."""
+    p = rng.random(shape)
+    return p / p.sum(axis=min(1, len(shape) - 1), keepdims=True)
+
+
+def tensors(options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: Tensor(value) if isinstance(value, np.ndarray) else value
+        for name, value in options.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["indices", "probabilities"])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_cross_entropy_is_its_definition(
+    kind: str, name: str, kernel_set: str, rng: np.random.Generator
+) -> None:
+    logits = 3 * rng.standard_normal((ROWS, CLASSES))
+    target = TARGET if kind == "indices" else probabilities((ROWS, CLASSES), rng)
+    loss = F.cross_entropy(Tensor(logits), Tensor(target), **tensors(OPTIONS[name]))
+    expected = oracle.cross_entropy(logits, target, **OPTIONS[name])
+    assert loss.shape == expected.shape
+    np.testing.assert_allclose(loss.numpy(), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["indices", "probabilities"])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_cross_entropy_gradients_are_those_of_finite_differences(
+    kind: str, name: str, kernel_set: str, rng: np.random.Generator
+) -> None:
+    logits = Tensor(rng.standard_normal((ROWS, CLASSES)), requires_grad=True)
+    soft = kind == "probabilities"
+    target = Tensor(probabilities((ROWS, CLASSES), rng) if soft else TARGET, requires_grad=soft)
+    options = tensors(OPTIONS[name])
+    assert minicnn.gradcheck(lambda x, t: F.cross_entropy(x, t, **options), [logits, target])
+
+
+def with_torch_weight(function: str, logits: np.ndarray, target: np.ndarray, **options: Any) -> None:
+    """Compares with the class weights, if any, as tensors of each library."""
+    torch = pytest.importorskip("torch")
+    weight = options.pop("weight", None)
+    if weight is None:
+        assert_functional_agrees(function, logits, target, **options)
+        return
+    ours, theirs = getattr(F, function), getattr(torch.nn.functional, function)
+    oracle.assert_agrees_with_torch(
+        lambda x, t: ours(x, t, Tensor(weight), **options),
+        logits,
+        target,
+        theirs=lambda x, t: theirs(x, t, torch.from_numpy(weight), **options),
+    )
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("shape", [(6, 4), (2, 4, 3, 5), (3, 4, 2), (4,)])
+def test_cross_entropy_is_torchs(
+    name: str, shape: tuple[int, ...], kernel_set: str, rng: np.random.Generator
+) -> None:
+    logits = 3 * rng.standard_normal(shape)
+    target = rng.integers(CLASSES, size=shape[:1] + shape[2:] if len(shape) > 1 else ())
+    options = OPTIONS[name]
+    if target.ndim == 0:  # not the one that is ignored: the mean over nothing has its own test
+        target = np.array(2)
+    with_torch_weight("cross_entropy", logits, target, **options)
+    # PyTorch refuses an ignore_index here, minicnn does not heed it
+    options = {name: value for name, value in options.items() if name != "ignore_index"}
+    with_torch_weight("cross_entropy", logits, probabilities(shape, rng), **options)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", [name for name in OPTIONS if "smooth" not in name])
+@pytest.mark.parametrize("shape", [(6, 4), (2, 4, 3, 5), (4,)])
+def test_nll_loss_is_torchs(
+    name: str, shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    options = {key: value for key, value in OPTIONS[name].items() if key != "label_smoothing"}
+    target = rng.integers(CLASSES, size=shape[:1] + shape[2:] if len(shape) > 1 else ())
+    if target.ndim == 0:
+        target = np.array(2)
+    with_torch_weight("nll_loss", rng.standard_normal(shape), target, **options)
+
+
+def test_nll_loss_of_log_softmax_is_cross_entropy(
+    kernel_set: str, rng: np.random.Generator
+) -> None:
+    x = Tensor(rng.standard_normal((2, CLASSES, 3, 5)), requires_grad=True)
+    target = Tensor(rng.integers(CLASSES, size=(2, 3, 5)))
+    options: dict[str, Any] = {"weight": Tensor(WEIGHT), "ignore_index": 1}
+    np.testing.assert_allclose(
+        F.nll_loss(F.log_softmax(x, 1), target, **options).item(),
+        F.cross_entropy(x, target, **options).item(),
+        rtol=1e-12,
+    )
+    assert minicnn.gradcheck(lambda x: F.nll_loss(x, target, **options), x)
+
+
+# The edges ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cross_entropy_of_huge_logits_is_huge_not_infinite(
+    dtype: type[np.floating], kernel_set: str
+) -> None:
+    logits = Tensor(np.array([[1e4, 0.0], [-1e4, 0.0]], dtype), requires_grad=True)
+    loss = F.cross_entropy(logits, Tensor([1, 0], dtype=np.int64), reduction="none")
+    assert loss.numpy().tolist() == [1e4, 1e4]
+    loss.sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.numpy().tolist() == [[1, -1], [-1, 1]]
+
+
+def test_a_nan_among_the_logits_makes_the_loss_nan(kernel_set: str) -> None:
+    for place in range(3):
+        logits = np.zeros((2, 3))
+        logits[1, place] = math.nan
+        loss = F.cross_entropy(Tensor(logits), Tensor(np.array([0, 1])), reduction="none")
+        assert loss.numpy()[0] == pytest.approx(math.log(3))
+        assert math.isnan(loss.numpy()[1])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_if_all_targets_are_ignored_the_mean_is_nan_and_the_sum_0(
+    smoothing: float, kernel_set: str
+) -> None:
+    target = Tensor(np.full(3, -100))
+    for reduction, expected in (("mean", math.nan), ("sum", 0.0)):
+        x = Tensor(np.ones((3, 4)), requires_grad=True)
+        loss = F.cross_entropy(x, target, reduction=reduction, label_smoothing=smoothing)
+        assert loss.item() == pytest.approx(expected, nan_ok=True)
+        loss.backward()
+        assert x.grad is not None
+        assert (x.grad.numpy() == 0).all()
+
+
+def test_if_all_targets_are_ignored_nll_loss_does_the_same() -> None:
+    x, target = Tensor(np.ones((3, 4))), Tensor(np.full(3, -100))
+    assert math.isnan(F.nll_loss(x, target).item())
+    assert F.nll_loss(x, target, reduction="sum").item() == 0
+
+
+def test_ignored_rows_get_no_gradient(kernel_set: str, rng: np.random.Generator) -> None:
+    x = Tensor(rng.standard_normal((4, 3)), requires_grad=True)
+    F.cross_entropy(x, Tensor(np.array([0, -7, 2, -7])), ignore_index=-7).backward()
+    assert x.grad is not None
+    assert (x.grad.numpy() != 0).all(axis=1).tolist() == [True, False, True, False]
+    assert (x.grad.numpy()[[1, 3]] == 0).all()
+
+
+@pytest.mark.parametrize("function", [F.cross_entropy, F.nll_loss])
+@pytest.mark.parametrize("wrong", [4, -1, 1000])
+def test_a_class_out_of_range_is_an_index_error(function: Any, wrong: int, kernel_set: str) -> None:
+    target = Tensor(np.array([0, wrong, 3]))
+    with pytest.raises(IndexError, match=f"class {wrong} is out of range; wanted 0 to 3"):
+        function(Tensor(np.zeros((3, 4))), target)
+    function(Tensor(np.zeros((3, 4))), target, ignore_index=wrong)
+
+
+def test_a_batch_of_none_has_loss_0_and_mean_nan(kernel_set: str) -> None:
+    x, target = Tensor(np.zeros((0, 4)), requires_grad=True), Tensor(np.zeros(0, np.int64))
+    assert math.isnan(F.cross_entropy(x, target).item())
+    assert F.cross_entropy(x, target, reduction="none").shape == (0,)
+    total = F.cross_entropy(x, target, reduction="sum")
+    assert total.item() == 0
+    total.backward()
+    assert x.grad is not None
+    assert x.grad.shape == (0, 4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
+def test_any_integers_are_class_indices(dtype: type[np.integer], kernel_set: str) -> None:
+    x = Tensor(np.eye(4)[TARGET])
+    expected = F.cross_entropy(x, Tensor(TARGET)).item()
+    assert F.cross_entropy(x, Tensor(TARGET.astype(dtype))).item() == expected
+
+
+@pytest.mark.parametrize(
+    ("input", "target", "options", "message"),
+    [
+        ((3, 4), (2,), {}, r"target has shape \(2,\) .* for input \(3, 4\) have shape \(3,\)"),
+        ((2, 4, 5), (2, 4), {}, r"target has shape \(2, 4\) .* have shape \(2, 5\)"),
+        ((), (), {}, r"input has shape \(\); wanted \(N, C, \.\.\.\) or \(C,\)"),
+        ((3, 4), (3,), {"weight": np.ones(3)}, r"weight has shape \(3,\); wanted \(4,\)"),
+        ((3, 4), (3,), {"reduction": "average"}, "reduction is 'average'; wanted 'mean', 'sum'"),
+        ((3, 4), (3,), {"label_smoothing": 1.5}, "label_smoothing is 1.5; wanted 0 to 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(
+    input: tuple[int, ...], target: tuple[int, ...], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"cross_entropy: {message}"):
+        F.cross_entropy(
+            Tensor(np.zeros(input)), Tensor(np.zeros(target, np.int64)), **tensors(options)
+        )
+
+
+def test_mixed_dtypes_are_refused() -> None:
+    x, p = Tensor(np.zeros((3, 4))), Tensor(np.zeros((3, 4), np.float32))
+    with pytest.raises(TypeError, match="input is float64, target is float32; convert one"):
+        F.cross_entropy(x, p)
+    with pytest.raises(TypeError, match="input is float64, weight is float32; convert one"):
+        F.cross_entropy(x, Tensor(np.zeros(3, np.int64)), Tensor(np.ones(4, np.float32)))

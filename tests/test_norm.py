@@ -1,0 +1,151 @@
+"""Batch normalisation: values, gradients, running statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Tensor
+from minicnn.nn import functional as F
+from tests.oracle import assert_agrees_with_torch
+
+SHAPES = [(6, 3), (4, 3, 5), (4, 3, 2, 5), (3, 3, 3, 3)]
+
+
+def arrays_of(shape: tuple[int, ...], affine: bool, rng: np.random.Generator) -> list[np.ndarray]:
+    x = 3 * rng.standard_normal(shape) + 2
+    return [x, rng.standard_normal(shape[1]), rng.standard_normal(shape[1])][: 3 if affine else 1]
+
+
+def statistics(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return rng.standard_normal(3), rng.random(3) + 0.5
+
+
+def test_each_channel_gets_mean_0_and_variance_1(rng: np.random.Generator) -> None:
+    x = Tensor(5 * rng.standard_normal((8, 3, 4, 5)) + 7)
+    y = F.batch_norm(x, None, None, training=True, eps=0).numpy()
+    np.testing.assert_allclose(y.mean(axis=(0, 2, 3)), 0, atol=1e-12)
+    np.testing.assert_allclose(y.var(axis=(0, 2, 3)), 1, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_gradients_are_those_of_finite_differences(
+    shape: tuple[int, ...], affine: bool, training: bool, rng: np.random.Generator
+) -> None:
+    inputs = [Tensor(array, requires_grad=True) for array in arrays_of(shape, affine, rng)]
+    mean, var = statistics(rng)
+
+    def normalised(x: Tensor, *affine: Tensor) -> Tensor:
+        return F.batch_norm(x, Tensor(mean.copy()), Tensor(var.copy()), *affine, training=training)
+
+    assert minicnn.gradcheck(normalised, inputs)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_values_gradients_and_running_statistics_are_those_of_torch(
+    shape: tuple[int, ...], affine: bool, training: bool, rng: np.random.Generator
+) -> None:
+    torch = pytest.importorskip("torch")
+    options: dict[str, Any] = {"training": training, "momentum": 0.3, "eps": 1e-3}
+    mean, var = statistics(rng)
+    ours = Tensor(mean.copy()), Tensor(var.copy())
+    theirs = torch.tensor(mean), torch.tensor(var)
+
+    def call(batch_norm: Callable[..., Any], running: Any) -> Callable[..., Any]:
+        return lambda x, *affine: batch_norm(x, *running, *affine, **options)
+
+    assert_agrees_with_torch(
+        call(F.batch_norm, ours),
+        *arrays_of(shape, affine, rng),
+        theirs=call(torch.nn.functional.batch_norm, theirs),
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12)
+    assert (ours[0].numpy() != mean).all() == training
+
+
+@pytest.mark.parity
+def test_without_running_statistics_the_batch_counts_as_in_torch(
+    rng: np.random.Generator,
+) -> None:
+    torch = pytest.importorskip("torch")
+    assert_agrees_with_torch(
+        lambda x: F.batch_norm(x, None, None, training=True),
+        rng.standard_normal((4, 3, 2, 5)),
+        theirs=lambda x: torch.nn.functional.batch_norm(x, None, None, training=True),
+    )
+
+
+def test_running_statistics_move_by_momentum_towards_mean_and_unbiased_variance(
+    rng: np.random.Generator,
+) -> None:
+    x = rng.standard_normal((4, 3, 2, 5))
+    mean, var = statistics(rng)
+    running_mean, running_var = Tensor(mean.copy()), Tensor(var.copy())
+    F.batch_norm(Tensor(x), running_mean, running_var, training=True, momentum=0.25)
+    axes = (0, 2, 3)
+    np.testing.assert_allclose(running_mean.numpy(), 0.75 * mean + 0.25 * x.mean(axes), 1e-12)
+    np.testing.assert_allclose(running_var.numpy(), 0.75 * var + 0.25 * x.var(axes, ddof=1), 1e-12)
+
+
+def test_evaluation_uses_the_running_statistics_and_leaves_them(
+    rng: np.random.Generator,
+) -> None:
+    x, (mean, var) = rng.standard_normal((4, 3, 2, 5)), statistics(rng)
+    running_mean, running_var = Tensor(mean.copy()), Tensor(var.copy())
+    y = F.batch_norm(Tensor(x), running_mean, running_var, eps=0.5)
+    along = (1, 3, 1, 1)
+    expected = (x - mean.reshape(along)) / np.sqrt(var.reshape(along) + 0.5)
+    np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(running_mean.numpy(), mean)
+    np.testing.assert_array_equal(running_var.numpy(), var)
+
+
+def test_float32_statistics_and_result_stay_float32(rng: np.random.Generator) -> None:
+    running = Tensor(np.zeros(3, np.float32)), Tensor(np.ones(3, np.float32))
+    x = Tensor(rng.standard_normal((4, 3, 2, 5)).astype(np.float32), requires_grad=True)
+    for training in (True, False):
+        y = F.batch_norm(x, *running, training=training)
+        y.backward(np.ones(y.shape, np.float32))
+        assert y.dtype == np.float32
+    assert x.grad is not None
+    assert x.grad.dtype == running[0].dtype == running[1].dtype == np.float32
+
+
+def test_a_batch_of_none_works_in_evaluation() -> None:
+    y = F.batch_norm(Tensor(np.zeros((0, 3, 4, 5))), Tensor(np.zeros(3)), Tensor(np.ones(3)))
+    assert y.shape == (0, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "names", "message"),
+    [
+        ((5,), [], r"input has shape \(5,\); wanted \(N, C, \.\.\.\)"),
+        ((2, 3), ["running_mean"], r"running_mean has shape \(4,\); wanted \(3,\)"),
+        ((2, 3), ["weight", "bias"], r"weight has shape \(4,\); wanted \(3,\)"),
+        ((2, 4), ["weight"], "wanted weight and bias together, or neither"),
+        ((1, 3, 1, 1), [], r"input \(1, 3, 1, 1\) has one value a channel; training needs more"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(
+    shape: tuple[int, ...], names: list[str], message: str
+) -> None:
+    given = {"running_mean": None, "running_var": None}
+    given |= {name: Tensor(np.ones(4)) for name in names}
+    with pytest.raises(ValueError, match=f"batch_norm: {message}"):
+        F.batch_norm(Tensor(np.ones(shape)), **given, training=True)
+
+
+def test_mixed_dtypes_are_refused() -> None:
+    x, ones = Tensor(np.ones((2, 3))), Tensor(np.ones(3, np.float32))
+    with pytest.raises(TypeError, match=r"input is float64, weight is float32; convert one"):
+        F.batch_norm(x, None, None, ones, ones, training=True)

@@ -1,0 +1,350 @@
+"""Training: ``fit``, ``evaluate``, and ``python -m minicnn.train`` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Tensor, data, models, nn, optim, plots, train, training
+
+ROOT = Path(__file__).parent.parent
+FAST = ["--dataset", "fashion-mnist-sample", "--model", "mlp", "--hidden", "8"]
+
+
+@pytest.fixture
+def few() -> data.Dataset:
+    return data.load("fashion-mnist-sample")[0][:300]
+
+
+def command(
+    *options: str, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "minicnn.train", *options],
+        capture_output=True, text=True, timeout=300, cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )  # fmt: skip
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# fit and evaluate ---------------------------------------------------------------------------------
+
+
+def test_fit_measures_means_over_the_epoch_as_it_was_trained(few: data.Dataset) -> None:
+    net = models.mlp(hidden=(16,))
+    twin = models.mlp(hidden=(16,))
+    twin.load_state_dict(net.state_dict())
+    history = minicnn.fit(
+        net, data.DataLoader(few, 64), epochs=1, optimizer=optim.SGD(net.parameters(), lr=0.1),
+        quiet=True,
+    )  # fmt: skip
+    loss_sum = hits = 0.0
+    optimizer, loss_of = optim.SGD(twin.parameters(), lr=0.1), nn.CrossEntropyLoss()
+    for x, y in data.DataLoader(few, 64):
+        logits = twin(x)
+        loss = loss_of(logits, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss_sum += loss.item() * len(y)
+        hits += float((logits.argmax(1) == y).sum())
+    (epoch,) = history.epochs
+    assert epoch["epoch"] == 1
+    assert epoch["loss"] == pytest.approx(loss_sum / 300, rel=1e-6)
+    assert epoch["train_acc"] == hits / 300
+    assert epoch["test_acc"] is None
+    assert history.examples == 300
+    assert epoch["examples_per_sec"] == pytest.approx(300 / epoch["seconds"])
+
+
+def test_the_curve_has_five_running_means_an_epoch(few: data.Dataset) -> None:
+    loader = data.DataLoader(few, 25)  # 12 batches
+    net = models.mlp(hidden=(4,))
+    history = minicnn.fit(net, loader, loader, epochs=2, quiet=True)
+    fractions = [k / 12 for k in (3, 5, 8, 10, 12)]
+    assert [p["epoch"] for p in history.curve] == [*fractions, *(1 + f for f in fractions)]
+    assert [p.get("test_acc") for p in history.curve[:4]] == [None] * 4
+    assert history.curve[4]["loss"] == history.epochs[0]["loss"]
+    assert history.curve[9]["test_acc"] == history.epochs[1]["test_acc"]
+
+
+def test_a_second_fit_goes_on_from_where_the_net_stands(few: data.Dataset) -> None:
+    def steps(*lengths: int) -> dict[str, Tensor]:
+        minicnn.manual_seed(1)
+        net = models.mlp(hidden=(8,))
+        optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+        loader = data.DataLoader(few, 50)
+        for epochs in lengths:
+            minicnn.fit(net, loader, epochs=epochs, optimizer=optimizer, quiet=True)
+        return net.state_dict()
+
+    once, twice = steps(3), steps(2, 1)
+    for name in once:
+        np.testing.assert_array_equal(once[name].numpy(), twice[name].numpy())
+
+
+def test_evaluate_counts_in_evaluation_mode_and_puts_the_mode_back(few: data.Dataset) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(784, 10))
+    net[1].eval()
+    expected = net.eval()(Tensor(few.images[:, None].astype(np.float32) / 255)).argmax(1)
+    net.train()
+    net[1].eval()
+    share = float((expected.numpy() == few.labels).mean())
+    assert minicnn.evaluate(net, data.DataLoader(few, 77)) == share
+    assert (net.training, net[1].training, net[2].training) == (True, False, True)
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_a_nan_loss_stops_fit_and_says_so(few: data.Dataset) -> None:
+    net = models.mlp()
+    next(net.parameters()).data[0, 0] = np.nan
+    few.images[:, 0, 0] = 1
+    with pytest.raises(training.DivergedError, match=r"the loss is nan in epoch 1.*lower"):
+        minicnn.fit(net, data.DataLoader(few, 100), quiet=True)
+
+
+def test_fit_applies_the_schedule_after_each_epoch(few: data.Dataset) -> None:
+    net = models.mlp(hidden=(4,))
+    optimizer = optim.SGD(net.parameters(), lr=0.4)
+    seen: list[float] = []
+    minicnn.fit(
+        net, data.DataLoader(few, 100), epochs=3, optimizer=optimizer, quiet=True,
+        schedule=optim.StepLR(optimizer, 1, gamma=0.5),
+        after_epoch=[lambda _: seen.append(optimizer.lr)],
+    )  # fmt: skip
+    assert seen == [0.2, 0.1, 0.05]
+
+
+def test_the_plateau_is_explained_once_and_marked_on_each_line(
+    few: data.Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = models.lenet()
+    minicnn.fit(net, data.DataLoader(few, 150), epochs=2)
+    printed = capsys.readouterr().out
+    assert printed.count("on the plateau, as expected") == 2
+    assert printed.count("log(10)") == 1
+    minicnn.fit(models.lenet(activation="relu"), data.DataLoader(few, 150), epochs=1,
+                optimizer=optim.SGD(net.parameters(), lr=0.0))  # fmt: skip
+    assert "plateau" not in capsys.readouterr().out
+
+
+def test_the_curves_are_a_png_with_three_lines() -> None:
+    curve = [{"epoch": k / 5, "loss": 1 / k, "train_acc": k / 20} for k in range(1, 11)]
+    curve[4]["test_acc"] = curve[9]["test_acc"] = 0.4
+    figure = plots.curves(curve, "a title")
+    lines = [line for axes in figure.axes for line in axes.get_lines()]
+    assert [len(line.get_xdata()) for line in lines] == [10, 10, 2]
+    assert [line.get_label() for line in lines] == [
+        "train loss", "train accuracy", "test accuracy",
+    ]  # fmt: skip
+    assert plots.png(figure).startswith(b"\x89PNG")
+    assert plots.png(plots.curves([])).startswith(b"\x89PNG")
+
+
+# The command ---------------------------------------------------------------------------------------
+
+
+def test_the_run_directory_holds_everything_and_reads_back(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "run"
+    status = train.main([*FAST, "--epochs", "2", "--out", str(out), "--seed", "4"])
+    assert status == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "config.json", "curve.jsonl", "curves.png", "metrics.jsonl", "model.safetensors",
+    ]  # fmt: skip
+    metrics = rows(out / "metrics.jsonl")
+    assert [m["epoch"] for m in metrics] == [1, 2]
+    assert set(metrics[0]) == {
+        "epoch", "loss", "train_acc", "test_acc", "seconds", "eval_seconds", "examples_per_sec",
+    }  # fmt: skip
+    assert len(rows(out / "curve.jsonl")) == 10
+    net, config = minicnn.load_run(out)
+    assert config["model_args"] == {"hidden": [8]}
+    assert config["seed"] == 4
+    assert not net.training
+    _, test = data.load("fashion-mnist-sample")
+    assert minicnn.evaluate(net, data.DataLoader(test, 256)) == metrics[-1]["test_acc"]
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
+    def losses(name: str, seed: int) -> list[float]:
+        out = tmp_path / name
+        assert train.main([*FAST, "--epochs", "1", "--out", str(out), "--seed", str(seed)]) == 0
+        return [row["loss"] for row in rows(out / "curve.jsonl")]
+
+    assert losses("a", 1) == losses("b", 1) != losses("c", 2)
+
+
+def test_every_exercise_is_an_option(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = (
+        "--activation relu --pool max --padding 1 --kernel-size 3 --channels 4,6,8 --hidden 20 "
+        "--init kaiming_uniform --lr 0.05 --epochs 1 --batch-size 500 --momentum 0.9 "
+        "--weight-decay 0.001 --threads 1 --no-compile --device cpu --dataset fashion-mnist-sample"
+    )
+    assert train.main([*options.split(), "--out", str(out)]) == 0
+    net, config = minicnn.load_run(out)
+    shapes = [parameter.shape for name, parameter in net.named_parameters() if "weight" in name]
+    assert shapes == [(4, 1, 3, 3), (6, 4, 3, 3), (8, 6, 3, 3), (20, 32), (10, 20)]
+    assert config["momentum"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--lr", "fast"], "--lr.*fast"),
+        (["--lr", "-1"], "--lr.*-1"),
+        (["--epochs", "0"], "--epochs.*at least 1"),
+        (["--channels", "6,x"], "--channels.*6,x"),
+        (["--model", "resnet"], "--model.*resnet"),
+        (["--device", "tpu"], "device is 'tpu'"),
+        (["--threads", "0"], "--threads"),
+        (["--kernel-size", "40"], "kernel_size 40"),
+        (["--model", "mlp", "--pool", "max"], "pool does not apply to mlp"),
+        (["--data-dir", "/no/such/folder"], "/no/such/folder"),
+        (["--dataset", "fashion-mnist-sample", "--data-dir", "."], "sample"),
+        (["--unknown"], "--unknown"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_status_2(
+    options: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        train.main([*options, "--out", str(tmp_path / "run")])
+    assert ended.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert re.search(complaint, errors)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_gpu_that_is_not_there_is_one_line_that_names_what_is_missing(tmp_path: Path) -> None:
+    problem = minicnn.device.gpu_problem()
+    if problem is None:
+        pytest.skip("this machine has a GPU")
+    ended = command("--device", "gpu", "--out", str(tmp_path / "run"))
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.count("\n") == 1
+    assert re.search("cupy|driver|NVRTC", ended.stderr)
+
+
+def test_a_folder_that_holds_something_is_refused_and_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(SystemExit) as ended:
+        train.main([*FAST, "--epochs", "1", "--out", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "not empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_an_empty_folder_may_exist(tmp_path: Path) -> None:
+    assert train.main([*FAST, "--epochs", "1", "--out", str(tmp_path)]) == 0
+
+
+def test_without_the_whole_set_it_trains_on_the_sample_and_says_so_loudly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load = data.load
+
+    def offline(name: str, root: Any = None) -> Any:
+        if name == "fashion-mnist":
+            raise data.DatasetNotFoundError("no network")
+        return load(name, root)
+
+    monkeypatch.setattr(data, "load", offline)
+    out = tmp_path / "run"
+    assert train.main(["--model", "mlp", "--hidden", "4", "--epochs", "1", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "NOT the published one" in printed
+    assert "apt-get install dataset-fashion-mnist" in printed
+    assert "not the published figure" in printed
+    assert json.loads((out / "config.json").read_text())["dataset"] == "fashion-mnist-sample"
+
+    with pytest.raises(SystemExit) as ended:  # asked for by name, there is no falling back
+        train.main(["--dataset", "fashion-mnist", "--out", str(tmp_path / "other")])
+    assert ended.value.code == 2
+    assert "no network" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "images", "epochs"),
+    [("lenet", 60_000, 10), ("lenet-max", 60_000, 5), ("lenet", 6_000, 59), ("mlp", 100, 1400)],
+)
+def test_the_default_epochs(model: str, images: int, epochs: int) -> None:
+    options = train.parser().parse_args(["--model", model])
+    assert train._default_epochs(options, images) == epochs
+
+
+def test_divergence_ends_with_status_1_and_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--activation", "relu", "--lr", "1e38", "--epochs", "2", "--out", str(tmp_path)]
+    assert train.main([*FAST, *options]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "diverged" in captured.err
+
+
+def test_ctrl_c_saves_what_was_trained_so_far(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minicnn.train", *FAST, "--epochs", "10000", "--out", str(out)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (out / "model.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.fullmatch(r"interrupted after \d+ whole epochs; .* is in .*\n", errors)
+    minicnn.load_run(out)
+    assert all(math.isfinite(row["loss"]) for row in rows(out / "metrics.jsonl"))
+
+
+def test_the_command_as_a_process_prints_the_epochs_and_no_warning(tmp_path: Path) -> None:
+    ended = command(*FAST, "--epochs", "2", cwd=tmp_path)
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+    assert re.search(r"^    2  \d\.\d{3}      \d\.\d{3}     \d\.\d{3}", ended.stdout, re.M)
+    assert re.search(r"^[\d,]+ examples/sec on cpu", ended.stdout, re.M)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert f"written to runs/{folder.name}" in ended.stdout
+
+
+def test_help_fits_a_terminal() -> None:
+    ended = command("--help", COLUMNS="80")
+    assert ended.returncode == 0
+    assert max(len(line) for line in ended.stdout.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("damage", ["config.json", "model.safetensors", "both"])
+def test_load_run_names_the_damaged_file(tmp_path: Path, damage: str) -> None:
+    out = tmp_path / "run"
+    assert train.main([*FAST, "--epochs", "1", "--out", str(out)]) == 0
+    if damage == "both":
+        (out / "config.json").unlink()
+        with pytest.raises(FileNotFoundError, match=r"config\.json"):
+            minicnn.load_run(out)
+        return
+    (out / damage).write_bytes(b"{]")
+    with pytest.raises(ValueError, match=re.escape(damage)):
+        minicnn.load_run(out)
