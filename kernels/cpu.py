@@ -161,7 +161,8 @@ def _matmul(first: int, last: int, a: Array, b: Array, product: Array) -> None:
     rows = slice(first, last)
     a = a[rows] if a.ndim == product.ndim and len(a) == len(product) else a
     b = b[rows] if b.ndim == product.ndim and len(b) == len(product) and stacked else b
-    np.matmul(a, b, out=product[rows])
+    with np.errstate(all="ignore"):  # as silent as the loops: an overflow is an infinity
+        np.matmul(a, b, out=product[rows])
 
 
 # Convolution --------------------------------------------------------------------------------------

@@ -34,9 +34,7 @@ NOTE: the whole Fashion-MNIST is not on this machine and could not be downloaded
 
 def parser() -> command.Parser:
     """The options of ``python -m minicnn.train``."""
-    p = command.Parser(
-        "train", "Train LeNet on Fashion-MNIST and keep what came of it in a folder."
-    )
+    p = command.Parser("train", "Train LeNet on Fashion-MNIST; keep what came of it in a folder.")
     natural, positive = command.at_least(0), command.at_least(1)
     amount = command.non_negative
     sets = ["fashion-mnist", "fashion-mnist-sample", "mnist"]

@@ -157,7 +157,7 @@ def test_the_curves_are_a_png_with_three_lines() -> None:
     assert plots.png(plots.curves([])).startswith(b"\x89PNG")
 
 
-# The command ---------------------------------------------------------------------------------------
+# The command --------------------------------------------------------------------------------------
 
 
 def test_the_run_directory_holds_everything_and_reads_back(tmp_path: Path) -> None:

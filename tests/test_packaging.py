@@ -1,0 +1,138 @@
+"""The package as it is installed: what importing costs, and the four places it can lie in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import minicnn
+
+ROOT = Path(__file__).parent.parent
+IN_CHECKOUT = (ROOT / "pyproject.toml").is_file()
+
+REPORT = (
+    "import minicnn, minicnn.kernels, pathlib; from minicnn.kernels import reference; "
+    "print(pathlib.Path(minicnn.__file__).parent, pathlib.Path(reference.__file__).parent); "
+    "minicnn.data.load('fashion-mnist-sample')"
+)
+
+
+def run(*command: str, cwd: Path, path: str = "") -> str:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PYTHONPATH": path}
+    result = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def places(cwd: Path, path: str = "") -> list[Path]:
+    """Where minicnn and its kernels were imported from."""
+    return [Path(part) for part in run(sys.executable, "-c", REPORT, cwd=cwd, path=path).split()]
+
+
+def test_importing_needs_no_numba_matplotlib_or_cupy() -> None:
+    code = (
+        "import sys, minicnn; "
+        "print([m for m in ('numba', 'matplotlib', 'cupy', 'pooch', 'requests', 'IPython', 'torch')"
+        " if m in sys.modules])"
+    )
+    assert run(sys.executable, "-c", code, cwd=ROOT).strip() == "[]"
+
+
+def test_the_reference_kernels_need_no_numba() -> None:
+    code = (
+        "import sys; sys.modules['numba'] = None; "
+        "import minicnn; from minicnn import kernels, models; "
+        "net = models.lenet(); loss = net(minicnn.rand(2, 1, 28, 28)).sum(); loss.backward(); "
+        "print(kernels.host_kernels().__name__)"
+    )
+    environment = {**os.environ, "MINICNN_KERNELS": "reference"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert result.stdout.strip() == "minicnn.kernels.reference", result.stderr
+
+
+def test_a_kernel_set_that_does_not_exist_is_named() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", "import minicnn; minicnn.rand(2).sigmoid()"],
+        cwd=ROOT, env={**os.environ, "MINICNN_KERNELS": "fast"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "MINICNN_KERNELS is 'fast'; wanted 'cpu' or 'reference'" in result.stderr
+
+
+def test_where_no_cache_can_be_written_kernels_still_run(tmp_path: Path) -> None:
+    """Numba keeps compiled kernels in a folder; where there is none, there is a warning."""
+    code = (
+        "import numba.core.caching as c; c.CacheImpl._locator_classes = []; "
+        "import minicnn; print(minicnn.rand(3).sigmoid().shape)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "MINICNN_KERNELS": "cpu"},
+    )  # fmt: skip
+    assert result.stdout.strip() == "(3,)", result.stderr
+    assert "kernels are compiled anew in every process" in result.stderr
+
+
+def test_the_types_are_announced() -> None:
+    assert (Path(minicnn.__file__).parent / "py.typed").is_file()
+
+
+@pytest.mark.skipif(not IN_CHECKOUT, reason="the tests run outside a checkout")
+def test_the_version_stands_in_both_places() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["name"] == "minicnn-engine"
+    assert project["version"] == minicnn.__version__
+
+
+def test_a_bare_checkout_works(tmp_path: Path) -> None:
+    """Neither installed nor the current folder: only on the path."""
+    (tmp_path / "checkout").symlink_to(ROOT)
+    package, kernels = places(tmp_path, path=str(tmp_path / "checkout"))
+    assert package.name == "minicnn"
+    assert kernels.name == "kernels"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=ROOT)
+    (path,) = folder.glob("minicnn_engine-*.whl")
+    return path
+
+
+@pytest.mark.skipif(not IN_CHECKOUT, reason="the tests run outside a checkout")
+class TestWheel:
+    def test_it_holds_the_kernels_the_sample_and_the_licences(self, wheel: Path) -> None:
+        names = zipfile.ZipFile(wheel).namelist()
+        sample = "minicnn/data/fashion_mnist_sample"
+        for wanted in (
+            "minicnn/kernels/cpu.py",
+            "minicnn/kernels/reference.py",
+            "minicnn/py.typed",
+            f"{sample}/train-images-idx3-ubyte.gz",
+            f"{sample}/LICENSE",
+        ):
+            assert wanted in names
+        tops = {name.split("/")[0] for name in names}
+        assert {top for top in tops if not top.endswith(".dist-info")} == {"minicnn"}
+        assert not [name for name in names if "__pycache__" in name]
+
+    def test_it_works_from_elsewhere_and_beside_a_checkout(
+        self, wheel: Path, tmp_path: Path
+    ) -> None:
+        site = tmp_path / "site"
+        zipfile.ZipFile(wheel).extractall(site)
+        assert places(tmp_path, path=str(site)) == [site / "minicnn", site / "minicnn" / "kernels"]
+        # with the checkout as current folder, the checkout's own is what runs, whole
+        package, kernels = places(ROOT, path=str(site))
+        assert package.parent == kernels.parent == ROOT
