@@ -145,8 +145,7 @@ def processor() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lenet", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lenet")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--model", nargs="+", default=["lenet", "lenet-max"])
@@ -169,17 +168,16 @@ def main() -> None:
 
 
 def print_table(model: str, results: dict[str, list[dict[str, Any]]]) -> None:
-    medians = {
-        side: statistics.median(r["seconds"] for r in runs) for side, runs in results.items()
-    }
-    ours = medians["minicnn eager"]
+    def median(side: str, key: str) -> float:
+        return statistics.median(run[key] for run in results[side])
+
+    ours = median("minicnn eager", "seconds")
     print(f"\n{model}: seconds an epoch\n{'':22}median    min    max   times minicnn's   peak MB")
     for side, runs in results.items():
         seconds = [r["seconds"] for r in runs]
-        peak = statistics.median(r["peak_mb"] for r in runs)
         print(
-            f"{side:22}{medians[side]:6.2f} {min(seconds):6.2f} {max(seconds):6.2f}"
-            f"   {medians[side] / ours:15.2f}   {peak:7.0f}",
+            f"{side:22}{median(side, 'seconds'):6.2f} {min(seconds):6.2f} {max(seconds):6.2f}"
+            f"   {median(side, 'seconds') / ours:15.2f}   {median(side, 'peak_mb'):7.0f}",
             flush=True,
         )
 

@@ -98,9 +98,11 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="minicnn")
 
 
-WORTH_SHARING = (
-    1 << 16
-)  # with less work than so many cells, waking a thread costs more than it saves
+if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+# With less work than so many cells, waking a thread costs more than it saves.
+WORTH_SHARING = 1 << 16
 
 
 def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> None:

@@ -74,7 +74,8 @@ class SGD:
     def _with_momentum(self, i: int, g: Array) -> Array:
         v = self.velocity[i]
         if v is None:
-            v = self.velocity[i] = g.copy()
+            v = self.velocity[i] = self.params[i].data.copy()
+            v[...] = g  # (g may be a number: NumPy's result where the parameter is 0-d)
         else:
             v *= self.momentum
             v += (1 - self.dampening) * g

@@ -49,6 +49,11 @@ class Run:
         save(net, self.folder / "model.safetensors")
 
 
+def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
+    """The rows of a file of one JSON object a line."""
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
 def load_run(folder: str | Path) -> tuple[Module, dict[str, Any]]:
     """The trained net of a run's folder, in evaluation mode, and its configuration.
 

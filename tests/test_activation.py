@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from minicnn.kernels import reference
 
 import minicnn
 from minicnn import Tensor
@@ -84,9 +85,7 @@ def test_float32_sigmoid_is_right_to_3e_7_in_its_tails_too(kernel_set: str) -> N
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sigmoid_at_the_ends_of_the_numbers(
-    dtype: type[np.floating], kernel_set: str
-) -> None:
+def test_sigmoid_at_the_ends_of_the_numbers(dtype: type[np.floating], kernel_set: str) -> None:
     x = np.array([math.inf, 1e30, 0, -0.0, -1e30, -math.inf, math.nan], dtype)
     s = Tensor(x).sigmoid().numpy()
     assert s[:-1].tolist() == [1, 1, 0.5, 0.5, 0, 0]
@@ -155,6 +154,18 @@ def test_the_first_mask_of_a_seed_is_frozen(kernel_set: str) -> None:
     """Under every kernel set, on every platform, in every release."""
     kept = "".join("01"[kept] for kept in masks(2026, 1)[0])
     assert kept == "011010011111111110100000110011101001101100100001010001111110"
+
+
+def test_a_cell_is_kept_whose_number_is_at_least_p(kernel_set: str) -> None:
+    """The numbers are those of the Philox generator: mask by mask, cell by cell."""
+    x = np.ones((4, 5))
+    for mask in range(2):
+        numbers = reference.random_uniform(x, 11, mask)
+        p = float(numbers[2, 3])
+        minicnn.manual_seed(11)
+        for _ in range(mask):
+            F.dropout(Tensor(x), 0.5)
+        np.testing.assert_array_equal(F.dropout(Tensor(x), p).numpy() != 0, numbers >= p)
 
 
 def test_dropout_with_p_0_or_in_evaluation_changes_nothing_and_draws_no_mask() -> None:

@@ -93,9 +93,7 @@ CASES = {
     "reshape": Case(lambda x: x.reshape(4, -1, 3), ((2, 3, 4),)),
     "reshape by a tuple": Case(lambda x: x.reshape((6, 4)), ((2, 3, 4),)),
     "flatten": Case(lambda x: x.flatten(), ((2, 3, 4),)),
-    "transpose": Case(
-        lambda x: x.transpose(2, 0, 1), ((2, 3, 4),), lambda z: z.permute(2, 0, 1)
-    ),
+    "transpose": Case(lambda x: x.transpose(2, 0, 1), ((2, 3, 4),), lambda z: z.permute(2, 0, 1)),
     "transpose, reversed": Case(
         lambda x: x.transpose(), ((2, 3, 4),), lambda z: z.permute(2, 1, 0)
     ),
@@ -406,6 +404,8 @@ def test_linear_refuses_mixed_dtypes_with_the_way_out() -> None:
 
 # What every operation promises --------------------------------------------------------------------
 
+conv2d: Callable[..., Tensor] = F.conv2d
+batch_norm: Callable[..., Tensor] = F.batch_norm
 PICTURE = (2, 4, 6, 7)
 VIEWS = {name for name in CASES if name.startswith(("reshape", "flatten", "transpose", "T", "x["))}
 VIEWS |= {"dropout in evaluation"}
@@ -423,24 +423,20 @@ OPERATIONS = CASES | {
     "dropout in evaluation": Case(lambda x: F.dropout(x, 0.5, training=False), ((3, 4),)),
     "pad": Case(lambda x: F.pad(x, (1, -1)), ((3, 4),)),
     "pad by nothing": Case(lambda x: F.pad(x, (0, 0)), ((3, 4),)),
-    "conv2d": Case(lambda *xs: F.conv2d(*xs, padding=1), (PICTURE, (3, 4, 2, 3), (3,))),
+    "conv2d": Case(lambda *xs: conv2d(*xs, padding=1), (PICTURE, (3, 4, 2, 3), (3,))),
     "conv2d, 1 x 1": Case(F.conv2d, (PICTURE, (3, 4, 1, 1))),
     "conv2d, groups": Case(
-        lambda *xs: F.conv2d(*xs, padding="same", groups=2), (PICTURE, (2, 2, 2, 3), (2,))
+        lambda *xs: conv2d(*xs, padding="same", groups=2), (PICTURE, (2, 2, 2, 3), (2,))
     ),
     "max_pool2d": Case(lambda x: F.max_pool2d(x, (2, 3), stride=1), (PICTURE,)),
     "max_pool2d, 1 x 1": Case(lambda x: F.max_pool2d(x, 1), (PICTURE,)),
     "avg_pool2d": Case(lambda x: F.avg_pool2d(x, (2, 3), padding=1), (PICTURE,)),
     "avg_pool2d, 1 x 1": Case(lambda x: F.avg_pool2d(x, 1), (PICTURE,)),
     "batch_norm": Case(
-        lambda *xs: F.batch_norm(xs[0], None, None, *xs[1:], training=True), (PICTURE, (4,), (4,))
+        lambda *xs: batch_norm(xs[0], None, None, *xs[1:], training=True), (PICTURE, (4,), (4,))
     ),
-    "batch_norm, not affine": Case(
-        lambda x: F.batch_norm(x, None, None, training=True), (PICTURE,)
-    ),
-    "batch_norm, evaluation": Case(
-        lambda *xs: F.batch_norm(*xs), (PICTURE, (4,), (4,), (4,), (4,)), positive=True
-    ),
+    "batch_norm, not affine": Case(lambda x: batch_norm(x, None, None, training=True), (PICTURE,)),
+    "batch_norm, evaluation": Case(batch_norm, (PICTURE, (4,), (4,), (4,), (4,)), positive=True),
     "cross_entropy": Case(lambda x: F.cross_entropy(x, Tensor(np.array([3, 0, 1]))), ((3, 4),)),
     "cross_entropy, probabilities": Case(F.cross_entropy, ((3, 4), (3, 4))),
     "cross_entropy, everything": Case(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,9 @@ from minicnn import Tensor
 from minicnn.nn import functional as F
 from tests import oracle
 from tests.oracle import assert_functional_agrees
+
+conv2d: Callable[..., Tensor] = F.conv2d  # the arguments often come as lists and dicts
+by_loops: Callable[..., np.ndarray] = oracle.conv2d
 
 
 class Case(NamedTuple):
@@ -70,8 +74,8 @@ def pairs(options: dict[str, Any]) -> dict[str, Any]:
 def test_forward_is_the_definition(name: str, kernel_set: str, rng: np.random.Generator) -> None:
     case = CASES[name]
     arrays = arrays_of(case, rng)
-    y = F.conv2d(*map(Tensor, arrays), **case.options)
-    expected = oracle.conv2d(*arrays, **pairs(case.options))
+    y = conv2d(*map(Tensor, arrays), **case.options)
+    expected = by_loops(*arrays, **pairs(case.options))
     assert y.shape == expected.shape
     np.testing.assert_allclose(y.numpy(), expected, rtol=1e-10, atol=1e-10)
 
@@ -82,7 +86,7 @@ def test_gradients_are_those_of_finite_differences(
 ) -> None:
     case = (CASES | BEYOND_THE_LOOPS)[name]
     inputs = [Tensor(array, requires_grad=True) for array in arrays_of(case, rng)]
-    assert minicnn.gradcheck(lambda *xs: F.conv2d(*xs, **case.options), inputs)
+    assert minicnn.gradcheck(lambda *xs: conv2d(*xs, **case.options), inputs)
 
 
 @pytest.mark.parity
@@ -98,7 +102,7 @@ def test_values_and_gradients_are_those_of_torch(
 def test_a_picture_of_numbers_one_can_follow(kernel_set: str) -> None:
     x = Tensor(np.arange(1.0, 10.0).reshape(1, 1, 3, 3), requires_grad=True)
     weight = Tensor(np.array([[[[1.0, 0.0], [0.0, -1.0]]]]), requires_grad=True)
-    y = F.conv2d(x, weight)
+    y = conv2d(x, weight)
     assert y.numpy().tolist() == [[[[-4, -4], [-4, -4]]]]  # 1 - 5, 2 - 6, 4 - 8, 5 - 9
     y.backward(np.array([[[[1.0, 2.0], [3.0, 4.0]]]]))
     assert x.grad is not None
@@ -111,7 +115,7 @@ def test_the_kernel_is_not_flipped(kernel_set: str) -> None:
     x = np.zeros((1, 1, 3, 4))
     x[0, 0, 1, 2] = 1
     weight = np.arange(6.0).reshape(1, 1, 2, 3)
-    y = F.conv2d(Tensor(x), Tensor(weight), padding=(1, 2)).numpy()[0, 0]
+    y = conv2d(Tensor(x), Tensor(weight), padding=(1, 2)).numpy()[0, 0]
     np.testing.assert_array_equal(y[1:3, 2:5], weight[0, 0, ::-1, ::-1])
     assert np.count_nonzero(y) == 5
 
@@ -124,9 +128,9 @@ def test_same_puts_the_odd_cell_at_the_end(
     before = [(k - 1) // 2 for k in kernel_size]
     after = [k - 1 - b for k, b in zip(kernel_size, before, strict=True)]
     framed = np.pad(x, ((0, 0), (0, 0), *zip(before, after, strict=True)))
-    y = F.conv2d(Tensor(x), Tensor(weight), padding="same")
+    y = conv2d(Tensor(x), Tensor(weight), padding="same")
     assert y.shape == (1, 3, 5, 7)
-    np.testing.assert_allclose(y.numpy(), oracle.conv2d(framed, weight), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(y.numpy(), by_loops(framed, weight), rtol=1e-10, atol=1e-10)
 
 
 def test_cells_that_no_window_reaches_have_gradient_0(
@@ -134,7 +138,7 @@ def test_cells_that_no_window_reaches_have_gradient_0(
 ) -> None:
     x = Tensor(rng.standard_normal((1, 2, 6, 7)), requires_grad=True)
     weight = Tensor(rng.standard_normal((1, 2, 2, 2)))
-    F.conv2d(x, weight, stride=3).sum().backward()
+    conv2d(x, weight, stride=3).sum().backward()
     assert x.grad is not None
     reached = np.ix_([0], [0, 1], [0, 1, 3, 4], [0, 1, 3, 4])
     assert (x.grad.numpy()[reached] != 0).all()
@@ -145,7 +149,7 @@ def test_a_batch_of_none_works(kernel_set: str) -> None:
     x = Tensor(np.zeros((0, 2, 5, 4)), requires_grad=True)
     weight = Tensor(np.ones((3, 2, 2, 3)), requires_grad=True)
     bias = Tensor(np.ones(3), requires_grad=True)
-    y = F.conv2d(x, weight, bias, stride=(1, 2))
+    y = conv2d(x, weight, bias, stride=(1, 2))
     assert y.shape == (0, 3, 4, 1)
     y.sum().backward()
     assert x.grad is not None
@@ -156,15 +160,13 @@ def test_a_batch_of_none_works(kernel_set: str) -> None:
     assert (bias.grad.numpy() == 0).all()
 
 
-def test_only_the_gradients_that_are_wanted_come(
-    kernel_set: str, rng: np.random.Generator
-) -> None:
+def test_only_the_gradients_that_are_wanted_come(kernel_set: str, rng: np.random.Generator) -> None:
     arrays = [rng.standard_normal(shape) for shape in [(2, 2, 5, 4), (3, 2, 2, 3), (3,)]]
     every = [Tensor(array, requires_grad=True) for array in arrays]
-    F.conv2d(*every).sum().backward()
+    conv2d(*every).sum().backward()
     for wanted in range(3):
         inputs = [Tensor(array, requires_grad=i == wanted) for i, array in enumerate(arrays)]
-        F.conv2d(*inputs).sum().backward()
+        conv2d(*inputs).sum().backward()
         for i, x in enumerate(inputs):
             if i == wanted:
                 np.testing.assert_array_equal(x.grad, every[i].grad)
@@ -215,7 +217,7 @@ def test_what_does_not_fit_is_refused_by_name(
 ) -> None:
     tensors = [Tensor(np.zeros(shape)) for shape in shapes]
     with pytest.raises(ValueError, match=message):
-        F.conv2d(*tensors, **options)
+        conv2d(*tensors, **options)
 
 
 def test_mixed_dtypes_are_refused_with_the_way_out() -> None:
@@ -225,5 +227,5 @@ def test_mixed_dtypes_are_refused_with_the_way_out() -> None:
         match=r"conv2d: input is float64, weight is float32; "
         r"convert one, for example input\.to\('float32'\)",
     ):
-        F.conv2d(x, weight)
-    assert F.conv2d(x.to("float32"), weight).dtype == np.float32
+        conv2d(x, weight)
+    assert conv2d(x.to("float32"), weight).dtype == np.float32

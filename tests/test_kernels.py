@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from minicnn.kernels import cpu, reference
 
 import minicnn
 from minicnn import Tensor, kernels
-from minicnn.kernels import cpu, reference
 from minicnn.nn import functional as F
 
 EPS = {np.float32: 1.2e-7, np.float64: 2.3e-16}
@@ -114,16 +114,23 @@ def test_the_picture_of_the_documentation(kernel: ModuleType) -> None:
 # cpu against reference ----------------------------------------------------------------------------
 
 
-@given(g=geometries(), dtype=st.sampled_from([np.float32, np.float64]))
+MORE = st.tuples(st.integers(0, 1), st.integers(0, 1))  # windows that reach over the frame
+DTYPES = st.sampled_from([np.float32, np.float64])
+
+
+@given(g=geometries(), more=MORE, dtype=DTYPES)
 @settings(examples, max_examples=100)
-def test_compiled_windows_are_those_of_the_reference(g: Geometry, dtype: type) -> None:
+def test_compiled_windows_are_those_of_the_reference(
+    g: Geometry, more: tuple[int, int], dtype: Any
+) -> None:
     """All kernels with windows, exactly where numbers are only moved; ties and NaN included."""
     rng = np.random.default_rng(g.seed)
     x = rng.integers(-2, 3, g.shape).astype(dtype)  # many ties; and sums are exact
     x[rng.random(g.shape) < 0.1] = np.nan
-    y, index = expected = reference.max_pool(x, *g.window, output_of(g))
+    output = output_of(g, more=more)
+    y, index = expected = reference.max_pool(x, *g.window, output)
     with three_threads():
-        for mine, theirs in zip(cpu.max_pool(x, *g.window, output_of(g)), expected, strict=True):
+        for mine, theirs in zip(cpu.max_pool(x, *g.window, output), expected, strict=True):
             np.testing.assert_array_equal(mine, theirs)
         dy = rng.integers(-9, 9, y.shape).astype(dtype)
         np.testing.assert_array_equal(
@@ -138,16 +145,11 @@ def test_compiled_windows_are_those_of_the_reference(g: Geometry, dtype: type) -
         )
 
 
-@given(
-    g=geometries(),
-    more=st.tuples(st.integers(0, 1), st.integers(0, 1)),
-    dtype=st.sampled_from([np.float32, np.float64]),
-)
+@given(g=geometries(), more=MORE, dtype=DTYPES)
 @settings(examples, max_examples=100)
 def test_compiled_means_are_those_of_the_reference(
-    g: Geometry, more: tuple[int, int], dtype: type
+    g: Geometry, more: tuple[int, int], dtype: Any
 ) -> None:
-    """Also where ``ceil_mode`` makes the windows reach over the frame."""
     window = g.kernel_size, g.stride, g.padding
     output = output_of(g, dilation=(1, 1), more=more)
     rng = np.random.default_rng(g.seed)

@@ -81,7 +81,9 @@ def test_cross_entropy_gradients_are_those_of_finite_differences(
     assert minicnn.gradcheck(lambda x, t: F.cross_entropy(x, t, **options), [logits, target])
 
 
-def with_torch_weight(function: str, logits: np.ndarray, target: np.ndarray, **options: Any) -> None:
+def with_torch_weight(
+    function: str, logits: np.ndarray, target: np.ndarray, **options: Any
+) -> None:
     """Compares with the class weights, if any, as tensors of each library."""
     torch = pytest.importorskip("torch")
     weight = options.pop("weight", None)
@@ -117,9 +119,7 @@ def test_cross_entropy_is_torchs(
 @pytest.mark.parity
 @pytest.mark.parametrize("name", [name for name in OPTIONS if "smooth" not in name])
 @pytest.mark.parametrize("shape", [(6, 4), (2, 4, 3, 5), (4,)])
-def test_nll_loss_is_torchs(
-    name: str, shape: tuple[int, ...], rng: np.random.Generator
-) -> None:
+def test_nll_loss_is_torchs(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
     options = {key: value for key, value in OPTIONS[name].items() if key != "label_smoothing"}
     target = rng.integers(CLASSES, size=shape[:1] + shape[2:] if len(shape) > 1 else ())
     if target.ndim == 0:

@@ -13,6 +13,7 @@ from minicnn import Tensor
 from minicnn.nn import functional as F
 from tests.oracle import assert_agrees_with_torch
 
+batch_norm: Callable[..., Tensor] = F.batch_norm  # arguments come as lists and dicts
 SHAPES = [(6, 3), (4, 3, 5), (4, 3, 2, 5), (3, 3, 3, 3)]
 
 
@@ -27,7 +28,7 @@ def statistics(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 def test_each_channel_gets_mean_0_and_variance_1(rng: np.random.Generator) -> None:
     x = Tensor(5 * rng.standard_normal((8, 3, 4, 5)) + 7)
-    y = F.batch_norm(x, None, None, training=True, eps=0).numpy()
+    y = batch_norm(x, None, None, training=True, eps=0).numpy()
     np.testing.assert_allclose(y.mean(axis=(0, 2, 3)), 0, atol=1e-12)
     np.testing.assert_allclose(y.var(axis=(0, 2, 3)), 1, atol=1e-12)
 
@@ -42,7 +43,7 @@ def test_gradients_are_those_of_finite_differences(
     mean, var = statistics(rng)
 
     def normalised(x: Tensor, *affine: Tensor) -> Tensor:
-        return F.batch_norm(x, Tensor(mean.copy()), Tensor(var.copy()), *affine, training=training)
+        return batch_norm(x, Tensor(mean.copy()), Tensor(var.copy()), *affine, training=training)
 
     assert minicnn.gradcheck(normalised, inputs)
 
@@ -60,8 +61,8 @@ def test_values_gradients_and_running_statistics_are_those_of_torch(
     ours = Tensor(mean.copy()), Tensor(var.copy())
     theirs = torch.tensor(mean), torch.tensor(var)
 
-    def call(batch_norm: Callable[..., Any], running: Any) -> Callable[..., Any]:
-        return lambda x, *affine: batch_norm(x, *running, *affine, **options)
+    def call(function: Callable[..., Any], running: Any) -> Callable[..., Any]:
+        return lambda x, *affine: function(x, *running, *affine, **options)
 
     assert_agrees_with_torch(
         call(F.batch_norm, ours),
@@ -79,7 +80,7 @@ def test_without_running_statistics_the_batch_counts_as_in_torch(
 ) -> None:
     torch = pytest.importorskip("torch")
     assert_agrees_with_torch(
-        lambda x: F.batch_norm(x, None, None, training=True),
+        lambda x: batch_norm(x, None, None, training=True),
         rng.standard_normal((4, 3, 2, 5)),
         theirs=lambda x: torch.nn.functional.batch_norm(x, None, None, training=True),
     )
@@ -91,7 +92,7 @@ def test_running_statistics_move_by_momentum_towards_mean_and_unbiased_variance(
     x = rng.standard_normal((4, 3, 2, 5))
     mean, var = statistics(rng)
     running_mean, running_var = Tensor(mean.copy()), Tensor(var.copy())
-    F.batch_norm(Tensor(x), running_mean, running_var, training=True, momentum=0.25)
+    batch_norm(Tensor(x), running_mean, running_var, training=True, momentum=0.25)
     axes = (0, 2, 3)
     np.testing.assert_allclose(running_mean.numpy(), 0.75 * mean + 0.25 * x.mean(axes), 1e-12)
     np.testing.assert_allclose(running_var.numpy(), 0.75 * var + 0.25 * x.var(axes, ddof=1), 1e-12)
@@ -102,7 +103,7 @@ def test_evaluation_uses_the_running_statistics_and_leaves_them(
 ) -> None:
     x, (mean, var) = rng.standard_normal((4, 3, 2, 5)), statistics(rng)
     running_mean, running_var = Tensor(mean.copy()), Tensor(var.copy())
-    y = F.batch_norm(Tensor(x), running_mean, running_var, eps=0.5)
+    y = batch_norm(Tensor(x), running_mean, running_var, eps=0.5)
     along = (1, 3, 1, 1)
     expected = (x - mean.reshape(along)) / np.sqrt(var.reshape(along) + 0.5)
     np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12, atol=1e-12)
@@ -114,7 +115,7 @@ def test_float32_statistics_and_result_stay_float32(rng: np.random.Generator) ->
     running = Tensor(np.zeros(3, np.float32)), Tensor(np.ones(3, np.float32))
     x = Tensor(rng.standard_normal((4, 3, 2, 5)).astype(np.float32), requires_grad=True)
     for training in (True, False):
-        y = F.batch_norm(x, *running, training=training)
+        y = batch_norm(x, *running, training=training)
         y.backward(np.ones(y.shape, np.float32))
         assert y.dtype == np.float32
     assert x.grad is not None
@@ -122,7 +123,7 @@ def test_float32_statistics_and_result_stay_float32(rng: np.random.Generator) ->
 
 
 def test_a_batch_of_none_works_in_evaluation() -> None:
-    y = F.batch_norm(Tensor(np.zeros((0, 3, 4, 5))), Tensor(np.zeros(3)), Tensor(np.ones(3)))
+    y = batch_norm(Tensor(np.zeros((0, 3, 4, 5))), Tensor(np.zeros(3)), Tensor(np.ones(3)))
     assert y.shape == (0, 3, 4, 5)
 
 
@@ -139,13 +140,13 @@ def test_a_batch_of_none_works_in_evaluation() -> None:
 def test_what_does_not_fit_is_refused_by_name(
     shape: tuple[int, ...], names: list[str], message: str
 ) -> None:
-    given = {"running_mean": None, "running_var": None}
+    given: dict[str, Tensor | None] = {"running_mean": None, "running_var": None}
     given |= {name: Tensor(np.ones(4)) for name in names}
     with pytest.raises(ValueError, match=f"batch_norm: {message}"):
-        F.batch_norm(Tensor(np.ones(shape)), **given, training=True)
+        batch_norm(Tensor(np.ones(shape)), **given, training=True)
 
 
 def test_mixed_dtypes_are_refused() -> None:
     x, ones = Tensor(np.ones((2, 3))), Tensor(np.ones(3, np.float32))
     with pytest.raises(TypeError, match=r"input is float64, weight is float32; convert one"):
-        F.batch_norm(x, None, None, ones, ones, training=True)
+        batch_norm(x, None, None, ones, ones, training=True)

@@ -129,10 +129,9 @@ def test_what_is_no_real_number_is_refused(data: Any, received: str, dtype: str 
         Tensor(data, dtype=dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "longdouble"])
-def test_other_floating_point_dtypes_are_refused(dtype: str) -> None:
-    array = np.ones(2, dtype)
-    with pytest.raises(TypeError, match=r"^dtype float\d+ is not supported; wanted float32,"):
+def test_float16_arrays_have_to_be_converted() -> None:
+    array = np.ones(2, np.float16)
+    with pytest.raises(TypeError, match=r"^dtype float16 is not supported; wanted float32,"):
         Tensor(array)
     assert Tensor(array, dtype="float32").dtype == np.float32
 
@@ -680,9 +679,8 @@ def test_retain_graph_lets_backward_run_again() -> None:
 
 
 def test_backward_lets_go_of_the_operations_memory() -> None:
-    y = (leaf(1, 2) * 2).sum()
-    assert y.node is not None
-    operation = weakref.ref(y.node.inputs[0].node.operation)  # type: ignore[union-attr]
+    y: Any = (leaf(1, 2) * 2).sum()
+    operation = weakref.ref(y.node.inputs[0].node.operation)
 
     y.backward()
 

@@ -18,6 +18,7 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, data, models, nn, optim, plots, train, training
+from minicnn.runs import read_jsonl as rows
 
 ROOT = Path(__file__).parent.parent
 FAST = ["--dataset", "fashion-mnist-sample", "--model", "mlp", "--hidden", "8"]
@@ -37,10 +38,6 @@ def command(
         capture_output=True, text=True, timeout=300, cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
     )  # fmt: skip
-
-
-def rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 # fit and evaluate ---------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Draws docs/pictures/convolution.png: a convolution forward and backward, in the engine's numbers.
 
-    python docs/pictures/convolution.py
+python docs/pictures/convolution.py
 """
 
 from pathlib import Path
@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from minicnn.kernels import reference
 
 from minicnn import Tensor
-from minicnn.kernels import reference
 from minicnn.nn import functional as F
 
 INK, FAINT, PAPER = "#22313f", "#c3ccd5", "#ffffff"
@@ -23,20 +23,33 @@ weight = np.array([[[[1.0, 2], [0, -1]]]])
 dy = np.array([[[[1.0, 0], [2, -1]]]])
 
 
-def grid(axes: Axes, at: tuple[float, float], cells: np.ndarray, title: str,
-         colours: dict[tuple[int, int], str] | None = None) -> None:
+def grid(
+    axes: Axes,
+    at: tuple[float, float],
+    cells: np.ndarray,
+    title: str,
+    colours: dict[tuple[int, int], str] | None = None,
+) -> None:
     """A matrix with its upper left corner at ``at``, one unit a cell."""
     (left, top), (rows, cols) = at, cells.shape
     for (i, j), value in np.ndenumerate(cells):
         face = (colours or {}).get((i, j), PAPER)
         corner = (left + j, top - i - 1)
         axes.add_patch(Rectangle(corner, 1, 1, facecolor=face, edgecolor=FAINT, linewidth=1.2))
-        axes.text(left + j + 0.5, top - i - 0.5, f"{value:g}".replace("-", "−"), ha="center",
-                  va="center", color=INK, fontsize=12)
+        axes.text(
+            left + j + 0.5,
+            top - i - 0.5,
+            f"{value:g}".replace("-", "−"),
+            ha="center",
+            va="center",
+            color=INK,
+            fontsize=12,
+        )
     axes.text(left + cols / 2, top + 0.3, title, ha="center", va="bottom", color=INK, fontsize=11)
     size = f"{rows} × {cols}"
-    axes.text(left + cols / 2, top - rows - 0.25, size, ha="center", va="top", color="#7b8894",
-              fontsize=9)
+    axes.text(
+        left + cols / 2, top - rows - 0.25, size, ha="center", va="top", color="#7b8894", fontsize=9
+    )
 
 
 def arrow(axes: Axes, start: float, end: float, y: float, text: str) -> None:
@@ -88,8 +101,15 @@ def draw() -> Figure:
         else f"(−{-dcolumns[3 - k, k]:g})" for k in range(4)
     )  # fmt: skip
     total = f"{tx.grad.numpy()[0, 0, 1, 1]:g}".replace("-", "−")
-    axes.text(22.5, 0.35, f"the middle pixel stands in\nall four windows:\n{terms} = {total}",
-              ha="center", va="top", color=INK, fontsize=10)
+    axes.text(
+        22.5,
+        0.35,
+        f"the middle pixel stands in\nall four windows:\n{terms} = {total}",
+        ha="center",
+        va="top",
+        color=INK,
+        fontsize=10,
+    )
     dw = " ".join(f"{v:g}".replace("-", "−") for v in tw.grad.numpy().reshape(-1))
     axes.text(0.6, -0.35, f"and  dW = dy Xᵀ = ({dw})", color=INK, fontsize=11)
     return figure

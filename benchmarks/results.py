@@ -1,0 +1,100 @@
+"""Do the two LeNets reach the published figures? Writes docs/results.md.
+
+    python -m benchmarks.results [--seeds 5]
+
+Trains each preset on the whole of Fashion-MNIST once a seed, exactly as ``python -m minicnn.train
+--model NAME --seed N`` does, and compares the medians with the published renders of the chapter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import minicnn
+from benchmarks.lenet import versions
+from minicnn import plots, runs, train
+
+PAGE = Path(__file__).parent.parent / "docs" / "results.md"
+KEYS = ("loss", "train_acc", "test_acc")
+# Dive into Deep Learning's published renders: first edition (max pooling, 5 epochs) and second
+# (average pooling, 10 epochs).
+PUBLISHED = {
+    "lenet": {"loss": (0.45, 0.49), "train_acc": (0.815, 0.832), "test_acc": (0.77, 0.83)},
+    "lenet-max": {"loss": (0.63, 0.68), "train_acc": (0.73, 0.75), "test_acc": (0.74, 0.775)},
+}
+
+HEAD = """\
+# Results: the two LeNets on Fashion-MNIST
+
+Made by `python -m benchmarks.results` on {date}: minicnn {minicnn}, {versions}, eager, {threads}
+threads. Sigmoid, Xavier-uniform weights, zero biases, plain SGD, learning rate 0.9, batches of 256,
+pixels in [0, 1]. A run is `python -m minicnn.train --model NAME --seed N`.
+
+Loss and train accuracy are means over the last epoch as it was trained; test accuracy is measured
+after it. A single seed's test accuracy swings by 0.03, so medians are compared. The published range
+is that of the LeNet chapter's renders in *Dive into Deep Learning* (first edition: max pooling, no
+padding, 5 epochs; second edition: average pooling, padding 2, 10 epochs).
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.results")
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    head = HEAD.format(
+        date=time.strftime("%Y-%m-%d"),
+        minicnn=minicnn.__version__,
+        versions=versions(),
+        threads=minicnn.get_num_threads(),
+    )
+    sections = [section(model, options.seeds) for model in PUBLISHED]
+    PAGE.write_text("\n".join([head, *sections]))
+
+
+def section(model: str, seeds: int) -> str:
+    """Train ``model`` with each seed; the table, and the picture of the first seed's run."""
+    results = []
+    for seed in range(seeds):
+        with TemporaryDirectory() as folder:
+            out = Path(folder) / "run"
+            train.main(["--model", model, "--dataset", "fashion-mnist", "--seed", str(seed),
+                        "--device", "cpu", "--out", str(out)])  # fmt: skip
+            metrics = runs.read_jsonl(out / "metrics.jsonl")
+            results.append(metrics[-1])
+            if seed == 0:
+                figure = plots.curves(runs.read_jsonl(out / "curve.jsonl"), f"{model}, seed 0")
+                (PAGE.parent / "pictures" / f"{model}-curves.png").write_bytes(plots.png(figure))
+    return table(model, results)
+
+
+def table(model: str, results: list[dict[str, Any]]) -> str:
+    published = PUBLISHED[model]
+    lines = [
+        f"## {model}, {results[0]['epoch']} epochs",
+        "",
+        "| seed | loss | train acc | test acc |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {i} | {cells(row)} |" for i, row in enumerate(results)]
+    medians = {key: statistics.median(row[key] for row in results) for key in KEYS}
+    lines.append(f"| **median** | {cells(medians)} |")
+    ranges = " | ".join(f"{low:.3f} to {high:.3f}" for low, high in published.values())
+    lines.append(f"| published | {ranges} |")
+    inside = all(low <= medians[key] <= high for key, (low, high) in published.items())
+    verdict = "All three medians lie in" if inside else "Not all medians lie in"
+    lines += ["", f"{verdict} the published range.", ""]
+    lines += [f"![Loss and accuracies against the epoch](pictures/{model}-curves.png)", ""]
+    return "\n".join(lines)
+
+
+def cells(row: dict[str, Any]) -> str:
+    return " | ".join(f"{row[key]:.3f}" for key in KEYS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""minicnn.device: the names of devices, and what happens where there is no GPU."""
+
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import DeviceError, Tensor, device, nn
+
+
+@pytest.fixture
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine on which cupy is not installed, whatever machine this is."""
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    device.gpu_problem.cache_clear()
+    yield
+    monkeypatch.undo()
+    device.gpu_problem.cache_clear()
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, **parts: Any) -> None:
+    """Let a module of these parts stand in for cupy."""
+    monkeypatch.setattr(device, "_cupy", lambda: SimpleNamespace(**parts))
+
+
+def runtime(count: int | Exception) -> SimpleNamespace:
+    def get_device_count() -> int:
+        if isinstance(count, Exception):
+            raise count
+        return count
+
+    return SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=get_device_count))
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("cpu", "cpu"),
+        ("gpu", "gpu:0"),
+        ("gpu:0", "gpu:0"),
+        ("gpu:12", "gpu:12"),
+        ("gpu:01", "gpu:1"),
+    ],
+)
+def test_resolve_gives_the_full_name(name: str, full: str) -> None:
+    assert device.resolve(name) == full
+
+
+@pytest.mark.parametrize(
+    "name", ["tpu", "", "cpu:0", "gpu:", "gpu:-1", "gpu:a", "GPU", " cpu", "cuda", None, 0]
+)
+def test_other_names_are_refused(name: Any) -> None:
+    with pytest.raises(ValueError, match=r"^device is .*; wanted 'cpu', 'gpu' or 'gpu:<number>'$"):
+        device.resolve(name)
+    if name is not None:
+        with pytest.raises(ValueError, match=r"^device is "):
+            Tensor([1.0], device=name)
+
+
+def test_arrays_of_numpy_are_on_the_cpu_and_stay_the_same_objects() -> None:
+    array = np.ones(3)
+    assert device.device_of(array) == "cpu"
+    assert device.to_device(array, "cpu") is array
+    assert device.to_host(array) is array
+    assert Tensor(array, device="cpu").data is array
+    assert Tensor(array).device == "cpu"
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_without_a_gpu_the_message_says_what_is_missing() -> None:
+    problem = device.gpu_problem()
+    assert problem is not None
+    assert problem.startswith("cupy is missing (")
+    assert "cuda13" in problem  # the extra to install
+    assert "\n" not in problem
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_without_a_gpu_try_gpu_is_the_cpu() -> None:
+    assert minicnn.try_gpu() == "cpu"
+    assert minicnn.try_gpu(3) == "cpu"
+    assert Tensor([1.0], device=minicnn.try_gpu()).device == "cpu"
+
+
+@pytest.mark.usefixtures("without_gpu")
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda: Tensor([1.0]).to("gpu"),
+        lambda: Tensor([1.0], device="gpu:0"),
+        lambda: nn.Linear(1, 1).to("gpu"),
+        lambda: device.to_device(np.ones(1), "gpu"),
+    ],
+)
+def test_without_a_gpu_moving_there_says_why_not(move: Any) -> None:
+    with pytest.raises(DeviceError, match=r"^device gpu:0 cannot be used: cupy is missing \("):
+        move()
+
+
+def test_this_machine_has_a_gpu_or_a_problem_of_one_line() -> None:
+    problem = device.gpu_problem()
+    assert (problem is None) == (minicnn.try_gpu() == "gpu:0")
+    assert problem is None or "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    ("count", "problem"),
+    [
+        (0, "no GPU was found"),
+        (
+            RuntimeError("cudaErrorNoDevice: no CUDA-capable device\nmore\nlines"),
+            "no NVIDIA driver or GPU was found (cudaErrorNoDevice: no CUDA-capable device)",
+        ),
+        (RuntimeError(), "no NVIDIA driver or GPU was found (RuntimeError)"),
+    ],
+)
+def test_cupy_without_a_gpu_is_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, without_gpu: None, count: Any, problem: str
+) -> None:
+    pretend(monkeypatch, cuda=runtime(count))
+    assert device.gpu_problem() == problem
+    assert minicnn.try_gpu() == "cpu"
+
+
+def test_a_gpu_that_cannot_compute_is_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, without_gpu: None
+) -> None:
+    def no_nvrtc(*_: Any) -> None:
+        raise RuntimeError("libnvrtc.so.12: cannot open shared object file\nInstall it.")
+
+    pretend(
+        monkeypatch,
+        cuda=runtime(1),
+        float32=np.float32,
+        ones=np.ones,
+        ElementwiseKernel=no_nvrtc,
+    )
+    assert device.gpu_problem() == (
+        "CUDA's compiler or libraries (NVRTC, cuBLAS) failed "
+        "(libnvrtc.so.12: cannot open shared object file)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("factor", "problem"), [(2, None), (3, "the GPU computed a wrong product")]
+)
+def test_the_proof_of_a_gpu_is_a_right_product(
+    monkeypatch: pytest.MonkeyPatch, without_gpu: None, factor: int, problem: str | None
+) -> None:
+    pretend(
+        monkeypatch,
+        cuda=runtime(1),
+        float32=np.float32,
+        ones=np.ones,
+        ElementwiseKernel=lambda *_: lambda x: factor * x,
+    )
+    assert device.gpu_problem() == problem
+
+
+def test_a_number_beyond_the_last_gpu_is_named(
+    monkeypatch: pytest.MonkeyPatch, without_gpu: None
+) -> None:
+    pretend(
+        monkeypatch,
+        cuda=runtime(2),
+        float32=np.float32,
+        ones=np.ones,
+        ElementwiseKernel=lambda *_: lambda x: 2 * x,
+    )
+    with pytest.raises(DeviceError, match=r"^device gpu:2 does not exist: this machine has 2 GPU"):
+        device.to_device(np.ones(1), "gpu:2")
+    assert minicnn.try_gpu(2) == "cpu"
