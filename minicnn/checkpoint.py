@@ -43,6 +43,8 @@ def load(path: str | Path) -> dict[str, Tensor]:
     content = Path(path).read_bytes()
     try:
         arrays = deserialize(content)
-    except (SafetensorError, KeyError) as error:
+        return {name: Tensor(array) for name, array in arrays.items()}
+    except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from None
-    return {name: Tensor(array) for name, array in arrays.items()}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} holds a dtype that minicnn does not have: {error}") from None

@@ -125,7 +125,7 @@ class CosineAnnealingLR(LambdaLR):
     """
 
     def __init__(self, optimizer: SGD, T_max: int, eta_min: float = 0.0):  # noqa: N803
-        low = eta_min / optimizer.lr
+        low = eta_min / optimizer.lr if optimizer.lr else 1.0
         super().__init__(
             optimizer,
             lambda epoch: low + (1 - low) * (1 + math.cos(math.pi * epoch / T_max)) / 2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,13 @@ def manual_seed(seed: int) -> None:
 
     Raises:
         ValueError: a seed out of range.
+        TypeError: not an integer.
     """
     global _state
-    if not 0 <= int(seed) < 2**64:
+    seed = operator.index(seed)
+    if not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed}; wanted an integer in 0..2**64 - 1")
-    _state = _State(int(seed))
+    _state = _State(seed)
 
 
 def default_generator() -> np.random.Generator:

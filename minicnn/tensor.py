@@ -36,6 +36,10 @@ class Node(NamedTuple):
     operation: Operation
     inputs: tuple[Tensor, ...]
 
+    def edges(self) -> Iterator[tuple[Tensor, bool]]:
+        """The inputs, and whether each needed a gradient when the operation was recorded."""
+        return zip(self.inputs, self.operation.needs_gradient, strict=True)
+
 
 class _Mode(threading.local):
     def __init__(self) -> None:
@@ -265,10 +269,11 @@ class Tensor:
                 tensor._accumulate(dy)
             if tensor.node is None:
                 continue
-            operation, inputs = tensor.node
-            dinputs = operation.backward(dy)
-            for x, dx in zip(inputs, dinputs if len(inputs) > 1 else (dinputs,), strict=True):
-                if x.requires_grad:
+            dinputs = tensor.node.operation.backward(dy)
+            if len(tensor.node.inputs) == 1:
+                dinputs = (dinputs,)
+            for (x, needed), dx in zip(tensor.node.edges(), dinputs, strict=True):
+                if needed:
                     gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
             if not retain_graph:
                 tensor.node, tensor._freed = None, True
@@ -480,7 +485,7 @@ def _in_order_of_computation(last: Tensor) -> list[Tensor]:
             )
         stack.append((tensor, True))
         if tensor.node is not None:
-            stack.extend((x, False) for x in tensor.node.inputs if x.requires_grad)
+            stack.extend((x, False) for x, needed in tensor.node.edges() if needed)
     return order
 
 
@@ -556,7 +561,7 @@ def _as_array(data: Any, dtype: DType) -> Array:
 
 def _checked_dtype(dtype: DType) -> np.dtype[Any]:
     try:
-        known = np.dtype(dtype).newbyteorder("=")
+        known = np.dtype(dtype if dtype is not None else "None").newbyteorder("=")
     except TypeError:
         raise TypeError(f"{dtype!r} is no dtype or device; wanted 'float32', 'cpu'...") from None
     if known.kind in "iub" or known in (np.float32, np.float64):
@@ -590,9 +595,10 @@ def _meet(name: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
 def _compare(relation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Tensor:
     if b is None or isinstance(b, str):
         return NotImplemented
-    b = as_tensor(b, like=a)
-    _check_devices(relation.__name__, (a, b))
-    return Tensor(relation(a.data, b.data))
+    if isinstance(b, Tensor):
+        _check_devices(relation.__name__, (a, b))
+        b = b.data
+    return Tensor(relation(a.data, b))
 
 
 def _matmul(a: Any, b: Any) -> Tensor:

@@ -9,7 +9,7 @@ def set_num_threads(threads: int) -> None:
     """Compute on so many threads of the CPU.
 
     Raises:
-        ValueError: fewer than 1, or more than there are (``NUMBA_NUM_THREADS``).
+        ValueError: fewer than 1.
     """
     kernels.host_kernels().set_num_threads(threads)
 

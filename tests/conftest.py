@@ -19,9 +19,7 @@ KERNEL_SETS = [os.environ["MINICNN_KERNELS"]] if "MINICNN_KERNELS" in os.environ
 
 
 @pytest.fixture(params=KERNEL_SETS)
-def kernel_set(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
+def kernel_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Runs the test once with each kernel set for NumPy arrays."""
     monkeypatch.setenv("MINICNN_KERNELS", request.param)
     kernels.host_kernels.cache_clear()
@@ -41,7 +39,6 @@ def same_start() -> Iterator[None]:
     threads = minicnn.get_num_threads()
     yield
     minicnn.set_num_threads(threads)
-
 
 
 @pytest.hookimpl(hookwrapper=True)

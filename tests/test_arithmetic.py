@@ -179,6 +179,18 @@ def test_float32_and_float64_are_refused_with_the_way_out(
     assert operate(a.to("float64"), b).dtype == np.float64
 
 
+def test_zero_to_the_zero_has_flat_gradients() -> None:
+    a = Tensor(np.array([0.0, 0.0, 3.0]), requires_grad=True)
+    b = Tensor(np.array([0.0, 2.0, 0.0]), requires_grad=True)
+    y = a**b
+    y.sum().backward()
+    assert a.grad is not None
+    assert b.grad is not None
+    assert y.numpy().tolist() == [1, 0, 1]
+    assert a.grad.numpy().tolist() == [0, 0, 0]
+    assert b.grad.numpy().tolist() == [0, 0, pytest.approx(math.log(3))]
+
+
 @pytest.mark.parity
 def test_powers_at_their_edges_are_torchs() -> None:
     base = np.array([0.0, 0.0, 0.0, 2.0, -2.0, -2.0, 1.0])
@@ -195,6 +207,13 @@ def _torch_power(exponent: np.ndarray) -> Callable[[Any], Any]:
 
 
 # Reductions ---------------------------------------------------------------------------------------
+
+
+def test_cells_that_tie_for_the_maximum_share_the_gradient() -> None:
+    x = Tensor(np.array([[3.0, 1.0, 3.0], [2.0, 2.0, 2.0]]), requires_grad=True)
+    x.max(1).backward(np.array([10.0, 9.0]))
+    assert x.grad is not None
+    assert x.grad.numpy().tolist() == [[5, 0, 5], [3, 3, 3]]
 
 
 @pytest.mark.parity

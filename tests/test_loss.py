@@ -69,6 +69,17 @@ def test_cross_entropy_is_its_definition(
     np.testing.assert_allclose(loss.numpy(), expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["none", "everything", "everything, none"])
+def test_every_pixel_is_a_row(name: str, kernel_set: str, rng: np.random.Generator) -> None:
+    """(N, C, d1, d2) and (N, d1, d2) are the rows n, d1, d2 in this order."""
+    logits, target = rng.standard_normal((2, CLASSES, 3, 5)), rng.integers(CLASSES, size=(2, 3, 5))
+    rows = np.array([logits[n, :, i, j] for n, i, j in np.ndindex(2, 3, 5)])
+    loss = F.cross_entropy(Tensor(logits), Tensor(target), **tensors(OPTIONS[name]))
+    expected = oracle.cross_entropy(rows, target.reshape(-1), **OPTIONS[name])
+    np.testing.assert_allclose(loss.numpy().reshape(-1), expected.reshape(-1), rtol=1e-10)
+    assert loss.shape == ((2, 3, 5) if "none" in name else ())
+
+
 @pytest.mark.parametrize("kind", ["indices", "probabilities"])
 @pytest.mark.parametrize("name", OPTIONS)
 def test_cross_entropy_gradients_are_those_of_finite_differences(

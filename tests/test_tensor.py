@@ -709,7 +709,14 @@ def test_backward_refuses_a_gradient_that_does_not_fit() -> None:
 
 @pytest.mark.parametrize(
     "tensor",
-    [Tensor(1.0), Tensor(1.0) * 2, leaf(1).detach(), leaf(1) > 0, leaf(1).argmax(), Tensor([3])],
+    [
+        Tensor(1.0),
+        Tensor(1.0) * 2,
+        leaf(1).detach(),
+        leaf(1).to("int64"),
+        leaf(1).argmax(),
+        leaf(1) > 0,
+    ],
 )
 def test_backward_on_what_needs_no_gradient_is_refused(tensor: Tensor) -> None:
     with pytest.raises(RuntimeError, match=r"^backward\(\): this tensor does not require a grad"):
@@ -968,3 +975,28 @@ def test_operations_are_told_which_inputs_need_gradients() -> None:
 @given(st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=5))
 def test_python_lists_survive_the_round_trip(values: list[float]) -> None:
     assert Tensor(values).numpy().tolist() == values
+
+
+def test_requiring_a_gradient_late_does_not_disturb_what_was_recorded() -> None:
+    """The tape remembers what each operation was asked for, not what its inputs say today."""
+    a = Tensor([2.0, 3.0], requires_grad=True)
+    b = Tensor([5.0, 7.0])
+    product = (a * b).sum()
+    b.requires_grad = True
+    product.backward()
+    assert a.grad is not None
+    assert a.grad.numpy().tolist() == [5.0, 7.0]
+    assert b.grad is None
+
+
+def test_comparison_with_what_is_no_number_is_like_numpy() -> None:
+    small = Tensor(np.array([1, 200], np.uint8))
+    assert (small > -1).numpy().tolist() == [True, True]
+    assert (small < 300).numpy().tolist() == [True, True]
+    assert not (small == object()).numpy().any()
+
+
+@pytest.mark.parametrize("target", [None, "none", "float128"])
+def test_to_what_is_neither_dtype_nor_device(target: object) -> None:
+    with pytest.raises(TypeError, match="wanted"):
+        Tensor([1.0]).to(target)

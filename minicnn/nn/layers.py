@@ -175,8 +175,9 @@ class LazyConv2d(_Lazy, Conv2d):
         return self.to(x.dtype).to(x.device).forward(x)  # of the plain class: hooks run once
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
-        if f"{prefix}weight" in state:
-            self._become(state[f"{prefix}weight"].shape[1] * self._arguments[5])
+        weight = state.get(f"{prefix}weight")
+        if weight is not None and weight.ndim == 4:
+            self._become(weight.shape[1] * self._arguments[5])
 
     def extra_repr(self) -> str:
         return f"{self._arguments[0]}, kernel_size={self._arguments[1]}"
@@ -197,8 +198,9 @@ class LazyLinear(_Lazy, Linear):
         return self.to(x.dtype).to(x.device).forward(x)  # of the plain class: hooks run once
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
-        if f"{prefix}weight" in state:
-            self._become(state[f"{prefix}weight"].shape[1])
+        weight = state.get(f"{prefix}weight")
+        if weight is not None and weight.ndim == 2:
+            self._become(weight.shape[1])
 
     def extra_repr(self) -> str:
         return f"{self.out_features}"

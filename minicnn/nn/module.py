@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -36,7 +36,8 @@ class RemovableHandle:
 
     def remove(self) -> None:
         """Stop calling the hook."""
-        self._hooks.remove(self._hook)
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
 
 
 class Module:
@@ -63,6 +64,11 @@ class Module:
         if home is not None and home not in self.__dict__:
             raise AttributeError(
                 f"{type(self).__name__}: call super().__init__() before assigning {name}"
+            )
+        is_parameter = name in self.__dict__.get("_parameters", ())
+        if is_parameter and isinstance(value, Tensor) and home != "_parameters":
+            raise TypeError(
+                f"{type(self).__name__}: {name} is a parameter; wanted a Parameter or None"
             )
         for register in ("_parameters", "_modules", "_buffers"):
             if register != home and name in self.__dict__.get(register, ()):
@@ -144,7 +150,7 @@ class Module:
         """All parameters, as an optimiser wants them."""
         return (parameter for _, parameter in self.named_parameters())
 
-    def apply(self, function: Callable[[Module], Any]) -> Module:
+    def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call ``function`` on every module inside and then on this one; returns this one."""
         for child in self.children():
             child.apply(function)
@@ -167,7 +173,7 @@ class Module:
         """Copy ``state`` into the parameters and buffers of the same names.
 
         ``state`` maps names to tensors or arrays (PyTorch's too); lazy layers take their sizes
-        from it. Nothing is changed unless everything fits.
+        from it. No number is changed unless everything fits.
 
         Raises:
             KeyError: names missing or unknown, unless ``strict`` is False.
@@ -198,17 +204,17 @@ class Module:
 
     # Modes, devices, gradients --------------------------------------------------------------------
 
-    def train(self, mode: bool = True) -> Module:
+    def train(self, mode: bool = True) -> Self:
         """Set training mode (dropout drops, batch norm uses the batch) here and inside."""
         for module in self.modules():
             module.training = mode
         return self
 
-    def eval(self) -> Module:
+    def eval(self) -> Self:
         """Leave training mode, here and inside."""
         return self.train(False)
 
-    def to(self, target: Any) -> Module:
+    def to(self, target: Any) -> Self:
         """Move to a device, or convert the floating-point numbers to a dtype, in place.
 
         The parameters stay the same objects, so an optimiser that holds them goes on working.

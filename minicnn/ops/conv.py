@@ -67,27 +67,27 @@ class Conv2d(Operation):
         self.output = output
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
-        kernel, (out_channels, _, kh, kw) = kernels.of(x), weight.shape
+        loops, (out_channels, _, kh, kw) = kernels.of(x), weight.shape
         self.x_shape, self.weight = x.shape, weight
 
-        self.columns = kernel.im2col(x, (kh, kw), *self.window)  # (N, C·KH·KW, OH·OW)
+        self.columns = loops.im2col(x, (kh, kw), *self.window)  # (N, C·KH·KW, OH·OW)
         w = weight.reshape(out_channels, -1)  # (O, C·KH·KW)
-        y = kernel.matmul(w, self.columns)  # (N, O, OH·OW)
+        y = loops.matmul(w, self.columns)  # (N, O, OH·OW)
         if bias is not None:
             y += bias[:, None]
         return y.reshape(len(x), out_channels, *self.output)
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
-        kernel, (out_channels, _, kh, kw) = kernels.of(dy), self.weight.shape
+        loops, (out_channels, _, kh, kw) = kernels.of(dy), self.weight.shape
         dy = dy.reshape(len(dy), out_channels, self.columns.shape[2])  # (N, O, OH·OW)
         dx = dweight = None
 
         if self.needs_gradient[1]:
-            dw = kernel.matmul(dy, self.columns.swapaxes(1, 2))  # (N, O, C·KH·KW)
+            dw = loops.matmul(dy, self.columns.swapaxes(1, 2))  # (N, O, C·KH·KW)
             dweight = dw.sum(axis=0).reshape(self.weight.shape)
         dbias = dy.sum(axis=(0, 2))
         if self.needs_gradient[0]:
             w = self.weight.reshape(out_channels, -1)
-            dcolumns = kernel.matmul(w.T, dy)  # (N, C·KH·KW, OH·OW)
-            dx = kernel.col2im(dcolumns, self.x_shape, (kh, kw), *self.window)
+            dcolumns = loops.matmul(w.T, dy)  # (N, C·KH·KW, OH·OW)
+            dx = loops.col2im(dcolumns, self.x_shape, (kh, kw), *self.window)
         return (dx, dweight, dbias)[: len(self.needs_gradient)]
