@@ -109,7 +109,8 @@ def test_sample(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     train, test = data.load("fashion-mnist-sample")
     assert (train.images.shape, test.images.shape) == ((6000, 28, 28), (1000, 28, 28))
-    assert (train.images.dtype, train.labels.dtype) == (np.uint8, np.int64)
+    assert train.images.dtype == np.uint8
+    assert train.labels.dtype == np.int64
     assert train.labels[:5].tolist() == [9, 0, 0, 3, 0]  # as in the full set
     assert test.labels[:5].tolist() == [9, 2, 1, 1, 6]
     assert train.classes[9] == "Ankle boot"
