@@ -21,7 +21,7 @@ from minicnn.training import History
 
 
 class Run:
-    """Writes the run's folder, anew after each epoch, so that it is whole at any time.
+    """Writes the run's folder: measurements and weights after each epoch, the picture at the end.
 
     Args:
         folder: made with its parents; it must not hold anything yet.
@@ -40,13 +40,16 @@ class Run:
         write_whole(self.folder / "config.json", json.dumps(config, indent=2) + "\n")
 
     def write(self, net: Module, history: History) -> None:
-        """Bring every file up to date."""
+        """Bring measurements and weights up to date."""
         for name, rows in (("metrics", history.epochs), ("curve", history.curve)):
             lines = "".join(json.dumps(row) + "\n" for row in rows)
             write_whole(self.folder / f"{name}.jsonl", lines)
+        save(net, self.folder / "model.safetensors")
+
+    def draw(self, history: History) -> None:
+        """Draw the curves."""
         title = f"{self.config['model']} on {self.config['dataset']}"
         write_whole(self.folder / "curves.png", plots.png(plots.curves(history.curve, title)))
-        save(net, self.folder / "model.safetensors")
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:

@@ -139,6 +139,7 @@ def _train_and_report(
     after_epoch: list[Any] = [lambda _: run.write(net, history)]
     if plots.in_notebook():
         after_epoch.append(plots.LiveCurves())
+    status = 0
     try:
         fit(
             net, batches, test_batches, epochs, optimizer,
@@ -146,7 +147,7 @@ def _train_and_report(
         )  # fmt: skip
     except DivergedError as error:
         print(f"python -m minicnn.train: {error}", file=sys.stderr)
-        return 1
+        status = 1
     except KeyboardInterrupt:
         run.write(net, history)
         print(
@@ -154,9 +155,11 @@ def _train_and_report(
             f"{run.folder}",
             file=sys.stderr,
         )
-        return 130
-    print(_result(run, history))
-    return 0
+        status = 130
+    run.draw(history)
+    if status == 0:
+        print(_result(run, history))
+    return status
 
 
 def _choose_device(name: str) -> tuple[str, str]:

@@ -18,12 +18,11 @@ from minicnn.tensor import Tensor, no_grad
 
 POINTS_AN_EPOCH = 5  # running means drawn in each epoch, as the chapters' animator does
 
-PLATEAU = (
-    "On the plateau: a sigmoid LeNet's loss stays near log(10) = 2.303 for its first epochs, then "
-    "falls. This is expected with Xavier weights, as models.lenet() has them; PyTorch's default "
-    "initialisation, which layers made by hand have, may never leave it: see net.apply(...) in the "
-    "README."
-)
+PLATEAU = """\
+       On the plateau: a sigmoid LeNet's loss stays near log(10) = 2.303 for its
+       first few hundred updates, then falls. Expected with Xavier weights, as
+       models.lenet() has them. Layers made by hand have PyTorch's default weights,
+       with which it may stay there: see net.apply(...) in the README."""
 
 
 class DivergedError(ArithmeticError):
@@ -228,4 +227,4 @@ class Printer:
         print(line + ("   on the plateau, as expected" if on_plateau else ""), flush=True)
         if on_plateau and not self.explained:
             self.explained = True
-            print(f"       {PLATEAU}")
+            print(PLATEAU)

@@ -314,6 +314,7 @@ def test_ctrl_c_saves_what_was_trained_so_far(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert re.fullmatch(r"interrupted after \d+ whole epochs; .* is in .*\n", errors)
     minicnn.load_run(out)
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert all(math.isfinite(row["loss"]) for row in rows(out / "metrics.jsonl"))
 
 
