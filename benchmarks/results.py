@@ -2,8 +2,8 @@
 
     python -m benchmarks.results [--seeds 5]
 
-Trains each preset on the whole of Fashion-MNIST once a seed, exactly as ``python -m minicnn.train
---model NAME --seed N`` does, and compares the medians with the published renders of the chapter.
+Trains each preset on the whole of Fashion-MNIST once a seed, by ``python -m minicnn.train``, and
+compares the medians with the published renders of the chapter.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ HEAD = """\
 
 Made by `python -m benchmarks.results` on {date}: minicnn {minicnn}, {versions}, eager, {threads}
 threads. Sigmoid, Xavier-uniform weights, zero biases, plain SGD, learning rate 0.9, batches of 256,
-pixels in [0, 1]. A run is `python -m minicnn.train --model NAME --seed N`.
+pixels in [0, 1]. A run is
+`python -m minicnn.train --dataset fashion-mnist --device cpu --model NAME --seed N`.
 
 Loss and train accuracy are means over the last epoch as it was trained; test accuracy is measured
 after it. A single seed's test accuracy swings by 0.03, so medians are compared. The published range
@@ -62,8 +63,10 @@ def section(model: str, seeds: int) -> str:
     for seed in range(seeds):
         with TemporaryDirectory() as folder:
             out = Path(folder) / "run"
-            train.main(["--model", model, "--dataset", "fashion-mnist", "--seed", str(seed),
-                        "--device", "cpu", "--out", str(out)])  # fmt: skip
+            options = ["--dataset", "fashion-mnist", "--device", "cpu", "--out", str(out)]
+            status = train.main(["--model", model, "--seed", str(seed), *options])
+            if status:
+                raise SystemExit(f"{model}, seed {seed}: training ended with status {status}")
             metrics = runs.read_jsonl(out / "metrics.jsonl")
             results.append(metrics[-1])
             if seed == 0:

@@ -1,10 +1,9 @@
 """The hot loops: plain arrays in, plain arrays out.
 
-Three modules hold functions of the same names and signatures:
+Two modules hold functions of the same names and signatures:
 
 * ``reference`` works on any array module and is written to be read: it says what a kernel means;
-* ``cpu`` does the same with Numba's compiled, parallel loops on NumPy arrays;
-* ``gpu`` will do it with CUDA C on CuPy arrays; until then those go to ``reference``.
+* ``cpu`` does the same with compiled loops (Numba) on NumPy arrays, shared among threads.
 
 ``of(array)`` picks the module that fits an array. Layout everywhere: N images, C channels,
 H rows, W columns, C-contiguous.

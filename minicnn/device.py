@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.kernels import Array, array_module, is_host
+from minicnn.kernels import Array, is_host
 
 __all__ = [
     "Device",
     "DeviceError",
-    "array_module",
     "device_of",
     "gpu_problem",
-    "is_host",
     "resolve",
     "to_device",
     "to_host",

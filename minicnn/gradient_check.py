@@ -54,6 +54,8 @@ def gradcheck(
     rng = np.random.default_rng(seed)
     for _ in range(directions):
         y = fn(*xs)
+        if not y.requires_grad:
+            raise GradientError("gradcheck: the result of fn depends on no input on the tape")
         u = rng.standard_normal(y.shape)
         for x in xs:
             x.grad = None

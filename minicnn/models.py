@@ -8,16 +8,15 @@ from itertools import pairwise
 from typing import Any
 
 from minicnn import nn
-from minicnn.nn import init
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
 POOLS: dict[str, type[nn.Module]] = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
 INITS: dict[str, Callable[..., Any]] = {
-    "xavier_uniform": init.xavier_uniform_,
-    "xavier_normal": init.xavier_normal_,
-    "kaiming_uniform": lambda w: init.kaiming_uniform_(w, nonlinearity="relu"),
-    "kaiming_normal": lambda w: init.kaiming_normal_(w, nonlinearity="relu"),
-    "normal": lambda w: init.normal_(w, std=0.01),
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "xavier_normal": nn.init.xavier_normal_,
+    "kaiming_uniform": lambda w: nn.init.kaiming_uniform_(w, nonlinearity="relu"),
+    "kaiming_normal": lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"),
+    "normal": lambda w: nn.init.normal_(w, std=0.01),
 }
 
 
@@ -103,10 +102,11 @@ def initializer(name: str) -> Callable[[nn.Module], None]:
     fill = _choose("init", name, INITS)
 
     def initialize(module: nn.Module) -> None:
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        lazy = isinstance(module, nn.LazyConv2d | nn.LazyLinear)
+        if isinstance(module, nn.Conv2d | nn.Linear) and not lazy:
             fill(module.weight)
             if module.bias is not None:
-                init.zeros_(module.bias)
+                nn.init.zeros_(module.bias)
 
     return initialize
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from minicnn.device import device_of, to_device
 from minicnn.kernels import Array
 from minicnn.tensor import Tensor
 
@@ -77,6 +78,8 @@ class SGD:
             v = self.velocity[i] = self.params[i].data.copy()
             v[...] = g  # (g may be a number: NumPy's result where the parameter is 0-d)
         else:
+            # the parameter may have been moved or converted since
+            v = self.velocity[i] = to_device(v, device_of(g)).astype(g.dtype, copy=False)
             v *= self.momentum
             v += (1 - self.dampening) * g
         return g + self.momentum * v if self.nesterov else v
@@ -121,7 +124,7 @@ class MultiStepLR(LambdaLR):
 class CosineAnnealingLR(LambdaLR):
     """Half a cosine from the learning rate at the start down to ``eta_min`` in ``T_max`` epochs.
 
-    After SGDR (Loshchilov and Hutter, 2017), without restarts.
+    After SGDR (Loshchilov and Hutter, 2017). As in PyTorch, the cosine then climbs back.
     """
 
     def __init__(self, optimizer: SGD, T_max: int, eta_min: float = 0.0):  # noqa: N803

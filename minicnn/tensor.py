@@ -87,12 +87,11 @@ class Tensor:
         RuntimeError: integers or booleans that require a gradient.
     """
 
-    __slots__ = ("_freed", "_grad", "_keeps_grad", "data", "node", "requires_grad")
+    __slots__ = ("_freed", "_grad", "_keeps_grad", "_requires_grad", "data", "node")
     __array_ufunc__ = None  # so that array + tensor reaches Tensor.__radd__
     __hash__ = object.__hash__  # == compares cells, the hash is the object's
 
     data: Array
-    requires_grad: bool
     node: Node | None
 
     def __init__(
@@ -105,11 +104,6 @@ class Tensor:
         array = _as_array(data, dtype)
         if device is not None:
             array = to_device(array, device)
-        if requires_grad and array.dtype.kind != "f":
-            raise RuntimeError(
-                f"requires_grad: only floating-point tensors have gradients, this one is "
-                f"{array.dtype}; convert it with .to('float32')"
-            )
         self.data = array
         self.requires_grad = requires_grad
         self.node = None
@@ -147,6 +141,20 @@ class Tensor:
     def device(self) -> Device:
         """Where the array lies: ``"cpu"`` or ``"gpu:<number>"``."""
         return device_of(self.data)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor; may be set, for what is computed from then on."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if wanted and self.data.dtype.kind != "f":
+            raise RuntimeError(
+                f"requires_grad: only floating-point tensors have gradients, this one is "
+                f"{self.dtype}; convert it with .to('float32')"
+            )
+        self._requires_grad = bool(wanted)
 
     @property
     def is_leaf(self) -> bool:
@@ -247,6 +255,9 @@ class Tensor:
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
         """Add to ``grad`` of every leaf its gradient: d(sum(self * gradient)) / d(leaf).
+
+        The tape holds the arrays themselves, no copies: do not write into ``data`` of what was
+        computed with before ``backward`` has run.
 
         Args:
             gradient: the gradient by this tensor, of its shape; 1 by default, for a scalar.

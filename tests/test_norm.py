@@ -134,7 +134,7 @@ def test_a_batch_of_none_works_in_evaluation() -> None:
         ((2, 3), ["running_mean"], r"running_mean has shape \(4,\); wanted \(3,\)"),
         ((2, 3), ["weight", "bias"], r"weight has shape \(4,\); wanted \(3,\)"),
         ((2, 4), ["weight"], "wanted weight and bias together, or neither"),
-        ((1, 3, 1, 1), [], r"input \(1, 3, 1, 1\) has one value a channel; training needs more"),
+        ((1, 3, 1, 1), [], r"input \(1, 3, 1, 1\) has 1 values a channel"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(

@@ -257,3 +257,15 @@ def test_a_schedule_is_pytorchs(name: str, make: Callable[[Any, Any], Any]) -> N
         optimizer.step()
         theirs.step()
     np.testing.assert_allclose(rates(ours, 16), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_momentum_survives_a_change_of_dtype() -> None:
+    net = nn.Linear(3, 2)
+    optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    for dtype in ("float32", "float64"):
+        net.to(dtype)
+        optimizer.zero_grad()
+        net(Tensor(np.ones((1, 3), dtype))).sum().backward()
+        optimizer.step()
+    assert all(v is not None and v.dtype == np.float64 for v in optimizer.velocity)
+    assert all(p.dtype == np.float64 for p in net.parameters())

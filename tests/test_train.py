@@ -73,7 +73,8 @@ def test_fit_measures_means_over_the_epoch_as_it_was_trained(few: data.Dataset) 
 def test_the_curve_has_five_running_means_an_epoch(few: data.Dataset) -> None:
     loader = data.DataLoader(few, 25)  # 12 batches
     net = models.mlp(hidden=(4,))
-    history = minicnn.fit(net, loader, loader, epochs=2, quiet=True)
+    optimizer = optim.SGD(net.parameters(), lr=0.1)
+    history = minicnn.fit(net, loader, loader, epochs=2, optimizer=optimizer, quiet=True)
     fractions = [k / 12 for k in (3, 5, 8, 10, 12)]
     assert [p["epoch"] for p in history.curve] == [*fractions, *(1 + f for f in fractions)]
     assert [p.get("test_acc") for p in history.curve[:4]] == [None] * 4
@@ -113,7 +114,12 @@ def test_a_nan_loss_stops_fit_and_says_so(few: data.Dataset) -> None:
     next(net.parameters()).data[0, 0] = np.nan
     few.images[:, 0, 0] = 1
     with pytest.raises(training.DivergedError, match=r"the loss is nan in epoch 1.*lower"):
-        minicnn.fit(net, data.DataLoader(few, 100), quiet=True)
+        minicnn.fit(
+            net,
+            data.DataLoader(few, 100),
+            optimizer=optim.SGD(net.parameters(), lr=0.1),
+            quiet=True,
+        )
 
 
 def test_fit_applies_the_schedule_after_each_epoch(few: data.Dataset) -> None:
@@ -132,7 +138,9 @@ def test_the_plateau_is_explained_once_and_marked_on_each_line(
     few: data.Dataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
     net = models.lenet()
-    minicnn.fit(net, data.DataLoader(few, 150), epochs=2)
+    minicnn.fit(
+        net, data.DataLoader(few, 150), epochs=2, optimizer=optim.SGD(net.parameters(), lr=0.9)
+    )
     printed = capsys.readouterr().out
     assert printed.count("on the plateau, as expected") == 2
     assert printed.count("log(10)") == 1
@@ -346,3 +354,16 @@ def test_load_run_names_the_damaged_file(tmp_path: Path, damage: str) -> None:
     (out / damage).write_bytes(b"{]")
     with pytest.raises(ValueError, match=re.escape(damage)):
         minicnn.load_run(out)
+
+
+def test_a_history_goes_on_too(few: data.Dataset) -> None:
+    net = models.mlp(hidden=(4,))
+    history = minicnn.History()
+    for _ in range(2):
+        minicnn.fit(
+            net, data.DataLoader(few, 100), optimizer=optim.SGD(net.parameters(), lr=0.1),
+            epochs=2, history=history, quiet=True,
+        )  # fmt: skip
+    assert [row["epoch"] for row in history.epochs] == [1, 2, 3, 4]
+    fractions = [row["epoch"] for row in history.curve]
+    assert fractions == sorted(fractions)

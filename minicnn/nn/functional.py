@@ -228,8 +228,7 @@ def _pool_window(
         raise ValueError(
             f"{function}: input has shape {input.shape}; wanted (N, C, H, W) or (C, H, W)"
         )
-    if input.dtype.kind != "f":
-        raise TypeError(f"{function}: input is {input.dtype}; wanted float32 or float64")
+    _check_floating(function, input)
     kernel_size = _pair("kernel_size", kernel_size)
     stride = kernel_size if stride is None else _pair("stride", stride)
     padding, dilation = _pair("padding", padding, least=0), _pair("dilation", dilation)
@@ -291,6 +290,7 @@ def softmax(input: Tensor, dim: int) -> Tensor:
 
 def log_softmax(input: Tensor, dim: int) -> Tensor:
     """x - log(sum(exp(x))) over the axis ``dim``."""
+    _check_floating("log_softmax", input)
     return apply(ops.LogSoftmax(dim), input)
 
 
@@ -304,6 +304,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p is {p}; wanted a probability from 0 to 1")
+    _check_floating("dropout", input)
     if not training or p == 0:
         return input
     return apply(ops.Dropout(p, random.next_mask_key()), input)
@@ -333,6 +334,7 @@ def batch_norm(
     """
     if input.ndim < 2:
         raise ValueError(f"batch_norm: input has shape {input.shape}; wanted (N, C, ...)")
+    _check_floating("batch_norm", input)
     channels = input.shape[1:2]
     for name, tensor in (
         ("running_mean", running_mean),
@@ -344,7 +346,14 @@ def batch_norm(
             raise ValueError(f"batch_norm: {name} has shape {tensor.shape}; wanted {channels}")
     if (weight is None) != (bias is None):
         raise ValueError("batch_norm: wanted weight and bias together, or neither")
-    check_same_dtype("batch_norm", input=input, weight=weight, bias=bias)
+    check_same_dtype(
+        "batch_norm",
+        input=input,
+        weight=weight,
+        bias=bias,
+        running_mean=running_mean,
+        running_var=running_var,
+    )
 
     if training or running_mean is None or running_var is None:
         return _batch_norm_of_batch(
@@ -370,9 +379,10 @@ def _batch_norm_of_batch(
     eps: float,
 ) -> Tensor:
     count = input.size // input.shape[1]
-    if count == 1:
+    if count < 2:
         raise ValueError(
-            f"batch_norm: input {input.shape} has one value a channel; training needs more"
+            f"batch_norm: input {input.shape} has {count} values a channel; the statistics of a "
+            "batch need two or more"
         )
     operation = ops.BatchNorm(eps)
     inputs = (input,) if weight is None or bias is None else (input, weight, bias)
@@ -448,6 +458,7 @@ def cross_entropy(
         return _loss_of_indices(
             ops.SoftmaxCrossEntropy, input, target, weight, ignore_index, reduction
         )
+    weight = None if weight is None else as_tensor(weight).detach()
     _check_loss("cross_entropy", input, target, weight, reduction)
     rows = _as_rows(input)
     classes = rows.shape[1]
@@ -492,6 +503,7 @@ def _loss_of_indices(
     ignore_index: int,
     reduction: str,
 ) -> Tensor:
+    weight = None if weight is None else as_tensor(weight).detach()
     function = "cross_entropy" if operation is ops.SoftmaxCrossEntropy else "nll_loss"
     _check_loss(function, input, target, weight, reduction)
     rows = _as_rows(input)
@@ -505,6 +517,7 @@ def _check_loss(
 ) -> None:
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{function}: reduction is {reduction!r}; wanted 'mean', 'sum' or 'none'")
+    _check_floating(function, input)
     if input.ndim == 0:
         raise ValueError(f"{function}: input has shape {input.shape}; wanted (N, C, ...) or (C,)")
     if target.dtype.kind == "f":
@@ -513,9 +526,12 @@ def _check_loss(
     else:
         wanted, kind = _target_shape(input), "class indices"
     if target.shape != wanted:
+        hint = (
+            "; class indices are integers: target.to('int64')" if target.ndim < input.ndim else ""
+        )
         raise ValueError(
             f"{function}: target has shape {target.shape} and dtype {target.dtype}; {kind} for "
-            f"input {input.shape} have shape {wanted}"
+            f"input {input.shape} have shape {wanted}{hint}"
         )
     classes = input.shape[0 if input.ndim == 1 else 1]
     if weight is not None and weight.shape != (classes,):
@@ -563,6 +579,14 @@ def _pair(name: str, value: IntOrPair, least: int = 1) -> Pair:
     if not good or not all(isinstance(n, int | np.integer) and n >= least for n in pair):
         raise ValueError(f"{name} is {value!r}; wanted one or two integers of at least {least}")
     return int(pair[0]), int(pair[1])
+
+
+def _check_floating(function: str, input: Tensor) -> None:
+    if input.dtype.kind != "f":
+        raise TypeError(
+            f"{function}: input is {input.dtype}; wanted float32 or float64, for example by "
+            "input.to('float32')"
+        )
 
 
 def _batch_of_one(input: Tensor) -> Tensor:

@@ -354,11 +354,10 @@ class BatchNorm2d(Module):
         if x.ndim != 4:
             raise ValueError(f"BatchNorm2d: input has shape {x.shape}; wanted (N, C, H, W)")
         momentum = self.momentum
-        if self.training and self.running_mean is not None:
-            self.num_batches_tracked.data += 1
-            if momentum is None:
-                momentum = 1 / float(self.num_batches_tracked)
-        return F.batch_norm(
+        counted = self.training and self.running_mean is not None
+        if counted and momentum is None:
+            momentum = 1 / (float(self.num_batches_tracked) + 1)
+        output = F.batch_norm(
             x,
             self.running_mean,
             self.running_var,
@@ -368,6 +367,9 @@ class BatchNorm2d(Module):
             momentum or 0.0,
             self.eps,
         )
+        if counted:
+            self.num_batches_tracked.data += 1
+        return output
 
     num_batches_tracked: Tensor
 

@@ -95,12 +95,12 @@ class Module:
         self._buffers[name] = tensor
         setattr(self, name, tensor)
 
-    def forward(self, *inputs: Any) -> Tensor:
+    def forward(self, *inputs: Any, **options: Any) -> Tensor:
         """What the module computes."""
         raise NotImplementedError(f"{type(self).__name__} has no forward()")
 
-    def __call__(self, *inputs: Any) -> Tensor:
-        output = self.forward(*inputs)
+    def __call__(self, *inputs: Any, **options: Any) -> Tensor:
+        output = self.forward(*inputs, **options)
         for hook in tuple(self._forward_hooks):
             hook(self, inputs, output)
         return output

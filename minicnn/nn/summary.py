@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.nn.modes import in_evaluation_mode
 from minicnn.tensor import Tensor, no_grad
 
 
@@ -22,15 +23,12 @@ def table(net: Any, input_shape: tuple[int, ...]) -> str:
 
     layers = [module for module in net.modules() if not list(module.children())]
     handles = [layer.register_forward_hook(record) for layer in layers]
-    modes = [(module, module.training) for module in net.modules()]
     try:
-        with no_grad():
-            net.eval()(_zeros(net, input_shape))
+        with in_evaluation_mode(net), no_grad():
+            net(_zeros(net, input_shape))
     finally:
         for handle in handles:
             handle.remove()
-        for module, mode in modes:
-            module.training = mode
 
     parameters = sum(p.size for p in net.parameters())
     rows.append(("total", "", f"{parameters:,}", f"{products:,}"))
