@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import minicnn
-from minicnn import command, data, models, nn, optim, plots
+from minicnn import command, data, models, nn, optim
 from minicnn.device import gpu_problem, resolve, to_device, try_gpu
 from minicnn.runs import Run
 from minicnn.training import DivergedError, History, fit
@@ -136,9 +136,6 @@ def _train_and_report(
     optimizer: optim.SGD,
 ) -> int:
     history = History()
-    after_epoch: list[Any] = [lambda _: run.write(net, history)]
-    if plots.in_notebook():
-        after_epoch.append(plots.LiveCurves())
     status = 0
     try:
         fit(
@@ -147,7 +144,7 @@ def _train_and_report(
             test_batches,
             optimizer=optimizer,
             epochs=epochs,
-            after_epoch=after_epoch,
+            after_epoch=[lambda history: run.write(net, history)],
             history=history,
         )
     except DivergedError as error:

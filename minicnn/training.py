@@ -16,7 +16,7 @@ from minicnn import nn, optim
 from minicnn.data import DataLoader
 from minicnn.kernels import Array
 from minicnn.nn.modes import in_evaluation_mode
-from minicnn.plots import in_notebook
+from minicnn.plots import LiveCurves, in_notebook
 from minicnn.tensor import Tensor, no_grad
 
 POINTS_AN_EPOCH = 5  # running means drawn in each epoch, as the chapters' animator does
@@ -100,14 +100,13 @@ def fit(
         optimizer: of the net's parameters; the chapters use ``SGD(net.parameters(), lr=0.9)``.
         loss: a function of (logits, y), ``nn.CrossEntropyLoss()`` by default.
         schedule: its ``step()`` is called after each epoch.
-        after_epoch: functions called with the history after each epoch; in a notebook
-            ``plots.LiveCurves()`` draws it.
+        after_epoch: functions called with the history after each epoch.
         history: where to write the measurements: after those of an earlier ``fit``, or so that
             somebody else sees them on the way.
         quiet: print nothing and show no progress bar.
 
     Returns:
-        The measurements.
+        The measurements. In a notebook their curves are drawn anew after each epoch.
 
     Raises:
         DivergedError: the loss became infinite or nan.
@@ -123,6 +122,8 @@ def fit(
         *([] if quiet else [Printer(net, len(train))]),
         *after_epoch,
     ]
+    if in_notebook() and not quiet:
+        reports.append(LiveCurves())
     done = len(history.epochs)
     no_bar = quiet or not (sys.stderr.isatty() or in_notebook())
     for epoch in range(done + 1, done + epochs + 1):

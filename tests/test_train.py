@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -367,3 +368,27 @@ def test_a_history_goes_on_too(few: data.Dataset) -> None:
     assert [row["epoch"] for row in history.epochs] == [1, 2, 3, 4]
     fractions = [row["epoch"] for row in history.curve]
     assert fractions == sorted(fractions)
+
+
+def test_in_a_notebook_the_curves_are_redrawn_in_one_place(
+    few: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, picture: bytes) -> None:
+            shown.append("redrawn")
+
+    def display(picture: bytes, display_id: bool) -> Handle:
+        assert picture.startswith(b"\x89PNG")
+        shown.append("drawn")
+        return Handle()
+
+    notebook = types.SimpleNamespace(Image=lambda png, retina: png, display=display)
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)  # type: ignore[arg-type]
+    monkeypatch.setattr(training, "in_notebook", lambda: True)
+    net = models.mlp(hidden=(4,))
+    minicnn.fit(
+        net, data.DataLoader(few, 100), optimizer=optim.SGD(net.parameters(), lr=0.1), epochs=3
+    )
+    assert shown == ["drawn", "redrawn", "redrawn"]
