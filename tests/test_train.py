@@ -385,7 +385,7 @@ def test_in_a_notebook_the_curves_are_redrawn_in_one_place(
         return Handle()
 
     notebook = types.SimpleNamespace(Image=lambda png, retina: png, display=display)
-    monkeypatch.setitem(sys.modules, "IPython.display", notebook)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
     monkeypatch.setattr(training, "in_notebook", lambda: True)
     net = models.mlp(hidden=(4,))
     minicnn.fit(
