@@ -556,15 +556,15 @@ def _indices(
     target: Tensor, classes: int, weight: Tensor | None, ignore_index: int, input: Tensor
 ) -> tuple[Array, Array | None]:
     """The targets, -1 for those to be ignored, and the weight of each row (None: all 1)."""
-    given = target.data.reshape(-1)
-    xp = array_module(given)
+    xp = array_module(target.data)
+    given = target.data.reshape(-1).astype(xp.int64, copy=False)
     ignored = given == ignore_index
     outside = ((given < 0) | (given >= classes)) & ~ignored
     if outside.any():
         raise IndexError(
             f"target: class {int(given[outside][0])} is out of range; wanted 0 to {classes - 1}"
         )
-    indices = xp.where(ignored, -1, given).astype(xp.int64)
+    indices = xp.where(ignored, -1, given)
     if weight is None:
         return indices, None
     return indices, xp.where(ignored, 0, weight.data[indices]).astype(input.dtype)
