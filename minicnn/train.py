@@ -18,6 +18,7 @@ from minicnn.runs import Run
 from minicnn.training import DivergedError, History, fit
 
 EPOCHS = {"lenet": 10, "lenet-max": 5, "mlp": 10}
+DIVIDE_BY = {"lenet": "images", "lenet-max": "batch-size", "mlp": "images"}
 LR = {"lenet": 0.9, "lenet-max": 0.9, "mlp": 0.1}
 FULL_SIZE = 60_000
 ENOUGH_UPDATES = 1_400  # for both LeNets to leave the plateau and settle, on a smaller data set
@@ -65,6 +66,13 @@ def parser() -> command.Parser:
     )
     p.add("--lr", "RATE", "learning rate; by default 0.9 for LeNet, 0.1 for mlp", type=amount)
     p.add("--batch-size", "N", "256 by default", type=positive, default=256)
+    p.add(
+        "--divide-by",
+        "NAME",
+        "a batch's gradient by its images (the default) or by batch-size, which makes a smaller "
+        "last batch count less (the first edition; the default of lenet-max)",
+        choices=["images", "batch-size"],
+    )
     p.add("--momentum", "M", "0 by default", type=amount, default=0.0)
     p.add("--weight-decay", "W", "0 by default", type=amount, default=0.0)
     p.add("--seed", "N", "of weights, shuffles and dropout; 0 by default", type=natural, default=0)
@@ -106,6 +114,7 @@ def _train(options: argparse.Namespace) -> int:
         "epochs": epochs,
         "lr": lr,
         "batch_size": options.batch_size,
+        "divide_by": options.divide_by or DIVIDE_BY[options.model],
         "momentum": options.momentum,
         "weight_decay": options.weight_decay,
         "seed": options.seed,
@@ -144,6 +153,7 @@ def _train_and_report(
             test_batches,
             optimizer=optimizer,
             epochs=epochs,
+            divide_by=batches.batch_size if run.config["divide_by"] == "batch-size" else None,
             after_epoch=[lambda history: run.write(net, history)],
             history=history,
         )

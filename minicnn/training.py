@@ -87,6 +87,7 @@ def fit(
     epochs: int = 10,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     schedule: optim.LambdaLR | None = None,
+    divide_by: int | None = None,
     after_epoch: Sequence[Callable[[History], None]] = (),
     history: History | None = None,
     quiet: bool = False,
@@ -100,6 +101,9 @@ def fit(
         optimizer: of the net's parameters; the chapters use ``SGD(net.parameters(), lr=0.9)``.
         loss: a function of (logits, y), ``nn.CrossEntropyLoss()`` by default.
         schedule: its ``step()`` is called after each epoch.
+        divide_by: divide the gradient of a batch's summed loss by this number, not by the batch's
+            own size. With the usual batch size here a smaller last batch counts less, which is how
+            the first edition trained.
         after_epoch: functions called with the history after each epoch.
         history: where to write the measurements: after those of an earlier ``fit``, or so that
             somebody else sees them on the way.
@@ -130,7 +134,9 @@ def fit(
         start = time.perf_counter()
         bar = tqdm(train, f"epoch {epoch}", leave=False, unit=" batches", disable=no_bar)
         with np.errstate(all="ignore"):  # an overflow shows in the loss, which is watched
-            means = _train_epoch(net, bar, len(train), optimizer, loss_of, epoch, history.curve)
+            means = _train_epoch(
+                net, bar, len(train), optimizer, loss_of, divide_by, epoch, history.curve
+            )
         trained = time.perf_counter()
         test_acc = None if test is None else evaluate(net, test)
         evaluated = time.perf_counter()
@@ -160,6 +166,7 @@ def _train_epoch(
     batches: int,
     optimizer: optim.SGD,
     loss_of: Callable[[Tensor, Tensor], Tensor],
+    divide_by: int | None,
     epoch: int,
     curve: list[dict[str, Any]],
 ) -> RunningMeans:
@@ -171,7 +178,7 @@ def _train_epoch(
         logits = net(x)
         loss = loss_of(logits, y)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward(None if divide_by is None else len(y) / divide_by)
         optimizer.step()
         means.add(loss, logits, y)
         if i in points:

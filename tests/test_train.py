@@ -357,6 +357,49 @@ def test_load_run_names_the_damaged_file(tmp_path: Path, damage: str) -> None:
         minicnn.load_run(out)
 
 
+def test_dividing_by_the_batch_size_makes_a_smaller_last_batch_count_less(
+    few: data.Dataset,
+) -> None:
+    """The first edition's rule: 44 images of 64 take 44 / 64 of a step."""
+
+    def weights(lr: float, divide_by: int | None) -> list[np.ndarray]:
+        minicnn.manual_seed(2)
+        net = models.mlp(hidden=(8,))
+        minicnn.fit(
+            net, data.DataLoader(few[:44], 64), optimizer=optim.SGD(net.parameters(), lr=lr),
+            epochs=1, divide_by=divide_by, quiet=True,
+        )  # fmt: skip
+        return [parameter.numpy() for parameter in net.parameters()]
+
+    for less, smaller_lr in zip(weights(0.5, 64), weights(0.5 * 44 / 64, None), strict=True):
+        np.testing.assert_allclose(less, smaller_lr, rtol=1e-5, atol=1e-7)
+    assert not np.allclose(weights(0.5, 64)[0], weights(0.5, None)[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (["--model", "lenet-max"], "batch-size"),
+        (["--model", "lenet-max", "--divide-by", "images"], "images"),
+        (["--model", "lenet"], "images"),
+    ],
+)
+def test_lenet_max_follows_the_first_editions_rule(
+    options: list[str], rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+
+    def fit(net: nn.Module, *batches: Any, history: Any, divide_by: int | None, **_: Any) -> None:
+        asked.append(divide_by)
+        row = {"epoch": 1, "loss": 1.0, "train_acc": 0.5, "test_acc": 0.5, "seconds": 1.0}
+        history.epochs.append(row)
+
+    monkeypatch.setattr(train, "fit", fit)
+    train.main([*options, "--dataset", "fashion-mnist-sample", "--out", str(tmp_path)])
+    assert json.loads((tmp_path / "config.json").read_text())["divide_by"] == rule
+    assert asked == [256 if rule == "batch-size" else None]
+
+
 def test_a_history_goes_on_too(few: data.Dataset) -> None:
     net = models.mlp(hidden=(4,))
     history = minicnn.History()
