@@ -24,3 +24,14 @@ def array_module(array: Array) -> Any:
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
     """How many places a window finds along an axis: floor((size + 2P - D(K - 1) - 1) / S) + 1."""
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def output_sizes(
+    picture: tuple[int, ...], kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Pair:
+    """``output_size`` along the rows and the columns of an (H, W) picture: (OH, OW)."""
+    rows, cols = (
+        output_size(*axis)
+        for axis in zip(picture, kernel_size, stride, padding, dilation, strict=True)
+    )
+    return rows, cols

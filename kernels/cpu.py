@@ -31,7 +31,7 @@ import numba
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from .arrays import Array, Pair, output_size
+from .arrays import Array, Pair, output_sizes
 
 FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 at = np.uintp  # an index that is known not to be negative: spares the test for wrapping around
@@ -175,8 +175,7 @@ def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: P
     """See ``reference.im2col``."""
     n, c, h, w = x.shape
     kh, kw = kernel_size
-    oh = output_size(h, kh, stride[0], padding[0], dilation[0])
-    ow = output_size(w, kw, stride[1], padding[1], dilation[1])
+    oh, ow = output_sizes((h, w), kernel_size, stride, padding, dilation)
     columns = np.empty((n, c, kh, kw, oh, ow), x.dtype)
     window = (*stride, *padding, *dilation)
     share(_im2col, n * c, columns.size, np.ascontiguousarray(x), columns, *window)
@@ -234,8 +233,7 @@ def col2im(
     """See ``reference.col2im``."""
     n, c, h, w = input_shape
     kh, kw = kernel_size
-    oh = output_size(h, kh, stride[0], padding[0], dilation[0])
-    ow = output_size(w, kw, stride[1], padding[1], dilation[1])
+    oh, ow = output_sizes((h, w), kernel_size, stride, padding, dilation)
     x = np.empty(input_shape, columns.dtype)
     columns = np.ascontiguousarray(columns).reshape(n, c, kh, kw, oh, ow)
     window = (*stride, *padding, *dilation)

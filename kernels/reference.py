@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from threadpoolctl import ThreadpoolController
 
-from .arrays import Array, Pair, array_module, output_size
+from .arrays import Array, Pair, array_module, output_sizes
 
 
 def set_num_threads(threads: int) -> None:
@@ -78,10 +78,7 @@ def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: P
     """
     n, c = x.shape[:2]
     kh, kw = kernel_size
-    oh, ow = (
-        output_size(*axis)
-        for axis in zip(x.shape[2:], kernel_size, stride, padding, dilation, strict=True)
-    )
+    oh, ow = output_sizes(x.shape[2:], kernel_size, stride, padding, dilation)
     framed = _framed(x, padding, 0)
     columns = array_module(x).empty((n, c, kh, kw, oh, ow), dtype=x.dtype)
     for i, j, rows, cols in window_offsets(kernel_size, stride, dilation, (oh, ow)):
@@ -105,10 +102,7 @@ def col2im(
     columns: (N, C*KH*KW, OH*OW); returns (N, C, H, W) = input_shape.
     """
     n, c, h, w = input_shape
-    oh, ow = (
-        output_size(*axis)
-        for axis in zip((h, w), kernel_size, stride, padding, dilation, strict=True)
-    )
+    oh, ow = output_sizes((h, w), kernel_size, stride, padding, dilation)
     columns = columns.reshape(n, c, *kernel_size, oh, ow)
     (ph, pw), xp = padding, array_module(columns)
     framed = xp.zeros((n, c, h + 2 * ph, w + 2 * pw), dtype=columns.dtype)

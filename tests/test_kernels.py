@@ -353,7 +353,7 @@ def test_blas_gets_its_threads_back(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 2, 90, 130), (1, 1, 300, 301)])
 def test_large_pictures_are_shared_by_more_threads_than_there_are_planes(
-    shape: tuple[int, ...], rng: np.random.Generator
+    shape: tuple[int, int, int, int], rng: np.random.Generator
 ) -> None:
     """With the threshold as it is: large enough to be shared."""
     x = rng.standard_normal(shape).astype(np.float32)

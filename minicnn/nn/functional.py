@@ -15,7 +15,7 @@ import numpy as np
 from minicnn import ops, random
 from minicnn.device import to_device
 from minicnn.kernels import Array, array_module
-from minicnn.kernels.arrays import output_size
+from minicnn.kernels.arrays import output_size, output_sizes
 from minicnn.tensor import Tensor, apply, as_tensor, check_same_dtype
 
 Pair = tuple[int, int]
@@ -67,10 +67,7 @@ def conv2d(
         raise ValueError(f"conv2d: padding is {padding!r}; wanted numbers, 'same' or 'valid'")
     padding = (0, 0) if isinstance(padding, str) else _pair("padding", padding, least=0)
 
-    output = tuple(
-        output_size(*axis)
-        for axis in zip(input.shape[2:], kernel_size, stride, padding, dilation, strict=True)
-    )
+    output = output_sizes(input.shape[2:], kernel_size, stride, padding, dilation)
     if min(output) < 1:
         raise ValueError(
             f"conv2d: kernel {kernel_size} with dilation {dilation} is larger than the padded "
