@@ -280,7 +280,7 @@ class Mirrors:
 def mirrors(monkeypatch) -> Iterator[Mirrors]:
     mirrors = Mirrors()
     try:
-        socket.create_connection(mirrors.server.server_address[:2], timeout=5).close()
+        socket.create_connection(("127.0.0.1", mirrors.server.server_port), timeout=5).close()
     except OSError as error:
         pytest.skip(f"this machine cannot reach even itself: {error}")
     yield mirrors
