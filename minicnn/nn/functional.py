@@ -159,9 +159,8 @@ def max_pool2d(
         ValueError: shapes or arguments that do not fit.
     """
     if input.ndim == 3:
-        return max_pool2d(_batch_of_one(input), kernel_size, stride, padding, dilation, ceil_mode)[
-            0
-        ]
+        options = (padding, dilation, ceil_mode)
+        return max_pool2d(_batch_of_one(input), kernel_size, stride, *options)[0]
     window = _pool_window("max_pool2d", input, kernel_size, stride, padding, dilation, ceil_mode)
     return apply(ops.MaxPool2d(*window), input)
 
@@ -523,9 +522,8 @@ def _check_loss(
     else:
         wanted, kind = _target_shape(input), "class indices"
     if target.shape != wanted:
-        hint = (
-            "; class indices are integers: target.to('int64')" if target.ndim < input.ndim else ""
-        )
+        wrong_kind = target.dtype.kind == "f" and target.ndim < input.ndim
+        hint = "; class indices are integers: target.to('int64')" if wrong_kind else ""
         raise ValueError(
             f"{function}: target has shape {target.shape} and dtype {target.dtype}; {kind} for "
             f"input {input.shape} have shape {wanted}{hint}"
