@@ -15,6 +15,9 @@ import functools
 import importlib
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import ModuleType
 
 from .arrays import Array, array_module, is_host
@@ -26,7 +29,22 @@ def of(array: Array) -> ModuleType:
     ``MINICNN_KERNELS=reference`` in the environment (or a missing Numba) chooses ``reference``;
     ``MINICNN_KERNELS=cpu`` is the default. The choice is made once a process.
     """
-    return host_kernels() if is_host(array) else _import("reference")
+    if _by_reference.get() or not is_host(array):
+        return _import("reference")
+    return host_kernels()
+
+
+_by_reference: ContextVar[bool] = ContextVar("by_reference", default=False)
+
+
+@contextmanager
+def by_reference() -> Iterator[None]:
+    """Inside, ``of`` gives the reference kernels: nothing has to be compiled for a small array."""
+    token = _by_reference.set(True)
+    try:
+        yield
+    finally:
+        _by_reference.reset(token)
 
 
 @functools.cache
@@ -48,4 +66,4 @@ def _import(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-__all__ = ["Array", "array_module", "host_kernels", "is_host", "of"]
+__all__ = ["Array", "array_module", "by_reference", "host_kernels", "is_host", "of"]

@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -37,9 +37,9 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 at = np.uintp  # an index that is known not to be negative: spares the test for wrapping around
 
 
-def jit(function: Callable[..., Any]) -> Any:
+def jit(function: Callable[..., Any], **more: Any) -> Any:
     """Numba's ``njit``, kept on disk; where no folder can be written, compiled anew each time."""
-    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, **more}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError as error:
@@ -113,11 +113,13 @@ def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> 
     """
     pieces = min(_threads, count) if work >= WORTH_SHARING else 1
     edges = [count * i // pieces for i in range(pieces + 1)] if pieces > 1 else [0, count]
-    others = [
-        _pool(_threads - 1).submit(loop, first, last, *arguments)
-        for first, last in pairwise(edges[1:])
-    ]
-    loop(edges[0], edges[1], *arguments)
+    together([partial(loop, first, last, *arguments) for first, last in pairwise(edges)])
+
+
+def together(calls: list[Callable[[], None]]) -> None:
+    """Make all calls at the same time: the first on this thread, the others on the pool's."""
+    others = [_pool(_threads - 1).submit(call) for call in calls[1:]]
+    calls[0]()
     for other in others:
         other.result()
 
@@ -509,6 +511,44 @@ def _softmax_cross_entropy(first, last, logits, target, losses, probabilities):
         losses[m] = math.log(total) - (row[target[m]] - largest) if counts else 0
 
 
+# Gradient descent ---------------------------------------------------------------------------------
+
+
+def sgd(
+    p: Array,
+    g: Array,
+    v: Array | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    maximize: bool,
+) -> None:
+    """See ``reference.sgd``."""
+    if not p.flags.c_contiguous:
+        raise ValueError("sgd: wanted a parameter whose cells lie in row order")
+    number = p.dtype.type
+    settings = [number(s) for s in (lr, momentum, dampening, weight_decay)]
+    velocity = p if v is None else v
+    cells = (np.ascontiguousarray(a).reshape(-1) for a in (p, g, velocity))
+    has_momentum = bool(momentum) and v is not None
+    share(_sgd, p.size, p.size, *cells, *settings, has_momentum, nesterov, maximize)
+
+
+@jit
+def _sgd(first, last, p, g, v, lr, momentum, dampening, weight_decay, has_momentum, nesterov, maximize):
+    p, g, v = p[first:last], g[first:last], v[first:last]
+    one = p.dtype.type(1)
+    sign = -one if maximize else one
+    for k in range(p.size):
+        d = sign * g[k] + weight_decay * p[k]
+        if has_momentum:
+            v[k] = momentum * v[k] + (one - dampening) * d
+            d = d + momentum * v[k] if nesterov else v[k]
+        p[k] -= lr * d
+
+
 # Random numbers -----------------------------------------------------------------------------------
 
 
@@ -523,21 +563,27 @@ def random_uniform(like: Array, seed: int, draw: int) -> Array:
 
 @jit
 def _random_uniform(first, last, numbers, seed, draw):
-    low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     for block in range(first, last):
-        c0, c1 = np.uint64(block) & low, np.uint64(block) >> shift
-        c2, c3 = draw & low, draw >> shift
-        k0, k1 = seed & low, seed >> shift
-        for _ in range(10):
-            p0, p1 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
-            c0, c1, c2, c3 = (
-                (p1 >> shift) ^ c1 ^ k0,
-                p1 & low,
-                (p0 >> shift) ^ c3 ^ k1,
-                p0 & low,
-            )
-            k0 = (k0 + np.uint64(0x9E3779B9)) & low
-            k1 = (k1 + np.uint64(0xBB67AE85)) & low
-        words = (c0, c1, c2, c3)
+        words = philox(np.uint64(block), draw, seed)
         for k in range(min(4, numbers.size - 4 * block)):
             numbers[4 * block + k] = np.float32(words[k] >> np.uint64(8)) * np.float32(2.0**-24)
+
+
+@jit
+def philox(block, draw, seed):
+    """See ``reference.philox``: the four words of one block."""
+    low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
+    c0, c1 = block & low, block >> shift
+    c2, c3 = draw & low, draw >> shift
+    k0, k1 = seed & low, seed >> shift
+    for _ in range(10):
+        p0, p1 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
+        c0, c1, c2, c3 = (
+            (p1 >> shift) ^ c1 ^ k0,
+            p1 & low,
+            (p0 >> shift) ^ c3 ^ k1,
+            p0 & low,
+        )
+        k0 = (k0 + np.uint64(0x9E3779B9)) & low
+        k1 = (k1 + np.uint64(0xBB67AE85)) & low
+    return c0, c1, c2, c3

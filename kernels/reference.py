@@ -225,6 +225,31 @@ def softmax_cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     return losses, probabilities
 
 
+def sgd(
+    p: Array,
+    g: Array,
+    v: Array | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    maximize: bool,
+) -> None:
+    """One step of gradient descent, p and v changed in place; the formula is in ``optim.SGD``.
+
+    p, g, v: any one shape; v is None without momentum, zeros at the first step.
+    """
+    g = -g if maximize else g
+    if weight_decay:
+        g = g + weight_decay * p
+    if momentum and v is not None:
+        v *= momentum
+        v += (1 - dampening) * g
+        g = g + momentum * v if nesterov else v
+    p -= lr * g
+
+
 def random_uniform(like: Array, seed: int, draw: int) -> Array:
     """float32 numbers in [0, 1) of the shape of ``like``: the ``draw``-th set of ``seed``.
 

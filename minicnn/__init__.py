@@ -9,6 +9,7 @@ if not (Path(__file__).parent / "kernels").is_dir():
 
 from minicnn import data, models, nn, optim
 from minicnn.checkpoint import load, save
+from minicnn.compiler import CompileError, compile
 from minicnn.device import DeviceError, try_gpu
 from minicnn.gradient_check import GradientError, gradcheck
 from minicnn.random import manual_seed, rand, randn
@@ -20,11 +21,13 @@ from minicnn.training import History, evaluate, fit
 __version__ = "0.1.0"
 
 __all__ = [
+    "CompileError",
     "DeviceError",
     "GradientError",
     "History",
     "Tensor",
     "apply",
+    "compile",
     "data",
     "evaluate",
     "fit",

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from minicnn.device import device_of, to_device
-from minicnn.kernels import Array
+from minicnn import kernels
+from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
 
@@ -63,26 +64,19 @@ class SGD:
     def step(self) -> None:
         """Take one step down the gradients; parameters without one stay."""
         for i, p in enumerate(self.params):
-            if p.grad is None:
-                continue
-            g = -p.grad.data if self.maximize else p.grad.data
-            if self.weight_decay:
-                g = g + self.weight_decay * p.data
-            if self.momentum:
-                g = self._with_momentum(i, g)
-            p.data -= self.lr * g
+            if p.grad is not None:
+                self.update(i, p.grad.data)
 
-    def _with_momentum(self, i: int, g: Array) -> Array:
-        v = self.velocity[i]
-        if v is None:
-            v = self.velocity[i] = self.params[i].data.copy()
-            v[...] = g  # (g may be a number: NumPy's result where the parameter is 0-d)
-        else:
-            # the parameter may have been moved or converted since
-            v = self.velocity[i] = to_device(v, device_of(g)).astype(g.dtype, copy=False)
-            v *= self.momentum
-            v += (1 - self.dampening) * g
-        return g + self.momentum * v if self.nesterov else v
+    def update(self, i: int, g: Array) -> None:
+        """Take the step for parameter number ``i`` with gradient ``g``, of its shape and dtype."""
+        p, v = self.params[i].data, self.velocity[i]
+        begins = v is None
+        if self.momentum and v is None:
+            v = self.velocity[i] = array_module(p).zeros_like(p)
+        elif v is not None and (v.dtype != p.dtype or device_of(v) != device_of(p)):
+            v = self.velocity[i] = to_device(v, device_of(p)).astype(p.dtype)  # p has moved
+        settings = (self.momentum, 0 if begins else self.dampening, self.weight_decay)
+        kernels.of(p).sgd(p, g, v, self.lr, *settings, self.nesterov, self.maximize)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -67,3 +69,13 @@ def randn(
 ) -> Tensor:
     """A tensor of shape ``size``, normally distributed with mean 0 and variance 1."""
     return Tensor((generator or default_generator()).standard_normal(size).astype(dtype))
+
+
+@contextmanager
+def masks_put_back() -> Iterator[None]:
+    """What is drawn inside does not count: the next dropout mask is the one it would have been."""
+    drawn = _state.masks_drawn
+    try:
+        yield
+    finally:
+        _state.masks_drawn = drawn

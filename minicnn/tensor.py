@@ -17,7 +17,7 @@ import contextlib
 import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -44,22 +44,34 @@ class Node(NamedTuple):
 class _Mode(threading.local):
     def __init__(self) -> None:
         self.recording = True
-        self.before: list[bool] = []  # of every no_grad() that is open
+        self.before: list[bool] = []  # of every no_grad() and enable_grad() that is open
 
 
 _mode = _Mode()
 
 
-class no_grad(contextlib.ContextDecorator):  # noqa: N801 (PyTorch's name)
-    """``with no_grad():`` computes without recording; also a decorator. For this thread only."""
+class _Recording(contextlib.ContextDecorator):
+    wanted: bool
 
-    def __enter__(self) -> no_grad:
+    def __enter__(self) -> Self:
         _mode.before.append(_mode.recording)
-        _mode.recording = False
+        _mode.recording = self.wanted
         return self
 
     def __exit__(self, *exception: object) -> None:
         _mode.recording = _mode.before.pop()
+
+
+class no_grad(_Recording):  # noqa: N801 (PyTorch's name)
+    """``with no_grad():`` computes without recording; also a decorator. For this thread only."""
+
+    wanted = False
+
+
+class enable_grad(_Recording):  # noqa: N801 (PyTorch's name)
+    """``with enable_grad():`` records again inside of ``no_grad``."""
+
+    wanted = True
 
 
 def is_grad_enabled() -> bool:

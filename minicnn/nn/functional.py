@@ -355,14 +355,12 @@ def batch_norm(
         return _batch_norm_of_batch(
             input, running_mean, running_var, weight, bias, momentum if training else 0, eps
         )
-    along = (1, -1, *[1] * (input.ndim - 2))
-    scale = 1 / (running_var + eps).sqrt()
-    if weight is not None:
-        scale = weight * scale
-    shift = -running_mean * scale
-    if bias is not None:
-        shift = bias + shift
-    return input * scale.reshape(along) + shift.reshape(along)
+    operation = ops.FixedBatchNorm(running_mean.data, running_var.data, eps)
+    return apply(operation, *_with_affine(input, weight, bias))
+
+
+def _with_affine(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, ...]:
+    return (input,) if weight is None or bias is None else (input, weight, bias)
 
 
 def _batch_norm_of_batch(
@@ -381,13 +379,24 @@ def _batch_norm_of_batch(
             "batch need two or more"
         )
     operation = ops.BatchNorm(eps)
-    inputs = (input,) if weight is None or bias is None else (input, weight, bias)
-    output = apply(operation, *inputs)
+    output = apply(operation, *_with_affine(input, weight, bias))
     if momentum and running_mean is not None and running_var is not None:
-        unbiased = operation.var * (count / (count - 1))
-        for running, now in ((running_mean, operation.mean), (running_var, unbiased)):
-            running.data += momentum * (now - running.data)
+        move_running(running_mean, running_var, operation.mean, operation.var, count, momentum)
     return output
+
+
+def move_running(
+    running_mean: Tensor,
+    running_var: Tensor,
+    mean: Array,
+    var: Array,
+    count: int,
+    momentum: float,
+) -> None:
+    """Move running statistics towards those of a batch: ``count`` values a channel, biased var."""
+    unbiased = var * (count / (count - 1))
+    for running, now in ((running_mean, mean), (running_var, unbiased)):
+        running.data += momentum * (now - running.data)
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
@@ -499,13 +508,28 @@ def _loss_of_indices(
     ignore_index: int,
     reduction: str,
 ) -> Tensor:
-    weight = None if weight is None else as_tensor(weight).detach()
     function = "cross_entropy" if operation is ops.SoftmaxCrossEntropy else "nll_loss"
-    _check_loss(function, input, target, weight, reduction)
-    rows = _as_rows(input)
-    indices, row_weight = _indices(target, rows.shape[1], weight, ignore_index, input)
-    loss = apply(operation(row_weight, reduction), rows, Tensor(indices))
+    indices, row_weight = class_indices(function, input, target, weight, ignore_index, reduction)
+    loss = apply(operation(row_weight, reduction), _as_rows(input), Tensor(indices))
     return loss.reshape(_target_shape(input)) if reduction == "none" else loss
+
+
+def class_indices(
+    function: str,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+) -> tuple[Array, Array | None]:
+    """What a loss of class indices needs, its arguments checked (see ``cross_entropy``).
+
+    Returns:
+        The target of each row, -1 where it is to be ignored, and its weight (None: all 1).
+    """
+    weight = None if weight is None else as_tensor(weight).detach()
+    _check_loss(function, input, target, weight, reduction)
+    return _indices(target, input.shape[min(1, input.ndim - 1)], weight, ignore_index, input)
 
 
 def _check_loss(

@@ -353,23 +353,24 @@ class BatchNorm2d(Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim != 4:
             raise ValueError(f"BatchNorm2d: input has shape {x.shape}; wanted (N, C, H, W)")
-        momentum = self.momentum
-        counted = self.training and self.running_mean is not None
-        if counted and momentum is None:
-            momentum = 1 / (float(self.num_batches_tracked) + 1)
-        output = F.batch_norm(
+        momentum = self.count_batch() if self.training else 0.0
+        return F.batch_norm(
             x,
             self.running_mean,
             self.running_var,
             self.weight,
             self.bias,
             self.training,
-            momentum or 0.0,
+            momentum,
             self.eps,
         )
-        if counted:
-            self.num_batches_tracked.data += 1
-        return output
+
+    def count_batch(self) -> float:
+        """Count one more training batch; how far it moves the running statistics."""
+        if self.running_mean is None:
+            return 0.0
+        self.num_batches_tracked.data += 1
+        return 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
 
     num_batches_tracked: Tensor
 

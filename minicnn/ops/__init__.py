@@ -18,7 +18,7 @@ from .arithmetic import (
 from .conv import Conv2d
 from .linear import Linear, MatMul
 from .loss import NegativeLogLikelihood, SoftmaxCrossEntropy
-from .norm import BatchNorm
+from .norm import BatchNorm, FixedBatchNorm
 from .operation import Operation
 from .pool import AvgPool2d, MaxPool2d
 from .shape import Cast, Concatenate, Index, Move, Pad, Reshape, Transpose
@@ -33,6 +33,7 @@ __all__ = [
     "Divide",
     "Dropout",
     "Exp",
+    "FixedBatchNorm",
     "Index",
     "Linear",
     "Log",

@@ -48,3 +48,32 @@ class BatchNorm(Operation):
         if self.weight is None:
             return dx
         return dx, (dy * self.z).sum(axis=self.axes), dy.sum(axis=self.axes)
+
+
+class FixedBatchNorm(Operation):
+    """y = gamma (x - mean) / s + beta, s = sqrt(var + eps), with a mean and variance that are given.
+
+    They do not depend on x (they are running statistics), so dx = dy gamma / s. The rest is as in
+    ``BatchNorm``. x, y: (N, C, ...), mean, var, gamma, beta: (C,).
+    """
+
+    def __init__(self, mean: Array, var: Array, eps: float):
+        self.mean, self.var, self.eps = mean, var, eps
+
+    def forward(self, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
+        self.axes = (0, *range(2, x.ndim))
+        along = (1, -1, *[1] * (x.ndim - 2))
+        s = array_module(x).sqrt(self.var + x.dtype.type(self.eps)).reshape(along)
+        self.z = (x - self.mean.reshape(along)) / s
+        if weight is None or bias is None:
+            self.scale = 1 / s
+            return self.z
+        gamma = weight.reshape(along)
+        self.scale = gamma / s
+        return self.z * gamma + bias.reshape(along)
+
+    def backward(self, dy: Array) -> Array | tuple[Array, ...]:
+        dx = dy * self.scale
+        if len(self.needs_gradient) == 1:
+            return dx
+        return dx, (dy * self.z).sum(axis=self.axes), dy.sum(axis=self.axes)

@@ -1,0 +1,255 @@
+"""A vector register as a Numba type: so many numbers, loaded, multiplied and stored as one.
+
+Numba leaves it to LLVM to find out which loop to do 16 cells at a time. For the products in
+``tiles`` that guess is worth a factor of two to three, so they say it themselves:
+
+    v = load(64, x, i)          # the 64 cells x[i : i + 64]
+    a = fill(64, b)             # 64 times b
+    a = a + w * v               # a number times a vector is added: one instruction a register
+    store(y, j, a)              # y[j : j + 64] = a
+    total(a)                    # the sum of its cells
+
+The width is a constant of the program. LLVM splits a vector that is wider than the CPU's registers
+(64 floats are four of AVX-512, eight of AVX2). Indices are not checked.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils, config
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+
+# Multiplications and additions may be fused; sums of a register's cells may be reordered.
+CONTRACT = ("contract",)
+
+
+class Lanes(types.Type):
+    """``width`` numbers of ``dtype``."""
+
+    def __init__(self, dtype: Any, width: int):
+        self.dtype, self.width = dtype, width
+        super().__init__(name=f"Lanes({dtype}, {width})")
+
+
+@register_model(Lanes)
+class _Model(models.PrimitiveModel):
+    def __init__(self, manager: Any, lanes: Lanes):
+        super().__init__(manager, lanes, _vector(lanes))
+
+
+def _vector(lanes: Lanes) -> ir.VectorType:
+    number = ir.FloatType() if lanes.dtype == types.float32 else ir.DoubleType()
+    return ir.VectorType(number, lanes.width)
+
+
+def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any, lanes: Lanes) -> Any:
+    """The address of array[index], as that of a vector."""
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), _vector(lanes).as_pointer())
+
+
+def _splat(builder: Any, number: Any, lanes: Lanes) -> Any:
+    vector = _vector(lanes)
+    nothing = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes.width), [0] * lanes.width)
+    return builder.shuffle_vector(first, nothing, zeros)
+
+
+@intrinsic(prefer_literal=True)
+def load(typing: Any, width: Any, array: Any, index: Any) -> Any:
+    """array[index : index + width] of a flat array."""
+    lanes = Lanes(array.dtype, width.literal_value)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, array, index = arguments
+        kind = signature.args[1]
+        vector = builder.load(_place(context, builder, kind, array, index, lanes))
+        vector.align = kind.dtype.bitwidth // 8
+        return vector
+
+    return lanes(width, array, types.intp), generate
+
+
+@intrinsic(prefer_literal=True)
+def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """array[index : index + width] = lanes."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, index, vector = arguments
+        kind = signature.args[0]
+        stored = builder.store(vector, _place(context, builder, kind, array, index, lanes))
+        stored.align = kind.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
+
+
+@intrinsic(prefer_literal=True)
+def fill(typing: Any, width: Any, number: Any) -> Any:
+    """``width`` times the number."""
+    lanes = Lanes(number, width.literal_value)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _splat(builder, arguments[1], lanes)
+
+    return lanes(width, number), generate
+
+
+@intrinsic
+def total(typing: Any, lanes: Any) -> Any:
+    """The sum of the cells, in any order."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = _vector(lanes)
+        number = vector.element
+        kind = ir.FunctionType(number, [number, vector])
+        name = f"llvm.vector.reduce.fadd.v{lanes.width}f{lanes.dtype.bitwidth}"
+        reduce = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(
+            reduce, [ir.Constant(number, 0.0), arguments[0]], fastmath=("reassoc",)
+        )
+
+    return lanes.dtype(lanes), generate
+
+
+@intrinsic
+def winner(typing: Any, new: Any, best: Any, a: Any, b: Any) -> Any:
+    """For each cell: a where ``new`` beats ``best`` (is larger, or the first NaN), otherwise b."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        new, best, a, b = arguments
+        larger = builder.fcmp_unordered(">", new, best)  # or one of the two is NaN
+        wins = builder.and_(larger, builder.fcmp_ordered("ord", best, best))
+        return builder.select(wins, a, b)
+
+    return new(new, best, a, b), generate
+
+
+@intrinsic
+def equal(typing: Any, x: Any, y: Any, a: Any, b: Any) -> Any:
+    """For each cell: a where x == y, otherwise b."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, y, a, b = arguments
+        return builder.select(builder.fcmp_ordered("==", x, y), a, b)
+
+    return x(x, y, a, b), generate
+
+
+@intrinsic
+def larger(typing: Any, x: Any, y: Any, a: Any, b: Any) -> Any:
+    """For each cell: a where x > y, otherwise b."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, y, a, b = arguments
+        return builder.select(builder.fcmp_ordered(">", x, y), a, b)
+
+    return x(x, y, a, b), generate
+
+
+@intrinsic
+def limited(typing: Any, x: Any, low: Any, high: Any) -> Any:
+    """x, not below ``low`` and not above ``high`` (numbers); NaN stays NaN."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, low, high = arguments
+        low, high = _splat(builder, low, signature.args[0]), _splat(builder, high, signature.args[0])
+        x = builder.select(builder.fcmp_ordered("<", x, low), low, x)
+        return builder.select(builder.fcmp_ordered(">", x, high), high, x)
+
+    return x(x, x.dtype, x.dtype), generate
+
+
+@intrinsic
+def floor(typing: Any, x: Any) -> Any:
+    """Each cell rounded down."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = _vector(x)
+        name = f"llvm.floor.v{x.width}f{x.dtype.bitwidth}"
+        kind = ir.FunctionType(vector, [vector])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+    return x(x), generate
+
+
+@intrinsic
+def times_power_of_two(typing: Any, x: Any, n: Any) -> Any:
+    """x * 2**n for float32 cells and whole n from -126 to 127.
+
+    2**n is written straight into the exponent bits: 23 bits of fraction below, 127 for 2**0.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, n = arguments
+        integers = ir.VectorType(ir.IntType(32), signature.args[0].width)
+
+        def all_equal(number: int) -> Any:
+            return ir.Constant(integers, [number] * integers.count)
+
+        exponent = builder.add(builder.fptosi(n, integers), all_equal(127))
+        power = builder.bitcast(builder.shl(exponent, all_equal(23)), x.type)
+        return builder.fmul(x, power)
+
+    return x(x, n), generate
+
+
+@intrinsic(prefer_literal=True)
+def gather(typing: Any, width: Any, like: Any, array: Any, start: Any, step: Any) -> Any:
+    """array[start], array[start + step], ... of a flat array, in the dtype of ``like``."""
+    lanes = Lanes(like.dtype, width.literal_value)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, _, array, index, step = arguments
+        kind = signature.args[2]
+        data = context.make_array(kind)(context, builder, array).data
+        cells = ir.VectorType(context.get_value_type(kind.dtype), lanes.width)
+        vector = ir.Constant(cells, ir.Undefined)
+        for lane in range(lanes.width):
+            cell = builder.load(builder.gep(data, [index]))
+            vector = builder.insert_element(vector, cell, ir.Constant(ir.IntType(32), lane))
+            index = builder.add(index, step)
+        return vector if vector.type == _vector(lanes) else builder.uitofp(vector, _vector(lanes))
+
+    return lanes(width, like, array, types.intp, types.intp), generate
+
+
+def _operator(symbol: Any, instruction: str) -> None:
+    """Lanes (or a number) by Lanes."""
+
+    @type_callable(symbol)
+    def typed(context: Any) -> Any:
+        def typer(a: Any, b: Any) -> Any:
+            if isinstance(b, Lanes) and (a == b or a == b.dtype):
+                return b
+            return None
+
+        return typer
+
+    def both(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return getattr(builder, instruction)(*arguments, flags=CONTRACT)
+
+    def number_first(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a = _splat(builder, arguments[0], signature.args[1])
+        return getattr(builder, instruction)(a, arguments[1], flags=CONTRACT)
+
+    lower_builtin(symbol, Lanes, Lanes)(both)
+    lower_builtin(symbol, types.Float, Lanes)(number_first)
+
+
+_operator(operator.add, "fadd")
+_operator(operator.sub, "fsub")
+_operator(operator.mul, "fmul")
+_operator(operator.truediv, "fdiv")
+
+
+def has_avx512() -> bool:
+    """Whether Numba compiles for a CPU with 32 registers of 64 bytes (AVX-512)."""
+    if config.CPU_NAME or config.CPU_FEATURES:
+        return "+avx512f" in (config.CPU_FEATURES or "")
+    return bool(binding.get_host_cpu_features().get("avx512f", False))

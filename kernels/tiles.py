@@ -1,0 +1,854 @@
+"""The kernels of a compiled plan: a whole training step over tiles of 16 images.
+
+**Layout.** A tile holds 16 images with the image innermost: cell (c, h, w) of its 16 images lies in
+16 neighbouring places, so every loop over images is one vector instruction, whatever the kernel,
+stride or picture. A group is as many tiles as stay in a core's cache; a thread takes its groups one
+by one through all instructions of the plan, forward and backward. Behind the flattening a group's
+activations are a matrix (features, images of the group).
+
+**One product.** Convolution, its input gradient and all three products of a dense layer are
+
+    y[row] = sum_tap w[row, tap] x[tap]
+
+where x[tap] and y[row] are runs of neighbouring cells, found in a table. For a convolution's line
+of outputs the taps are (c, i, j), and x[tap] is the input's line oh SH + i DH from column j DW on:
+the row (c, i, j) of im2col, used where it lies instead of being copied. ``product`` computes 4
+rows x 64 cells at a time in registers. A convolution's weight gradient is ``dots``: 4 rows of dy
+against 5 taps, 20 sums in registers.
+
+**Instructions.** A plan is an array of ``INSTRUCTION`` records; ``run`` executes it. ``out``,
+``inp`` and ``saved`` are places in the group's ``memory``; ``weight`` and ``bias`` places in
+``weights`` and, for their gradients, in ``gradients``. Each kernel says what it computes; the plan
+is made in ``minicnn.compiler``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numba
+import numpy as np
+from numba.extending import overload
+
+from .cpu import FASTMATH, at, jit, philox
+from .lanes import (
+    equal,
+    fill,
+    floor,
+    gather,
+    has_avx512,
+    larger,
+    limited,
+    load,
+    store,
+    times_power_of_two,
+    total,
+    winner,
+)
+
+LANES = 16  # images a tile
+TALL, TAPS = 4, 5  # rows and taps that a kernel keeps in registers
+WIDE = 64 if has_avx512() else 16  # cells of a row that it keeps there
+
+FIELDS = (
+    *("code", "out", "inp", "saved", "weight", "bias", "key", "kind"),
+    *("channels", "height", "width", "out_height", "out_width"),
+    *("kernel_height", "kernel_width", "stride_height", "stride_width"),
+    *("pad_height", "pad_width", "dilation_height", "dilation_width"),
+    *("framed_height", "framed_width"),
+    *("begin", "rows", "row_table", "taps", "tap_table", "w_row", "w_tap", "length", "lines"),
+    *("out_line", "inp_line", "out_tile", "inp_tile", "size", "pitch", "by_tile"),
+)
+INSTRUCTION = np.dtype([(name, np.int64) for name in FIELDS])
+
+(
+    PRODUCT_OF_LINES, PRODUCT_OF_GROUP, DENSE_DWEIGHT, CONV_DWEIGHT, SUM_ROWS, TURN, SET_ZERO,
+    LOAD_IMAGES, FRAME, UNFRAME, FLATTEN, UNFLATTEN, AVG_POOL, AVG_POOL_BACKWARD, MAX_POOL,
+    MAX_POOL_BACKWARD, ACTIVATE, ACTIVATE_BACKWARD, DROPOUT, DROPOUT_BACKWARD, MOMENTS,
+    NORMALISE, NORMALISE_MOMENTS, NORMALISE_BACKWARD, GIVE_LOGITS, LOSS,
+) = range(26)  # the codes of the instructions  # fmt: skip
+SIGMOID, TANH, RELU = range(3)
+
+
+def inner(**options: Any) -> Callable[..., Any]:
+    """For what ``run`` calls: no counting of references to arrays (it would spill the registers),
+    and no cache of its own, since ``run`` is kept on disk with all that it calls.
+    """
+    return lambda function: numba.njit(
+        fastmath=FASTMATH, error_model="numpy", nogil=True, _nrt=False, **options
+    )(function)
+
+
+# The product --------------------------------------------------------------------------------------
+
+FROM_ZERO, FROM_BIAS, ADD = 0, 1, 2  # what a sum begins with: ADD to what stands in y
+
+
+def _make_block(rows: int, width: int) -> Any:
+    """``rows`` (4 or 2) rows of ``product`` by ``width`` cells, in registers."""
+
+    @inner(forceinline=True)
+    def block(y, y0, x, x0, row, last, row_table, tap_table, taps, w, w0, w_row, w_tap,
+              bias, b0, begin, tables):  # fmt: skip
+        row1, row2, row3 = min(row + 1, last), min(row + 2, last), min(row + 3, last)
+        a0 = fill(width, y.dtype.type(0))
+        a1, a2, a3 = a0, a0, a0
+        if begin == FROM_BIAS:
+            a0, a1 = fill(width, bias[at(b0 + row)]), fill(width, bias[at(b0 + row1)])
+            if rows == 4:
+                a2, a3 = fill(width, bias[at(b0 + row2)]), fill(width, bias[at(b0 + row3)])
+
+        q0, q1, q2, q3 = w0 + row * w_row, w0 + row1 * w_row, w0 + row2 * w_row, w0 + row3 * w_row
+        for tap in range(taps):
+            v = load(width, x, x0 + tables[at(tap_table + tap)])
+            a0 = a0 + w[at(q0)] * v
+            a1 = a1 + w[at(q1)] * v
+            if rows == 4:
+                a2 = a2 + w[at(q2)] * v
+                a3 = a3 + w[at(q3)] * v
+            q0, q1, q2, q3 = q0 + w_tap, q1 + w_tap, q2 + w_tap, q3 + w_tap
+
+        # one row after the other: where rows are added to y they may overlap
+        place = y0 + tables[at(row_table + row)]
+        store(y, place, a0 + load(width, y, place) if begin == ADD else a0)
+        if row1 > row:
+            place = y0 + tables[at(row_table + row1)]
+            store(y, place, a1 + load(width, y, place) if begin == ADD else a1)
+        if rows == 4 and row2 > row1:
+            place = y0 + tables[at(row_table + row2)]
+            store(y, place, a2 + load(width, y, place) if begin == ADD else a2)
+        if rows == 4 and row3 > row2:
+            place = y0 + tables[at(row_table + row3)]
+            store(y, place, a3 + load(width, y, place) if begin == ADD else a3)
+
+    return block
+
+
+def _make_band(rows: int) -> Any:
+    """``rows`` rows of ``product``, from the first cell to the last."""
+    block64, block32, block16 = (_make_block(rows, width) for width in (64, 32, 16))
+
+    @inner()
+    def band(length, y, y0, x, x0, *rest):
+        m = 0
+        if WIDE == 64:
+            while m < length - 48:
+                block64(y, y0 + m, x, x0 + m, *rest)
+                m += 64
+            if m < length - 16:
+                block32(y, y0 + m, x, x0 + m, *rest)
+                m += 32
+        while m < length:
+            block16(y, y0 + m, x, x0 + m, *rest)
+            m += 16
+
+    return band
+
+
+_four_rows, _two_rows = _make_band(4), _make_band(2)
+
+
+@inner()
+def product(length, y, y0, x, x0, rows, row_table, tap_table, taps, w, w0, w_row, w_tap,
+            bias, b0, begin, tables):  # fmt: skip
+    """y[row, m] = sum_tap w[row, tap] x[tap, m] for all rows and 0 <= m < length.
+
+    y[row, m] is cell m of the run that begins at y0 + tables[row_table + row]; x[tap, m] likewise;
+    w[row, tap] is the number at w0 + row w_row + tap w_tap. ``length`` counts as a multiple of 16.
+    """
+    rest = (row_table, tap_table, taps, w, w0, w_row, w_tap, bias, b0, begin, tables)
+    by_four = 4 * ((rows + 1) // 4)  # the last four may be three
+    for row in range(0, by_four, 4):
+        _four_rows(length, y, y0, x, x0, row, rows - 1, *rest)
+    for row in range(by_four, rows, 2):
+        _two_rows(length, y, y0, x, x0, row, rows - 1, *rest)
+
+
+@inner()
+def product_of_lines(memory, op, tiles, weights, tables):
+    """A convolution, tile by tile and line by line of its outputs; or its input gradient.
+
+    Rows: the output channels; taps: the (c, i, j) of a window. For the input gradient rows and
+    taps change places: each line of dy is multiplied to the rows (c, i, j) of dcolumns, and each of
+    these *added* to the run of dx that it came from, which is col2im.
+    """
+    for t in range(tiles):
+        for line in range(op.lines):
+            y = op.out + t * op.out_tile + line * op.out_line
+            x = op.inp + t * op.inp_tile + line * op.inp_line
+            product(op.length, memory, y, memory, x, op.rows, op.row_table, op.tap_table, op.taps,
+                    weights, op.weight, op.w_row, op.w_tap, weights, op.bias, op.begin,
+                    tables)  # fmt: skip
+
+
+@inner()
+def product_of_group(memory, op, tiles, weights, tables):
+    """A dense layer for all images of the group: y = W x + b; or its input gradient dx = Wᵀ dy."""
+    product(tiles * LANES, memory, op.out, memory, op.inp, op.rows, op.row_table, op.tap_table,
+            op.taps, weights, op.weight, op.w_row, op.w_tap, weights, op.bias, op.begin,
+            tables)  # fmt: skip
+
+
+@inner()
+def dense_dweight(memory, op, tiles, weights, gradients, tables):
+    """dW[o, k] += sum_image dy[o, image] x[image, k], with x turned so that k runs along a row.
+
+    A row of x ends in zeros up to a multiple of 16: they add nothing to the row below.
+    """
+    product(op.length, gradients, op.weight, memory, op.inp, op.rows, op.row_table, op.tap_table,
+            tiles * LANES, memory, op.saved, op.w_row, op.w_tap, weights, op.bias, op.begin,
+            tables)  # fmt: skip
+
+
+@inner()
+def turn(memory, op, tiles):
+    """out[image, k] = inp[k, image]; each row of ``length`` cells, zeros behind the last."""
+    for k0 in range(0, op.length, LANES):
+        for image in range(tiles * LANES):
+            for k in range(k0, k0 + LANES):
+                value = memory[at(op.inp + k * op.pitch + image)] if k < op.rows else 0
+                memory[at(op.out + image * op.length + k)] = value
+
+
+# Weight gradients of a convolution ----------------------------------------------------------------
+
+
+def _make_dots(rows: int) -> Any:
+    """``rows`` (4 or 2) rows of dy against 5 taps: 20 sums of products, 16 cells each."""
+
+    @inner(forceinline=True)
+    def put(gradients, place, taps, a0, a1, a2, a3, a4):
+        gradients[at(place)] += total(a0)
+        if taps > 1:
+            gradients[at(place + 1)] += total(a1)
+        if taps > 2:
+            gradients[at(place + 2)] += total(a2)
+        if taps > 3:
+            gradients[at(place + 3)] += total(a3)
+        if taps > 4:
+            gradients[at(place + 4)] += total(a4)
+
+    @inner()
+    def dots(memory, op, row, tap, tiles, gradients, tables):
+        last = op.rows - 1
+        row1, row2, row3 = min(row + 1, last), min(row + 2, last), min(row + 3, last)
+        d0, d1 = tables[at(op.row_table + row)], tables[at(op.row_table + row1)]
+        d2, d3 = tables[at(op.row_table + row2)], tables[at(op.row_table + row3)]
+        taps, end = op.taps - tap, op.tap_table + op.taps - 1
+        place = op.tap_table + tap
+        x0, x1 = tables[at(place)], tables[at(min(place + 1, end))]
+        x2, x3 = tables[at(min(place + 2, end))], tables[at(min(place + 3, end))]
+        x4 = tables[at(min(place + 4, end))]
+
+        zero = fill(16, memory.dtype.type(0))
+        a00 = a01 = a02 = a03 = a04 = a10 = a11 = a12 = a13 = a14 = zero
+        a20 = a21 = a22 = a23 = a24 = a30 = a31 = a32 = a33 = a34 = zero
+        for t in range(tiles):
+            for line in range(op.lines):
+                dy = op.out + t * op.out_tile + line * op.out_line
+                x = op.inp + t * op.inp_tile + line * op.inp_line
+                for m in range(0, op.length, 16):
+                    g0, g1 = load(16, memory, dy + d0 + m), load(16, memory, dy + d1 + m)
+                    g2, g3 = g0, g1
+                    if rows == 4:
+                        g2, g3 = load(16, memory, dy + d2 + m), load(16, memory, dy + d3 + m)
+                    v = load(16, memory, x + x0 + m)
+                    a00, a10, a20, a30 = a00 + g0 * v, a10 + g1 * v, a20 + g2 * v, a30 + g3 * v
+                    v = load(16, memory, x + x1 + m)
+                    a01, a11, a21, a31 = a01 + g0 * v, a11 + g1 * v, a21 + g2 * v, a31 + g3 * v
+                    v = load(16, memory, x + x2 + m)
+                    a02, a12, a22, a32 = a02 + g0 * v, a12 + g1 * v, a22 + g2 * v, a32 + g3 * v
+                    v = load(16, memory, x + x3 + m)
+                    a03, a13, a23, a33 = a03 + g0 * v, a13 + g1 * v, a23 + g2 * v, a33 + g3 * v
+                    v = load(16, memory, x + x4 + m)
+                    a04, a14, a24, a34 = a04 + g0 * v, a14 + g1 * v, a24 + g2 * v, a34 + g3 * v
+
+        dweight = op.weight + row * op.taps + tap
+        put(gradients, dweight, taps, a00, a01, a02, a03, a04)
+        if row1 > row:
+            put(gradients, dweight + op.taps, taps, a10, a11, a12, a13, a14)
+        if rows == 4 and row2 > row1:
+            put(gradients, dweight + 2 * op.taps, taps, a20, a21, a22, a23, a24)
+        if rows == 4 and row3 > row2:
+            put(gradients, dweight + 3 * op.taps, taps, a30, a31, a32, a33, a34)
+
+    return dots
+
+
+_four_dots, _two_dots = _make_dots(4), _make_dots(2)
+
+
+@inner()
+def conv_dweight(memory, op, tiles, gradients, tables):
+    """dW[o, (c, i, j)] += sum over images and outputs of dy[o] x[(c, i, j)]."""
+    by_four = 4 * ((op.rows + 1) // 4)
+    for tap in range(0, op.taps, TAPS):
+        for row in range(0, by_four, 4):
+            _four_dots(memory, op, row, tap, tiles, gradients, tables)
+        for row in range(by_four, op.rows, 2):
+            _two_dots(memory, op, row, tap, tiles, gradients, tables)
+
+
+@inner()
+def sum_rows(memory, op, tiles, gradients):
+    """db[row] += the sum of a row of dy: a channel's plane, or a dense layer's output."""
+    parts, length = (tiles, op.length) if op.by_tile else (1, tiles * LANES)
+    for row in range(op.rows):
+        a = fill(16, memory.dtype.type(0))
+        for t in range(parts):
+            start = op.inp + t * op.inp_tile + row * op.pitch
+            for m in range(0, length, 16):
+                a = a + load(16, memory, start + m)
+        gradients[at(op.bias + row)] += total(a)
+
+
+# Moving cells -------------------------------------------------------------------------------------
+
+
+@inner()
+def set_zero(memory, start, size):
+    """size (a multiple of 16) zeros from ``start`` on."""
+    zero = fill(16, memory.dtype.type(0))
+    for m in range(start, start + size, 16):
+        store(memory, m, zero)
+
+
+@inner()
+def _framed_cell(op, c, h, w):
+    """Where cell (c, h, w) stands in the framed picture, counted in cells.
+
+    Its columns are sorted by their rest modulo the stride: the columns that neighbouring windows
+    see at one offset are then neighbours too.
+    """
+    column = w + op.pad_width
+    line = (c * op.framed_height + h + op.pad_height) * op.stride_width
+    return (line + column % op.stride_width) * op.framed_width + column // op.stride_width
+
+
+@inner()
+def load_images(memory, op, images, first, tiles, given, weights):
+    """Pictures, a batch's (image, c, h, w), into tiles, in a frame of zeros.
+
+    Each cell is divided by the number at ``weight``: 255 for bytes, 1 for numbers. Places without an image get zeros.
+    """
+    cells = op.channels * op.height * op.width
+    divisor = fill(16, weights[at(op.weight)])
+    set_zero(memory, op.out, tiles * op.out_tile)
+    for t in range(tiles):
+        start = first + t * LANES
+        lanes = min(LANES, images - start)
+        for c in range(op.channels):
+            for h in range(op.height):
+                line = start * cells + (c * op.height + h) * op.width
+                for w in range(op.width):
+                    place = op.out + t * op.out_tile + _framed_cell(op, c, h, w) * LANES
+                    if lanes == LANES:
+                        cell = gather(16, memory, given, line + w, cells)
+                        store(memory, place, cell / divisor)
+                    else:
+                        for lane in range(lanes):
+                            cell = memory.dtype.type(given[at(line + w + lane * cells)])
+                            memory[at(place + lane)] = cell / weights[at(op.weight)]
+
+
+@inner()
+def frame(memory, op, tiles):
+    """Pictures into a frame of zeros (padding), columns sorted by the stride."""
+    set_zero(memory, op.out, tiles * op.out_tile)
+    for t in range(tiles):
+        inp, out = op.inp + t * op.inp_tile, op.out + t * op.out_tile
+        for c in range(op.channels):
+            for h in range(op.height):
+                for w in range(op.width):
+                    place = inp + ((c * op.height + h) * op.width + w) * LANES
+                    store(memory, out + _framed_cell(op, c, h, w) * LANES, load(16, memory, place))
+
+
+@inner()
+def unframe(memory, op, tiles):
+    """The opposite of ``frame``."""
+    for t in range(tiles):
+        inp, out = op.inp + t * op.inp_tile, op.out + t * op.out_tile
+        for c in range(op.channels):
+            for h in range(op.height):
+                for w in range(op.width):
+                    place = out + ((c * op.height + h) * op.width + w) * LANES
+                    store(memory, place, load(16, memory, inp + _framed_cell(op, c, h, w) * LANES))
+
+
+@inner()
+def flatten(memory, op, tiles):
+    """Tiles (tile, feature, 16) to the matrix (feature, image)."""
+    for t in range(tiles):
+        for f in range(op.rows):
+            cells = load(16, memory, op.inp + (t * op.rows + f) * LANES)
+            store(memory, op.out + f * op.pitch + t * LANES, cells)
+
+
+@inner()
+def unflatten(memory, op, tiles):
+    """The opposite of ``flatten``."""
+    for t in range(tiles):
+        for f in range(op.rows):
+            cells = load(16, memory, op.inp + f * op.pitch + t * LANES)
+            store(memory, op.out + (t * op.rows + f) * LANES, cells)
+
+
+# Pooling ------------------------------------------------------------------------------------------
+
+
+@inner()
+def _inside(start, step, size, count):
+    """The k, from the first to before the last, of 0..count-1 with 0 <= start + k step < size."""
+    first = min(count, max(0, (-start + step - 1) // step))
+    last = min(count, max(first, (size - start + step - 1) // step))
+    return first, last
+
+
+@inner()
+def avg_pool(memory, op, tiles, weights):
+    """The sum of each window over its divisor (a table in ``weights``)."""
+    one = memory.dtype.type(1)
+    for t in range(tiles):
+        for c in range(op.channels):
+            inp = op.inp + (t * op.channels + c) * op.height * op.width * LANES
+            out = op.out + (t * op.channels + c) * op.out_height * op.out_width * LANES
+            for r in range(op.out_height):
+                top = r * op.stride_height - op.pad_height
+                i0, i1 = _inside(top, 1, op.height, op.kernel_height)
+                for o in range(op.out_width):
+                    left = o * op.stride_width - op.pad_width
+                    j0, j1 = _inside(left, 1, op.width, op.kernel_width)
+                    a = fill(16, memory.dtype.type(0))
+                    for i in range(i0, i1):
+                        for j in range(j0, j1):
+                            cell = (top + i) * op.width + left + j
+                            a = a + load(16, memory, inp + cell * LANES)
+                    window = r * op.out_width + o
+                    share = one / weights[at(op.weight + window)]
+                    store(memory, out + window * LANES, share * a)
+
+
+@inner()
+def avg_pool_backward(memory, op, tiles, weights):
+    """Every cell of a window gets the share dy / divisor. ``inp`` is dy, ``out`` dx."""
+    one = memory.dtype.type(1)
+    set_zero(memory, op.out, tiles * op.channels * op.height * op.width * LANES)
+    for t in range(tiles):
+        for c in range(op.channels):
+            dx = op.out + (t * op.channels + c) * op.height * op.width * LANES
+            dy = op.inp + (t * op.channels + c) * op.out_height * op.out_width * LANES
+            for r in range(op.out_height):
+                top = r * op.stride_height - op.pad_height
+                i0, i1 = _inside(top, 1, op.height, op.kernel_height)
+                for o in range(op.out_width):
+                    left = o * op.stride_width - op.pad_width
+                    j0, j1 = _inside(left, 1, op.width, op.kernel_width)
+                    window = r * op.out_width + o
+                    share = one / weights[at(op.weight + window)]
+                    g = share * load(16, memory, dy + window * LANES)
+                    for i in range(i0, i1):
+                        for j in range(j0, j1):
+                            place = dx + ((top + i) * op.width + left + j) * LANES
+                            store(memory, place, g + load(16, memory, place))
+
+
+@inner()
+def max_pool(memory, op, tiles):
+    """The largest cell of each window; ``saved`` keeps the number i KW + j of the tap that won."""
+    number = memory.dtype.type
+    for t in range(tiles):
+        for c in range(op.channels):
+            inp = op.inp + (t * op.channels + c) * op.height * op.width * LANES
+            planes = (t * op.channels + c) * op.out_height * op.out_width * LANES
+            for r in range(op.out_height):
+                top = r * op.stride_height - op.pad_height
+                i0, i1 = _inside(top, op.dilation_height, op.height, op.kernel_height)
+                for o in range(op.out_width):
+                    left = o * op.stride_width - op.pad_width
+                    j0, j1 = _inside(left, op.dilation_width, op.width, op.kernel_width)
+                    best, tap = fill(16, number(-np.inf)), fill(16, number(-1))
+                    for i in range(i0, i1):
+                        for j in range(j0, j1):
+                            row, column = top + i * op.dilation_height, left + j * op.dilation_width
+                            value = load(16, memory, inp + (row * op.width + column) * LANES)
+                            now = fill(16, number(i * op.kernel_width + j))
+                            if i == i0 and j == j0:
+                                best, tap = value, now
+                            else:
+                                tap = winner(value, best, now, tap)
+                                best = winner(value, best, value, best)
+                    window = planes + (r * op.out_width + o) * LANES
+                    store(memory, op.out + window, best)
+                    store(memory, op.saved + window, tap)
+
+
+@inner()
+def max_pool_backward(memory, op, tiles):
+    """dy goes to the tap that won. ``inp`` is dy, ``out`` dx."""
+    number = memory.dtype.type
+    zero = fill(16, number(0))
+    set_zero(memory, op.out, tiles * op.channels * op.height * op.width * LANES)
+    for t in range(tiles):
+        for c in range(op.channels):
+            dx = op.out + (t * op.channels + c) * op.height * op.width * LANES
+            planes = (t * op.channels + c) * op.out_height * op.out_width * LANES
+            for r in range(op.out_height):
+                top = r * op.stride_height - op.pad_height
+                i0, i1 = _inside(top, op.dilation_height, op.height, op.kernel_height)
+                for o in range(op.out_width):
+                    left = o * op.stride_width - op.pad_width
+                    j0, j1 = _inside(left, op.dilation_width, op.width, op.kernel_width)
+                    window = planes + (r * op.out_width + o) * LANES
+                    g, won = load(16, memory, op.inp + window), load(16, memory, op.saved + window)
+                    for i in range(i0, i1):
+                        for j in range(j0, j1):
+                            row, column = top + i * op.dilation_height, left + j * op.dilation_width
+                            place = dx + (row * op.width + column) * LANES
+                            now = fill(16, number(i * op.kernel_width + j))
+                            share = equal(won, now, g, zero)
+                            store(memory, place, share + load(16, memory, place))
+
+
+# Activations and dropout --------------------------------------------------------------------------
+
+
+@inner()
+def _sigmoid(x):
+    """1 / (1 + exp(-x)), float32. exp as in ``cpu._exp``: 2**n exp(r) with |r| <= log(2) / 2."""
+    f = np.float32
+    t = limited(f(-1) * x, f(-87), f(87))
+    n = floor(f(1 / math.log(2)) * t + fill(16, f(0.5)))
+    r = t - f(math.log(2)) * n
+    e = fill(16, f(1 / 5040))
+    e = e * r + fill(16, f(1 / 720))
+    e = e * r + fill(16, f(1 / 120))
+    e = e * r + fill(16, f(1 / 24))
+    e = e * r + fill(16, f(1 / 6))
+    e = e * r + fill(16, f(1 / 2))
+    e = e * r + fill(16, f(1))
+    e = e * r + fill(16, f(1))
+    return f(1) / (fill(16, f(1)) + times_power_of_two(e, n))
+
+
+@inner()
+def _tanh(x):
+    """tanh for float32: x P(x²) / Q(x²), the rational function that Eigen uses (MPL2; fast tanh).
+
+    Beyond +-7.9 a float32 tanh is 1.
+    """
+    f = np.float32
+    x = limited(x, f(-7.9053111), f(7.9053111))
+    u = x * x
+    p = f(-2.76076847742355e-16) * u + fill(16, f(2.00018790482477e-13))
+    p = p * u + fill(16, f(-8.60467152213735e-11))
+    p = p * u + fill(16, f(5.12229709037114e-08))
+    p = p * u + fill(16, f(1.48572235717979e-05))
+    p = p * u + fill(16, f(6.37261928875436e-04))
+    p = p * u + fill(16, f(4.89352455891786e-03))
+    q = f(1.19825839466702e-06) * u + fill(16, f(1.18534705686654e-04))
+    q = q * u + fill(16, f(2.26843463243900e-03))
+    q = q * u + fill(16, f(4.89352518554385e-03))
+    return x * p / q
+
+
+def _curve(memory, place, kind):  # type: ignore[no-untyped-def]
+    raise NotImplementedError("only inside compiled code")
+
+
+@overload(_curve, jit_options={"_nrt": False})
+def _curve_of(memory, place, kind):
+    """Sigmoid or tanh of the 16 cells at ``place``."""
+    if memory.dtype == numba.types.float32:
+        return _curve_float32
+    return _curve_float64
+
+
+def _curve_float32(memory, place, kind):
+    x = load(16, memory, place)
+    return _sigmoid(x) if kind == SIGMOID else _tanh(x)
+
+
+def _curve_float64(memory, place, kind):
+    for k in range(place, place + 16):
+        x = memory[at(k)]
+        memory[at(k)] = 1 / (1 + math.exp(-x)) if kind == SIGMOID else math.tanh(x)
+    return load(16, memory, place)
+
+
+@inner()
+def activate(memory, op, tiles):
+    """Sigmoid, tanh or relu, cell by cell; ``out`` may be ``inp``."""
+    size = op.size * tiles if op.by_tile else op.size
+    zero = fill(16, memory.dtype.type(0))
+    away = op.inp - op.out
+    for k in range(op.out, op.out + size, 16):
+        if op.kind == RELU:
+            x = load(16, memory, k + away)
+            store(memory, k, winner(x, zero, x, zero))
+        else:
+            store(memory, k, _curve(memory, k + away, op.kind))
+
+
+@inner()
+def activate_backward(memory, op, tiles):
+    """dy in place of dy: times s (1 - s), 1 - t² or (y > 0); ``saved`` holds the activation."""
+    size = op.size * tiles if op.by_tile else op.size
+    one, zero = fill(16, memory.dtype.type(1)), fill(16, memory.dtype.type(0))
+    away = op.saved - op.out
+    for k in range(op.out, op.out + size, 16):
+        dy, y = load(16, memory, k), load(16, memory, k + away)
+        if op.kind == SIGMOID:
+            dy = dy * y * (one - y)
+        elif op.kind == TANH:
+            dy = dy * (one - y * y)
+        else:
+            dy = larger(y, zero, dy, zero)
+        store(memory, k, dy)
+
+
+@inner()
+def dropout(memory, op, tiles, first, images, keys, weights):
+    """out = inp * mask; the mask, 0 or 1 / (1 - p), is kept in ``saved``.
+
+    The mask is that of ``random_uniform`` for the batch (image, feature): number
+    k = image * features + feature takes word k % 4 of block k // 4. Features lie ``pitch`` places
+    apart, tiles ``out_tile``. p and 1 / (1 - p) stand in ``weights`` at ``weight``.
+    """
+    seed, draw = keys[at(2 * op.key)], keys[at(2 * op.key + 1)]
+    p, scale = weights[at(op.weight)], weights[at(op.weight + 1)]
+    for t in range(tiles):
+        for lane in range(min(LANES, images - first - t * LANES)):
+            begin = (first + t * LANES + lane) * op.rows
+            for block in range(begin // 4, (begin + op.rows + 3) // 4):
+                words = philox(np.uint64(block), draw, seed)
+                for k in range(4):
+                    f = 4 * block + k - begin
+                    if 0 <= f < op.rows:
+                        u = np.float32(words[k] >> np.uint64(8)) * np.float32(2.0**-24)
+                        place = t * op.out_tile + f * op.pitch + lane
+                        mask = scale if u >= p else memory.dtype.type(0)
+                        memory[at(op.saved + place)] = mask
+                        memory[at(op.out + place)] = memory[at(op.inp + place)] * mask
+
+
+@inner()
+def dropout_backward(memory, op, tiles):
+    """dy in place of dy: times the mask."""
+    size = op.size * tiles if op.by_tile else op.size
+    away = op.saved - op.out
+    for k in range(op.out, op.out + size):
+        memory[at(k)] *= memory[at(k + away)]
+
+
+# Batch normalisation ------------------------------------------------------------------------------
+
+
+@inner()
+def moments(memory, op, tiles, first, images, sums):
+    """For each channel the sums of x and of x² over the images, in float64."""
+    plane = op.height * op.width
+    for t in range(tiles):
+        lanes = min(LANES, images - first - t * LANES)
+        for c in range(op.channels):
+            start = op.inp + (t * op.channels + c) * plane * LANES
+            s = q = np.float64(0)
+            for cell in range(plane):
+                for lane in range(lanes):
+                    x = np.float64(memory[at(start + cell * LANES + lane)])
+                    s += x
+                    q += x * x
+            sums[at(op.key + c)] += s
+            sums[at(op.key + op.channels + c)] += q
+
+
+@inner()
+def normalise(memory, op, tiles, weights):
+    """y = gamma (x - mean) / s + beta. At ``key`` in ``weights``: mean, 1 / s, gamma, beta."""
+    plane = op.height * op.width * LANES
+    for t in range(tiles):
+        for c in range(op.channels):
+            place = op.key + c
+            mean, scale = weights[at(place)], weights[at(place + op.channels)]
+            gamma, beta = (
+                weights[at(place + 2 * op.channels)],
+                weights[at(place + 3 * op.channels)],
+            )
+            start = (t * op.channels + c) * plane
+            for m in range(plane):
+                z = (memory[at(op.inp + start + m)] - mean) * scale
+                memory[at(op.out + start + m)] = z * gamma + beta
+
+
+@inner()
+def normalise_moments(memory, op, tiles, weights, sums):
+    """For each channel the sums of dy and of dy z (dbeta and dgamma). ``inp``: dy, ``saved``: x."""
+    plane = op.height * op.width * LANES
+    for t in range(tiles):
+        for c in range(op.channels):
+            mean, scale = weights[at(op.key + c)], weights[at(op.key + op.channels + c)]
+            start = (t * op.channels + c) * plane
+            s = q = np.float64(0)
+            for m in range(plane):
+                dy = memory[at(op.inp + start + m)]
+                s += np.float64(dy)
+                q += np.float64(dy * ((memory[at(op.saved + start + m)] - mean) * scale))
+            sums[at(op.bias + c)] += s
+            sums[at(op.bias + op.channels + c)] += q
+
+
+@inner()
+def normalise_backward(memory, op, tiles, first, images, weights):
+    """dx = (gamma dy - mean(dz) - z mean(dz z)) / s, in place of dy; 0 where there is no image.
+
+    At ``key`` in ``weights``: mean, 1 / s, gamma, beta, mean(dz), mean(dz z).
+    """
+    plane, zero = op.height * op.width, memory.dtype.type(0)
+    for t in range(tiles):
+        lanes = min(LANES, images - first - t * LANES)
+        for c in range(op.channels):
+            place = op.key + c
+            mean, scale = weights[at(place)], weights[at(place + op.channels)]
+            gamma = weights[at(place + 2 * op.channels)]
+            mean_dz = weights[at(place + 4 * op.channels)]
+            mean_dzz = weights[at(place + 5 * op.channels)]
+            start = (t * op.channels + c) * plane * LANES
+            for cell in range(plane):
+                for lane in range(LANES):
+                    m = start + cell * LANES + lane
+                    z = (memory[at(op.saved + m)] - mean) * scale
+                    dx = (memory[at(op.out + m)] * gamma - mean_dz - z * mean_dzz) * scale
+                    memory[at(op.out + m)] = dx if lane < lanes else zero
+
+
+# Loss ---------------------------------------------------------------------------------------------
+
+
+@inner()
+def give_logits(memory, op, tiles, first, images, logits):
+    """The group's scores (class, image) into the batch's (image, class)."""
+    for image in range(min(tiles * LANES, images - first)):
+        for c in range(op.rows):
+            score = memory[at(op.inp + c * op.pitch + image)]
+            logits[at((first + image) * op.rows + c)] = score
+
+
+@inner()
+def loss(memory, op, tiles, first, images, labels, losses, weights):
+    """Softmax cross-entropy with class weights w and label smoothing s, and its gradient.
+
+        loss = sum_c q_c w_c (-log p_c),   q_c = (1 - s) [c = label] + s / C
+        dlogits_c = scale (p_c sum_k q_k w_k - q_c w_c)
+
+    A label of -1 does not count. At ``key`` in ``weights``: s, scale, w. ``out``: dlogits.
+    """
+    zero, one = memory.dtype.type(0), memory.dtype.type(1)
+    smoothing, scale = weights[at(op.key)], weights[at(op.key + 1)]
+    spread, w0 = smoothing / memory.dtype.type(op.rows), op.key + 2
+    for image in range(tiles * LANES):
+        x, dx = op.inp + image, op.out + image
+        label = labels[at(first + image)] if first + image < images else -1
+        largest = memory[at(x)]
+        for c in range(1, op.rows):
+            largest = max(largest, memory[at(x + c * op.pitch)])
+        sum_e = sum_qw = sum_loss = zero
+        for c in range(op.rows):
+            e = math.exp(memory[at(x + c * op.pitch)] - largest)
+            sum_e += e
+            memory[at(dx + c * op.pitch)] = e
+        log_sum = math.log(sum_e)
+        for c in range(op.rows):
+            q = spread + (one - smoothing if c == label else zero)
+            qw = q * weights[at(w0 + c)]
+            sum_qw += qw
+            if qw != zero:
+                sum_loss += qw * (log_sum - (memory[at(x + c * op.pitch)] - largest))
+        for c in range(op.rows):
+            q = spread + (one - smoothing if c == label else zero)
+            p = memory[at(dx + c * op.pitch)] / sum_e
+            d = scale * (p * sum_qw - q * weights[at(w0 + c)])
+            memory[at(dx + c * op.pitch)] = d if label >= 0 else zero
+        if first + image < images:
+            losses[at(first + image)] = sum_loss if label >= 0 else zero
+
+
+# The program --------------------------------------------------------------------------------------
+
+
+@partial(jit, _nrt=False)
+def run(program, tables, memory, weights, gradients, sums, given, labels, keys, losses, logits,
+        first, last, images, group):  # fmt: skip
+    """Execute ``program`` for the tiles from ``first`` to before ``last``, ``group`` by ``group``.
+
+    Args:
+        program: INSTRUCTION records.
+        tables: int64, the offsets of rows and taps.
+        memory: (slots, size), this thread's; group g uses slot g % slots.
+        weights: the parameters one after the other, then constants.
+        gradients: this thread's, placed as the parameters; added to.
+        sums: float64, this thread's sums of batch normalisation; added to.
+        given: the batch's pictures, flat: bytes, or numbers of the dtype of ``memory``.
+        labels, keys: int64 (images,); uint64, the key of each dropout mask.
+        losses, logits: (images,) and flat (images, classes), of ``images`` in the batch.
+    """
+    for start in range(first, last, group):
+        cells = memory[((start - first) // group) % len(memory)]
+        tiles = min(group, last - start)
+        image = start * LANES
+        for k in range(len(program)):
+            op = program[k]
+            if op.code == PRODUCT_OF_LINES:
+                product_of_lines(cells, op, tiles, weights, tables)
+            elif op.code == PRODUCT_OF_GROUP:
+                product_of_group(cells, op, tiles, weights, tables)
+            elif op.code == DENSE_DWEIGHT:
+                dense_dweight(cells, op, tiles, weights, gradients, tables)
+            elif op.code == CONV_DWEIGHT:
+                conv_dweight(cells, op, tiles, gradients, tables)
+            elif op.code == SUM_ROWS:
+                sum_rows(cells, op, tiles, gradients)
+            elif op.code == TURN:
+                turn(cells, op, tiles)
+            elif op.code == SET_ZERO:
+                set_zero(cells, op.out, op.size * tiles)
+            elif op.code == LOAD_IMAGES:
+                load_images(cells, op, images, image, tiles, given, weights)
+            elif op.code == FRAME:
+                frame(cells, op, tiles)
+            elif op.code == UNFRAME:
+                unframe(cells, op, tiles)
+            elif op.code == FLATTEN:
+                flatten(cells, op, tiles)
+            elif op.code == UNFLATTEN:
+                unflatten(cells, op, tiles)
+            elif op.code == AVG_POOL:
+                avg_pool(cells, op, tiles, weights)
+            elif op.code == AVG_POOL_BACKWARD:
+                avg_pool_backward(cells, op, tiles, weights)
+            elif op.code == MAX_POOL:
+                max_pool(cells, op, tiles)
+            elif op.code == MAX_POOL_BACKWARD:
+                max_pool_backward(cells, op, tiles)
+            elif op.code == ACTIVATE:
+                activate(cells, op, tiles)
+            elif op.code == ACTIVATE_BACKWARD:
+                activate_backward(cells, op, tiles)
+            elif op.code == DROPOUT:
+                dropout(cells, op, tiles, image, images, keys, weights)
+            elif op.code == DROPOUT_BACKWARD:
+                dropout_backward(cells, op, tiles)
+            elif op.code == MOMENTS:
+                moments(cells, op, tiles, image, images, sums)
+            elif op.code == NORMALISE:
+                normalise(cells, op, tiles, weights)
+            elif op.code == NORMALISE_MOMENTS:
+                normalise_moments(cells, op, tiles, weights, sums)
+            elif op.code == NORMALISE_BACKWARD:
+                normalise_backward(cells, op, tiles, image, images, weights)
+            elif op.code == GIVE_LOGITS:
+                give_logits(cells, op, tiles, image, images, logits)
+            elif op.code == LOSS:
+                loss(cells, op, tiles, image, images, labels, losses, weights)

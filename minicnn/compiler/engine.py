@@ -1,0 +1,160 @@
+"""Runs a plan: places the parameters, shares the groups among threads, times the instructions."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from minicnn.kernels import cpu, tiles
+from minicnn.tensor import Tensor
+
+from .plan import LANES, Part, Plan
+
+ALIGNMENT = 64  # bytes: a vector register
+
+
+def aligned(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
+    """Zeros, beginning where a vector register's worth of memory begins."""
+    size = int(np.prod(shape))
+    raw = np.zeros(size * np.dtype(dtype).itemsize + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
+
+
+class Worker:
+    """What one thread writes into."""
+
+    def __init__(self, plan: Plan, gradients: bool):
+        self.memory = np.zeros((0, plan.memory), plan.dtype)
+        # 64 places more: the last row of a gradient may be stored to a register's end
+        self.gradients = aligned(plan.parameters_size + 64 if gradients else 1, plan.dtype)
+        self.sums = np.zeros(max(1, plan.sums))
+
+    def make_room(self, slots: int) -> None:
+        """Memory for so many groups at least."""
+        if len(self.memory) < slots:
+            size = -(-self.memory.shape[1] // LANES) * LANES
+            self.memory = aligned((slots, size), self.memory.dtype)
+
+
+class Engine:
+    """A plan with its memory, ready to run.
+
+    Attributes:
+        images: in the current batch.
+        weights: the parameters, then the constants.
+        result_shape: of one image.
+        losses: of the last batch.
+    """
+
+    def __init__(self, plan: Plan, result_shape: tuple[int, ...], learns: bool):
+        self.plan, self.result_shape, self.learns = plan, result_shape, learns
+        self.weights = aligned(plan.parameters_size + plan.constants_size, plan.dtype)
+        if plan.constants:
+            self.weights[plan.parameters_size :] = np.concatenate(plan.constants)
+        self.programs = [plan.program(part, tiles.INSTRUCTION) for part in plan.parts]
+        self.tables = np.array([*plan.tables, 0], np.int64)
+        self.workers: list[Worker] = []
+        self.keys = np.zeros(2 * max(1, plan.masks), np.uint64)
+        self.no_labels = np.zeros(1, np.int64)
+        self.losses = np.zeros(1, plan.dtype)
+        self.images = 0
+
+    def run(
+        self,
+        x: np.ndarray,
+        labels: np.ndarray,
+        logits: np.ndarray,
+        masks: list[tuple[int, int]],
+        profile: bool = False,
+    ) -> None:
+        """One step for the batch ``x`` (N, ...), labels (N,) int64; scores go to ``logits``."""
+        self.images = len(x)
+        self._take_parameters()
+        self._get_ready(masks)
+        count = -(-self.images // LANES)
+        threads = max(1, min(cpu.get_num_threads(), count))
+        edges = [count * i // threads for i in range(threads + 1)]
+        # where groups wait for each other all of them keep their memory, otherwise one at a time
+        slots = 1 if len(self.plan.parts) == 1 else -(-max(np.diff(edges)) // self.plan.group)
+        while len(self.workers) < threads:
+            self.workers.append(Worker(self.plan, self.learns))
+        for worker in self.workers[:threads]:
+            worker.make_room(slots)
+        self.active = self.workers[:threads]
+        arguments = x.reshape(-1), labels, logits.reshape(-1)
+        for program, part in zip(self.programs, self.plan.parts, strict=True):
+            run = self._run_profiled if profile else self._run
+            cpu.together(
+                [
+                    partial(run, worker, program, part, first, last, *arguments)
+                    for worker, (first, last) in zip(self.active, pairwise(edges), strict=True)
+                ]
+            )
+            if part.afterwards is not None:
+                part.afterwards(self)
+        for worker in self.active[1:]:
+            self.active[0].gradients += worker.gradients
+        self.plan.images_seen += self.images if profile else 0
+
+    def _take_parameters(self) -> None:
+        for tensor, place in self.plan.parameters.values():
+            self.weights[place : place + tensor.size] = tensor.data.reshape(-1)
+
+    def _get_ready(self, masks: list[tuple[int, int]]) -> None:
+        self.keys[: 2 * len(masks)] = np.array(masks, np.uint64).reshape(-1)
+        if len(self.losses) < self.images:
+            self.losses = np.zeros(self.images, self.plan.dtype)
+        for prepare in self.plan.before:
+            prepare(self)
+
+    def _run(self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int,
+             x: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> None:  # fmt: skip
+        if part is self.plan.parts[0]:
+            worker.gradients.fill(0)
+            worker.sums.fill(0)
+        tiles.run(program, self.tables, worker.memory, self.weights, worker.gradients, worker.sums,
+                  x, labels, self.keys, self.losses, logits, first, last, self.images,
+                  self.plan.group)  # fmt: skip
+
+    def _run_profiled(self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int,
+                      *arguments: np.ndarray) -> None:  # fmt: skip
+        """Group by group and instruction by instruction, each timed."""
+        self._run(worker, program[:0], part, first, last, *arguments)
+        group = self.plan.group
+        for slot, start in enumerate(range(first, last, group)):
+            memory = worker.memory[slot % len(worker.memory)][None]
+            for k, line in enumerate(part.lines):
+                began = time.perf_counter()
+                tiles.run(program[k : k + 1], self.tables, memory, self.weights, worker.gradients,
+                          worker.sums, arguments[0], arguments[1], self.keys, self.losses,
+                          arguments[2], start, min(start + group, last), self.images,
+                          group)  # fmt: skip
+                line.seconds += time.perf_counter() - began
+
+    def gradient_of(self, parameter: Tensor) -> np.ndarray:
+        """The last step's gradient of a parameter."""
+        place = self.plan.parameters[id(parameter)][1]
+        gradient = self.active[0].gradients[place : place + parameter.size]
+        return gradient.reshape(parameter.shape)
+
+    # For what happens between the parts -----------------------------------------------------------
+
+    def sums_at(self, place: int, channels: int) -> np.ndarray:
+        """Two rows of sums, over all threads: (2, channels) float64."""
+        totals = sum(worker.sums for worker in self.active)
+        return totals[place : place + 2 * channels].reshape(2, channels)
+
+    def constants_at(self, place: int, size: int) -> np.ndarray:
+        """A view of constants."""
+        start = self.plan.parameters_size + place
+        return self.weights[start : start + size]
+
+    def add_gradient(self, place: int, gradient: np.ndarray) -> None:
+        """Add to the gradient of the parameter at ``place``."""
+        self.active[0].gradients[place : place + gradient.size] += gradient
+

@@ -1,0 +1,680 @@
+"""What each operation becomes in a plan: its instructions forward and, beside them, backward.
+
+``LOWERINGS`` says which operations can be compiled. A lowering's ``forward`` takes the buffer with
+the input and returns that with the result; ``backward`` takes dy and returns dx (None where nobody
+needs it). Shapes and names as in ``minicnn.ops``; a geometry's details are in ``kernels.tiles``.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from minicnn import nn, ops
+from minicnn.kernels import tiles
+from minicnn.nn.functional import move_running
+
+from .plan import LANES, Buffer, Plan
+from .record import CompileError, Stage
+
+
+class Lowering:
+    """One stage of the chain.
+
+    Attributes:
+        needs_dinput: whether anything before it learns.
+        learns: for each of its parameters, whether it wants a gradient.
+    """
+
+    def __init__(self, stage: Stage, needs_dinput: bool):
+        self.stage, self.needs_dinput = stage, needs_dinput
+        self.operation: Any = stage.operation
+        self.learns = [p.requires_grad for p in stage.parameters]
+
+    def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        """Emit the forward instructions."""
+        raise NotImplementedError
+
+    def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
+        """Emit the backward instructions."""
+        raise NotImplementedError
+
+
+class Images:
+    """The batch's pictures. A convolution asks for them in a frame of zeros right away."""
+
+    def __init__(self, shape: tuple[int, ...], of_bytes: bool):
+        self.shape = shape if len(shape) == 3 else (prod(shape), 1, 1)
+        self.of_bytes = of_bytes
+
+    def load(self, plan: Plan, frame: dict[str, int] | None = None) -> Buffer:
+        """Emit the loading of the pictures."""
+        c, h, w = self.shape
+        frame = frame or _frame((c, h, w), (1, 1), (0, 0), (h, w))
+        framed = (c, frame["framed_height"], frame["framed_width"] * frame["stride_width"])
+        images = plan.buffer(framed, by_tile=True)
+        plan.emit(
+            tiles.LOAD_IMAGES,
+            "load images",
+            _shapes(self.shape, framed),
+            out=images,
+            out_tile=images.cells * LANES,
+            weight=plan.constant([255 if self.of_bytes else 1]),
+            **frame,
+        )
+        return images
+
+
+def _frame(
+    shape: tuple[int, ...], stride: Any, padding: Any, framed: tuple[int, int]
+) -> dict[str, int]:
+    """The fields that say how a picture lies in its frame of ``framed`` cells."""
+    return {
+        "channels": shape[0],
+        "height": shape[1],
+        "width": shape[2],
+        "pad_height": padding[0],
+        "pad_width": padding[1],
+        "stride_width": stride[1],
+        "framed_height": framed[0],
+        "framed_width": -(-framed[1] // stride[1]),
+    }
+
+
+class Conv2d(Lowering):
+    """See ``ops.conv``. A line of outputs is one ``product`` over the lines of the input it sees."""
+
+    def forward(self, plan: Plan, x: Buffer | Images) -> Buffer:
+        (sh, sw), (ph, pw), (dh, dw) = self.operation.window
+        oh, ow = self.operation.output
+        weight, self.shape = self.stage.parameters[0], self.stage.input_shape
+        self.o, c, kh, kw = weight.shape
+        _, h, w = self.shape
+        # what the windows reach; the frame may be larger than the padding, never smaller
+        rows = max(h + 2 * ph, (oh - 1) * sh + (kh - 1) * dh + 1)
+        columns = max(w + 2 * pw, (ow - 1) * sw + (kw - 1) * dw + 1)
+        self.frame = _frame(self.shape, (sh, sw), (ph, pw), (rows, columns))
+        fw = self.frame["framed_width"]
+        self.framed_shape = (c, rows, sw * fw)
+        self.is_framed = sw > 1 or (rows, columns) != (h, w)
+        self.x = self._framed(plan, x)
+
+        self.taps = c * kh * kw
+        line = sw * fw * LANES  # one line of a channel, in its frame
+        self.tap_table = plan.table(
+            [
+                (k * rows + i * dh) * line + ((j * dw) % sw * fw + (j * dw) // sw) * LANES
+                for k in range(c)
+                for i in range(kh)
+                for j in range(kw)
+            ]
+        )
+        plane = oh * ow * LANES
+        self.row_table = plan.table(range(0, self.o * plane, plane))
+        self.places = [plan.parameter(p) for p in self.stage.parameters]
+        y = plan.buffer((self.o, oh, ow), by_tile=True)
+        self.geometry = {"length": ow * LANES, "lines": oh}
+        self.x_step = {"line": sh * line, "tile": self.x.cells * LANES}
+        self.y_step = {"line": ow * LANES, "tile": y.cells * LANES}
+        self.flops = 2 * y.cells * self.taps
+        has_bias = len(self.places) > 1
+        plan.emit(
+            tiles.PRODUCT_OF_LINES,
+            "conv",
+            f"{_shapes(self.shape, y.shape)}, {kh}x{kw}",
+            self.flops,
+            out=y,
+            inp=self.x,
+            weight=self.places[0],
+            bias=self.places[1] if has_bias else 0,
+            begin=tiles.FROM_BIAS if has_bias else tiles.FROM_ZERO,
+            rows=self.o,
+            row_table=self.row_table,
+            taps=self.taps,
+            tap_table=self.tap_table,
+            w_row=self.taps,
+            w_tap=1,
+            **self._steps(out=self.y_step, inp=self.x_step),
+        )
+        return y
+
+    def _framed(self, plan: Plan, x: Buffer | Images) -> Buffer:
+        if isinstance(x, Images):
+            return x.load(plan, self.frame)
+        if not self.is_framed:
+            return x
+        framed = plan.buffer(self.framed_shape, by_tile=True)
+        steps = {"inp_tile": x.cells * LANES, "out_tile": framed.cells * LANES}
+        shapes = _shapes(self.shape, self.framed_shape)
+        plan.emit(tiles.FRAME, "frame", shapes, inp=x, out=framed, **steps, **self.frame)
+        return framed
+
+    def _steps(self, out: dict[str, int], inp: dict[str, int]) -> dict[str, int]:
+        steps = {f"out_{name}": step for name, step in out.items()}
+        return self.geometry | steps | {f"inp_{name}": step for name, step in inp.items()}
+
+    def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
+        if self.learns[0]:
+            self._dweight(plan, dy)
+        if len(self.learns) > 1 and self.learns[1]:
+            plane = self.y_step["line"] * self.geometry["lines"]
+            plan.emit(
+                tiles.SUM_ROWS,
+                "conv dbias",
+                _shapes(dy.shape, (self.o,)),
+                dy.cells,
+                inp=dy,
+                bias=self.places[1],
+                rows=self.o,
+                pitch=plane,
+                length=plane,
+                inp_tile=self.y_step["tile"],
+                by_tile=1,
+            )
+        return self._dinput(plan, dy) if self.needs_dinput else None
+
+    def _dweight(self, plan: Plan, dy: Buffer) -> None:
+        plan.emit(
+            tiles.CONV_DWEIGHT,
+            "conv dweight",
+            _shapes(dy.shape, self.stage.parameters[0].shape),
+            self.flops,
+            out=dy,
+            inp=self.x,
+            weight=self.places[0],
+            rows=self.o,
+            row_table=self.row_table,
+            taps=self.taps,
+            tap_table=self.tap_table,
+            **self._steps(out=self.y_step, inp=self.x_step),
+        )
+
+    def _dinput(self, plan: Plan, dy: Buffer) -> Buffer:
+        """dcolumns = Wᵀ dy, line by line, each row added to where its column came from."""
+        dframed = plan.buffer(self.framed_shape, by_tile=True)
+        plan.emit(tiles.SET_ZERO, "zero", _shapes(dframed.shape), out=dframed,
+                  size=dframed.cells * LANES)  # fmt: skip
+        plan.emit(
+            tiles.PRODUCT_OF_LINES,
+            "conv dinput",
+            _shapes(dy.shape, self.shape),
+            self.flops,
+            out=dframed,
+            inp=dy,
+            weight=self.places[0],
+            begin=tiles.ADD,
+            rows=self.taps,
+            row_table=self.tap_table,
+            taps=self.o,
+            tap_table=self.row_table,
+            w_row=1,
+            w_tap=self.taps,
+            **self._steps(out=self.x_step, inp=self.y_step),
+        )
+        if not self.is_framed:
+            return dframed
+        dx = plan.buffer(self.shape, by_tile=True)
+        steps = {"inp_tile": dframed.cells * LANES, "out_tile": dx.cells * LANES}
+        shapes = _shapes(dframed.shape, dx.shape)
+        plan.emit(tiles.UNFRAME, "unframe", shapes, inp=dframed, out=dx, **steps, **self.frame)
+        return dx
+
+
+class Linear(Lowering):
+    """See ``ops.linear``: three products with all images of the group."""
+
+    def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        weight = self.stage.parameters[0]
+        self.o, self.k = weight.shape
+        self.x = _as_matrix(plan, x)
+        self.places = [plan.parameter(p) for p in self.stage.parameters]
+        self.x_table = plan.table(range(0, self.k * plan.images, plan.images))
+        self.y_table = plan.table(range(0, self.o * plan.images, plan.images))
+        self.flops = 2 * self.o * self.k
+        has_bias = len(self.places) > 1
+        y = plan.buffer((self.o,), by_tile=False)
+        plan.emit(
+            tiles.PRODUCT_OF_GROUP,
+            "dense",
+            _shapes((self.k,), (self.o,)),
+            self.flops,
+            out=y,
+            inp=self.x,
+            weight=self.places[0],
+            bias=self.places[1] if has_bias else 0,
+            begin=tiles.FROM_BIAS if has_bias else tiles.FROM_ZERO,
+            rows=self.o,
+            row_table=self.y_table,
+            taps=self.k,
+            tap_table=self.x_table,
+            w_row=self.k,
+            w_tap=1,
+        )
+        return y
+
+    def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
+        if self.learns[0]:
+            self._dweight(plan, dy)
+        if len(self.learns) > 1 and self.learns[1]:
+            plan.emit(
+                tiles.SUM_ROWS,
+                "dense dbias",
+                _shapes((self.o,)),
+                self.o,
+                inp=dy,
+                bias=self.places[1],
+                rows=self.o,
+                pitch=plan.images,
+            )
+        if not self.needs_dinput:
+            return None
+        dx = plan.buffer((self.k,), by_tile=False)
+        plan.emit(
+            tiles.PRODUCT_OF_GROUP,
+            "dense dinput",
+            _shapes((self.o,), (self.k,)),
+            self.flops,
+            out=dx,
+            inp=dy,
+            weight=self.places[0],
+            rows=self.k,
+            row_table=self.x_table,
+            taps=self.o,
+            tap_table=self.y_table,
+            w_row=1,
+            w_tap=self.k,
+        )
+        return dx
+
+    def _dweight(self, plan: Plan, dy: Buffer) -> None:
+        """dW = dyᵀ x: the taps are the images, so x is turned to have its features in a row."""
+        length = -(-self.k // LANES) * LANES
+        turned = plan.buffer((length,), by_tile=False)
+        plan.emit(
+            tiles.TURN,
+            "turn",
+            _shapes((self.k,)),
+            inp=self.x,
+            out=turned,
+            rows=self.k,
+            length=length,
+            pitch=plan.images,
+        )
+        plan.emit(
+            tiles.DENSE_DWEIGHT,
+            "dense dweight",
+            _shapes((self.o,), self.stage.parameters[0].shape),
+            self.flops,
+            inp=turned,
+            saved=dy,
+            weight=self.places[0],
+            rows=self.o,
+            row_table=plan.table(range(0, self.o * self.k, self.k)),
+            tap_table=plan.table(range(0, plan.images * length, length)),
+            length=length,
+            w_row=plan.images,
+            w_tap=1,
+            begin=tiles.ADD,
+        )
+
+
+class Pool(Lowering):
+    """What max and average pooling share: a window that slides over each channel."""
+
+    name: str
+    codes: tuple[int, int]
+
+    def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        self.window = self._window(plan)
+        y = plan.buffer(self.stage.output_shape, by_tile=True)
+        self.extra = self._extra(plan, y)
+        what = f"{_shapes(x.shape, y.shape)}, {self.window['kernel_height']}x"
+        what += str(self.window["kernel_width"])
+        cells = y.cells * self.window["kernel_height"] * self.window["kernel_width"]
+        self.flops = cells
+        plan.emit(self.codes[0], self.name, what, cells, inp=x, out=y, **self.window, **self.extra)
+        return y
+
+    def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
+        if not self.needs_dinput:
+            return None
+        dx = plan.buffer(self.stage.input_shape, by_tile=True)
+        plan.emit(
+            self.codes[1],
+            f"{self.name} dinput",
+            _shapes(dy.shape, dx.shape),
+            self.flops,
+            inp=dy,
+            out=dx,
+            **self.window,
+            **self.extra,
+        )
+        return dx
+
+    def _window(self, plan: Plan) -> dict[str, int]:
+        (kh, kw), (sh, sw), (ph, pw), (dh, dw) = self.geometry()
+        (c, h, w), (_, oh, ow) = self.stage.input_shape, self.stage.output_shape
+        return {
+            **{"channels": c, "height": h, "width": w, "out_height": oh, "out_width": ow},
+            **{"kernel_height": kh, "kernel_width": kw, "stride_height": sh, "stride_width": sw},
+            **{"pad_height": ph, "pad_width": pw, "dilation_height": dh, "dilation_width": dw},
+        }
+
+    def geometry(self) -> Any:
+        """Kernel size, stride, padding, dilation."""
+        raise NotImplementedError
+
+    def _extra(self, plan: Plan, y: Buffer) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class MaxPool2d(Pool):
+    """Remembers for each window the tap that won."""
+
+    name, codes = "max pool", (tiles.MAX_POOL, tiles.MAX_POOL_BACKWARD)
+
+    def geometry(self) -> Any:
+        return self.operation.window[:4]
+
+    def _extra(self, plan: Plan, y: Buffer) -> dict[str, Any]:
+        return {"saved": plan.buffer(y.shape, by_tile=True)}
+
+
+class AvgPool2d(Pool):
+    """Divides by a table of divisors."""
+
+    name, codes = "avg pool", (tiles.AVG_POOL, tiles.AVG_POOL_BACKWARD)
+
+    def geometry(self) -> Any:
+        return *self.operation.window, (1, 1)
+
+    def _extra(self, plan: Plan, y: Buffer) -> dict[str, Any]:
+        return {"weight": plan.constant(self.operation.divisor)}
+
+
+class Activation(Lowering):
+    """In place of its input if it may, and backward in place of dy."""
+
+    def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        kinds = {ops.Sigmoid: tiles.SIGMOID, ops.Tanh: tiles.TANH, ops.ReLU: tiles.RELU}
+        kind = kinds[type(self.operation)]
+        self.name = self.operation.name.lower()
+        self.fields = {"kind": kind, **_extent(x)}
+        # the result of an activation is needed to go back through it: no other may overwrite it
+        self.y = plan.buffer(x.shape, x.by_tile) if x.is_kept else x
+        self.y.is_kept = True
+        plan.emit(tiles.ACTIVATE, self.name, _shapes(x.shape), inp=x, out=self.y, **self.fields)
+        return self.y
+
+    def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
+        if not self.needs_dinput:
+            return None
+        fields = {"out": dy, "saved": self.y, **self.fields}
+        plan.emit(tiles.ACTIVATE_BACKWARD, f"{self.name} dinput", _shapes(dy.shape), **fields)
+        return dy
+
+
+class Dropout(Lowering):
+    """Backward in place of dy. Mask number k of a step is the k-th dropout of the chain."""
+
+    def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        p = self.operation.p
+        y, self.mask = plan.buffer(x.shape, x.by_tile), plan.buffer(x.shape, x.by_tile)
+        pitch, tile = (LANES, x.cells * LANES) if x.by_tile else (plan.images, LANES)
+        plan.emit(
+            tiles.DROPOUT,
+            "dropout",
+            _shapes(x.shape),
+            inp=x,
+            out=y,
+            saved=self.mask,
+            rows=x.cells,
+            pitch=pitch,
+            out_tile=tile,
+            key=plan.masks,
+            weight=plan.constant([p, 1 / (1 - p) if p < 1 else 0]),
+        )
+        plan.masks += 1
+        return y
+
+    def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
+        if not self.needs_dinput:
+            return None
+        fields = {"out": dy, "saved": self.mask, **_extent(dy)}
+        plan.emit(tiles.DROPOUT_BACKWARD, "dropout dinput", _shapes(dy.shape), **fields)
+        return dy
+
+
+class BatchNorm(Lowering):
+    """See ``ops.norm``. All groups wait until the batch's statistics are known.
+
+    Its numbers among the constants, C of each: mean, 1 / s, gamma, beta, mean(dz), mean(dz z).
+    """
+
+    def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        self.x = x
+        c, h, w = (*x.shape, 1, 1)[:3]
+        self.channels, self.values = c, h * w
+        self.key = plan.constant(np.zeros(6 * c))
+        self.places = [plan.parameter(p) for p in self.stage.parameters]
+        self.fields = {"channels": c, "height": h, "width": w, "key": self.key}
+        self.batch_statistics(plan, x)
+        y = plan.buffer(x.shape, by_tile=True)
+        plan.emit(tiles.NORMALISE, "normalise", _shapes(x.shape), inp=x, out=y, **self.fields)
+        return y
+
+    def batch_statistics(self, plan: Plan, x: Buffer) -> None:
+        """Emit what finds mean and variance of the batch."""
+        if self.stage.module is None:
+            raise CompileError("compile: BatchNorm outside of nn.BatchNorm2d cannot be compiled")
+        self.sums, plan.sums = plan.sums, plan.sums + 2 * self.channels
+        fields = {**self.fields, "inp": x, "key": self.sums}
+        plan.emit(tiles.MOMENTS, "moments", _shapes(x.shape), 3 * x.cells, **fields)
+        plan.wait(self.set_statistics)
+
+    def set_statistics(self, step: Any) -> None:
+        """Between the parts: mean and variance from the sums; move the running statistics."""
+        layer, count = self.stage.module, step.images * self.values
+        assert layer is not None
+        if count < 2:
+            raise ValueError(
+                f"batch_norm: {count} values a channel; the statistics of a batch need two or more"
+            )
+        sums, squares = step.sums_at(self.sums, self.channels)
+        mean = sums / count
+        var = np.maximum(squares / count - mean * mean, 0)
+        self._set(step, mean, var, self.operation.eps)
+        momentum = layer.count_batch()
+        if momentum and layer.running_mean is not None and layer.running_var is not None:
+            as_dtype = (mean.astype(step.plan.dtype), var.astype(step.plan.dtype))
+            move_running(layer.running_mean, layer.running_var, *as_dtype, count, momentum)
+
+    def _set(self, step: Any, mean: np.ndarray, var: np.ndarray, eps: float) -> None:
+        gamma: Any = 1
+        beta: Any = 0
+        if self.stage.parameters:
+            gamma, beta = (p.data for p in self.stage.parameters)
+        numbers = step.constants_at(self.key, 6 * self.channels).reshape(6, self.channels)
+        numbers[0], numbers[1], numbers[2], numbers[3] = mean, 1 / np.sqrt(var + eps), gamma, beta
+        numbers[4:] = 0
+
+    def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
+        self.dsums, plan.sums = plan.sums, plan.sums + 2 * self.channels
+        plan.emit(
+            tiles.NORMALISE_MOMENTS,
+            "norm. dweight",
+            _shapes(dy.shape, (self.channels,)),
+            4 * dy.cells,
+            inp=dy,
+            saved=self.x,
+            bias=self.dsums,
+            **self.fields,
+        )
+        plan.wait(self.set_gradients)
+        if not self.needs_dinput:
+            return None
+        fields = {"out": dy, "saved": self.x, **self.fields}
+        plan.emit(
+            tiles.NORMALISE_BACKWARD, "norm. dinput", _shapes(dy.shape), 6 * dy.cells, **fields
+        )
+        return dy
+
+    def set_gradients(self, step: Any) -> None:
+        """Between the parts: dgamma and dbeta, and the means that dx takes away."""
+        dbeta, dgamma = step.sums_at(self.dsums, self.channels)
+        numbers = step.constants_at(self.key, 6 * self.channels).reshape(6, self.channels)
+        if self.stage.module is not None:  # the statistics depend on x
+            gamma, count = numbers[2], step.images * self.values
+            numbers[4], numbers[5] = gamma * dbeta / count, gamma * dgamma / count
+        for place, gradient in zip(self.places, (dgamma, dbeta), strict=False):
+            step.add_gradient(place, gradient)
+
+
+class FixedBatchNorm(BatchNorm):
+    """With running statistics, which are looked up at the beginning of each step."""
+
+    def batch_statistics(self, plan: Plan, x: Buffer) -> None:
+        operation = self.operation
+        plan.before.append(
+            lambda step: self._set(step, operation.mean, operation.var, operation.eps)
+        )
+
+
+class Reshape(Lowering):
+    """Flattening: tiles to a matrix."""
+
+    def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        if len(self.stage.output_shape) != 1:
+            raise CompileError(
+                f"compile: Reshape to {self.stage.output_shape} an image; wanted to flatten it"
+            )
+        self.shape = self.stage.input_shape
+        return _as_matrix(plan, x)
+
+    def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
+        if not self.needs_dinput:
+            return None
+        if len(self.shape) == 1:
+            return dy
+        dx = plan.buffer(self.shape, by_tile=True)
+        fields = {"inp": dy, "out": dx, "rows": dx.cells, "pitch": plan.images}
+        plan.emit(tiles.UNFLATTEN, "unflatten", _shapes(dy.shape, dx.shape), **fields)
+        return dx
+
+
+LOWERINGS: dict[type[ops.Operation], type[Lowering]] = {
+    ops.Conv2d: Conv2d,
+    ops.Linear: Linear,
+    ops.MaxPool2d: MaxPool2d,
+    ops.AvgPool2d: AvgPool2d,
+    ops.Sigmoid: Activation,
+    ops.Tanh: Activation,
+    ops.ReLU: Activation,
+    ops.Dropout: Dropout,
+    ops.BatchNorm: BatchNorm,
+    ops.FixedBatchNorm: FixedBatchNorm,
+    ops.Reshape: Reshape,
+}
+
+
+def lay_out(
+    stages: list[Stage],
+    group: int,
+    dtype: np.dtype,
+    of_bytes: bool,
+    loss: nn.CrossEntropyLoss | None,
+) -> Plan:
+    """The plan of a training step, or without a loss of a prediction.
+
+    Raises:
+        CompileError: an operation that has no lowering.
+    """
+    plan = Plan(group, dtype)
+    lowered = _lower(pool_first(stages))
+    x: Buffer | Images = Images(stages[0].input_shape, of_bytes)
+    for lowering in lowered:
+        if isinstance(x, Images) and not isinstance(lowering, Conv2d):
+            x = x.load(plan)
+        x = lowering.forward(plan, x)  # type: ignore[arg-type]
+    assert isinstance(x, Buffer)
+    _give_result(plan, x)
+    if loss is not None:
+        dy: Buffer | None = _loss(plan, x, loss)
+        for lowering in reversed(lowered):
+            if dy is None:
+                break
+            dy = lowering.backward(plan, dy)
+    plan.finish()
+    return plan
+
+
+def _lower(stages: list[Stage]) -> list[Lowering]:
+    lowered: list[Lowering] = []
+    learns = False
+    for stage in stages:
+        if type(stage.operation) not in LOWERINGS:
+            known = ", ".join(operation.__name__ for operation in LOWERINGS)
+            raise CompileError(
+                f"compile: {stage.operation.name} cannot be compiled; the compiler knows {known}"
+            )
+        lowered.append(LOWERINGS[type(stage.operation)](stage, learns))
+        learns = learns or any(p.requires_grad for p in stage.parameters)
+    return lowered
+
+
+def _give_result(plan: Plan, y: Buffer) -> None:
+    flat = _as_matrix(plan, y)
+    plan.emit(tiles.GIVE_LOGITS, "logits", _shapes(y.shape), inp=flat, rows=flat.cells,
+              pitch=plan.images)  # fmt: skip
+
+
+def _loss(plan: Plan, logits: Buffer, loss: nn.CrossEntropyLoss) -> Buffer:
+    """Emit the loss and its gradient by the logits."""
+    classes = logits.cells
+    weight = np.ones(classes) if loss.weight is None else loss.weight.data
+    settings = plan.constant([loss.label_smoothing, 1.0, *weight])
+    plan.loss_scale = settings + 1
+    dlogits = plan.buffer(logits.shape, by_tile=False)
+    plan.emit(tiles.LOSS, "cross-entropy", _shapes(logits.shape), 6 * classes, inp=logits,
+              out=dlogits, rows=classes, pitch=plan.images, key=settings)  # fmt: skip
+    plan.backward_from = len(plan.lines)
+    return dlogits
+
+
+def pool_first(stages: list[Stage]) -> list[Stage]:
+    """Max pooling before ReLU instead of after it: the same result from a quarter of the ReLUs.
+
+    Not before sigmoid and tanh: these round unequal inputs to equal values, and of equal values the
+    first wins the window. The gradient would then go to another cell than eager's. (ReLU makes
+    cells equal only where it is 0, and there no gradient flows.)
+    """
+    stages = list(stages)
+    for i, (first, second) in enumerate(zip(stages, stages[1:], strict=False)):
+        if isinstance(first.operation, ops.ReLU) and isinstance(second.operation, ops.MaxPool2d):
+            shape = second.output_shape
+            stages[i], stages[i + 1] = (
+                second._replace(input_shape=first.input_shape),
+                first._replace(input_shape=shape, output_shape=shape),
+            )
+    return stages
+
+
+def _as_matrix(plan: Plan, x: Buffer) -> Buffer:
+    """``x`` as (features, images of the group)."""
+    if not x.by_tile:
+        return x
+    flat = plan.buffer((x.cells,), by_tile=False)
+    fields = {"inp": x, "out": flat, "rows": x.cells, "pitch": plan.images}
+    plan.emit(tiles.FLATTEN, "flatten", _shapes(x.shape, flat.shape), **fields)
+    return flat
+
+
+def _extent(x: Buffer) -> dict[str, int]:
+    """How many places a cell-by-cell instruction runs over."""
+    return {"size": x.cells * LANES, "by_tile": 1} if x.by_tile else {"size": x.size, "by_tile": 0}
+
+
+def _shapes(*shapes: tuple[int, ...]) -> str:
+    return " -> ".join("x".join(map(str, shape)) for shape in shapes)
