@@ -112,7 +112,10 @@ def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> 
     This thread takes the first piece. ``work``: about how many cells are computed in all.
     """
     pieces = min(_threads, count) if work >= WORTH_SHARING else 1
-    edges = [count * i // pieces for i in range(pieces + 1)] if pieces > 1 else [0, count]
+    if pieces <= 1:
+        loop(0, count, *arguments)
+        return
+    edges = [count * i // pieces for i in range(pieces + 1)]
     together([partial(loop, first, last, *arguments) for first, last in pairwise(edges)])
 
 
@@ -528,23 +531,23 @@ def sgd(
     """See ``reference.sgd``."""
     if not p.flags.c_contiguous:
         raise ValueError("sgd: wanted a parameter whose cells lie in row order")
-    number = p.dtype.type
-    settings = [number(s) for s in (lr, momentum, dampening, weight_decay)]
-    velocity = p if v is None else v
-    cells = (np.ascontiguousarray(a).reshape(-1) for a in (p, g, velocity))
-    has_momentum = bool(momentum) and v is not None
-    share(_sgd, p.size, p.size, *cells, *settings, has_momentum, nesterov, maximize)
+    g = np.ascontiguousarray(g).reshape(-1)
+    with_momentum = bool(momentum) and v is not None
+    velocity = v.reshape(-1) if v is not None else g
+    settings = (lr, momentum, dampening, weight_decay, with_momentum, nesterov, maximize)
+    share(_sgd, p.size, p.size, p.reshape(-1), g, velocity, *map(float, settings))
 
 
 @jit
-def _sgd(first, last, p, g, v, lr, momentum, dampening, weight_decay, has_momentum, nesterov, maximize):
+def _sgd(first, last, p, g, v, lr, momentum, dampening, decay, with_momentum, nesterov, maximize):
+    number = p.dtype.type
+    lr, momentum, decay = number(lr), number(momentum), number(decay)
+    undamped, sign = number(1 - dampening), number(-1 if maximize else 1)
     p, g, v = p[first:last], g[first:last], v[first:last]
-    one = p.dtype.type(1)
-    sign = -one if maximize else one
     for k in range(p.size):
-        d = sign * g[k] + weight_decay * p[k]
-        if has_momentum:
-            v[k] = momentum * v[k] + (one - dampening) * d
+        d = sign * g[k] + decay * p[k]
+        if with_momentum:
+            v[k] = momentum * v[k] + undamped * d
             d = d + momentum * v[k] if nesterov else v[k]
         p[k] -= lr * d
 

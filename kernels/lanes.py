@@ -153,6 +153,17 @@ def larger(typing: Any, x: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
+def reciprocal(typing: Any, x: Any) -> Any:
+    """1 / x for finite x (or NaN), good to a unit in the last place or two."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        one = ir.Constant(_vector(x), [1.0] * x.width)
+        return builder.fdiv(one, arguments[0], flags=("arcp", "ninf"))
+
+    return x(x), generate
+
+
+@intrinsic
 def limited(typing: Any, x: Any, low: Any, high: Any) -> Any:
     """x, not below ``low`` and not above ``high`` (numbers); NaN stays NaN."""
 

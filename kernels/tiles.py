@@ -43,6 +43,7 @@ from .lanes import (
     larger,
     limited,
     load,
+    reciprocal,
     store,
     times_power_of_two,
     total,
@@ -206,11 +207,13 @@ def dense_dweight(memory, op, tiles, weights, gradients, tables):
 @inner()
 def turn(memory, op, tiles):
     """out[image, k] = inp[k, image]; each row of ``length`` cells, zeros behind the last."""
-    for k0 in range(0, op.length, LANES):
-        for image in range(tiles * LANES):
-            for k in range(k0, k0 + LANES):
-                value = memory[at(op.inp + k * op.pitch + image)] if k < op.rows else 0
-                memory[at(op.out + image * op.length + k)] = value
+    whole = op.rows // 16 * 16
+    for image in range(tiles * LANES):
+        inp, out = op.inp + image, op.out + image * op.length
+        for k in range(0, whole, 16):
+            store(memory, out + k, gather(16, memory, memory, inp + k * op.pitch, op.pitch))
+        for k in range(whole, op.length):
+            memory[at(out + k)] = memory[at(inp + k * op.pitch)] if k < op.rows else 0
 
 
 # Weight gradients of a convolution ----------------------------------------------------------------
@@ -296,13 +299,16 @@ def conv_dweight(memory, op, tiles, gradients, tables):
 def sum_rows(memory, op, tiles, gradients):
     """db[row] += the sum of a row of dy: a channel's plane, or a dense layer's output."""
     parts, length = (tiles, op.length) if op.by_tile else (1, tiles * LANES)
+    whole, zero = length // 64 * 64, memory.dtype.type(0)
     for row in range(op.rows):
-        a = fill(16, memory.dtype.type(0))
+        wide, narrow = fill(64, zero), fill(16, zero)
         for t in range(parts):
             start = op.inp + t * op.inp_tile + row * op.pitch
-            for m in range(0, length, 16):
-                a = a + load(16, memory, start + m)
-        gradients[at(op.bias + row)] += total(a)
+            for m in range(start, start + whole, 64):
+                wide = wide + load(64, memory, m)
+            for m in range(start + whole, start + length, 16):
+                narrow = narrow + load(16, memory, m)
+        gradients[at(op.bias + row)] += total(wide) + total(narrow)
 
 
 # Moving cells -------------------------------------------------------------------------------------
@@ -403,6 +409,8 @@ def unflatten(memory, op, tiles):
 @inner()
 def _inside(start, step, size, count):
     """The k, from the first to before the last, of 0..count-1 with 0 <= start + k step < size."""
+    if step == 1:  # no division
+        return min(count, max(0, -start)), min(count, max(0, size - start))
     first = min(count, max(0, (-start + step - 1) // step))
     last = min(count, max(first, (size - start + step - 1) // step))
     return first, last
@@ -434,9 +442,13 @@ def avg_pool(memory, op, tiles, weights):
 
 @inner()
 def avg_pool_backward(memory, op, tiles, weights):
-    """Every cell of a window gets the share dy / divisor. ``inp`` is dy, ``out`` dx."""
-    one = memory.dtype.type(1)
-    set_zero(memory, op.out, tiles * op.channels * op.height * op.width * LANES)
+    """Every cell of a window gets the share dy / divisor. ``inp`` is dy, ``out`` dx.
+
+    Windows that overlap add up; where they do not (``begin`` is FROM_ZERO) a cell is written once.
+    """
+    one, add = memory.dtype.type(1), op.begin == ADD
+    if add:
+        set_zero(memory, op.out, tiles * op.channels * op.height * op.width * LANES)
     for t in range(tiles):
         for c in range(op.channels):
             dx = op.out + (t * op.channels + c) * op.height * op.width * LANES
@@ -453,7 +465,7 @@ def avg_pool_backward(memory, op, tiles, weights):
                     for i in range(i0, i1):
                         for j in range(j0, j1):
                             place = dx + ((top + i) * op.width + left + j) * LANES
-                            store(memory, place, g + load(16, memory, place))
+                            store(memory, place, g + load(16, memory, place) if add else g)
 
 
 @inner()
@@ -488,10 +500,11 @@ def max_pool(memory, op, tiles):
 
 @inner()
 def max_pool_backward(memory, op, tiles):
-    """dy goes to the tap that won. ``inp`` is dy, ``out`` dx."""
+    """dy goes to the tap that won. ``inp`` is dy, ``out`` dx; ``begin`` as for averages."""
     number = memory.dtype.type
-    zero = fill(16, number(0))
-    set_zero(memory, op.out, tiles * op.channels * op.height * op.width * LANES)
+    zero, add = fill(16, number(0)), op.begin == ADD
+    if add:
+        set_zero(memory, op.out, tiles * op.channels * op.height * op.width * LANES)
     for t in range(tiles):
         for c in range(op.channels):
             dx = op.out + (t * op.channels + c) * op.height * op.width * LANES
@@ -510,7 +523,7 @@ def max_pool_backward(memory, op, tiles):
                             place = dx + (row * op.width + column) * LANES
                             now = fill(16, number(i * op.kernel_width + j))
                             share = equal(won, now, g, zero)
-                            store(memory, place, share + load(16, memory, place))
+                            store(memory, place, share + load(16, memory, place) if add else share)
 
 
 # Activations and dropout --------------------------------------------------------------------------
@@ -531,7 +544,7 @@ def _sigmoid(x):
     e = e * r + fill(16, f(1 / 2))
     e = e * r + fill(16, f(1))
     e = e * r + fill(16, f(1))
-    return f(1) / (fill(16, f(1)) + times_power_of_two(e, n))
+    return reciprocal(fill(16, f(1)) + times_power_of_two(e, n))
 
 
 @inner()
@@ -552,7 +565,7 @@ def _tanh(x):
     q = f(1.19825839466702e-06) * u + fill(16, f(1.18534705686654e-04))
     q = q * u + fill(16, f(2.26843463243900e-03))
     q = q * u + fill(16, f(4.89352518554385e-03))
-    return x * p / q
+    return x * p * reciprocal(q)
 
 
 def _curve(memory, place, kind):  # type: ignore[no-untyped-def]

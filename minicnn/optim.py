@@ -70,13 +70,17 @@ class SGD:
     def update(self, i: int, g: Array) -> None:
         """Take the step for parameter number ``i`` with gradient ``g``, of its shape and dtype."""
         p, v = self.params[i].data, self.velocity[i]
-        begins = v is None
-        if self.momentum and v is None:
-            v = self.velocity[i] = array_module(p).zeros_like(p)
-        elif v is not None and (v.dtype != p.dtype or device_of(v) != device_of(p)):
-            v = self.velocity[i] = to_device(v, device_of(p)).astype(p.dtype)  # p has moved
-        settings = (self.momentum, 0 if begins else self.dampening, self.weight_decay)
-        kernels.of(p).sgd(p, g, v, self.lr, *settings, self.nesterov, self.maximize)
+        dampening = 0 if v is None else self.dampening
+        if self.momentum:
+            v = self.velocity[i] = self._velocity_like(p, v)
+        settings = (self.momentum, dampening, self.weight_decay, self.nesterov, self.maximize)
+        kernels.of(p).sgd(p, g, v, self.lr, *settings)
+
+    def _velocity_like(self, p: Array, v: Array | None) -> Array:
+        """Zeros at the first step; afterwards where p is, which may have been moved or converted."""
+        if v is None:
+            return array_module(p).zeros_like(p)
+        return to_device(v, device_of(p)).astype(p.dtype, copy=False)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

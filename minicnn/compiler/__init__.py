@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CompileError", "CompiledStep", "Plan", "Predictor", "compile"]
 
-GROUP_BYTES = 1_400_000  # of memory that a group may take: most of a core's second-level cache
+GROUP_BYTES = 3_200_000
 LARGEST_GROUP = 4  # tiles
 
 
@@ -112,17 +112,18 @@ class _Compiled:
 
     def _engine(self, x: np.ndarray) -> Engine:
         """The engine for such pictures, in the net's present mode."""
-        parameters = list(self.net.parameters())
+        modules = list(self.net.modules())
+        parameters = [p for m in modules for p in m._parameters.values()]
         dtype = parameters[0].dtype if parameters else np.dtype(np.float32)
         if x.dtype not in (np.uint8, dtype):
             raise TypeError(f"compile: x is {x.dtype}; wanted uint8 or the net's {dtype}")
-        modules = list(self.net.modules())
         key = (
             x.shape[1:],
             x.dtype,
-            tuple((id(m), m.training) for m in modules),
-            tuple((id(p), p.requires_grad) for p in parameters),
-            tuple(id(b.data) for m in modules for b in m._buffers.values()),
+            dtype,
+            tuple([(id(m), m.training) for m in modules]),
+            tuple([(id(p), p.requires_grad) for p in parameters]),
+            tuple([id(b.data) for m in modules for b in m._buffers.values()]),
         )
         if key not in self._engines:
             self._engines[key] = self._make_engine(x, dtype)

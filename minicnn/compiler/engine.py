@@ -56,9 +56,14 @@ class Engine:
         self.weights = aligned(plan.parameters_size + plan.constants_size, plan.dtype)
         if plan.constants:
             self.weights[plan.parameters_size :] = np.concatenate(plan.constants)
+        self.parameters = [
+            (tensor, self.weights[place : place + tensor.size].reshape(tensor.shape))
+            for tensor, place in plan.parameters.values()
+        ]
         self.programs = [plan.program(part, tiles.INSTRUCTION) for part in plan.parts]
         self.tables = np.array([*plan.tables, 0], np.int64)
         self.workers: list[Worker] = []
+        self.gradients: dict[int, np.ndarray] = {}
         self.keys = np.zeros(2 * max(1, plan.masks), np.uint64)
         self.no_labels = np.zeros(1, np.int64)
         self.losses = np.zeros(1, plan.dtype)
@@ -102,8 +107,8 @@ class Engine:
         self.plan.images_seen += self.images if profile else 0
 
     def _take_parameters(self) -> None:
-        for tensor, place in self.plan.parameters.values():
-            self.weights[place : place + tensor.size] = tensor.data.reshape(-1)
+        for tensor, weight in self.parameters:
+            np.copyto(weight, tensor.data)
 
     def _get_ready(self, masks: list[tuple[int, int]]) -> None:
         self.keys[: 2 * len(masks)] = np.array(masks, np.uint64).reshape(-1)
@@ -137,10 +142,12 @@ class Engine:
                 line.seconds += time.perf_counter() - began
 
     def gradient_of(self, parameter: Tensor) -> np.ndarray:
-        """The last step's gradient of a parameter."""
-        place = self.plan.parameters[id(parameter)][1]
-        gradient = self.active[0].gradients[place : place + parameter.size]
-        return gradient.reshape(parameter.shape)
+        """The last step's gradient of a parameter: a view, the same one after each step."""
+        if id(parameter) not in self.gradients:
+            place = self.plan.parameters[id(parameter)][1]
+            gradient = self.workers[0].gradients[place : place + parameter.size]
+            self.gradients[id(parameter)] = gradient.reshape(parameter.shape)
+        return self.gradients[id(parameter)]
 
     # For what happens between the parts -----------------------------------------------------------
 

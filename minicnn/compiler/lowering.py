@@ -348,10 +348,18 @@ class Pool(Lowering):
             self.flops,
             inp=dy,
             out=dx,
+            begin=tiles.FROM_ZERO if self._tiles_the_picture() else tiles.ADD,
             **self.window,
             **self.extra,
         )
         return dx
+
+    def _tiles_the_picture(self) -> bool:
+        """Whether every cell of the input lies in exactly one window."""
+        kernel, stride, padding, dilation = self.geometry()
+        size, output = self.stage.input_shape[1:], self.stage.output_shape[1:]
+        windows = zip(kernel, stride, padding, dilation, size, output, strict=True)
+        return all(k == s and p == 0 and d == 1 and n == k * o for k, s, p, d, n, o in windows)
 
     def _window(self, plan: Plan) -> dict[str, int]:
         (kh, kw), (sh, sw), (ph, pw), (dh, dw) = self.geometry()

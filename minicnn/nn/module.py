@@ -131,8 +131,15 @@ class Module:
         yield from walk(prefix, self)
 
     def modules(self) -> Iterator[Module]:
-        """This module and all inside it."""
-        return (module for _, module in self.named_modules())
+        """This module and all inside it, each once."""
+        seen: set[int] = set()
+        waiting: list[Module] = [self]
+        while waiting:
+            module = waiting.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield module
+                waiting.extend(reversed(module._modules.values()))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """All parameters with their names; one that two modules share, once."""
