@@ -55,13 +55,13 @@ TALL, TAPS = 4, 5  # rows and taps that a kernel keeps in registers
 WIDE = 64 if has_avx512() else 16  # cells of a row that it keeps there
 
 FIELDS = (
-    *("code", "out", "inp", "saved", "weight", "bias", "key", "kind"),
+    *("code", "out", "inp", "saved", "weight", "bias", "key", "kind", "result"),
     *("channels", "height", "width", "out_height", "out_width"),
     *("kernel_height", "kernel_width", "stride_height", "stride_width"),
     *("pad_height", "pad_width", "dilation_height", "dilation_width"),
     *("framed_height", "framed_width"),
-    *("begin", "rows", "row_table", "taps", "tap_table", "w_row", "w_tap", "length", "lines"),
-    *("out_line", "inp_line", "out_tile", "inp_tile", "size", "pitch", "by_tile"),
+    *("begin", "rows", "y_rows", "w_rows", "taps", "x_taps", "w_taps", "lines", "line_table"),
+    *("out_line", "inp_line", "out_tile", "inp_tile", "length", "size", "pitch", "by_tile"),
 )
 INSTRUCTION = np.dtype([(name, np.int64) for name in FIELDS])
 
@@ -71,7 +71,7 @@ INSTRUCTION = np.dtype([(name, np.int64) for name in FIELDS])
     MAX_POOL_BACKWARD, ACTIVATE, ACTIVATE_BACKWARD, DROPOUT, DROPOUT_BACKWARD, MOMENTS,
     NORMALISE, NORMALISE_MOMENTS, NORMALISE_BACKWARD, GIVE_LOGITS, LOSS,
 ) = range(26)  # the codes of the instructions  # fmt: skip
-SIGMOID, TANH, RELU = range(3)
+NONE, SIGMOID, TANH, RELU = range(4)
 
 
 def inner(**options: Any) -> Callable[..., Any]:
@@ -92,7 +92,7 @@ def _make_block(rows: int, width: int) -> Any:
     """``rows`` (4 or 2) rows of ``product`` by ``width`` cells, in registers."""
 
     @inner(forceinline=True)
-    def block(y, y0, x, x0, row, last, row_table, tap_table, taps, w, w0, w_row, w_tap,
+    def block(y, y0, x, x0, row, last, y_rows, x_taps, taps, w, w0, w_rows, w_taps,
               bias, b0, begin, tables):  # fmt: skip
         row1, row2, row3 = min(row + 1, last), min(row + 2, last), min(row + 3, last)
         a0 = fill(width, y.dtype.type(0))
@@ -102,27 +102,28 @@ def _make_block(rows: int, width: int) -> Any:
             if rows == 4:
                 a2, a3 = fill(width, bias[at(b0 + row2)]), fill(width, bias[at(b0 + row3)])
 
-        q0, q1, q2, q3 = w0 + row * w_row, w0 + row1 * w_row, w0 + row2 * w_row, w0 + row3 * w_row
+        q0, q1 = w0 + tables[at(w_rows + row)], w0 + tables[at(w_rows + row1)]
+        q2, q3 = w0 + tables[at(w_rows + row2)], w0 + tables[at(w_rows + row3)]
         for tap in range(taps):
-            v = load(width, x, x0 + tables[at(tap_table + tap)])
-            a0 = a0 + w[at(q0)] * v
-            a1 = a1 + w[at(q1)] * v
+            v = load(width, x, x0 + tables[at(x_taps + tap)])
+            q = tables[at(w_taps + tap)]
+            a0 = a0 + w[at(q0 + q)] * v
+            a1 = a1 + w[at(q1 + q)] * v
             if rows == 4:
-                a2 = a2 + w[at(q2)] * v
-                a3 = a3 + w[at(q3)] * v
-            q0, q1, q2, q3 = q0 + w_tap, q1 + w_tap, q2 + w_tap, q3 + w_tap
+                a2 = a2 + w[at(q2 + q)] * v
+                a3 = a3 + w[at(q3 + q)] * v
 
         # one row after the other: where rows are added to y they may overlap
-        place = y0 + tables[at(row_table + row)]
+        place = y0 + tables[at(y_rows + row)]
         store(y, place, a0 + load(width, y, place) if begin == ADD else a0)
         if row1 > row:
-            place = y0 + tables[at(row_table + row1)]
+            place = y0 + tables[at(y_rows + row1)]
             store(y, place, a1 + load(width, y, place) if begin == ADD else a1)
         if rows == 4 and row2 > row1:
-            place = y0 + tables[at(row_table + row2)]
+            place = y0 + tables[at(y_rows + row2)]
             store(y, place, a2 + load(width, y, place) if begin == ADD else a2)
         if rows == 4 and row3 > row2:
-            place = y0 + tables[at(row_table + row3)]
+            place = y0 + tables[at(y_rows + row3)]
             store(y, place, a3 + load(width, y, place) if begin == ADD else a3)
 
     return block
@@ -153,14 +154,15 @@ _four_rows, _two_rows = _make_band(4), _make_band(2)
 
 
 @inner()
-def product(length, y, y0, x, x0, rows, row_table, tap_table, taps, w, w0, w_row, w_tap,
+def product(length, y, y0, x, x0, rows, y_rows, x_taps, taps, w, w0, w_rows, w_taps,
             bias, b0, begin, tables):  # fmt: skip
     """y[row, m] = sum_tap w[row, tap] x[tap, m] for all rows and 0 <= m < length.
 
-    y[row, m] is cell m of the run that begins at y0 + tables[row_table + row]; x[tap, m] likewise;
-    w[row, tap] is the number at w0 + row w_row + tap w_tap. ``length`` counts as a multiple of 16.
+    y[row, m] is cell m of the run that begins at y0 + tables[y_rows + row], x[tap, m] of that at
+    x0 + tables[x_taps + tap]; w[row, tap] is the number at
+    w0 + tables[w_rows + row] + tables[w_taps + tap]. ``length`` counts as a multiple of 16.
     """
-    rest = (row_table, tap_table, taps, w, w0, w_row, w_tap, bias, b0, begin, tables)
+    rest = (y_rows, x_taps, taps, w, w0, w_rows, w_taps, bias, b0, begin, tables)
     by_four = 4 * ((rows + 1) // 4)  # the last four may be three
     for row in range(0, by_four, 4):
         _four_rows(length, y, y0, x, x0, row, rows - 1, *rest)
@@ -172,24 +174,28 @@ def product(length, y, y0, x, x0, rows, row_table, tap_table, taps, w, w0, w_row
 def product_of_lines(memory, op, tiles, weights, tables):
     """A convolution, tile by tile and line by line of its outputs; or its input gradient.
 
-    Rows: the output channels; taps: the (c, i, j) of a window. For the input gradient rows and
-    taps change places: each line of dy is multiplied to the rows (c, i, j) of dcolumns, and each of
-    these *added* to the run of dx that it came from, which is col2im.
+    ``line_table`` says for each line where it begins in y and x, and which taps it has: the first,
+    and how many.
+
+    Forward, rows are the output channels and taps the (c, i, j) of a window. The input gradient
+    goes through the lines h of dx: rows are (c, j), taps the (i, o) whose line (h - i DH) / SH of
+    dy exists; each row is *added* to dx from column j DW on, which is col2im.
     """
     for t in range(tiles):
-        for line in range(op.lines):
-            y = op.out + t * op.out_tile + line * op.out_line
-            x = op.inp + t * op.inp_tile + line * op.inp_line
-            product(op.length, memory, y, memory, x, op.rows, op.row_table, op.tap_table, op.taps,
-                    weights, op.weight, op.w_row, op.w_tap, weights, op.bias, op.begin,
+        y, x = op.out + t * op.out_tile, op.inp + t * op.inp_tile
+        for line in range(op.line_table, op.line_table + 4 * op.lines, 4):
+            y0, x0 = y + tables[at(line)], x + tables[at(line + 1)]
+            first, taps = tables[at(line + 2)], tables[at(line + 3)]
+            product(op.length, memory, y0, memory, x0, op.rows, op.y_rows, op.x_taps + first, taps,
+                    weights, op.weight, op.w_rows, op.w_taps + first, weights, op.bias, op.begin,
                     tables)  # fmt: skip
 
 
 @inner()
 def product_of_group(memory, op, tiles, weights, tables):
     """A dense layer for all images of the group: y = W x + b; or its input gradient dx = Wᵀ dy."""
-    product(tiles * LANES, memory, op.out, memory, op.inp, op.rows, op.row_table, op.tap_table,
-            op.taps, weights, op.weight, op.w_row, op.w_tap, weights, op.bias, op.begin,
+    product(tiles * LANES, memory, op.out, memory, op.inp, op.rows, op.y_rows, op.x_taps,
+            op.taps, weights, op.weight, op.w_rows, op.w_taps, weights, op.bias, op.begin,
             tables)  # fmt: skip
 
 
@@ -199,8 +205,8 @@ def dense_dweight(memory, op, tiles, weights, gradients, tables):
 
     A row of x ends in zeros up to a multiple of 16: they add nothing to the row below.
     """
-    product(op.length, gradients, op.weight, memory, op.inp, op.rows, op.row_table, op.tap_table,
-            tiles * LANES, memory, op.saved, op.w_row, op.w_tap, weights, op.bias, op.begin,
+    product(op.length, gradients, op.weight, memory, op.inp, op.rows, op.y_rows, op.x_taps,
+            tiles * LANES, memory, op.saved, op.w_rows, op.w_taps, weights, op.bias, op.begin,
             tables)  # fmt: skip
 
 
@@ -238,10 +244,10 @@ def _make_dots(rows: int) -> Any:
     def dots(memory, op, row, tap, tiles, gradients, tables):
         last = op.rows - 1
         row1, row2, row3 = min(row + 1, last), min(row + 2, last), min(row + 3, last)
-        d0, d1 = tables[at(op.row_table + row)], tables[at(op.row_table + row1)]
-        d2, d3 = tables[at(op.row_table + row2)], tables[at(op.row_table + row3)]
-        taps, end = op.taps - tap, op.tap_table + op.taps - 1
-        place = op.tap_table + tap
+        d0, d1 = tables[at(op.y_rows + row)], tables[at(op.y_rows + row1)]
+        d2, d3 = tables[at(op.y_rows + row2)], tables[at(op.y_rows + row3)]
+        taps, end = op.taps - tap, op.x_taps + op.taps - 1
+        place = op.x_taps + tap
         x0, x1 = tables[at(place)], tables[at(min(place + 1, end))]
         x2, x3 = tables[at(min(place + 2, end))], tables[at(min(place + 3, end))]
         x4 = tables[at(min(place + 4, end))]
@@ -403,6 +409,18 @@ def unflatten(memory, op, tiles):
             store(memory, op.out + (t * op.rows + f) * LANES, cells)
 
 
+@inner(forceinline=True)
+def _down(dy, y, kind):
+    """Back through an activation with result y: dy times s (1 - s), 1 - t², or y > 0 for ReLU."""
+    if kind == SIGMOID:
+        return dy * (y - y * y)
+    if kind == TANH:
+        return dy - dy * (y * y)
+    if kind == RELU:
+        return larger(y, y - y, dy, dy - dy)
+    return dy
+
+
 # Pooling ------------------------------------------------------------------------------------------
 
 
@@ -444,7 +462,8 @@ def avg_pool(memory, op, tiles, weights):
 def avg_pool_backward(memory, op, tiles, weights):
     """Every cell of a window gets the share dy / divisor. ``inp`` is dy, ``out`` dx.
 
-    Windows that overlap add up; where they do not (``begin`` is FROM_ZERO) a cell is written once.
+    Windows that overlap add up; where they do not (``begin`` is FROM_ZERO) a cell is written once,
+    and may go back through the activation before (``kind``, its results in ``result``) right away.
     """
     one, add = memory.dtype.type(1), op.begin == ADD
     if add:
@@ -465,7 +484,11 @@ def avg_pool_backward(memory, op, tiles, weights):
                     for i in range(i0, i1):
                         for j in range(j0, j1):
                             place = dx + ((top + i) * op.width + left + j) * LANES
-                            store(memory, place, g + load(16, memory, place) if add else g)
+                            if add:
+                                store(memory, place, g + load(16, memory, place))
+                            else:
+                                y = load(16, memory, place + op.result - op.out)
+                                store(memory, place, _down(g, y, op.kind))
 
 
 @inner()
@@ -523,7 +546,11 @@ def max_pool_backward(memory, op, tiles):
                             place = dx + (row * op.width + column) * LANES
                             now = fill(16, number(i * op.kernel_width + j))
                             share = equal(won, now, g, zero)
-                            store(memory, place, share + load(16, memory, place) if add else share)
+                            if add:
+                                store(memory, place, share + load(16, memory, place))
+                            else:
+                                y = load(16, memory, place + op.result - op.out)
+                                store(memory, place, _down(share, y, op.kind))
 
 
 # Activations and dropout --------------------------------------------------------------------------
@@ -610,17 +637,9 @@ def activate(memory, op, tiles):
 def activate_backward(memory, op, tiles):
     """dy in place of dy: times s (1 - s), 1 - t² or (y > 0); ``saved`` holds the activation."""
     size = op.size * tiles if op.by_tile else op.size
-    one, zero = fill(16, memory.dtype.type(1)), fill(16, memory.dtype.type(0))
     away = op.saved - op.out
     for k in range(op.out, op.out + size, 16):
-        dy, y = load(16, memory, k), load(16, memory, k + away)
-        if op.kind == SIGMOID:
-            dy = dy * y * (one - y)
-        elif op.kind == TANH:
-            dy = dy * (one - y * y)
-        else:
-            dy = larger(y, zero, dy, zero)
-        store(memory, k, dy)
+        store(memory, k, _down(load(16, memory, k), load(16, memory, k + away), op.kind))
 
 
 @inner()

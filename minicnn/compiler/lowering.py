@@ -102,21 +102,21 @@ class Conv2d(Lowering):
         self.x = self._framed(plan, x)
 
         self.taps = c * kh * kw
-        line = sw * fw * LANES  # one line of a channel, in its frame
-        self.tap_table = plan.table(
+        self.line = sw * fw * LANES  # one line of a channel, in its frame
+        self.columns = [((j * dw) % sw * fw + (j * dw) // sw) * LANES for j in range(kw)]
+        self.x_taps = plan.table(
             [
-                (k * rows + i * dh) * line + ((j * dw) % sw * fw + (j * dw) // sw) * LANES
+                (k * rows + i * dh) * self.line + self.columns[j]
                 for k in range(c)
                 for i in range(kh)
                 for j in range(kw)
             ]
         )
         plane = oh * ow * LANES
-        self.row_table = plan.table(range(0, self.o * plane, plane))
+        self.y_rows = plan.table(range(0, self.o * plane, plane))
         self.places = [plan.parameter(p) for p in self.stage.parameters]
         y = plan.buffer((self.o, oh, ow), by_tile=True)
-        self.geometry = {"length": ow * LANES, "lines": oh}
-        self.x_step = {"line": sh * line, "tile": self.x.cells * LANES}
+        self.x_step = {"line": sh * self.line, "tile": self.x.cells * LANES}
         self.y_step = {"line": ow * LANES, "tile": y.cells * LANES}
         self.flops = 2 * y.cells * self.taps
         has_bias = len(self.places) > 1
@@ -131,12 +131,21 @@ class Conv2d(Lowering):
             bias=self.places[1] if has_bias else 0,
             begin=tiles.FROM_BIAS if has_bias else tiles.FROM_ZERO,
             rows=self.o,
-            row_table=self.row_table,
-            taps=self.taps,
-            tap_table=self.tap_table,
-            w_row=self.taps,
-            w_tap=1,
-            **self._steps(out=self.y_step, inp=self.x_step),
+            y_rows=self.y_rows,
+            w_rows=plan.table(range(0, self.o * self.taps, self.taps)),
+            x_taps=self.x_taps,
+            w_taps=plan.table(range(self.taps)),
+            lines=oh,
+            line_table=plan.table(
+                [
+                    number
+                    for r in range(oh)
+                    for number in (r * self.y_step["line"], r * self.x_step["line"], 0, self.taps)
+                ]
+            ),
+            length=ow * LANES,
+            out_tile=self.y_step["tile"],
+            inp_tile=self.x_step["tile"],
         )
         return y
 
@@ -151,15 +160,11 @@ class Conv2d(Lowering):
         plan.emit(tiles.FRAME, "frame", shapes, inp=x, out=framed, **steps, **self.frame)
         return framed
 
-    def _steps(self, out: dict[str, int], inp: dict[str, int]) -> dict[str, int]:
-        steps = {f"out_{name}": step for name, step in out.items()}
-        return self.geometry | steps | {f"inp_{name}": step for name, step in inp.items()}
-
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if self.learns[0]:
             self._dweight(plan, dy)
         if len(self.learns) > 1 and self.learns[1]:
-            plane = self.y_step["line"] * self.geometry["lines"]
+            plane = prod(dy.shape[1:]) * LANES
             plan.emit(
                 tiles.SUM_ROWS,
                 "conv dbias",
@@ -185,17 +190,40 @@ class Conv2d(Lowering):
             inp=self.x,
             weight=self.places[0],
             rows=self.o,
-            row_table=self.row_table,
+            y_rows=self.y_rows,
             taps=self.taps,
-            tap_table=self.tap_table,
-            **self._steps(out=self.y_step, inp=self.x_step),
+            x_taps=self.x_taps,
+            lines=dy.shape[1],
+            length=self.y_step["line"],
+            out_line=self.y_step["line"],
+            out_tile=self.y_step["tile"],
+            inp_line=self.x_step["line"],
+            inp_tile=self.x_step["tile"],
         )
 
     def _dinput(self, plan: Plan, dy: Buffer) -> Buffer:
-        """dcolumns = Wᵀ dy, line by line, each row added to where its column came from."""
+        """Line h of dx: its rows (c, j) sum over the taps (i, o) whose line of dy exists."""
+        (sh, _), _, (dh, _) = self.operation.window
+        o, c, kh, kw = self.stage.parameters[0].shape
+        oh, plane = dy.shape[1], prod(dy.shape[1:]) * LANES
         dframed = plan.buffer(self.framed_shape, by_tile=True)
+        rows = self.framed_shape[1]
         plan.emit(tiles.SET_ZERO, "zero", _shapes(dframed.shape), out=dframed,
                   size=dframed.cells * LANES)  # fmt: skip
+        # i meets the lines h with i DH = h modulo SH: those of one rest stand together, in order
+        by_rest = [i for rest in range(sh) for i in range(kh) if i * dh % sh == rest]
+        x_taps = [k * plane - i * dh // sh * self.y_step["line"] for i in by_rest for k in range(o)]
+        w_taps = [(k * c * kh + i) * kw for i in by_rest for k in range(o)]
+        lines: list[int] = []
+        for h in range(rows):
+            meets = [
+                n
+                for n, i in enumerate(by_rest)
+                if i * dh % sh == h % sh and 0 <= h // sh - i * dh // sh < oh
+            ]
+            if meets:
+                taps = (meets[0] * o, len(meets) * o)
+                lines += [h * self.line, h // sh * self.y_step["line"], *taps]
         plan.emit(
             tiles.PRODUCT_OF_LINES,
             "conv dinput",
@@ -205,13 +233,16 @@ class Conv2d(Lowering):
             inp=dy,
             weight=self.places[0],
             begin=tiles.ADD,
-            rows=self.taps,
-            row_table=self.tap_table,
-            taps=self.o,
-            tap_table=self.row_table,
-            w_row=1,
-            w_tap=self.taps,
-            **self._steps(out=self.x_step, inp=self.y_step),
+            rows=c * kw,
+            y_rows=plan.table([k * rows * self.line + j for k in range(c) for j in self.columns]),
+            w_rows=plan.table([k * kh * kw + j for k in range(c) for j in range(kw)]),
+            x_taps=plan.table(x_taps),
+            w_taps=plan.table(w_taps),
+            lines=len(lines) // 4,
+            line_table=plan.table(lines),
+            length=self.y_step["line"],
+            out_tile=self.x_step["tile"],
+            inp_tile=self.y_step["tile"],
         )
         if not self.is_framed:
             return dframed
@@ -246,11 +277,11 @@ class Linear(Lowering):
             bias=self.places[1] if has_bias else 0,
             begin=tiles.FROM_BIAS if has_bias else tiles.FROM_ZERO,
             rows=self.o,
-            row_table=self.y_table,
+            y_rows=self.y_table,
+            w_rows=plan.table(range(0, self.o * self.k, self.k)),
             taps=self.k,
-            tap_table=self.x_table,
-            w_row=self.k,
-            w_tap=1,
+            x_taps=self.x_table,
+            w_taps=plan.table(range(self.k)),
         )
         return y
 
@@ -280,11 +311,11 @@ class Linear(Lowering):
             inp=dy,
             weight=self.places[0],
             rows=self.k,
-            row_table=self.x_table,
+            y_rows=self.x_table,
+            w_rows=plan.table(range(self.k)),
             taps=self.o,
-            tap_table=self.y_table,
-            w_row=1,
-            w_tap=self.k,
+            x_taps=self.y_table,
+            w_taps=plan.table(range(0, self.o * self.k, self.k)),
         )
         return dx
 
@@ -311,11 +342,11 @@ class Linear(Lowering):
             saved=dy,
             weight=self.places[0],
             rows=self.o,
-            row_table=plan.table(range(0, self.o * self.k, self.k)),
-            tap_table=plan.table(range(0, plan.images * length, length)),
+            y_rows=plan.table(range(0, self.o * self.k, self.k)),
+            w_rows=self.y_table,
+            x_taps=plan.table(range(0, plan.images * length, length)),
+            w_taps=plan.table(range(plan.images)),
             length=length,
-            w_row=plan.images,
-            w_tap=1,
             begin=tiles.ADD,
         )
 
@@ -325,6 +356,7 @@ class Pool(Lowering):
 
     name: str
     codes: tuple[int, int]
+    before: Activation | None = None  # whose result is pooled; the way back through it is one
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         self.window = self._window(plan)
@@ -341,17 +373,16 @@ class Pool(Lowering):
         if not self.needs_dinput:
             return None
         dx = plan.buffer(self.stage.input_shape, by_tile=True)
-        plan.emit(
-            self.codes[1],
-            f"{self.name} dinput",
-            _shapes(dy.shape, dx.shape),
-            self.flops,
-            inp=dy,
-            out=dx,
-            begin=tiles.FROM_ZERO if self._tiles_the_picture() else tiles.ADD,
-            **self.window,
-            **self.extra,
-        )
+        name, fields = f"{self.name} dinput", {"begin": tiles.ADD}
+        if self._tiles_the_picture():
+            fields = {"begin": tiles.FROM_ZERO, "kind": tiles.NONE, "result": dx}
+            if self.before is not None:
+                name = f"{self.before.name}, pool dinput"
+                fields |= {"kind": self.before.fields["kind"], "result": self.before.y}
+                self.before.is_done = True
+        what = _shapes(dy.shape, dx.shape)
+        fields |= {**self.window, **self.extra}
+        plan.emit(self.codes[1], name, what, self.flops, inp=dy, out=dx, **fields)
         return dx
 
     def _tiles_the_picture(self) -> bool:
@@ -410,6 +441,7 @@ class Activation(Lowering):
         kind = kinds[type(self.operation)]
         self.name = self.operation.name.lower()
         self.fields = {"kind": kind, **_extent(x)}
+        self.is_done = False
         # the result of an activation is needed to go back through it: no other may overwrite it
         self.y = plan.buffer(x.shape, x.by_tile) if x.is_kept else x
         self.y.is_kept = True
@@ -417,8 +449,8 @@ class Activation(Lowering):
         return self.y
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
-        if not self.needs_dinput:
-            return None
+        if self.is_done or not self.needs_dinput:
+            return dy if self.needs_dinput else None
         fields = {"out": dy, "saved": self.y, **self.fields}
         plan.emit(tiles.ACTIVATE_BACKWARD, f"{self.name} dinput", _shapes(dy.shape), **fields)
         return dy
@@ -627,7 +659,10 @@ def _lower(stages: list[Stage]) -> list[Lowering]:
             raise CompileError(
                 f"compile: {stage.operation.name} cannot be compiled; the compiler knows {known}"
             )
-        lowered.append(LOWERINGS[type(stage.operation)](stage, learns))
+        lowering = LOWERINGS[type(stage.operation)](stage, learns)
+        if isinstance(lowering, Pool) and lowered and isinstance(lowered[-1], Activation):
+            lowering.before = lowered[-1]
+        lowered.append(lowering)
         learns = learns or any(p.requires_grad for p in stage.parameters)
     return lowered
 
