@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import minicnn
-from minicnn import command, data, models, nn, optim
+from minicnn import command, compiler, data, models, nn, optim
 from minicnn.device import gpu_problem, resolve, to_device, try_gpu
 from minicnn.runs import Run
 from minicnn.training import DivergedError, History, fit
@@ -78,7 +78,7 @@ def parser() -> command.Parser:
     p.add("--seed", "N", "of weights, shuffles and dropout; 0 by default", type=natural, default=0)
     p.add("--threads", "N", "CPU threads; by default as many as cores", type=positive)
     p.add("--out", "DIR", "a new or empty folder; runs/<time> by default", type=Path)
-    p.add("--no-compile", None, "train eagerly; accepted for later: nothing is compiled yet")
+    p.add("--no-compile", None, "train with the textbook's eager operations: slower, same results")
     p.group("the net (the exercises of the chapter)")
     p.add("--activation", "NAME", ", ".join(models.ACTIVATIONS), choices=list(models.ACTIVATIONS))
     p.add("--pool", "NAME", ", ".join(models.POOLS), choices=list(models.POOLS))
@@ -103,6 +103,7 @@ def _train(options: argparse.Namespace) -> int:
     minicnn.manual_seed(options.seed)
     knobs = {name: getattr(options, name) for name in KNOBS if getattr(options, name) is not None}
     net = models.build(options.model, **knobs).to(device)
+    compiled = not options.no_compile and device == "cpu" and compiler.is_available()
     dataset, (train_set, test_set) = _load_data(options)
 
     lr = LR[options.model] if options.lr is None else options.lr
@@ -119,6 +120,7 @@ def _train(options: argparse.Namespace) -> int:
         "weight_decay": options.weight_decay,
         "seed": options.seed,
         "device": device,
+        "compiled": compiled,
         "threads": minicnn.get_num_threads(),
         "minicnn": minicnn.__version__,
         "numpy": np.__version__,
@@ -126,9 +128,9 @@ def _train(options: argparse.Namespace) -> int:
     run = Run(options.out or _new_folder(), config)
 
     batches = data.DataLoader(
-        train_set, options.batch_size, shuffle=True, seed=options.seed, device=device
+        train_set, options.batch_size, True, options.seed, device, raw=compiled
     )
-    test_batches = data.DataLoader(test_set, options.batch_size, device=device)
+    test_batches = data.DataLoader(test_set, options.batch_size, device=device, raw=compiled)
     optimizer = optim.SGD(
         net.parameters(), lr, momentum=options.momentum, weight_decay=options.weight_decay
     )
@@ -156,6 +158,7 @@ def _train_and_report(
             divide_by=batches.batch_size if run.config["divide_by"] == "batch-size" else None,
             after_epoch=[lambda history: run.write(net, history)],
             history=history,
+            compile=run.config["compiled"],
         )
     except DivergedError as error:
         print(f"python -m minicnn.train: {error}", file=sys.stderr)
@@ -214,6 +217,7 @@ def _headline(
 ) -> str:
     parameters = sum(p.size for p in net.parameters())
     threads = f", {config['threads']} threads" if config["device"] == "cpu" else ""
+    threads += ", compiled" if config["compiled"] else ", eager"
     return (
         f"{config['model']} ({parameters:,} parameters) on {config['dataset']} ({len(train):,} + "
         f"{len(test):,} images), {config['epochs']} epochs\n"

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from minicnn import nn, optim
+from minicnn import compiler, nn, optim
 from minicnn.data import DataLoader
 from minicnn.kernels import Array
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.plots import LiveCurves, in_notebook
 from minicnn.tensor import Tensor, no_grad
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 POINTS_AN_EPOCH = 5  # running means drawn in each epoch, as the chapters' animator does
 
@@ -91,6 +93,7 @@ def fit(
     after_epoch: Sequence[Callable[[History], None]] = (),
     history: History | None = None,
     quiet: bool = False,
+    compile: bool = False,
 ) -> History:
     """Train ``net`` on every batch of ``train``, ``epochs`` times over.
 
@@ -108,6 +111,8 @@ def fit(
         history: where to write the measurements: after those of an earlier ``fit``, or so that
             somebody else sees them on the way.
         quiet: print nothing and show no progress bar.
+        compile: compile the step and the evaluation (``minicnn.compile``): faster, on the CPU, for
+            nets and losses that it knows. The loaders may then give raw pixels (``raw=True``).
 
     Returns:
         The measurements. In a notebook their curves are drawn anew after each epoch.
@@ -115,12 +120,17 @@ def fit(
     Raises:
         DivergedError: the loss became infinite or nan.
         ValueError: fewer than one epoch, or no training examples.
+        CompileError: ``compile`` was asked for what cannot be compiled.
     """
     if epochs < 1 or len(train) == 0:
         raise ValueError(
             f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more"
         )
-    loss_of: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss() if loss is None else loss
+    loss_of: LossFunction = nn.CrossEntropyLoss() if loss is None else loss
+    step = compiler.compile(net, loss_of, optimizer) if compile else EagerStep(
+        net, loss_of, optimizer
+    )
+    predict = compiler.compile(net) if compile else net
     history = History() if history is None else history
     reports: list[Callable[[History], None]] = [
         *([] if quiet else [Printer(net, len(train))]),
@@ -133,12 +143,11 @@ def fit(
     for epoch in range(done + 1, done + epochs + 1):
         start = time.perf_counter()
         bar = tqdm(train, f"epoch {epoch}", leave=False, unit=" batches", disable=no_bar)
-        with np.errstate(all="ignore"):  # an overflow shows in the loss, which is watched
-            means = _train_epoch(
-                net, bar, len(train), optimizer, loss_of, divide_by, epoch, history.curve
-            )
+        net.train()
+        with bar, np.errstate(all="ignore"):  # an overflow shows in the loss, which is watched
+            means = _train_epoch(step, bar, len(train), divide_by, epoch, history.curve)
         trained = time.perf_counter()
-        test_acc = None if test is None else evaluate(net, test)
+        test_acc = None if test is None else evaluate(net, test, predict)
         evaluated = time.perf_counter()
         if test_acc is not None:
             history.curve[-1]["test_acc"] = test_acc
@@ -160,53 +169,65 @@ def fit(
     return history
 
 
+class EagerStep:
+    """One step of training, the textbook's lines; ``minicnn.compile`` gives the same, compiled."""
+
+    def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.SGD):
+        self.net, self.loss, self.optimizer = net, loss, optimizer
+
+    def __call__(self, x: Tensor, y: Tensor, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
+        """The loss and the logits of before the update; ``gradient``: what backward begins with."""
+        logits = self.net(x)
+        loss = self.loss(logits, y)
+        self.optimizer.zero_grad()
+        loss.backward(gradient)
+        self.optimizer.step()
+        return loss, logits
+
+
 def _train_epoch(
-    net: nn.Module,
+    step: EagerStep | compiler.CompiledStep,
     bar: Any,
     batches: int,
-    optimizer: optim.SGD,
-    loss_of: Callable[[Tensor, Tensor], Tensor],
     divide_by: int | None,
     epoch: int,
     curve: list[dict[str, Any]],
 ) -> RunningMeans:
-    """One pass over the batches; appends the epoch's points to ``curve``."""
-    net.train()
+    """One pass over the batches of ``bar``; appends the epoch's points to ``curve``."""
     means = RunningMeans()
     points = {math.ceil(batches * k / POINTS_AN_EPOCH) for k in range(1, POINTS_AN_EPOCH + 1)}
-    for i, (x, y) in enumerate(_on_device_of(net, bar), start=1):
-        logits = net(x)
-        loss = loss_of(logits, y)
-        optimizer.zero_grad()
-        loss.backward(None if divide_by is None else len(y) / divide_by)
-        optimizer.step()
+    for i, (x, y) in enumerate(_on_device_of(step.net, bar), start=1):
+        loss, logits = step(x, y, 1.0 if divide_by is None else len(y) / divide_by)
         means.add(loss, logits, y)
         if i in points:
             now = means.read()
             if not math.isfinite(now["loss"]):
-                bar.close()
                 raise DivergedError(
                     f"the loss is {now['loss']} in epoch {epoch}: the net diverged; try a lower "
-                    f"learning rate than {optimizer.lr:g}"
+                    f"learning rate than {step.optimizer.lr:g}"
                 )
             curve.append({"epoch": epoch - 1 + i / batches, **now})
             bar.set_postfix(loss=f"{now['loss']:.3f}", acc=f"{now['train_acc']:.3f}")
     return means
 
 
-def evaluate(net: nn.Module, loader: DataLoader) -> float:
+def evaluate(
+    net: nn.Module, loader: DataLoader, predict: Callable[[Tensor], Tensor] | None = None
+) -> float:
     """The share of ``loader``'s examples that ``net`` classifies rightly, on the net's device.
 
-    In evaluation mode and without recording; the net's mode is put back.
+    In evaluation mode and without recording; the net's mode is put back. ``predict`` gives the
+    logits: ``net`` by default, or ``minicnn.compile(net)``.
 
     Raises:
         ValueError: no examples.
     """
+    predict = predict or net
     hits: Array = 0
     examples = 0
     with in_evaluation_mode(net), no_grad():
         for x, y in _on_device_of(net, loader):
-            hits = hits + (net(x).data.argmax(axis=1) == y.data).sum()
+            hits = hits + (predict(x).data.argmax(axis=1) == y.data).sum()
             examples += len(y)
     if examples == 0:
         raise ValueError("evaluate: loader has no examples")

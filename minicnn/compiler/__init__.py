@@ -22,7 +22,7 @@ from .record import CompileError, Stage, record
 if TYPE_CHECKING:
     from .engine import Engine
 
-__all__ = ["CompileError", "CompiledStep", "Plan", "Predictor", "compile"]
+__all__ = ["CompileError", "CompiledStep", "Plan", "Predictor", "compile", "is_available"]
 
 GROUP_BYTES = 3_200_000
 LARGEST_GROUP = 4  # tiles
@@ -66,13 +66,18 @@ def compile(
         TypeError: a loss without an optimiser, or the other way round.
         RuntimeError: Numba is missing or switched off.
     """
-    if kernels.host_kernels().__name__.rpartition(".")[2] != "cpu":
+    if not is_available():
         raise RuntimeError("compile: wanted the kernels 'cpu' (Numba), the reference kernels are on")
     if (loss is None) != (optimizer is None):
         raise TypeError("compile: wanted loss and optimizer together, or neither (to predict)")
     if loss is None or optimizer is None:
         return Predictor(net, profile)
     return CompiledStep(net, _settings_of(loss), optimizer, profile)
+
+
+def is_available() -> bool:
+    """Whether the kernels that a plan is made of (Numba's) are installed and switched on."""
+    return kernels.host_kernels().__name__.endswith(".cpu")
 
 
 def _settings_of(loss: Callable[..., Tensor]) -> nn.CrossEntropyLoss:

@@ -577,6 +577,9 @@ def _indices(
     """The targets, -1 for those to be ignored, and the weight of each row (None: all 1)."""
     xp = array_module(target.data)
     given = target.data.reshape(-1).astype(xp.int64, copy=False)
+    all_right = given.size > 0 and given.min() >= 0 and given.max() < classes
+    if all_right and weight is None and not 0 <= ignore_index < classes:
+        return given, None
     ignored = given == ignore_index
     outside = ((given < 0) | (given >= classes)) & ~ignored
     if outside.any():
