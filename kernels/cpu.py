@@ -220,8 +220,19 @@ def _framed(x, ph, pw, rows, cols):
 
 
 @jit
+def _empty_frame(x, rows, cols):
+    """Zeros, rows x cols; in the place of the picture itself if it has that size."""
+    if x.shape[0] == rows and x.shape[1] == cols:
+        x[:] = 0
+        return x
+    return np.zeros((rows, cols), x.dtype)
+
+
+@jit
 def _unframe(framed, x, ph, pw):
-    """The picture without its frame, written to x."""
+    """The picture without its frame, written to x; nothing to do where there is no frame."""
+    if framed.shape == x.shape:
+        return
     for h in range(x.shape[0]):
         for w in range(x.shape[1]):
             x[h, w] = framed[at(ph + h), at(pw + w)]
@@ -251,7 +262,7 @@ def _col2im(first, last, columns, x, sh, sw, ph, pw, dh, dw):
     channels, height, width = x.shape[1:]
     for plane in range(first, last):
         n, c = plane // channels, plane % channels
-        framed = np.zeros((height + 2 * ph, width + 2 * pw), x.dtype)
+        framed = _empty_frame(x[n, c], height + 2 * ph, width + 2 * pw)
         _col2im_plane(columns[n, c], framed, sh, sw, dh, dw)
         _unframe(framed, x[n, c], ph, pw)
 
@@ -316,6 +327,8 @@ def _max_pool_plane(x, y, index, kh, kw, sh, sw, ph, pw, dh, dw):
 @jit
 def _inside(start, step, size, count):
     """The k, from the first to before the last, of 0..count-1 with 0 <= start + k * step < size."""
+    if start >= 0 and start + (count - 1) * step < size:  # all of them, and no division
+        return 0, count
     first = min(count, max(0, (-start + step - 1) // step))
     last = min(count, max(first, (size - start + step - 1) // step))
     return first, last
@@ -372,13 +385,13 @@ def _reach(size, padding, kernel, stride, output):
 
 @jit
 def _avg_pool_plane(framed, divisor, y, kh, kw, sh, sw):
-    y[:] = 0
     for r in range(y.shape[0]):
-        for i in range(kh):
-            for j in range(kw):
-                for o in range(y.shape[1]):
-                    y[r, o] += framed[at(r * sh + i), at(o * sw + j)]
-    y /= divisor
+        for o in range(y.shape[1]):
+            total = y.dtype.type(0)
+            for i in range(kh):
+                for j in range(kw):
+                    total += framed[at(r * sh + i), at(o * sw + j)]
+            y[r, o] = total / divisor[r, o]
 
 
 def avg_pool_backward(
@@ -403,7 +416,7 @@ def _avg_pool_backward(first, last, dy, divisor, dx, kh, kw, sh, sw, ph, pw):
     rows, cols = _reach(height, ph, kh, sh, dy.shape[2]), _reach(width, pw, kw, sw, dy.shape[3])
     for plane in range(first, last):
         n, c = plane // channels, plane % channels
-        framed = np.zeros((rows, cols), dx.dtype)
+        framed = _empty_frame(dx[n, c], rows, cols)
         _avg_pool_backward_plane(dy[n, c], divisor, framed, kh, kw, sh, sw)
         _unframe(framed, dx[n, c], ph, pw)
 
