@@ -31,6 +31,7 @@ import numba
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from . import reference
 from .arrays import Array, Pair, output_sizes
 
 FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
@@ -542,24 +543,24 @@ def sgd(
     maximize: bool,
 ) -> None:
     """See ``reference.sgd``."""
-    if not p.flags.c_contiguous:
-        raise ValueError("sgd: wanted a parameter whose cells lie in row order")
+    settings = (lr, momentum, dampening, weight_decay, nesterov, maximize)
+    if not (p.flags.c_contiguous and (v is None or v.flags.c_contiguous)):
+        reference.sgd(p, g, v, *settings)  # a transposed parameter, say
+        return
     g = np.ascontiguousarray(g).reshape(-1)
-    with_momentum = bool(momentum) and v is not None
-    velocity = v.reshape(-1) if v is not None else g
-    settings = (lr, momentum, dampening, weight_decay, with_momentum, nesterov, maximize)
+    velocity = g if v is None else v.reshape(-1)
     share(_sgd, p.size, p.size, p.reshape(-1), g, velocity, *map(float, settings))
 
 
 @jit
-def _sgd(first, last, p, g, v, lr, momentum, dampening, decay, with_momentum, nesterov, maximize):
+def _sgd(first, last, p, g, v, lr, momentum, dampening, decay, nesterov, maximize):
     number = p.dtype.type
     lr, momentum, decay = number(lr), number(momentum), number(decay)
     undamped, sign = number(1 - dampening), number(-1 if maximize else 1)
     p, g, v = p[first:last], g[first:last], v[first:last]
     for k in range(p.size):
         d = sign * g[k] + decay * p[k]
-        if with_momentum:
+        if momentum:
             v[k] = momentum * v[k] + undamped * d
             d = d + momentum * v[k] if nesterov else v[k]
         p[k] -= lr * d

@@ -238,12 +238,12 @@ def sgd(
 ) -> None:
     """One step of gradient descent, p and v changed in place; the formula is in ``optim.SGD``.
 
-    p, g, v: any one shape; v is None without momentum, zeros at the first step.
+    p, g, v: any one shape; v is None where momentum is 0, and zeros at the first step.
     """
     g = -g if maximize else g
     if weight_decay:
         g = g + weight_decay * p
-    if momentum and v is not None:
+    if v is not None:
         v *= momentum
         v += (1 - dampening) * g
         g = g + momentum * v if nesterov else v

@@ -73,6 +73,8 @@ class SGD:
         dampening = 0 if v is None else self.dampening
         if self.momentum:
             v = self.velocity[i] = self._velocity_like(p, v)
+        else:
+            v = None
         settings = (self.momentum, dampening, self.weight_decay, self.nesterov, self.maximize)
         kernels.of(p).sgd(p, g, v, self.lr, *settings)
 

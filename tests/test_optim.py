@@ -68,7 +68,7 @@ def test_ten_steps_are_pytorchs(settings: dict[str, Any]) -> None:
 def test_a_plain_step_goes_down_the_gradient() -> None:
     p = with_gradient(parameter(1, 2), 10, -10)
     optim.SGD([p], lr=0.1).step()
-    np.testing.assert_allclose(p.numpy(), [0, 3])
+    np.testing.assert_allclose(p.numpy(), [0, 3], atol=1e-15)  # lr * g is fused into p - lr * g
 
 
 def test_maximize_goes_up() -> None:
@@ -269,3 +269,14 @@ def test_momentum_survives_a_change_of_dtype() -> None:
         optimizer.step()
     assert all(v is not None and v.dtype == np.float64 for v in optimizer.velocity)
     assert all(p.dtype == np.float64 for p in net.parameters())
+
+
+@pytest.mark.parametrize("momentum", [0, 0.9])
+def test_a_parameter_in_another_memory_order_is_updated_in_place(momentum: float) -> None:
+    array = np.arange(6.0).reshape(2, 3).T
+    p = Tensor(array, requires_grad=True)
+    optimizer = optim.SGD([p], lr=1, momentum=momentum)
+    for _ in range(2):
+        p.grad = Tensor(np.ones((3, 2)))
+        optimizer.step()
+    np.testing.assert_allclose(array, np.arange(6.0).reshape(2, 3).T - (2 + momentum))
