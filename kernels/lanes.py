@@ -210,24 +210,36 @@ def times_power_of_two(typing: Any, x: Any, n: Any) -> Any:
     return x(x, n), generate
 
 
-@intrinsic(prefer_literal=True)
-def gather(typing: Any, width: Any, like: Any, array: Any, start: Any, step: Any) -> Any:
-    """array[start], array[start + step], ... of a flat array, in the dtype of ``like``."""
+def _gather(width: Any, like: Any, memory: Any, from_bytes: bool) -> Any:
+    """``width`` numbers that lie apart, each a byte, or a number of ``like``'s dtype among bytes."""
     lanes = Lanes(like.dtype, width.literal_value)
+    number = _vector(lanes).element
+    cell_type = ir.IntType(8) if from_bytes else number
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, _, array, index, step = arguments
-        kind = signature.args[2]
-        data = context.make_array(kind)(context, builder, array).data
-        cells = ir.VectorType(context.get_value_type(kind.dtype), lanes.width)
-        vector = ir.Constant(cells, ir.Undefined)
+        _, _, memory, index, step = arguments
+        data = context.make_array(signature.args[2])(context, builder, memory).data
+        data = builder.bitcast(data, cell_type.as_pointer())
+        vector = ir.Constant(ir.VectorType(cell_type, lanes.width), ir.Undefined)
         for lane in range(lanes.width):
             cell = builder.load(builder.gep(data, [index]))
             vector = builder.insert_element(vector, cell, ir.Constant(ir.IntType(32), lane))
             index = builder.add(index, step)
-        return vector if vector.type == _vector(lanes) else builder.uitofp(vector, _vector(lanes))
+        return builder.uitofp(vector, _vector(lanes)) if from_bytes else vector
 
-    return lanes(width, like, array, types.intp, types.intp), generate
+    return lanes(width, like, memory, types.intp, types.intp), generate
+
+
+@intrinsic(prefer_literal=True)
+def gather_bytes(typing: Any, width: Any, like: Any, memory: Any, start: Any, step: Any) -> Any:
+    """memory[start], memory[start + step], ...: bytes, as numbers of the dtype of ``like``."""
+    return _gather(width, like, memory, from_bytes=True)
+
+
+@intrinsic(prefer_literal=True)
+def gather(typing: Any, width: Any, like: Any, memory: Any, start: Any, step: Any) -> Any:
+    """memory[start], memory[start + step], ..., ``memory`` read as numbers of ``like``'s dtype."""
+    return _gather(width, like, memory, from_bytes=False)
 
 
 def _operator(symbol: Any, instruction: str) -> None:

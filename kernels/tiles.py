@@ -39,6 +39,7 @@ from .lanes import (
     fill,
     floor,
     gather,
+    gather_bytes,
     has_avx512,
     larger,
     limited,
@@ -79,7 +80,13 @@ def inner(**options: Any) -> Callable[..., Any]:
     and no cache of its own, since ``run`` is kept on disk with all that it calls.
     """
     return lambda function: numba.njit(
-        fastmath=FASTMATH, error_model="numpy", nogil=True, _nrt=False, **options
+        fastmath=FASTMATH,
+        error_model="numpy",
+        nogil=True,
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        _nrt=False,
+        **options,
     )(function)
 
 
@@ -341,13 +348,13 @@ def _framed_cell(op, c, h, w):
 
 
 @inner()
-def load_images(memory, op, images, first, tiles, given, weights):
+def load_images(memory, op, images, first, tiles, given):
     """Pictures, a batch's (image, c, h, w), into tiles, in a frame of zeros.
 
-    Each cell is divided by the number at ``weight``: 255 for bytes, 1 for numbers. Places without an image get zeros.
+    Numbers are taken as they are; bytes (``kind`` is 1) are divided by 255. Places without an
+    image get zeros.
     """
     cells = op.channels * op.height * op.width
-    divisor = fill(16, weights[at(op.weight)])
     set_zero(memory, op.out, tiles * op.out_tile)
     for t in range(tiles):
         start = first + t * LANES
@@ -358,12 +365,20 @@ def load_images(memory, op, images, first, tiles, given, weights):
                 for w in range(op.width):
                     place = op.out + t * op.out_tile + _framed_cell(op, c, h, w) * LANES
                     if lanes == LANES:
-                        cell = gather(16, memory, given, line + w, cells)
-                        store(memory, place, cell / divisor)
+                        store(memory, place, _pixels(16, memory, op, given, line + w, cells))
                     else:
                         for lane in range(lanes):
-                            cell = memory.dtype.type(given[at(line + w + lane * cells)])
-                            memory[at(place + lane)] = cell / weights[at(op.weight)]
+                            pixel = _pixels(1, memory, op, given, line + w + lane * cells, 0)
+                            store(memory, place + lane, pixel)
+
+
+@inner(forceinline=True)
+def _pixels(width, memory, op, given, start, step):
+    width = numba.literally(width)
+    if op.kind == 1:
+        white = fill(width, memory.dtype.type(255))
+        return gather_bytes(width, memory, given, start, step) / white
+    return gather(width, memory, given, start, step)
 
 
 @inner()
@@ -822,7 +837,7 @@ def run(program, tables, memory, weights, gradients, sums, given, labels, keys, 
         weights: the parameters one after the other, then constants.
         gradients: this thread's, placed as the parameters; added to.
         sums: float64, this thread's sums of batch normalisation; added to.
-        given: the batch's pictures, flat: bytes, or numbers of the dtype of ``memory``.
+        given: the batch's pictures, flat, as bytes.
         labels, keys: int64 (images,); uint64, the key of each dropout mask.
         losses, logits: (images,) and flat (images, classes), of ``images`` in the batch.
     """
@@ -847,7 +862,7 @@ def run(program, tables, memory, weights, gradients, sums, given, labels, keys, 
             elif op.code == SET_ZERO:
                 set_zero(cells, op.out, op.size * tiles)
             elif op.code == LOAD_IMAGES:
-                load_images(cells, op, images, image, tiles, given, weights)
+                load_images(cells, op, images, image, tiles, given)
             elif op.code == FRAME:
                 frame(cells, op, tiles)
             elif op.code == UNFRAME:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -23,6 +27,18 @@ def aligned(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
     raw = np.zeros(size * np.dtype(dtype).itemsize + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
+
+
+@contextmanager
+def said_if_slow() -> Iterator[None]:
+    """Say so on stderr when what happens inside takes more than a moment."""
+    note = "minicnn: compiling kernels, once for this machine; about half a minute"
+    timer = threading.Timer(2, lambda: print(note, file=sys.stderr, flush=True))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Worker:
@@ -68,6 +84,14 @@ class Engine:
         self.no_labels = np.zeros(1, np.int64)
         self.losses = np.zeros(1, plan.dtype)
         self.images = 0
+        self._compile()
+
+    def _compile(self) -> None:
+        """Have the kernels ready: from the disk, or compiled now."""
+        worker = Worker(self.plan, gradients=False)
+        with said_if_slow():
+            self._run(worker, self.programs[0][:0], self.plan.parts[0], 0, 0,
+                      np.zeros(0, np.uint8), self.no_labels, self.losses)  # fmt: skip
 
     def run(
         self,
@@ -91,7 +115,7 @@ class Engine:
         for worker in self.workers[:threads]:
             worker.make_room(slots)
         self.active = self.workers[:threads]
-        arguments = x.reshape(-1), labels, logits.reshape(-1)
+        arguments = x.reshape(-1).view(np.uint8), labels, logits.reshape(-1)
         for program, part in zip(self.programs, self.plan.parts, strict=True):
             run = self._run_profiled if profile else self._run
             cpu.together(

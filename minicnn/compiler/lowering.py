@@ -61,7 +61,7 @@ class Images:
             _shapes(self.shape, framed),
             out=images,
             out_tile=images.cells * LANES,
-            weight=plan.constant([255 if self.of_bytes else 1]),
+            kind=int(self.of_bytes),
             **frame,
         )
         return images
@@ -604,6 +604,30 @@ class Reshape(Lowering):
         return dx
 
 
+class Pad(Lowering):
+    """Zeros around each picture: a convolution's ``'same'`` with an even kernel begins with it."""
+
+    def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        *others, (top, _), (left, _) = self.operation.frame
+        cuts = any((cut.start or 0) or cut.stop for cut in self.operation.cut)
+        if len(others) != 2 or any(map(any, others)) or cuts or self.operation.value:
+            raise CompileError("compile: Pad with other than zeros around the rows and columns")
+        y = plan.buffer(self.stage.output_shape, by_tile=True)
+        self.frame = _frame(self.stage.input_shape, (1, 1), (top, left), y.shape[1:])
+        steps = {"inp_tile": x.cells * LANES, "out_tile": y.cells * LANES}
+        plan.emit(tiles.FRAME, "pad", _shapes(x.shape, y.shape), inp=x, out=y, **steps, **self.frame)
+        return y
+
+    def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
+        if not self.needs_dinput:
+            return None
+        dx = plan.buffer(self.stage.input_shape, by_tile=True)
+        steps = {"inp_tile": dy.cells * LANES, "out_tile": dx.cells * LANES}
+        shapes = _shapes(dy.shape, dx.shape)
+        plan.emit(tiles.UNFRAME, "pad dinput", shapes, inp=dy, out=dx, **steps, **self.frame)
+        return dx
+
+
 LOWERINGS: dict[type[ops.Operation], type[Lowering]] = {
     ops.Conv2d: Conv2d,
     ops.Linear: Linear,
@@ -616,6 +640,7 @@ LOWERINGS: dict[type[ops.Operation], type[Lowering]] = {
     ops.BatchNorm: BatchNorm,
     ops.FixedBatchNorm: FixedBatchNorm,
     ops.Reshape: Reshape,
+    ops.Pad: Pad,
 }
 
 
