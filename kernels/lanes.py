@@ -110,9 +110,7 @@ def total(typing: Any, lanes: Any) -> Any:
         kind = ir.FunctionType(number, [number, vector])
         name = f"llvm.vector.reduce.fadd.v{lanes.width}f{lanes.dtype.bitwidth}"
         reduce = cgutils.get_or_insert_function(builder.module, kind, name)
-        return builder.call(
-            reduce, [ir.Constant(number, 0.0), arguments[0]], fastmath=("reassoc",)
-        )
+        return builder.call(reduce, [ir.Constant(number, 0.0), arguments[0]], fastmath=("reassoc",))
 
     return lanes.dtype(lanes), generate
 
@@ -168,8 +166,8 @@ def limited(typing: Any, x: Any, low: Any, high: Any) -> Any:
     """x, not below ``low`` and not above ``high`` (numbers); NaN stays NaN."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, low, high = arguments
-        low, high = _splat(builder, low, signature.args[0]), _splat(builder, high, signature.args[0])
+        x, *limits = arguments
+        low, high = (_splat(builder, limit, signature.args[0]) for limit in limits)
         x = builder.select(builder.fcmp_ordered("<", x, low), low, x)
         return builder.select(builder.fcmp_ordered(">", x, high), high, x)
 
@@ -211,7 +209,7 @@ def times_power_of_two(typing: Any, x: Any, n: Any) -> Any:
 
 
 def _gather(width: Any, like: Any, memory: Any, from_bytes: bool) -> Any:
-    """``width`` numbers that lie apart, each a byte, or a number of ``like``'s dtype among bytes."""
+    """``width`` cells that lie apart: bytes, or numbers of the dtype of ``like`` among bytes."""
     lanes = Lanes(like.dtype, width.literal_value)
     number = _vector(lanes).element
     cell_type = ir.IntType(8) if from_bytes else number

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from minicnn.device import device_of, to_device
 from minicnn import kernels
+from minicnn.device import device_of, to_device
 from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
@@ -79,7 +79,7 @@ class SGD:
         kernels.of(p).sgd(p, g, v, self.lr, *settings)
 
     def _velocity_like(self, p: Array, v: Array | None) -> Array:
-        """Zeros at the first step; afterwards where p is, which may have been moved or converted."""
+        """Zeros at the first step, later v; where p is, which may have been moved or converted."""
         if v is None:
             return array_module(p).zeros_like(p)
         return to_device(v, device_of(p)).astype(p.dtype, copy=False)

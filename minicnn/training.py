@@ -127,8 +127,8 @@ def fit(
             f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more"
         )
     loss_of: LossFunction = nn.CrossEntropyLoss() if loss is None else loss
-    step = compiler.compile(net, loss_of, optimizer) if compile else EagerStep(
-        net, loss_of, optimizer
+    step = (
+        compiler.compile(net, loss_of, optimizer) if compile else EagerStep(net, loss_of, optimizer)
     )
     predict = compiler.compile(net) if compile else net
     history = History() if history is None else history

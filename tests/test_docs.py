@@ -23,15 +23,26 @@ def test_the_readme_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    assert len(blocks(README)) == 3
+    assert len(blocks(README)) == 4
     for block in blocks(README):
         exec(compile(block, str(README), "exec"), names)
     printed = capsys.readouterr().out
     assert "(1, 6, 28, 28)" in printed
-    loss, accuracy = map(float, printed.splitlines()[-1].split())
+    assert "conv dweight" in printed
+    result = re.search(r"^([\d.]+) ([\d.]+)$", printed, re.M)
+    assert result
+    loss, accuracy = map(float, result.groups())
     assert loss < 2.31
     assert accuracy > 0.1
     assert (tmp_path / "net.safetensors").is_file()
+
+
+@pytest.mark.skipif(not README.is_file(), reason="the tests run outside a checkout")
+def test_the_page_about_compiling_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = ROOT / "docs" / "compile.md"
+    for block in blocks(page):
+        exec(compile(block, str(page), "exec"), {})
+    assert re.search(r"^conv  +1x28x28 -> 6x28x28.*235200", capsys.readouterr().out, re.M)
 
 
 @pytest.mark.skipif(not README.is_file(), reason="the tests run outside a checkout")

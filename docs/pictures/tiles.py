@@ -49,8 +49,11 @@ def layout(axes: Axes) -> None:
         text(axes, left + 2.08, 9.45, f"pixel (0, {pixel})", ha="center", fontsize=9.5)
     text(axes, 5.2, 7.9, "image 0 … 15", fontsize=9, color=QUIET)
     text(axes, 18.25, 8.7, "…", fontsize=14)
-    text(axes, 5.2, 7.1, "16 floats are one register of AVX-512, two of AVX2: whatever the kernel, "
-         "stride or picture,\nevery loop over images is one instruction.", fontsize=9.5)  # fmt: skip
+    words = (
+        "16 floats are one register of AVX-512, two of AVX2: whatever the kernel, stride or\n"
+        "picture, every loop over images is one instruction."
+    )
+    text(axes, 5.2, 7.1, words, fontsize=9.5)
 
 
 def block(axes: Axes) -> None:
@@ -61,7 +64,9 @@ def block(axes: Axes) -> None:
     cells(axes, 0, 3.9, 4, 5, (0.34, 0.62), "#eef2f5")
     cells(axes, 0.68, 3.9, 4, 1, (0.34, 0.62), ORANGE)
     text(axes, 2.3, 2.65, "×", fontsize=15, ha="center")
-    text(axes, 5.5, 4.2, "x[tap]: a run of the input line, where it lies", ha="center", fontsize=9.5)
+    text(
+        axes, 5.5, 4.2, "x[tap]: a run of the input line, where it lies", ha="center", fontsize=9.5
+    )
     for tap in range(5):
         colour = BLUE if tap == 2 else "#eef2f5"
         cells(axes, 3.0 + 0.26 * tap, 3.9 - 0.5 * tap, 1, 16, (0.26, 0.4), colour)

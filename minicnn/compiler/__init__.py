@@ -67,7 +67,9 @@ def compile(
         RuntimeError: Numba is missing or switched off.
     """
     if not is_available():
-        raise RuntimeError("compile: wanted the kernels 'cpu' (Numba), the reference kernels are on")
+        raise RuntimeError(
+            "compile: wanted the kernels 'cpu' (Numba), the reference kernels are on"
+        )
     if (loss is None) != (optimizer is None):
         raise TypeError("compile: wanted loss and optimizer together, or neither (to predict)")
     if loss is None or optimizer is None:

@@ -109,7 +109,7 @@ class Engine:
         threads = max(1, min(cpu.get_num_threads(), count))
         edges = [count * i // threads for i in range(threads + 1)]
         # where groups wait for each other all of them keep their memory, otherwise one at a time
-        slots = 1 if len(self.plan.parts) == 1 else -(-max(np.diff(edges)) // self.plan.group)
+        slots = 1 if len(self.plan.parts) == 1 else -(-int(max(np.diff(edges))) // self.plan.group)
         while len(self.workers) < threads:
             self.workers.append(Worker(self.plan, self.learns))
         for worker in self.workers[:threads]:
@@ -177,7 +177,7 @@ class Engine:
 
     def sums_at(self, place: int, channels: int) -> np.ndarray:
         """Two rows of sums, over all threads: (2, channels) float64."""
-        totals = sum(worker.sums for worker in self.active)
+        totals = np.sum([worker.sums for worker in self.active], axis=0)
         return totals[place : place + 2 * channels].reshape(2, channels)
 
     def constants_at(self, place: int, size: int) -> np.ndarray:
@@ -188,4 +188,3 @@ class Engine:
     def add_gradient(self, place: int, gradient: np.ndarray) -> None:
         """Add to the gradient of the parameter at ``place``."""
         self.active[0].gradients[place : place + gradient.size] += gradient
-

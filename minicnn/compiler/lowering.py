@@ -7,6 +7,7 @@ needs it). Shapes and names as in ``minicnn.ops``; a geometry's details are in `
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -68,7 +69,7 @@ class Images:
 
 
 def _frame(
-    shape: tuple[int, ...], stride: Any, padding: Any, framed: tuple[int, int]
+    shape: tuple[int, ...], stride: Any, padding: Any, framed: tuple[int, ...]
 ) -> dict[str, int]:
     """The fields that say how a picture lies in its frame of ``framed`` cells."""
     return {
@@ -84,7 +85,7 @@ def _frame(
 
 
 class Conv2d(Lowering):
-    """See ``ops.conv``. A line of outputs is one ``product`` over the lines of the input it sees."""
+    """See ``ops.conv``. A line of outputs is one ``product`` over lines of the input."""
 
     def forward(self, plan: Plan, x: Buffer | Images) -> Buffer:
         (sh, sw), (ph, pw), (dh, dw) = self.operation.window
@@ -373,7 +374,8 @@ class Pool(Lowering):
         if not self.needs_dinput:
             return None
         dx = plan.buffer(self.stage.input_shape, by_tile=True)
-        name, fields = f"{self.name} dinput", {"begin": tiles.ADD}
+        name = f"{self.name} dinput"
+        fields: dict[str, Any] = {"begin": tiles.ADD}
         if self._tiles_the_picture():
             fields = {"begin": tiles.FROM_ZERO, "kind": tiles.NONE, "result": dx}
             if self.before is not None:
@@ -451,7 +453,7 @@ class Activation(Lowering):
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if self.is_done or not self.needs_dinput:
             return dy if self.needs_dinput else None
-        fields = {"out": dy, "saved": self.y, **self.fields}
+        fields: dict[str, Any] = {"out": dy, "saved": self.y, **self.fields}
         plan.emit(tiles.ACTIVATE_BACKWARD, f"{self.name} dinput", _shapes(dy.shape), **fields)
         return dy
 
@@ -482,7 +484,7 @@ class Dropout(Lowering):
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if not self.needs_dinput:
             return None
-        fields = {"out": dy, "saved": self.mask, **_extent(dy)}
+        fields: dict[str, Any] = {"out": dy, "saved": self.mask, **_extent(dy)}
         plan.emit(tiles.DROPOUT_BACKWARD, "dropout dinput", _shapes(dy.shape), **fields)
         return dy
 
@@ -510,7 +512,7 @@ class BatchNorm(Lowering):
         if self.stage.module is None:
             raise CompileError("compile: BatchNorm outside of nn.BatchNorm2d cannot be compiled")
         self.sums, plan.sums = plan.sums, plan.sums + 2 * self.channels
-        fields = {**self.fields, "inp": x, "key": self.sums}
+        fields: dict[str, Any] = {**self.fields, "inp": x, "key": self.sums}
         plan.emit(tiles.MOMENTS, "moments", _shapes(x.shape), 3 * x.cells, **fields)
         plan.wait(self.set_statistics)
 
@@ -555,7 +557,7 @@ class BatchNorm(Lowering):
         plan.wait(self.set_gradients)
         if not self.needs_dinput:
             return None
-        fields = {"out": dy, "saved": self.x, **self.fields}
+        fields: dict[str, Any] = {"out": dy, "saved": self.x, **self.fields}
         plan.emit(
             tiles.NORMALISE_BACKWARD, "norm. dinput", _shapes(dy.shape), 6 * dy.cells, **fields
         )
@@ -599,7 +601,7 @@ class Reshape(Lowering):
         if len(self.shape) == 1:
             return dy
         dx = plan.buffer(self.shape, by_tile=True)
-        fields = {"inp": dy, "out": dx, "rows": dx.cells, "pitch": plan.images}
+        fields: dict[str, Any] = {"inp": dy, "out": dx, "rows": dx.cells, "pitch": plan.images}
         plan.emit(tiles.UNFLATTEN, "unflatten", _shapes(dy.shape, dx.shape), **fields)
         return dx
 
@@ -613,9 +615,10 @@ class Pad(Lowering):
         if len(others) != 2 or any(map(any, others)) or cuts or self.operation.value:
             raise CompileError("compile: Pad with other than zeros around the rows and columns")
         y = plan.buffer(self.stage.output_shape, by_tile=True)
-        self.frame = _frame(self.stage.input_shape, (1, 1), (top, left), y.shape[1:])
+        self.frame = _frame(self.stage.input_shape, (1, 1), (top, left), y.shape[-2:])
         steps = {"inp_tile": x.cells * LANES, "out_tile": y.cells * LANES}
-        plan.emit(tiles.FRAME, "pad", _shapes(x.shape, y.shape), inp=x, out=y, **steps, **self.frame)
+        shapes = _shapes(x.shape, y.shape)
+        plan.emit(tiles.FRAME, "pad", shapes, inp=x, out=y, **steps, **self.frame)
         return y
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
@@ -719,7 +722,7 @@ def pool_first(stages: list[Stage]) -> list[Stage]:
     cells equal only where it is 0, and there no gradient flows.)
     """
     stages = list(stages)
-    for i, (first, second) in enumerate(zip(stages, stages[1:], strict=False)):
+    for i, (first, second) in enumerate(pairwise(stages)):
         if isinstance(first.operation, ops.ReLU) and isinstance(second.operation, ops.MaxPool2d):
             shape = second.output_shape
             stages[i], stages[i + 1] = (
@@ -734,7 +737,7 @@ def _as_matrix(plan: Plan, x: Buffer) -> Buffer:
     if not x.by_tile:
         return x
     flat = plan.buffer((x.cells,), by_tile=False)
-    fields = {"inp": x, "out": flat, "rows": x.cells, "pitch": plan.images}
+    fields: dict[str, Any] = {"inp": x, "out": flat, "rows": x.cells, "pitch": plan.images}
     plan.emit(tiles.FLATTEN, "flatten", _shapes(x.shape, flat.shape), **fields)
     return flat
 

@@ -51,7 +51,7 @@ class BatchNorm(Operation):
 
 
 class FixedBatchNorm(Operation):
-    """y = gamma (x - mean) / s + beta, s = sqrt(var + eps), with a mean and variance that are given.
+    """y = gamma (x - mean) / s + beta, s = sqrt(var + eps), with mean and variance given.
 
     They do not depend on x (they are running statistics), so dx = dy gamma / s. The rest is as in
     ``BatchNorm``. x, y: (N, C, ...), mean, var, gamma, beta: (C,).
