@@ -1,187 +1,235 @@
 """How long does an epoch of LeNet take, here and in PyTorch?
 
     python -m benchmarks.lenet [--rounds 5] [--threads 2] [--model lenet lenet-max]
+    python -m benchmarks.lenet --from-outside
+    python -m benchmarks.lenet --whole
 
-Each side trains in its own process, the sides take turns, round after round. An epoch is counted
-whole: shuffling and batching 60,000 bytes-images into float32, the steps, and counting what was
-right. The first epoch of a process warms up (kernels from the cache, threads, allocations) and is
-not counted; of the next two the better one is. Prints the median of these over the rounds, their
-range, the ratio and the peak memory.
+An epoch is counted whole: shuffling, batching 60,000 images of bytes into float32, the steps, the
+mean loss and counting what was right. The first epoch of a process warms up (kernels from the
+cache, threads, allocations) and is not counted; of the next two the better one is. The floor is
+what the products and sums of a compiled step would take at the machine's best: the speed of NumPy's
+matrix product (sgemm), measured in the same rounds.
+
+``--from-outside``: the wall-clock of ``python -m minicnn.train --epochs 4`` less that of
+``--epochs 1``, over 3, beside the same of a PyTorch program (``benchmarks/torch_lenet.py``).
+``--whole``: the wall-clock of 10 epochs, start included, with Numba's kernels still to be compiled
+(cold) and compiled by an earlier run (warm).
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import json
-import os
-import platform
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-BATCH, LR = 256, 0.9
+from benchmarks import common, programs
+from benchmarks.common import Row, Runs, Side
+
+BATCH, LR, IMAGES = 256, 0.9, 60_000
 MODELS = ["lenet", "lenet-max"]
+COMPILED = "minicnn compiled"
 
 
-def minicnn_epochs(model: str, threads: int, epochs: int) -> list[float]:
-    """Seconds of each epoch of minicnn, eager."""
+def minicnn_epochs(
+    model: str, threads: int, epochs: int, compiled: bool = True
+) -> tuple[list[float], Any]:
+    """Seconds of each epoch of minicnn, and the step that trained."""
     import minicnn
     from minicnn import data, models, nn, optim
-    from minicnn.training import RunningMeans
+    from minicnn.training import EagerStep
 
     minicnn.set_num_threads(threads)
     minicnn.manual_seed(0)
     net = models.build(model)
-    optimizer, loss_of = optim.SGD(net.parameters(), lr=LR), nn.CrossEntropyLoss()
+    make = minicnn.compile if compiled else EagerStep
+    step = make(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=LR))
     train, _ = data.load("fashion-mnist")
-    batches = data.DataLoader(train, BATCH, shuffle=True, seed=0)
-
-    def epoch() -> None:
-        means = RunningMeans()
-        for x, y in batches:
-            logits = net(x)
-            loss = loss_of(logits, y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            means.add(loss, logits, y)
-        means.read()
-
-    return timed(epoch, epochs)
+    batches = data.DataLoader(train, BATCH, shuffle=True, seed=0, raw=compiled)
+    return timed(lambda: minicnn_epoch(step, batches), epochs), step
 
 
-def torch_epochs(model: str, threads: int, epochs: int, channels_last: bool = False) -> list[float]:
-    """Seconds of each epoch of PyTorch, eager, the same program."""
+def minicnn_epoch(step: Any, batches: Any) -> dict[str, float]:
+    """Train an epoch; its mean loss and accuracy."""
+    from minicnn.training import RunningMeans
+
+    means = RunningMeans()
+    for x, y in batches:
+        loss, logits = step(x, y)
+        means.add(loss, logits, y)
+    return means.read()
+
+
+def torch_epochs(
+    model: str, threads: int, epochs: int, channels_last: bool = False, compiled: bool = False
+) -> list[float]:
+    """Seconds of each epoch of PyTorch, the same program."""
     import torch
-    from torch import nn
 
+    from benchmarks import torch_lenet
     from minicnn import data
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    pool: Callable[[], nn.Module] = lambda: (  # noqa: E731
-        nn.AvgPool2d(2, 2) if model == "lenet" else nn.MaxPool2d(2, 2)
-    )
-    padding, features = (2, 400) if model == "lenet" else (0, 256)
-    net = nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=padding), nn.Sigmoid(), pool(),
-        nn.Conv2d(6, 16, 5), nn.Sigmoid(), pool(), nn.Flatten(),
-        nn.Linear(features, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid(), nn.Linear(84, 10),
-    )  # fmt: skip
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    net = net.to(memory_format=layout)
-    optimizer, loss_of = torch.optim.SGD(net.parameters(), lr=LR), nn.CrossEntropyLoss()
+    net: Any = torch_lenet.build(model).to(memory_format=layout)
+    optimizer = torch.optim.SGD(net.parameters(), lr=LR)
+    net = torch.compile(net) if compiled else net
     train, _ = data.load("fashion-mnist")
     images = torch.tensor(train.images)[:, None].contiguous(memory_format=layout)
     labels = torch.tensor(train.labels)
-
-    def epoch() -> None:
-        order = torch.randperm(len(labels))
-        loss_sum, hits = torch.zeros(()), torch.zeros((), dtype=torch.int64)
-        for rows in order.split(BATCH):
-            x, y = images[rows].float().div_(255), labels[rows]
-            logits = net(x)
-            loss = loss_of(logits, y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            with torch.no_grad():
-                loss_sum += loss * len(y)
-                hits += (logits.argmax(1) == y).sum()
-        float(loss_sum), float(hits)
-
-    return timed(epoch, epochs)
+    return timed(lambda: torch_lenet.train_epoch(net, optimizer, images, labels), epochs)
 
 
-SIDES: dict[str, Callable[[str, int, int], list[float]]] = {
-    "minicnn eager": minicnn_epochs,
-    "torch eager": torch_epochs,
-    "torch channels_last": lambda *run: torch_epochs(*run, channels_last=True),
-}
-
-
-def timed(epoch: Callable[[], None], count: int) -> list[float]:
+def timed(epoch: Callable[[], Any], count: int) -> list[float]:
+    """Seconds of each of ``count`` epochs."""
     seconds = []
     for _ in range(count):
-        start = time.perf_counter()
+        began = time.perf_counter()
         epoch()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.perf_counter() - began)
     return seconds
 
 
-def run_side(side: str, model: str, threads: int) -> dict[str, Any]:
-    """One process: a warming epoch, then two that count; the better one, and the peak memory."""
-    command = [sys.executable, "-m", "benchmarks.lenet", "--worker", side, "--model", model,
-               "--threads", str(threads)]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    return json.loads(output.stdout.splitlines()[-1])
+def peak_mb() -> float:
+    """The most memory that this process has had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def worker(side: str, model: str, threads: int) -> None:
-    seconds = SIDES[side](model, threads, 3)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": min(seconds[1:]), "peak_mb": peak}))
+# The sides ----------------------------------------------------------------------------------------
 
 
-def versions() -> str:
-    """Machine and versions, in a line."""
-    from importlib.metadata import version
-
-    names = ["numpy", "numba", *(["torch"] if importlib.util.find_spec("torch") else [])]
-    packages = ", ".join(f"{name} {version(name)}" for name in names)
-    return f"Python {platform.python_version()}, {packages}; {processor()}, {os.cpu_count()} cores"
+def measure_compiled(options: argparse.Namespace) -> dict[str, float]:
+    seconds, step = minicnn_epochs(options.model[0], options.threads, 3)
+    flops = sum(line.flops for line in step.plan.lines)
+    return {"seconds": min(seconds[1:]), "peak_mb": peak_mb(), "flops": flops}
 
 
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+def measure_eager(options: argparse.Namespace) -> dict[str, float]:
+    seconds, _ = minicnn_epochs(options.model[0], options.threads, 3, compiled=False)
+    return {"seconds": min(seconds[1:]), "peak_mb": peak_mb()}
+
+
+def measure_torch(options: argparse.Namespace, **how: bool) -> dict[str, float]:
+    seconds = torch_epochs(options.model[0], options.threads, 3, **how)
+    return {"seconds": min(seconds[1:]), "peak_mb": peak_mb()}
+
+
+def measure_outside(options: argparse.Namespace, program: str) -> dict[str, float]:
+    with programs.kernel_cache(warm=True) as cache:
+        few, many = (
+            programs.wall_seconds(program, options.model[0], epochs, options.threads, cache)
+            for epochs in (1, 4)
+        )
+    return {"seconds": (many - few) / 3}
+
+
+def measure_whole(options: argparse.Namespace, program: str, warm: bool) -> dict[str, float]:
+    with programs.kernel_cache(warm) as cache:
+        seconds = programs.wall_seconds(program, options.model[0], 10, options.threads, cache)
+    return {"seconds": seconds}
+
+
+PEAK = "sgemm peak"
+EPOCH = {
+    COMPILED: Side(measure_compiled),
+    "minicnn eager": Side(measure_eager),
+    "torch eager": Side(measure_torch, ("torch",)),
+    "torch channels_last": Side(partial(measure_torch, channels_last=True), ("torch",)),
+    "torch compile": Side(partial(measure_torch, compiled=True), ("torch",)),
+    PEAK: Side(common.sgemm_peak),
+}
+OUTSIDE = {
+    "minicnn": Side(partial(measure_outside, program=programs.MINICNN)),
+    "torch eager": Side(partial(measure_outside, program=programs.TORCH), ("torch",)),
+}
+WHOLE = {
+    "minicnn, warm": Side(partial(measure_whole, program=programs.MINICNN, warm=True)),
+    "minicnn, cold": Side(partial(measure_whole, program=programs.MINICNN, warm=False)),
+    "torch eager": Side(partial(measure_whole, program=programs.TORCH, warm=False), ("torch",)),
+}
+
+
+# The questions ------------------------------------------------------------------------------------
+
+
+def epoch_rows(model: str, runs: Runs) -> list[Row]:
+    """A row a side, and the floor as the last one."""
+    flops = runs[COMPILED][0]["flops"]
+    floors = [IMAGES * flops / (1e9 * run["gflops"]) for run in runs[PEAK]]
+    floor = statistics.median(floors)
+    question = f"{model}: an epoch of training"
+    rows = [
+        Row(question, "", side, "s", common.column(of_side, "seconds"),
+            {"times floor": statistics.median(common.column(of_side, "seconds")) / floor,
+             "peak MB": statistics.median(common.column(of_side, "peak_mb"))})
+        for side, of_side in runs.items() if side != PEAK
+    ]  # fmt: skip
+    return [*rows, Row(question, "", "floor", "s", floors, {"times floor": 1.0})]
+
+
+def floor_remark(model: str, runs: Runs) -> str:
+    """How the floor comes about."""
+    flops, peaks = runs[COMPILED][0]["flops"], common.column(runs[PEAK], "gflops")
+    peak = statistics.median(peaks)
+    compiled = statistics.median(common.column(runs[COMPILED], "seconds"))
+    floor = IMAGES * flops / peak / 1e9
+    return (
+        f"{model}: a step takes {flops / 1e6:.2f} MFLOP an image; sgemm's peak here is "
+        f"{peak:.0f} GFLOP/s ({min(peaks):.0f} to {max(peaks):.0f}). The floor of an epoch is "
+        f"{floor:.2f} s; compiled takes {compiled / floor:.1f} times as long."
+    )
+
+
+def ask_epoch(options: argparse.Namespace) -> None:
+    report = common.start("lenet", "lenet", COMPILED, options)
+    sides = common.available(EPOCH, report)
+    for model in options.model or MODELS:
+        runs = common.alternate("lenet", sides, report, ["--model", model])
+        report.add(epoch_rows(model, runs))
+        report.remark(floor_remark(model, runs))
+    common.finish(report, options)
+
+
+def ask_programs(
+    options: argparse.Namespace, flag: str, sides: dict[str, Side], question: str
+) -> None:
+    """Compare the programs as they are started from a shell."""
+    reference = next(iter(sides))
+    report = common.start(f"lenet{flag[1:]}", f"lenet {flag}", reference, options)
+    sides = common.available(sides, report)
+    for model in options.model or MODELS[:1]:
+        runs = common.alternate("lenet", sides, report, [flag, "--model", model])
+        report.add(
+            [
+                Row(f"{model}: {question}", "", side, "s", common.column(of_side, "seconds"))
+                for side, of_side in runs.items()
+            ]
+        )
+    common.finish(report, options)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lenet")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--model", nargs="+", choices=MODELS, default=MODELS)
-    parser.add_argument("--worker", choices=list(SIDES), help=argparse.SUPPRESS)
+    parser = common.parser("lenet")
+    parser.add_argument(
+        "--model", nargs="+", choices=MODELS, help="by default both; lenet for the others"
+    )
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--from-outside", action="store_true", help="an epoch by the wall-clock")
+    other.add_argument("--whole", action="store_true", help="10 epochs by the wall-clock")
     options = parser.parse_args()
+    sides = OUTSIDE if options.from_outside else WHOLE if options.whole else EPOCH
     if options.worker:
-        return worker(options.worker, options.model[0], options.threads)
-
-    sides = list(SIDES)
-    if importlib.util.find_spec("torch") is None:
-        print("PyTorch is not installed (the extra 'parity'): measuring minicnn alone")
-        sides = [side for side in sides if not side.startswith("torch")]
-    print(f"{versions()}; {options.threads} threads, {options.rounds} rounds")
-    for model in options.model:
-        results: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
-        for _ in range(options.rounds):
-            for side in sides:
-                results[side].append(run_side(side, model, options.threads))
-        print_table(model, results)
-
-
-def print_table(model: str, results: dict[str, list[dict[str, Any]]]) -> None:
-    def median(side: str, key: str) -> float:
-        return statistics.median(run[key] for run in results[side])
-
-    ours = median("minicnn eager", "seconds")
-    print(f"\n{model}: seconds an epoch\n{'':22}median    min    max   times minicnn's   peak MB")
-    for side, runs in results.items():
-        seconds = [r["seconds"] for r in runs]
-        print(
-            f"{side:22}{median(side, 'seconds'):6.2f} {min(seconds):6.2f} {max(seconds):6.2f}"
-            f"   {median(side, 'seconds') / ours:15.2f}   {median(side, 'peak_mb'):7.0f}",
-            flush=True,
-        )
+        common.answer(sides, options)
+    elif options.from_outside:
+        ask_programs(options, "--from-outside", sides, "an epoch, with its test, from outside")
+    elif options.whole:
+        ask_programs(options, "--whole", sides, "10 epochs, start included")
+    else:
+        ask_epoch(options)
 
 
 if __name__ == "__main__":

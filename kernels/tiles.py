@@ -147,7 +147,7 @@ def _make_band(rows: int) -> Any:
             while m < length - 48:
                 block64(y, y0 + m, x, x0 + m, *rest)
                 m += 64
-            if m < length - 16:
+            if rows == 4 and m < length - 16:
                 block32(y, y0 + m, x, x0 + m, *rest)
                 m += 32
         while m < length:

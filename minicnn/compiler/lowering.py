@@ -7,7 +7,6 @@ needs it). Shapes and names as in ``minicnn.ops``; a geometry's details are in `
 
 from __future__ import annotations
 
-from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -660,7 +659,7 @@ def lay_out(
         CompileError: an operation that has no lowering.
     """
     plan = Plan(group, dtype)
-    lowered = _lower(pool_first(stages))
+    lowered = _lower(stages)
     x: Buffer | Images = Images(stages[0].input_shape, of_bytes)
     for lowering in lowered:
         if isinstance(x, Images) and not isinstance(lowering, Conv2d):
@@ -712,24 +711,6 @@ def _loss(plan: Plan, logits: Buffer, loss: nn.CrossEntropyLoss) -> Buffer:
               out=dlogits, rows=classes, pitch=plan.images, key=settings)  # fmt: skip
     plan.backward_from = len(plan.lines)
     return dlogits
-
-
-def pool_first(stages: list[Stage]) -> list[Stage]:
-    """Max pooling before ReLU instead of after it: the same result from a quarter of the ReLUs.
-
-    Not before sigmoid and tanh: these round unequal inputs to equal values, and of equal values the
-    first wins the window. The gradient would then go to another cell than eager's. (ReLU makes
-    cells equal only where it is 0, and there no gradient flows.)
-    """
-    stages = list(stages)
-    for i, (first, second) in enumerate(pairwise(stages)):
-        if isinstance(first.operation, ops.ReLU) and isinstance(second.operation, ops.MaxPool2d):
-            shape = second.output_shape
-            stages[i], stages[i + 1] = (
-                second._replace(input_shape=first.input_shape),
-                first._replace(input_shape=shape, output_shape=shape),
-            )
-    return stages
 
 
 def _as_matrix(plan: Plan, x: Buffer) -> Buffer:
