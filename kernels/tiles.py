@@ -610,28 +610,27 @@ def _tanh(x):
     return x * p * reciprocal(q)
 
 
-def _curve(memory, place, kind):  # type: ignore[no-untyped-def]
+def _curve(memory, place, result, kind):  # type: ignore[no-untyped-def]
     raise NotImplementedError("only inside compiled code")
 
 
 @overload(_curve, jit_options={"_nrt": False})
-def _curve_of(memory, place, kind):
-    """Sigmoid or tanh of the 16 cells at ``place``."""
+def _curve_of(memory, place, result, kind):
+    """Sigmoid or tanh of the 16 cells at ``place``, stored at ``result``."""
     if memory.dtype == numba.types.float32:
         return _curve_float32
     return _curve_float64
 
 
-def _curve_float32(memory, place, kind):
+def _curve_float32(memory, place, result, kind):
     x = load(16, memory, place)
-    return _sigmoid(x) if kind == SIGMOID else _tanh(x)
+    store(memory, result, _sigmoid(x) if kind == SIGMOID else _tanh(x))
 
 
-def _curve_float64(memory, place, kind):
-    for k in range(place, place + 16):
-        x = memory[at(k)]
-        memory[at(k)] = 1 / (1 + math.exp(-x)) if kind == SIGMOID else math.tanh(x)
-    return load(16, memory, place)
+def _curve_float64(memory, place, result, kind):
+    for k in range(16):
+        x = memory[at(place + k)]
+        memory[at(result + k)] = 1 / (1 + math.exp(-x)) if kind == SIGMOID else math.tanh(x)
 
 
 @inner()
@@ -645,7 +644,7 @@ def activate(memory, op, tiles):
             x = load(16, memory, k + away)
             store(memory, k, winner(x, zero, x, zero))
         else:
-            store(memory, k, _curve(memory, k + away, op.kind))
+            _curve(memory, k + away, k, op.kind)
 
 
 @inner()
@@ -668,7 +667,12 @@ def dropout(memory, op, tiles, first, images, keys, weights):
     seed, draw = keys[at(2 * op.key)], keys[at(2 * op.key + 1)]
     p, scale = weights[at(op.weight)], weights[at(op.weight + 1)]
     for t in range(tiles):
-        for lane in range(min(LANES, images - first - t * LANES)):
+        lanes = min(LANES, images - first - t * LANES)
+        for f in range(op.rows):
+            for lane in range(lanes, LANES):  # no image there: zeros, not what stood there before
+                place = t * op.out_tile + f * op.pitch + lane
+                memory[at(op.saved + place)] = memory[at(op.out + place)] = 0
+        for lane in range(lanes):
             begin = (first + t * LANES + lane) * op.rows
             for block in range(begin // 4, (begin + op.rows + 3) // 4):
                 words = philox(np.uint64(block), draw, seed)

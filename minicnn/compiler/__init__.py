@@ -14,7 +14,7 @@ import numpy as np
 
 from minicnn import kernels, nn, optim, random
 from minicnn.nn import functional as F
-from minicnn.tensor import Tensor
+from minicnn.tensor import Tensor, as_tensor
 
 from .plan import Plan
 from .record import CompileError, Stage, record
@@ -26,6 +26,7 @@ __all__ = ["CompileError", "CompiledStep", "Plan", "Predictor", "compile", "is_a
 
 GROUP_BYTES = 3_200_000
 LARGEST_GROUP = 4  # tiles
+MOST_ENGINES = 8  # kept; the oldest goes
 
 
 @overload
@@ -51,7 +52,8 @@ def compile(
     The result is eager's up to rounding, the parameters are the net's own, dropout masks and
     running statistics go on as they would. The plan is made at the first call, and anew for
     another shape of picture, dtype or mode (``net.train()``, ``net.eval()``); any batch size fits.
-    Forward hooks are not called. A net is a chain of convolutions (no groups), dense layers,
+    Settings of layers (a padding, dropout's p) are read when the plan is made. Forward hooks are
+    not called. A net is a chain of convolutions (no groups), dense layers,
     pooling, ReLU, sigmoid, tanh, dropout, ``BatchNorm2d`` and flattening.
 
     Args:
@@ -130,10 +132,12 @@ class _Compiled:
             dtype,
             tuple([(id(m), m.training) for m in modules]),
             tuple([(id(p), p.requires_grad) for p in parameters]),
-            tuple([id(b.data) for m in modules for b in m._buffers.values()]),
         )
         if key not in self._engines:
+            if len(self._engines) == MOST_ENGINES:
+                del self._engines[next(iter(self._engines))]
             self._engines[key] = self._make_engine(x, dtype)
+            self._engines[key].modules = modules  # kept alive, so that nobody gets their ids
         self._last = self._engines[key]
         return self._last
 
@@ -200,8 +204,8 @@ class CompiledStep(_Compiled):
             raise TypeError(f"compile: y is {target.dtype}; wanted class indices, integers")
         indices, weights = F.class_indices("compile", Tensor(logits), target, *settings)
         divisor = self._divisor(indices, weights)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            engine.constants_at(engine.plan.loss_scale, 1)[0] = gradient / divisor
+        with np.errstate(divide="ignore", invalid="ignore"):  # no label counts: the loss is nan
+            self._set_loss(engine, gradient / divisor)
             engine.run(pixels, indices, logits, self._masks(engine), self.profile)
             loss = engine.losses[: len(pixels)].sum() / engine.plan.dtype.type(divisor)
         self._update(engine)
@@ -217,10 +221,15 @@ class CompiledStep(_Compiled):
             if id(p) in places and p.requires_grad
         }
 
-    def _divisor(self, indices: np.ndarray, weights: np.ndarray | None) -> float:
+    def _divisor(self, indices: np.ndarray, weights: np.ndarray | None) -> np.float64:
         if self.loss.reduction == "sum":
-            return 1.0
-        return float((indices >= 0).sum() if weights is None else weights.sum())
+            return np.float64(1)
+        return np.float64((indices >= 0).sum() if weights is None else weights.sum())
+
+    def _set_loss(self, engine: Engine, scale: np.float64) -> None:
+        settings = engine.constants_at(engine.plan.loss_settings, 2 + engine.result_shape[0])
+        settings[0], settings[1] = self.loss.label_smoothing, scale
+        settings[2:] = 1 if self.loss.weight is None else self.loss.weight.data
 
     def _room_for_logits(self, engine: Engine, images: int) -> np.ndarray:
         size = images * engine.result_shape[0]
@@ -235,11 +244,10 @@ class CompiledStep(_Compiled):
 
 
 def _array(x: Any) -> np.ndarray:
-    if isinstance(x, Tensor):
-        x = x.data
-    if not kernels.is_host(x):
-        raise TypeError(f"compile: received a {type(x).__module__} array; wanted one on the CPU")
-    return np.ascontiguousarray(x)
+    tensor = as_tensor(x)
+    if tensor.device != "cpu":
+        raise TypeError(f"compile: received an array on {tensor.device}; wanted one on the CPU")
+    return np.ascontiguousarray(tensor.data)
 
 
 def _check_result(stages: list[Stage], loss: nn.CrossEntropyLoss | None) -> None:

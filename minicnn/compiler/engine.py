@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import nn
 from minicnn.kernels import cpu, tiles
 from minicnn.tensor import Tensor
 
@@ -65,6 +66,7 @@ class Engine:
         weights: the parameters, then the constants.
         result_shape: of one image.
         losses: of the last batch.
+        modules: those of the net.
     """
 
     def __init__(self, plan: Plan, result_shape: tuple[int, ...], learns: bool):
@@ -84,6 +86,7 @@ class Engine:
         self.no_labels = np.zeros(1, np.int64)
         self.losses = np.zeros(1, plan.dtype)
         self.images = 0
+        self.modules: list[nn.Module] = []
         self._compile()
 
     def _compile(self) -> None:

@@ -494,9 +494,13 @@ class BatchNorm(Lowering):
     Its numbers among the constants, C of each: mean, 1 / s, gamma, beta, mean(dz), mean(dz z).
     """
 
+    depends_on_x = True  # mean and variance do
+
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
-        self.x = x
-        c, h, w = (*x.shape, 1, 1)[:3]
+        if self.stage.module is None:
+            raise CompileError(f"compile: {self.operation.name} outside of nn.BatchNorm2d")
+        self.x, self.layer = x, self.stage.module
+        c, h, w = x.shape
         self.channels, self.values = c, h * w
         self.key = plan.constant(np.zeros(6 * c))
         self.places = [plan.parameter(p) for p in self.stage.parameters]
@@ -508,8 +512,6 @@ class BatchNorm(Lowering):
 
     def batch_statistics(self, plan: Plan, x: Buffer) -> None:
         """Emit what finds mean and variance of the batch."""
-        if self.stage.module is None:
-            raise CompileError("compile: BatchNorm outside of nn.BatchNorm2d cannot be compiled")
         self.sums, plan.sums = plan.sums, plan.sums + 2 * self.channels
         fields: dict[str, Any] = {**self.fields, "inp": x, "key": self.sums}
         plan.emit(tiles.MOMENTS, "moments", _shapes(x.shape), 3 * x.cells, **fields)
@@ -517,8 +519,7 @@ class BatchNorm(Lowering):
 
     def set_statistics(self, step: Any) -> None:
         """Between the parts: mean and variance from the sums; move the running statistics."""
-        layer, count = self.stage.module, step.images * self.values
-        assert layer is not None
+        layer, count = self.layer, step.images * self.values
         if count < 2:
             raise ValueError(
                 f"batch_norm: {count} values a channel; the statistics of a batch need two or more"
@@ -566,7 +567,7 @@ class BatchNorm(Lowering):
         """Between the parts: dgamma and dbeta, and the means that dx takes away."""
         dbeta, dgamma = step.sums_at(self.dsums, self.channels)
         numbers = step.constants_at(self.key, 6 * self.channels).reshape(6, self.channels)
-        if self.stage.module is not None:  # the statistics depend on x
+        if self.depends_on_x:
             gamma, count = numbers[2], step.images * self.values
             numbers[4], numbers[5] = gamma * dbeta / count, gamma * dgamma / count
         for place, gradient in zip(self.places, (dgamma, dbeta), strict=False):
@@ -576,20 +577,27 @@ class BatchNorm(Lowering):
 class FixedBatchNorm(BatchNorm):
     """With running statistics, which are looked up at the beginning of each step."""
 
+    depends_on_x = False
+
     def batch_statistics(self, plan: Plan, x: Buffer) -> None:
-        operation = self.operation
-        plan.before.append(
-            lambda step: self._set(step, operation.mean, operation.var, operation.eps)
-        )
+        def look_up(step: Any) -> None:
+            mean, var = self.layer.running_mean, self.layer.running_var
+            assert mean is not None
+            assert var is not None
+            self._set(step, mean.data, var.data, self.operation.eps)
+
+        plan.before.append(look_up)
 
 
 class Reshape(Lowering):
     """Flattening: tiles to a matrix."""
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
-        if len(self.stage.output_shape) != 1:
+        features = prod(self.stage.input_shape)
+        if self.stage.output_shape != (features,):
             raise CompileError(
-                f"compile: Reshape to {self.stage.output_shape} an image; wanted to flatten it"
+                f"compile: Reshape to {self.stage.output_shape} an image; wanted to flatten it to "
+                f"({features},)"
             )
         self.shape = self.stage.input_shape
         return _as_matrix(plan, x)
@@ -703,9 +711,7 @@ def _give_result(plan: Plan, y: Buffer) -> None:
 def _loss(plan: Plan, logits: Buffer, loss: nn.CrossEntropyLoss) -> Buffer:
     """Emit the loss and its gradient by the logits."""
     classes = logits.cells
-    weight = np.ones(classes) if loss.weight is None else loss.weight.data
-    settings = plan.constant([loss.label_smoothing, 1.0, *weight])
-    plan.loss_scale = settings + 1
+    settings = plan.loss_settings = plan.constant(np.zeros(2 + classes))
     dlogits = plan.buffer(logits.shape, by_tile=False)
     plan.emit(tiles.LOSS, "cross-entropy", _shapes(logits.shape), 6 * classes, inp=logits,
               out=dlogits, rows=classes, pitch=plan.images, key=settings)  # fmt: skip

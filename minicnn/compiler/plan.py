@@ -78,7 +78,7 @@ class Plan:
         constants: what follows the parameters in ``weights``.
         tables: offsets of rows and taps.
         before: functions called at the beginning of each step.
-        loss_scale: the constant that the loss's gradient is multiplied by.
+        loss_settings: the constants of the loss: smoothing, scale of the gradient, class weights.
         masks: dropout masks drawn a step.
         sums: places for batch normalisation's sums.
     """
@@ -95,7 +95,7 @@ class Plan:
         self._known_tables: dict[tuple[int, ...], int] = {}
         self.before: list[Callable[[Any], None]] = []
         self.masks = self.sums = self.memory = 0
-        self.backward_from = self.loss_scale = 0
+        self.backward_from = self.loss_settings = 0
         self.images_seen = 0  # by a profiled run
 
     # Building -------------------------------------------------------------------------------------
