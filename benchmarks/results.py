@@ -31,7 +31,7 @@ PUBLISHED = {
 HEAD = """\
 # Results: the two LeNets on Fashion-MNIST
 
-Made by `python -m benchmarks.results` on {date}: minicnn {minicnn}, {versions}, eager, {threads}
+Made by `python -m benchmarks.results` on {date}: minicnn {minicnn}, {versions}, compiled, {threads}
 threads. Sigmoid, Xavier-uniform weights, zero biases, plain SGD, learning rate 0.9, batches of 256,
 pixels in [0, 1]. A run is
 `python -m minicnn.train --dataset fashion-mnist --device cpu --model NAME --seed N`.

@@ -573,19 +573,18 @@ def max_pool_backward(memory, op, tiles):
 
 @inner()
 def _sigmoid(x):
-    """1 / (1 + exp(-x)), float32. exp as in ``cpu._exp``: 2**n exp(r) with |r| <= log(2) / 2."""
+    """1 / (1 + exp(-x)), float32. As in ``cpu._exp``, exp is 2**n exp(r), |r| <= log(2) / 2."""
     f = np.float32
     t = limited(f(-1) * x, f(-87), f(87))
     n = floor(f(1 / math.log(2)) * t + fill(16, f(0.5)))
     r = t - f(math.log(2)) * n
-    e = fill(16, f(1 / 5040))
-    e = e * r + fill(16, f(1 / 720))
-    e = e * r + fill(16, f(1 / 120))
-    e = e * r + fill(16, f(1 / 24))
-    e = e * r + fill(16, f(1 / 6))
-    e = e * r + fill(16, f(1 / 2))
-    e = e * r + fill(16, f(1))
-    e = e * r + fill(16, f(1))
+    # the Taylor series up to r**7 / 7!, in pairs: shorter to wait for than one term after the other
+    r2 = r * r
+    e01 = r + fill(16, f(1))
+    e23 = f(1 / 6) * r + fill(16, f(1 / 2))
+    e45 = f(1 / 120) * r + fill(16, f(1 / 24))
+    e67 = f(1 / 5040) * r + fill(16, f(1 / 720))
+    e = (e67 * r2 + e45) * (r2 * r2) + (e23 * r2 + e01)
     return reciprocal(fill(16, f(1)) + times_power_of_two(e, n))
 
 
