@@ -1,0 +1,121 @@
+"""How long until training has begun, here and in PyTorch?
+
+    python -m benchmarks.startup [--rounds 5] [--threads 2]
+
+The time of ``import minicnn`` and of ``import torch`` in a fresh process, and from the start of
+``python -m minicnn.train`` (and of ``benchmarks/torch_lenet.py``) to the start of the first step
+and to the line about the first epoch, test included. Cold: Numba's kernels are still to be
+compiled; warm: an earlier run has left them in the cache. The libraries' own files are in memory
+either way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from tempfile import TemporaryDirectory
+
+from benchmarks import common, programs
+from benchmarks.common import Row, Side
+
+IMPORT = """
+import time
+began = time.perf_counter()
+import {package}
+print(time.perf_counter() - began)
+"""
+
+# Runs a program; prints a line when a method is called for the first time.
+ANNOUNCE = """
+import runpy
+from {module} import {owner}
+
+original = {owner}.{method}
+
+def first(*arguments, **named):
+    {owner}.{method} = original
+    print("first step", flush=True)
+    return original(*arguments, **named)
+
+{owner}.{method} = first
+runpy.run_module("{program}", run_name="__main__", alter_sys=True)
+"""
+STEP = {
+    programs.MINICNN: ("minicnn.compiler", "CompiledStep", "__call__"),
+    programs.TORCH: ("torch.nn", "Sequential", "forward"),
+}
+QUESTIONS = {
+    "import": "Importing the library",
+    "first step": "To the start of the first step",
+    "first epoch": "To the end of the first epoch",
+}
+
+
+def measure(
+    options: argparse.Namespace, package: str, program: str, warm: bool
+) -> dict[str, float]:
+    """Seconds of all that is asked; of importing, in which the cache has no part, once."""
+    with programs.kernel_cache(warm) as cache, TemporaryDirectory() as folder:
+        measured = {"import": import_seconds(package)} if warm else {}
+        module, owner, method = STEP[program]
+        code = ANNOUNCE.format(module=module, owner=owner, method=method, program=program)
+        arguments = programs.arguments(program, "lenet", 1, options.threads, f"{folder}/run")
+        marks = {"first step": "first step", "first epoch": "1 "}
+        return {**measured, **watch([sys.executable, "-c", code, *arguments], marks, cache)}
+
+
+def import_seconds(package: str) -> float:
+    command = [sys.executable, "-c", IMPORT.format(package=package)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def watch(command: Sequence[str], marks: dict[str, str], cache: str) -> dict[str, float]:
+    """Seconds from a program's start to the first line that begins with each mark."""
+    seconds: dict[str, float] = {}
+    began = time.perf_counter()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=programs.environment(cache)
+    ) as process:
+        for line in process.stdout or ():
+            for name, mark in marks.items():
+                if line.strip().startswith(mark):
+                    seconds.setdefault(name, time.perf_counter() - began)
+    if process.returncode:
+        sys.exit(f"the program ended with status {process.returncode}")
+    return seconds
+
+
+WARM = "minicnn, warm"
+ours = partial(measure, package="minicnn", program=programs.MINICNN)
+SIDES = {
+    WARM: Side(partial(ours, warm=True)),
+    "minicnn, cold": Side(partial(ours, warm=False)),
+    "torch eager": Side(
+        partial(measure, package="torch", program=programs.TORCH, warm=True), ("torch",)
+    ),
+}
+
+
+def main() -> None:
+    options = common.parser("startup").parse_args()
+    if options.worker:
+        return common.answer(SIDES, options)
+    report = common.start("startup", "startup", WARM, options)
+    runs = common.alternate("startup", common.available(SIDES, report), report)
+    report.add(
+        [
+            Row(question, "", name, "s", common.column(of_side, key))
+            for key, question in QUESTIONS.items()
+            for name, of_side in runs.items()
+            if key in of_side[0]
+        ]
+    )
+    common.finish(report, options)
+
+
+if __name__ == "__main__":
+    main()
