@@ -6,9 +6,9 @@
 
 An epoch is counted whole: shuffling, batching 60,000 images of bytes into float32, the steps, the
 mean loss and counting what was right. The first epoch of a process warms up (kernels from the
-cache, threads, allocations) and is not counted; of the next two the better one is. The floor is
-what the products and sums of a compiled step would take at the machine's best: the speed of NumPy's
-matrix product (sgemm), measured in the same rounds.
+cache, threads, allocations), the second one counts. The floor is what the products and sums of a
+compiled step would take at the machine's best: the speed of NumPy's matrix product (sgemm) over two
+seconds, measured in the same rounds.
 
 ``--from-outside``: the wall-clock of ``python -m minicnn.train --epochs 4`` less that of
 ``--epochs 1``, over 3, beside the same of a PyTorch program (``benchmarks/torch_lenet.py``).
@@ -103,19 +103,19 @@ def peak_mb() -> float:
 
 
 def measure_compiled(options: argparse.Namespace) -> dict[str, float]:
-    seconds, step = minicnn_epochs(options.model[0], options.threads, 3)
+    seconds, step = minicnn_epochs(options.model[0], options.threads, 2)
     flops = sum(line.flops for line in step.plan.lines)
-    return {"seconds": min(seconds[1:]), "peak_mb": peak_mb(), "flops": flops}
+    return {"seconds": seconds[1], "peak_mb": peak_mb(), "flops": flops}
 
 
 def measure_eager(options: argparse.Namespace) -> dict[str, float]:
-    seconds, _ = minicnn_epochs(options.model[0], options.threads, 3, compiled=False)
-    return {"seconds": min(seconds[1:]), "peak_mb": peak_mb()}
+    seconds, _ = minicnn_epochs(options.model[0], options.threads, 2, compiled=False)
+    return {"seconds": seconds[1], "peak_mb": peak_mb()}
 
 
 def measure_torch(options: argparse.Namespace, **how: bool) -> dict[str, float]:
-    seconds = torch_epochs(options.model[0], options.threads, 3, **how)
-    return {"seconds": min(seconds[1:]), "peak_mb": peak_mb()}
+    seconds = torch_epochs(options.model[0], options.threads, 2, **how)
+    return {"seconds": seconds[1], "peak_mb": peak_mb()}
 
 
 def measure_outside(options: argparse.Namespace, program: str) -> dict[str, float]:

@@ -48,6 +48,7 @@ def jit(function: Callable[..., Any], **more: Any) -> Any:
         return numba.njit(**options)(function)
 
 
+@cache
 def _keep_freed_memory() -> None:
     """Ask the C library (glibc) to keep freed memory for the next array.
 
@@ -60,8 +61,6 @@ def _keep_freed_memory() -> None:
         libc.mallopt(mmap_threshold, 32 << 20)
         libc.mallopt(trim_threshold, 256 << 20)
 
-
-_keep_freed_memory()
 
 # Threads ------------------------------------------------------------------------------------------
 
@@ -179,6 +178,7 @@ def _matmul(first: int, last: int, a: Array, b: Array, product: Array) -> None:
 
 def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
     """See ``reference.im2col``."""
+    _keep_freed_memory()
     n, c, h, w = x.shape
     kh, kw = kernel_size
     oh, ow = output_sizes((h, w), kernel_size, stride, padding, dilation)

@@ -344,6 +344,8 @@ def _framed_cell(op, c, h, w):
     """
     column = w + op.pad_width
     line = (c * op.framed_height + h + op.pad_height) * op.stride_width
+    if op.stride_width == 1:  # no division
+        return line * op.framed_width + column
     return (line + column % op.stride_width) * op.framed_width + column // op.stride_width
 
 
