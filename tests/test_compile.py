@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from minicnn.kernels import cpu
 
 import minicnn
 from minicnn import Tensor, data, kernels, models, nn, optim, random
@@ -25,6 +26,12 @@ Result = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]  # loss, logits, g
 DTYPES = ["float32", "float64"]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-11}
 PICTURE = (3, 11, 8)
+
+
+@pytest.fixture(autouse=True)
+def share_the_least_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that these small nets are computed by several threads."""
+    monkeypatch.setattr("minicnn.compiler.engine.WORTH_A_THREAD", 1)
 
 
 # Nets ---------------------------------------------------------------------------------------------
@@ -910,6 +917,23 @@ def test_threads_change_the_rounding_at_most(name: str, threads: int) -> None:
         results.append(result_of(compiled(net), *batch(83)))
     assert_same(results[1], results[0], 1e-12)
     assert_bit_for_bit(results[2], results[1])
+
+
+def test_little_work_stays_on_the_calling_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minicnn.compiler.engine.WORTH_A_THREAD", 10_000_000)
+    pieces: list[int] = []
+    together = cpu.together
+
+    def counted(calls: list[Callable[[], None]]) -> None:
+        pieces.append(len(calls))
+        together(calls)
+
+    monkeypatch.setattr(cpu, "together", counted)
+    minicnn.set_num_threads(2)
+    predict = minicnn.compile(models.mlp())  # 0.4 million multiply-adds an image
+    for images in (24, 17, 50):
+        predict(np.zeros((images, 1, 28, 28), np.uint8))
+    assert pieces == [1, 1, 2]
 
 
 def test_threads_may_change_between_steps() -> None:

@@ -267,6 +267,23 @@ def as_tuple(results: Any) -> tuple[Any, ...]:
     return results if isinstance(results, tuple) else (results,)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0, 1, 7, 100_000])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_compiled_descent_is_the_references(
+    size: int, momentum: float, dtype: type, rng: np.random.Generator
+) -> None:
+    cells = rng.standard_normal((3, size)).astype(dtype)
+    results = []
+    for kernel in (reference, cpu):
+        p, g, v = cells.copy()
+        kernel.sgd(p, g, v if momentum else None, 0.3, momentum, 0.1, 0.01, False, True)
+        results.append((p, v))
+    tolerance = 1e-5 if dtype is np.float32 else 1e-13
+    for theirs, ours in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, tolerance, tolerance)
+
+
 def test_sets_have_the_same_functions() -> None:
     names = [
         "avg_pool",
@@ -279,6 +296,7 @@ def test_sets_have_the_same_functions() -> None:
         "max_pool_backward",
         "random_uniform",
         "set_num_threads",
+        "sgd",
         "sigmoid",
         "sigmoid_backward",
         "softmax_cross_entropy",

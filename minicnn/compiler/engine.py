@@ -20,6 +20,7 @@ from minicnn.tensor import Tensor
 from .plan import LANES, Part, Plan
 
 ALIGNMENT = 64  # bytes: a vector register
+WORTH_A_THREAD = 8_000_000  # FLOPs: with less to do, waking a thread costs more than it saves
 
 
 def aligned(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
@@ -79,6 +80,7 @@ class Engine:
             for tensor, place in plan.parameters.values()
         ]
         self.programs = [plan.program(part, tiles.INSTRUCTION) for part in plan.parts]
+        self.flops = sum(line.flops for line in plan.lines)
         self.tables = np.array([*plan.tables, 0], np.int64)
         self.workers: list[Worker] = []
         self.gradients: dict[int, np.ndarray] = {}
@@ -109,7 +111,8 @@ class Engine:
         self._take_parameters()
         self._get_ready(masks)
         count = -(-self.images // LANES)
-        threads = max(1, min(cpu.get_num_threads(), count))
+        worth = self.images * self.flops // WORTH_A_THREAD
+        threads = max(1, min(cpu.get_num_threads(), count, worth))
         edges = [count * i // threads for i in range(threads + 1)]
         # where groups wait for each other all of them keep their memory, otherwise one at a time
         slots = 1 if len(self.plan.parts) == 1 else -(-int(max(np.diff(edges))) // self.plan.group)
