@@ -273,7 +273,7 @@ def as_tuple(results: Any) -> tuple[Any, ...]:
 def test_compiled_descent_is_the_references(
     size: int, momentum: float, dtype: type, rng: np.random.Generator
 ) -> None:
-    cells = rng.standard_normal((3, size)).astype(dtype)
+    cells: np.ndarray = rng.standard_normal((3, size)).astype(dtype)
     results = []
     for kernel in (reference, cpu):
         p, g, v = cells.copy()
