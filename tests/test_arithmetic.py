@@ -455,7 +455,15 @@ OPERATIONS = CASES | {
         lambda *xs: batch_norm(xs[0], None, None, *xs[1:], training=True), (PICTURE, (4,), (4,))
     ),
     "batch_norm, not affine": Case(lambda x: batch_norm(x, None, None, training=True), (PICTURE,)),
-    "batch_norm, evaluation": Case(batch_norm, (PICTURE, (4,), (4,), (4,), (4,)), positive=True),
+    "batch_norm, evaluation": Case(
+        lambda x, *affine: batch_norm(
+            x,
+            Tensor(np.array([0.3, -1, 0, 2], x.dtype)),
+            Tensor(np.array([0.5, 1, 2, 3], x.dtype)),
+            *affine,
+        ),
+        (PICTURE, (4,), (4,)),
+    ),
     "cross_entropy": Case(lambda x: F.cross_entropy(x, Tensor(np.array([3, 0, 1]))), ((3, 4),)),
     "cross_entropy, probabilities": Case(F.cross_entropy, ((3, 4), (3, 4))),
     "cross_entropy, everything": Case(
