@@ -320,7 +320,7 @@ def batch_norm(
 
     In training by the statistics of the batch, which also move ``running_mean`` and
     ``running_var`` (the unbiased variance) by ``momentum``; otherwise by the running statistics
-    (by the batch's where there are none).
+    (by the batch's where there are none). They are constants: no gradient flows to them.
 
     input: (N, C, ...); all others (C,). Returns input's shape.
 
