@@ -10,6 +10,8 @@ import numpy as np
 Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray
 Pair: TypeAlias = tuple[int, int]
 
+LANES = 16  # images a tile of a compiled plan (``tiles``)
+
 
 def is_host(array: Array) -> bool:
     """Whether ``array`` lies in the computer's own memory (NumPy)."""

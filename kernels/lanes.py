@@ -16,6 +16,7 @@ The width is a constant of the program. LLVM splits a vector that is wider than 
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import binding, ir
@@ -115,39 +116,29 @@ def total(typing: Any, lanes: Any) -> Any:
     return lanes.dtype(lanes), generate
 
 
-@intrinsic
-def winner(typing: Any, new: Any, best: Any, a: Any, b: Any) -> Any:
-    """For each cell: a where ``new`` beats ``best`` (is larger, or the first NaN), otherwise b."""
+def _chooser(holds: Callable[[Any, Any, Any], Any]) -> Any:
+    """An intrinsic (x, y, a, b): for each cell a where ``holds`` of x and y, otherwise b."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        new, best, a, b = arguments
-        larger = builder.fcmp_unordered(">", new, best)  # or one of the two is NaN
-        wins = builder.and_(larger, builder.fcmp_ordered("ord", best, best))
-        return builder.select(wins, a, b)
+    @intrinsic
+    def choose(typing: Any, x: Any, y: Any, a: Any, b: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            x, y, a, b = arguments
+            return builder.select(holds(builder, x, y), a, b)
 
-    return new(new, best, a, b), generate
+        return x(x, y, a, b), generate
 
-
-@intrinsic
-def equal(typing: Any, x: Any, y: Any, a: Any, b: Any) -> Any:
-    """For each cell: a where x == y, otherwise b."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, y, a, b = arguments
-        return builder.select(builder.fcmp_ordered("==", x, y), a, b)
-
-    return x(x, y, a, b), generate
+    return choose
 
 
-@intrinsic
-def larger(typing: Any, x: Any, y: Any, a: Any, b: Any) -> Any:
-    """For each cell: a where x > y, otherwise b."""
+def _beats(builder: Any, new: Any, best: Any) -> Any:
+    """``new`` is larger than ``best``, or the first NaN."""
+    larger_or_nan = builder.fcmp_unordered(">", new, best)
+    return builder.and_(larger_or_nan, builder.fcmp_ordered("ord", best, best))
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, y, a, b = arguments
-        return builder.select(builder.fcmp_ordered(">", x, y), a, b)
 
-    return x(x, y, a, b), generate
+equal = _chooser(lambda builder, x, y: builder.fcmp_ordered("==", x, y))  # a where x == y
+larger = _chooser(lambda builder, x, y: builder.fcmp_ordered(">", x, y))  # a where x > y
+winner = _chooser(_beats)  # a where x beats y
 
 
 @intrinsic

@@ -33,7 +33,8 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from .cpu import FASTMATH, at, jit, philox
+from .arrays import LANES
+from .cpu import FASTMATH, at, inside, jit, philox
 from .lanes import (
     equal,
     fill,
@@ -51,9 +52,8 @@ from .lanes import (
     winner,
 )
 
-LANES = 16  # images a tile
-TALL, TAPS = 4, 5  # rows and taps that a kernel keeps in registers
-WIDE = 64 if has_avx512() else 16  # cells of a row that it keeps there
+TAPS = 5  # that ``dots`` keeps in registers, with 4 rows
+WIDE = 64 if has_avx512() else 16  # cells of each of 4 rows that ``product`` keeps there
 
 FIELDS = (
     *("code", "out", "inp", "saved", "weight", "bias", "key", "kind", "result"),
@@ -69,10 +69,10 @@ INSTRUCTION = np.dtype([(name, np.int64) for name in FIELDS])
 (
     PRODUCT_OF_LINES, PRODUCT_OF_GROUP, DENSE_DWEIGHT, CONV_DWEIGHT, SUM_ROWS, TURN, SET_ZERO,
     LOAD_IMAGES, FRAME, UNFRAME, FLATTEN, UNFLATTEN, AVG_POOL, AVG_POOL_BACKWARD, MAX_POOL,
-    MAX_POOL_BACKWARD, ACTIVATE, ACTIVATE_BACKWARD, DROPOUT, DROPOUT_BACKWARD, MOMENTS,
+    MAX_POOL_BACKWARD, ACTIVATE, ACTIVATE_BACKWARD, DROPOUT, MOMENTS,
     NORMALISE, NORMALISE_MOMENTS, NORMALISE_BACKWARD, GIVE_LOGITS, LOSS,
-) = range(26)  # the codes of the instructions  # fmt: skip
-NONE, SIGMOID, TANH, RELU = range(4)
+) = range(25)  # the codes of the instructions  # fmt: skip
+NONE, SIGMOID, TANH, RELU, MASK = range(5)
 
 
 def inner(**options: Any) -> Callable[..., Any]:
@@ -426,29 +426,7 @@ def unflatten(memory, op, tiles):
             store(memory, op.out + (t * op.rows + f) * LANES, cells)
 
 
-@inner(forceinline=True)
-def _down(dy, y, kind):
-    """Back through an activation with result y: dy times s (1 - s), 1 - t², or y > 0 for ReLU."""
-    if kind == SIGMOID:
-        return dy * (y - y * y)
-    if kind == TANH:
-        return dy - dy * (y * y)
-    if kind == RELU:
-        return larger(y, y - y, dy, dy - dy)
-    return dy
-
-
 # Pooling ------------------------------------------------------------------------------------------
-
-
-@inner()
-def _inside(start, step, size, count):
-    """The k, from the first to before the last, of 0..count-1 with 0 <= start + k step < size."""
-    if step == 1:  # no division
-        return min(count, max(0, -start)), min(count, max(0, size - start))
-    first = min(count, max(0, (-start + step - 1) // step))
-    last = min(count, max(first, (size - start + step - 1) // step))
-    return first, last
 
 
 @inner()
@@ -461,10 +439,10 @@ def avg_pool(memory, op, tiles, weights):
             out = op.out + (t * op.channels + c) * op.out_height * op.out_width * LANES
             for r in range(op.out_height):
                 top = r * op.stride_height - op.pad_height
-                i0, i1 = _inside(top, 1, op.height, op.kernel_height)
+                i0, i1 = inside(top, 1, op.height, op.kernel_height)
                 for o in range(op.out_width):
                     left = o * op.stride_width - op.pad_width
-                    j0, j1 = _inside(left, 1, op.width, op.kernel_width)
+                    j0, j1 = inside(left, 1, op.width, op.kernel_width)
                     a = fill(16, memory.dtype.type(0))
                     for i in range(i0, i1):
                         for j in range(j0, j1):
@@ -491,10 +469,10 @@ def avg_pool_backward(memory, op, tiles, weights):
             dy = op.inp + (t * op.channels + c) * op.out_height * op.out_width * LANES
             for r in range(op.out_height):
                 top = r * op.stride_height - op.pad_height
-                i0, i1 = _inside(top, 1, op.height, op.kernel_height)
+                i0, i1 = inside(top, 1, op.height, op.kernel_height)
                 for o in range(op.out_width):
                     left = o * op.stride_width - op.pad_width
-                    j0, j1 = _inside(left, 1, op.width, op.kernel_width)
+                    j0, j1 = inside(left, 1, op.width, op.kernel_width)
                     window = r * op.out_width + o
                     share = one / weights[at(op.weight + window)]
                     g = share * load(16, memory, dy + window * LANES)
@@ -518,10 +496,10 @@ def max_pool(memory, op, tiles):
             planes = (t * op.channels + c) * op.out_height * op.out_width * LANES
             for r in range(op.out_height):
                 top = r * op.stride_height - op.pad_height
-                i0, i1 = _inside(top, op.dilation_height, op.height, op.kernel_height)
+                i0, i1 = inside(top, op.dilation_height, op.height, op.kernel_height)
                 for o in range(op.out_width):
                     left = o * op.stride_width - op.pad_width
-                    j0, j1 = _inside(left, op.dilation_width, op.width, op.kernel_width)
+                    j0, j1 = inside(left, op.dilation_width, op.width, op.kernel_width)
                     best, tap = fill(16, number(-np.inf)), fill(16, number(-1))
                     for i in range(i0, i1):
                         for j in range(j0, j1):
@@ -551,10 +529,10 @@ def max_pool_backward(memory, op, tiles):
             planes = (t * op.channels + c) * op.out_height * op.out_width * LANES
             for r in range(op.out_height):
                 top = r * op.stride_height - op.pad_height
-                i0, i1 = _inside(top, op.dilation_height, op.height, op.kernel_height)
+                i0, i1 = inside(top, op.dilation_height, op.height, op.kernel_height)
                 for o in range(op.out_width):
                     left = o * op.stride_width - op.pad_width
-                    j0, j1 = _inside(left, op.dilation_width, op.width, op.kernel_width)
+                    j0, j1 = inside(left, op.dilation_width, op.width, op.kernel_width)
                     window = planes + (r * op.out_width + o) * LANES
                     g, won = load(16, memory, op.inp + window), load(16, memory, op.saved + window)
                     for i in range(i0, i1):
@@ -648,9 +626,23 @@ def activate(memory, op, tiles):
             _curve(memory, k + away, k, op.kind)
 
 
+@inner(forceinline=True)
+def _down(dy, y, kind):
+    """dy times the slope of an activation with result y: s (1 - s), 1 - t², y > 0; or a mask y."""
+    if kind == SIGMOID:
+        return dy * (y - y * y)
+    if kind == TANH:
+        return dy - dy * (y * y)
+    if kind == RELU:
+        return larger(y, y - y, dy, dy - dy)
+    if kind == MASK:
+        return dy * y
+    return dy
+
+
 @inner()
 def activate_backward(memory, op, tiles):
-    """dy in place of dy: times s (1 - s), 1 - t² or (y > 0); ``saved`` holds the activation."""
+    """``_down`` in place of dy; ``saved`` holds the activation's result, or dropout's mask."""
     size = op.size * tiles if op.by_tile else op.size
     away = op.saved - op.out
     for k in range(op.out, op.out + size, 16):
@@ -687,15 +679,6 @@ def dropout(memory, op, tiles, first, images, keys, weights):
                         memory[at(op.out + place)] = memory[at(op.inp + place)] * mask
 
 
-@inner()
-def dropout_backward(memory, op, tiles):
-    """dy in place of dy: times the mask."""
-    size = op.size * tiles if op.by_tile else op.size
-    away = op.saved - op.out
-    for k in range(op.out, op.out + size):
-        memory[at(k)] *= memory[at(k + away)]
-
-
 # Batch normalisation ------------------------------------------------------------------------------
 
 
@@ -725,10 +708,8 @@ def normalise(memory, op, tiles, weights):
         for c in range(op.channels):
             place = op.key + c
             mean, scale = weights[at(place)], weights[at(place + op.channels)]
-            gamma, beta = (
-                weights[at(place + 2 * op.channels)],
-                weights[at(place + 3 * op.channels)],
-            )
+            gamma = weights[at(place + 2 * op.channels)]
+            beta = weights[at(place + 3 * op.channels)]
             start = (t * op.channels + c) * plane
             for m in range(plane):
                 z = (memory[at(op.inp + start + m)] - mean) * scale
@@ -890,8 +871,6 @@ def run(program, tables, memory, weights, gradients, sums, given, labels, keys, 
                 activate_backward(cells, op, tiles)
             elif op.code == DROPOUT:
                 dropout(cells, op, tiles, image, images, keys, weights)
-            elif op.code == DROPOUT_BACKWARD:
-                dropout_backward(cells, op, tiles)
             elif op.code == MOMENTS:
                 moments(cells, op, tiles, image, images, sums)
             elif op.code == NORMALISE:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CompileError", "CompiledStep", "Plan", "Predictor", "compile", "is_available"]
 
-GROUP_BYTES = 3_200_000
+GROUP_BYTES = 3_200_000  # that a group's memory may take: the size of a core's caches, about
 LARGEST_GROUP = 4  # tiles
 MOST_ENGINES = 8  # kept; the oldest goes
 
@@ -53,8 +53,8 @@ def compile(
     running statistics go on as they would. The plan is made at the first call, and anew for
     another shape of picture, dtype or mode (``net.train()``, ``net.eval()``); any batch size fits.
     Settings of layers (a padding, dropout's p) are read when the plan is made. Forward hooks are
-    not called. A net is a chain of convolutions (no groups), dense layers,
-    pooling, ReLU, sigmoid, tanh, dropout, ``BatchNorm2d`` and flattening.
+    not called. A net is a chain of convolutions (no groups), dense layers, pooling, ReLU, sigmoid,
+    tanh, dropout, ``BatchNorm2d`` and flattening.
 
     Args:
         net: on the CPU.

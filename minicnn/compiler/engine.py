@@ -15,9 +15,10 @@ import numpy as np
 
 from minicnn import nn
 from minicnn.kernels import cpu, tiles
+from minicnn.kernels.arrays import LANES
 from minicnn.tensor import Tensor
 
-from .plan import LANES, Part, Plan
+from .plan import Part, Plan
 
 ALIGNMENT = 64  # bytes: a vector register
 WORTH_A_THREAD = 8_000_000  # FLOPs: with less to do, waking a thread costs more than it saves
@@ -47,7 +48,7 @@ class Worker:
     """What one thread writes into."""
 
     def __init__(self, plan: Plan, gradients: bool):
-        self.memory = np.zeros((0, plan.memory), plan.dtype)
+        self.memory = aligned((0, plan.memory), plan.dtype)
         # 64 places more: the last row of a gradient may be stored to a register's end
         self.gradients = aligned(plan.parameters_size + 64 if gradients else 1, plan.dtype)
         self.sums = np.zeros(max(1, plan.sums))
@@ -55,8 +56,7 @@ class Worker:
     def make_room(self, slots: int) -> None:
         """Memory for so many groups at least."""
         if len(self.memory) < slots:
-            size = -(-self.memory.shape[1] // LANES) * LANES
-            self.memory = aligned((slots, size), self.memory.dtype)
+            self.memory = aligned((slots, self.memory.shape[1]), self.memory.dtype)
 
 
 class Engine:
@@ -147,29 +147,35 @@ class Engine:
         for prepare in self.plan.before:
             prepare(self)
 
-    def _run(self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int,
-             x: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> None:  # fmt: skip
+    def _run(
+        self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, *batch: Any
+    ) -> None:
+        """The tiles from ``first`` to before ``last``."""
         if part is self.plan.parts[0]:
             worker.gradients.fill(0)
             worker.sums.fill(0)
-        tiles.run(program, self.tables, worker.memory, self.weights, worker.gradients, worker.sums,
-                  x, labels, self.keys, self.losses, logits, first, last, self.images,
-                  self.plan.group)  # fmt: skip
+        self._execute(program, worker.memory, worker, first, last, *batch)
 
-    def _run_profiled(self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int,
-                      *arguments: np.ndarray) -> None:  # fmt: skip
+    def _run_profiled(
+        self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, *batch: Any
+    ) -> None:
         """Group by group and instruction by instruction, each timed."""
-        self._run(worker, program[:0], part, first, last, *arguments)
-        group = self.plan.group
-        for slot, start in enumerate(range(first, last, group)):
+        self._run(worker, program[:0], part, first, last, *batch)
+        for slot, start in enumerate(range(first, last, self.plan.group)):
             memory = worker.memory[slot % len(worker.memory)][None]
+            end = min(start + self.plan.group, last)
             for k, line in enumerate(part.lines):
                 began = time.perf_counter()
-                tiles.run(program[k : k + 1], self.tables, memory, self.weights, worker.gradients,
-                          worker.sums, arguments[0], arguments[1], self.keys, self.losses,
-                          arguments[2], start, min(start + group, last), self.images,
-                          group)  # fmt: skip
+                self._execute(program[k : k + 1], memory, worker, start, end, *batch)
                 line.seconds += time.perf_counter() - began
+
+    def _execute(
+        self, program: np.ndarray, memory: np.ndarray, worker: Worker, first: int, last: int,
+        x: np.ndarray, labels: np.ndarray, result: np.ndarray,
+    ) -> None:  # fmt: skip
+        tiles.run(program, self.tables, memory, self.weights, worker.gradients, worker.sums, x,
+                  labels, self.keys, self.losses, result, first, last, self.images,
+                  self.plan.group)  # fmt: skip
 
     def gradient_of(self, parameter: Tensor) -> np.ndarray:
         """The last step's gradient of a parameter: a view, the same one after each step."""

@@ -14,9 +14,10 @@ import numpy as np
 
 from minicnn import nn, ops
 from minicnn.kernels import tiles
+from minicnn.kernels.arrays import LANES
 from minicnn.nn.functional import move_running
 
-from .plan import LANES, Buffer, Plan
+from .plan import Buffer, Plan
 from .record import CompileError, Stage
 
 
@@ -119,7 +120,6 @@ class Conv2d(Lowering):
         self.x_step = {"line": sh * self.line, "tile": self.x.cells * LANES}
         self.y_step = {"line": ow * LANES, "tile": y.cells * LANES}
         self.flops = 2 * y.cells * self.taps
-        has_bias = len(self.places) > 1
         plan.emit(
             tiles.PRODUCT_OF_LINES,
             "conv",
@@ -128,8 +128,6 @@ class Conv2d(Lowering):
             out=y,
             inp=self.x,
             weight=self.places[0],
-            bias=self.places[1] if has_bias else 0,
-            begin=tiles.FROM_BIAS if has_bias else tiles.FROM_ZERO,
             rows=self.o,
             y_rows=self.y_rows,
             w_rows=plan.table(range(0, self.o * self.taps, self.taps)),
@@ -146,6 +144,7 @@ class Conv2d(Lowering):
             length=ow * LANES,
             out_tile=self.y_step["tile"],
             inp_tile=self.x_step["tile"],
+            **_bias(self.places),
         )
         return y
 
@@ -154,11 +153,7 @@ class Conv2d(Lowering):
             return x.load(plan, self.frame)
         if not self.is_framed:
             return x
-        framed = plan.buffer(self.framed_shape, by_tile=True)
-        steps = {"inp_tile": x.cells * LANES, "out_tile": framed.cells * LANES}
-        shapes = _shapes(self.shape, self.framed_shape)
-        plan.emit(tiles.FRAME, "frame", shapes, inp=x, out=framed, **steps, **self.frame)
-        return framed
+        return _copy(plan, tiles.FRAME, "frame", x, self.framed_shape, self.frame)
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if self.learns[0]:
@@ -246,11 +241,7 @@ class Conv2d(Lowering):
         )
         if not self.is_framed:
             return dframed
-        dx = plan.buffer(self.shape, by_tile=True)
-        steps = {"inp_tile": dframed.cells * LANES, "out_tile": dx.cells * LANES}
-        shapes = _shapes(dframed.shape, dx.shape)
-        plan.emit(tiles.UNFRAME, "unframe", shapes, inp=dframed, out=dx, **steps, **self.frame)
-        return dx
+        return _copy(plan, tiles.UNFRAME, "unframe", dframed, self.shape, self.frame)
 
 
 class Linear(Lowering):
@@ -264,7 +255,6 @@ class Linear(Lowering):
         self.x_table = plan.table(range(0, self.k * plan.images, plan.images))
         self.y_table = plan.table(range(0, self.o * plan.images, plan.images))
         self.flops = 2 * self.o * self.k
-        has_bias = len(self.places) > 1
         y = plan.buffer((self.o,), by_tile=False)
         plan.emit(
             tiles.PRODUCT_OF_GROUP,
@@ -274,14 +264,13 @@ class Linear(Lowering):
             out=y,
             inp=self.x,
             weight=self.places[0],
-            bias=self.places[1] if has_bias else 0,
-            begin=tiles.FROM_BIAS if has_bias else tiles.FROM_ZERO,
             rows=self.o,
             y_rows=self.y_table,
             w_rows=plan.table(range(0, self.o * self.k, self.k)),
             taps=self.k,
             x_taps=self.x_table,
             w_taps=plan.table(range(self.k)),
+            **_bias(self.places),
         )
         return y
 
@@ -359,14 +348,13 @@ class Pool(Lowering):
     before: Activation | None = None  # whose result is pooled; the way back through it is one
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
-        self.window = self._window(plan)
+        self.window = self._window()
         y = plan.buffer(self.stage.output_shape, by_tile=True)
         self.extra = self._extra(plan, y)
-        what = f"{_shapes(x.shape, y.shape)}, {self.window['kernel_height']}x"
-        what += str(self.window["kernel_width"])
-        cells = y.cells * self.window["kernel_height"] * self.window["kernel_width"]
-        self.flops = cells
-        plan.emit(self.codes[0], self.name, what, cells, inp=x, out=y, **self.window, **self.extra)
+        kh, kw = self.geometry()[0]
+        what, self.flops = f"{_shapes(x.shape, y.shape)}, {kh}x{kw}", y.cells * kh * kw
+        fields = {**self.window, **self.extra}
+        plan.emit(self.codes[0], self.name, what, self.flops, inp=x, out=y, **fields)
         return y
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
@@ -393,7 +381,7 @@ class Pool(Lowering):
         windows = zip(kernel, stride, padding, dilation, size, output, strict=True)
         return all(k == s and p == 0 and d == 1 and n == k * o for k, s, p, d, n, o in windows)
 
-    def _window(self, plan: Plan) -> dict[str, int]:
+    def _window(self) -> dict[str, int]:
         (kh, kw), (sh, sw), (ph, pw), (dh, dw) = self.geometry()
         (c, h, w), (_, oh, ow) = self.stage.input_shape, self.stage.output_shape
         return {
@@ -450,10 +438,11 @@ class Activation(Lowering):
         return self.y
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
-        if self.is_done or not self.needs_dinput:
-            return dy if self.needs_dinput else None
-        fields: dict[str, Any] = {"out": dy, "saved": self.y, **self.fields}
-        plan.emit(tiles.ACTIVATE_BACKWARD, f"{self.name} dinput", _shapes(dy.shape), **fields)
+        if not self.needs_dinput:
+            return None
+        if not self.is_done:  # together with the pooling behind it
+            fields: dict[str, Any] = {"out": dy, "saved": self.y, **self.fields}
+            plan.emit(tiles.ACTIVATE_BACKWARD, f"{self.name} dinput", _shapes(dy.shape), **fields)
         return dy
 
 
@@ -483,8 +472,8 @@ class Dropout(Lowering):
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if not self.needs_dinput:
             return None
-        fields: dict[str, Any] = {"out": dy, "saved": self.mask, **_extent(dy)}
-        plan.emit(tiles.DROPOUT_BACKWARD, "dropout dinput", _shapes(dy.shape), **fields)
+        fields: dict[str, Any] = {"out": dy, "saved": self.mask, "kind": tiles.MASK, **_extent(dy)}
+        plan.emit(tiles.ACTIVATE_BACKWARD, "dropout dinput", _shapes(dy.shape), **fields)
         return dy
 
 
@@ -621,21 +610,15 @@ class Pad(Lowering):
         cuts = any((cut.start or 0) or cut.stop for cut in self.operation.cut)
         if len(others) != 2 or any(map(any, others)) or cuts or self.operation.value:
             raise CompileError("compile: Pad with other than zeros around the rows and columns")
-        y = plan.buffer(self.stage.output_shape, by_tile=True)
-        self.frame = _frame(self.stage.input_shape, (1, 1), (top, left), y.shape[-2:])
-        steps = {"inp_tile": x.cells * LANES, "out_tile": y.cells * LANES}
-        shapes = _shapes(x.shape, y.shape)
-        plan.emit(tiles.FRAME, "pad", shapes, inp=x, out=y, **steps, **self.frame)
-        return y
+        shape = self.stage.output_shape
+        self.frame = _frame(self.stage.input_shape, (1, 1), (top, left), shape[-2:])
+        return _copy(plan, tiles.FRAME, "pad", x, shape, self.frame)
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if not self.needs_dinput:
             return None
-        dx = plan.buffer(self.stage.input_shape, by_tile=True)
-        steps = {"inp_tile": dy.cells * LANES, "out_tile": dx.cells * LANES}
-        shapes = _shapes(dy.shape, dx.shape)
-        plan.emit(tiles.UNFRAME, "pad dinput", shapes, inp=dy, out=dx, **steps, **self.frame)
-        return dx
+        shape = self.stage.input_shape
+        return _copy(plan, tiles.UNFRAME, "pad dinput", dy, shape, self.frame)
 
 
 LOWERINGS: dict[type[ops.Operation], type[Lowering]] = {
@@ -717,6 +700,23 @@ def _loss(plan: Plan, logits: Buffer, loss: nn.CrossEntropyLoss) -> Buffer:
               out=dlogits, rows=classes, pitch=plan.images, key=settings)  # fmt: skip
     plan.backward_from = len(plan.lines)
     return dlogits
+
+
+def _copy(
+    plan: Plan, code: int, name: str, x: Buffer, shape: tuple[int, ...], frame: dict[str, int]
+) -> Buffer:
+    """Emit the copy of pictures into a frame, or out of it."""
+    y = plan.buffer(shape, by_tile=True)
+    steps = {"inp_tile": x.cells * LANES, "out_tile": y.cells * LANES}
+    plan.emit(code, name, _shapes(x.shape, y.shape), inp=x, out=y, **steps, **frame)
+    return y
+
+
+def _bias(places: list[int]) -> dict[str, int]:
+    """What the sums of a layer with these parameters begin with."""
+    if len(places) == 1:
+        return {"begin": tiles.FROM_ZERO}
+    return {"begin": tiles.FROM_BIAS, "bias": places[1]}
 
 
 def _as_matrix(plan: Plan, x: Buffer) -> Buffer:

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.kernels.arrays import LANES
 from minicnn.tensor import Tensor
-
-LANES = 16  # images a tile: kernels.tiles.LANES (which would load Numba)
 
 
 @dataclass(eq=False)
@@ -149,8 +148,6 @@ class Plan:
         """Place the buffers in memory, first fit: two share a place if their times do not meet."""
         placed: list[Buffer] = []
         for buffer in sorted(self.buffers, key=lambda b: b.first):
-            if buffer.first < 0:
-                continue
             neighbours = sorted(
                 (b for b in placed if b.last >= buffer.first and buffer.last >= b.first),
                 key=lambda b: b.offset,
@@ -187,27 +184,28 @@ class Plan:
         return [line for part in self.parts for line in part.lines]
 
     def __str__(self) -> str:
-        timed = self.images_seen > 0
-        head = f"{'':14}{'':34}{'FLOP':>10}{'bytes':>10}"
-        head += f"{'us':>9}{'GFLOP/s':>9}" if timed else ""
-        rows = [head]
+        names = max(len(line.name) for line in self.lines) + 2
+        whats = max(len(line.what) for line in self.lines)
+        rows = [f"{'':{names + whats}}{'FLOP':>10}{'bytes':>9}"]
+        rows[0] += f"{'us':>9}{'GFLOP/s':>9}" if self.images_seen else ""
         for i, line in enumerate(self.lines):
-            if i == self.backward_from and i:
-                rows.append("-" * len(head))
-            row = f"{line.name:14}{line.what:34}{line.flops or '':>10}{line.bytes or '':>10}"
-            if timed:
-                seconds = line.seconds / self.images_seen
-                rate = f"{line.flops / seconds / 1e9:9.1f}" if line.flops and seconds else ""
-                row += f"{1e6 * seconds:9.3f}{rate:>9}"
-            rows.append(row.rstrip())
-        flops, moved = sum(x.flops for x in self.lines), sum(x.bytes for x in self.lines)
-        total = f"{'an image':48}{flops:>10}{moved:>10}"
-        if timed:
-            seconds = sum(line.seconds for line in self.lines) / self.images_seen
-            total += f"{1e6 * seconds:9.3f}{flops / seconds / 1e9:9.1f}"
-        size = self.memory * self.dtype.itemsize
-        foot = f"groups of {self.images} images; memory {size / 1e6:.2f} MB a thread, reused"
-        return "\n".join([*rows, total, foot])
+            if i and i == self.backward_from:
+                rows.append("-" * len(rows[0]))
+            rows.append(f"{line.name:{names}}{line.what:{whats}}{self._numbers([line])}".rstrip())
+        rows.append(f"{'an image':{names + whats}}{self._numbers(self.lines)}")
+        size = self.memory * self.dtype.itemsize / 1e6
+        rows.append(f"groups of {self.images} images; memory {size:.2f} MB a thread, reused")
+        return "\n".join(rows)
+
+    def _numbers(self, lines: list[Line]) -> str:
+        """FLOPs, bytes and, after a profiled run, microseconds and GFLOP/s, of an image."""
+        flops, moved = sum(line.flops for line in lines), sum(line.bytes for line in lines)
+        numbers = f"{flops or '':>10}{moved or '':>9}"
+        if not self.images_seen:
+            return numbers
+        seconds = sum(line.seconds for line in lines) / self.images_seen
+        rate = f"{flops / seconds / 1e9:.1f}" if flops and seconds else ""
+        return f"{numbers}{1e6 * seconds:9.3f}{rate:>9}"
 
 
 class _Constant(int):
