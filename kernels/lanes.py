@@ -147,7 +147,7 @@ def reciprocal(typing: Any, x: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         one = ir.Constant(_vector(x), [1.0] * x.width)
-        return builder.fdiv(one, arguments[0], flags=("arcp", "ninf"))
+        return builder.fdiv(one, arguments[0], flags=("arcp", "ninf", *CONTRACT))
 
     return x(x), generate
 
@@ -165,38 +165,24 @@ def limited(typing: Any, x: Any, low: Any, high: Any) -> Any:
     return x(x, x.dtype, x.dtype), generate
 
 
-@intrinsic
-def floor(typing: Any, x: Any) -> Any:
-    """Each cell rounded down."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = _vector(x)
-        name = f"llvm.floor.v{x.width}f{x.dtype.bitwidth}"
-        kind = ir.FunctionType(vector, [vector])
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
-
-    return x(x), generate
+# A float32 of this size has no places behind the point, and its lowest bits count from 127.
+WHOLE = 1.5 * 2**23 + 127
 
 
 @intrinsic
-def times_power_of_two(typing: Any, x: Any, n: Any) -> Any:
-    """x * 2**n for float32 cells and whole n from -126 to 127.
+def power_of_two(typing: Any, z: Any) -> Any:
+    """2**n for float32 cells z = WHOLE + n, n whole and from -126 to 127.
 
-    2**n is written straight into the exponent bits: 23 bits of fraction below, 127 for 2**0.
+    127 + n, the lowest bits of z, is 2**n's exponent: it belongs above the 23 bits of the fraction.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, n = arguments
-        integers = ir.VectorType(ir.IntType(32), signature.args[0].width)
+        integers = ir.VectorType(ir.IntType(32), z.width)
+        bits = builder.bitcast(arguments[0], integers)
+        exponent = builder.shl(bits, ir.Constant(integers, [23] * z.width))
+        return builder.bitcast(exponent, _vector(z))
 
-        def all_equal(number: int) -> Any:
-            return ir.Constant(integers, [number] * integers.count)
-
-        exponent = builder.add(builder.fptosi(n, integers), all_equal(127))
-        power = builder.bitcast(builder.shl(exponent, all_equal(23)), x.type)
-        return builder.fmul(x, power)
-
-    return x(x, n), generate
+    return z(z), generate
 
 
 def _gather(width: Any, like: Any, memory: Any, from_bytes: bool) -> Any:

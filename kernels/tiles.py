@@ -36,18 +36,18 @@ from numba.extending import overload
 from .arrays import LANES
 from .cpu import FASTMATH, at, inside, jit, philox
 from .lanes import (
+    WHOLE,
     equal,
     fill,
-    floor,
     gather,
     gather_bytes,
     has_avx512,
     larger,
     limited,
     load,
+    power_of_two,
     reciprocal,
     store,
-    times_power_of_two,
     total,
     winner,
 )
@@ -429,123 +429,146 @@ def unflatten(memory, op, tiles):
 # Pooling ------------------------------------------------------------------------------------------
 
 
-@inner()
-def avg_pool(memory, op, tiles, weights):
-    """The sum of each window over its divisor (a table in ``weights``)."""
-    one = memory.dtype.type(1)
-    for t in range(tiles):
-        for c in range(op.channels):
-            inp = op.inp + (t * op.channels + c) * op.height * op.width * LANES
-            out = op.out + (t * op.channels + c) * op.out_height * op.out_width * LANES
+def _for_windows(for_line: Callable[..., None]) -> Any:
+    """A walk over the windows of a pooling: a tap of all windows of a line, then the next tap.
+
+    ``for_line(memory, weights, op, x, y, step, count, tap, window)`` meets the tap of ``count``
+    windows: their cells lie at x, x + step, ... of the large picture, the windows at y, y + LANES,
+    ... of the small one; ``window`` is the first one's number in its plane.
+    """
+
+    @inner()
+    def walk(memory, weights, op, tiles):
+        height, width, out_width = op.height, op.width, op.out_width
+        stride, step = op.stride_width, op.stride_width * LANES
+        for plane in range(tiles * op.channels):
+            large, small = plane * height * width, plane * op.out_height * out_width
             for r in range(op.out_height):
                 top = r * op.stride_height - op.pad_height
-                i0, i1 = inside(top, 1, op.height, op.kernel_height)
-                for o in range(op.out_width):
-                    left = o * op.stride_width - op.pad_width
-                    j0, j1 = inside(left, 1, op.width, op.kernel_width)
-                    a = fill(16, memory.dtype.type(0))
-                    for i in range(i0, i1):
-                        for j in range(j0, j1):
-                            cell = (top + i) * op.width + left + j
-                            a = a + load(16, memory, inp + cell * LANES)
-                    window = r * op.out_width + o
-                    share = one / weights[at(op.weight + window)]
-                    store(memory, out + window * LANES, share * a)
+                i0, i1 = inside(top, op.dilation_height, height, op.kernel_height)
+                for i in range(i0, i1):
+                    line = large + (top + i * op.dilation_height) * width
+                    for j in range(op.kernel_width):
+                        left = j * op.dilation_width - op.pad_width
+                        o0, o1 = inside(left, stride, width, out_width)  # windows that have it
+                        window = r * out_width + o0
+                        x = (line + left + o0 * stride) * LANES
+                        y = (small + window) * LANES
+                        tap = i * op.kernel_width + j
+                        for_line(memory, weights, op, x, y, step, o1 - o0, tap, window)
+
+    return walk
+
+
+@inner(forceinline=True)
+def _avg_line(memory, weights, op, x, y, step, count, tap, window):
+    x, y, share = op.inp + x, op.out + y, op.weight + window
+    for o in range(count):
+        a = weights[at(share + o)] * load(16, memory, x + o * step)
+        store(memory, y + o * LANES, a + load(16, memory, y + o * LANES))
+
+
+@inner(forceinline=True)
+def _avg_line_backward(memory, weights, op, x, y, step, count, tap, window):
+    dx, dy, share = op.out + x, op.inp + y, op.weight + window
+    saved, kind, add = op.result + x, op.kind, op.begin == ADD
+    for o in range(count):
+        g = weights[at(share + o)] * load(16, memory, dy + o * LANES)
+        _put(memory, dx + o * step, g, add, saved + o * step, kind)
+
+
+@inner(forceinline=True)
+def _max_line(memory, weights, op, x, y, step, count, tap, window):
+    x, best, won = op.inp + x, op.out + y, op.saved + y
+    now = fill(16, memory.dtype.type(tap))
+    for o in range(0, count * LANES, LANES):
+        value, so_far = load(16, memory, x), load(16, memory, best + o)
+        store(memory, best + o, winner(value, so_far, value, so_far))
+        store(memory, won + o, winner(value, so_far, now, load(16, memory, won + o)))
+        x += step
+
+
+@inner(forceinline=True)
+def _max_line_backward(memory, weights, op, x, y, step, count, tap, window):
+    dx, dy, won = op.out + x, op.inp + y, op.saved + y
+    saved, kind, add = op.result + x, op.kind, op.begin == ADD
+    zero, now = fill(16, memory.dtype.type(0)), fill(16, memory.dtype.type(tap))
+    for o in range(count):
+        g = load(16, memory, dy + o * LANES)
+        g = equal(load(16, memory, won + o * LANES), now, g, zero)
+        _put(memory, dx + o * step, g, add, saved + o * step, kind)
+
+
+@inner(forceinline=True)
+def _down(dy, y, kind):
+    """dy times the slope of an activation with result y: s (1 - s), 1 - t², y > 0; or a mask y."""
+    if kind == SIGMOID:
+        return dy * (y - y * y)
+    if kind == TANH:
+        return dy - dy * (y * y)
+    if kind == RELU:
+        return larger(y, y - y, dy, dy - dy)
+    if kind == MASK:
+        return dy * y
+    return dy
+
+
+@inner(forceinline=True)
+def _put(memory, place, g, add, result, kind):
+    """Add g, or store what of it goes back through the activation with this result."""
+    if add:
+        store(memory, place, g + load(16, memory, place))
+    else:
+        store(memory, place, _down(g, load(16, memory, result), kind))
+
+
+_avg_lines, _avg_lines_backward = _for_windows(_avg_line), _for_windows(_avg_line_backward)
+_max_lines, _max_lines_backward = _for_windows(_max_line), _for_windows(_max_line_backward)
 
 
 @inner()
-def avg_pool_backward(memory, op, tiles, weights):
-    """Every cell of a window gets the share dy / divisor. ``inp`` is dy, ``out`` dx.
+def avg_pool(memory, weights, op, tiles):
+    """The cells of each window, each times the window's share (a table at ``weight``), added."""
+    set_zero(memory, op.out, tiles * op.channels * op.out_height * op.out_width * LANES)
+    _avg_lines(memory, weights, op, tiles)
+
+
+@inner()
+def avg_pool_backward(memory, weights, op, tiles):
+    """Every cell of a window gets its share of dy. ``inp`` is dy, ``out`` dx.
 
     Windows that overlap add up; where they do not (``begin`` is FROM_ZERO) a cell is written once,
     and may go back through the activation before (``kind``, its results in ``result``) right away.
     """
-    one, add = memory.dtype.type(1), op.begin == ADD
-    if add:
+    if op.begin == ADD:
         set_zero(memory, op.out, tiles * op.channels * op.height * op.width * LANES)
-    for t in range(tiles):
-        for c in range(op.channels):
-            dx = op.out + (t * op.channels + c) * op.height * op.width * LANES
-            dy = op.inp + (t * op.channels + c) * op.out_height * op.out_width * LANES
-            for r in range(op.out_height):
-                top = r * op.stride_height - op.pad_height
-                i0, i1 = inside(top, 1, op.height, op.kernel_height)
-                for o in range(op.out_width):
-                    left = o * op.stride_width - op.pad_width
-                    j0, j1 = inside(left, 1, op.width, op.kernel_width)
-                    window = r * op.out_width + o
-                    share = one / weights[at(op.weight + window)]
-                    g = share * load(16, memory, dy + window * LANES)
-                    for i in range(i0, i1):
-                        for j in range(j0, j1):
-                            place = dx + ((top + i) * op.width + left + j) * LANES
-                            if add:
-                                store(memory, place, g + load(16, memory, place))
-                            else:
-                                y = load(16, memory, place + op.result - op.out)
-                                store(memory, place, _down(g, y, op.kind))
+    _avg_lines_backward(memory, weights, op, tiles)
 
 
 @inner()
-def max_pool(memory, op, tiles):
+def max_pool(memory, weights, op, tiles):
     """The largest cell of each window; ``saved`` keeps the number i KW + j of the tap that won."""
     number = memory.dtype.type
-    for t in range(tiles):
-        for c in range(op.channels):
-            inp = op.inp + (t * op.channels + c) * op.height * op.width * LANES
-            planes = (t * op.channels + c) * op.out_height * op.out_width * LANES
-            for r in range(op.out_height):
-                top = r * op.stride_height - op.pad_height
-                i0, i1 = inside(top, op.dilation_height, op.height, op.kernel_height)
-                for o in range(op.out_width):
-                    left = o * op.stride_width - op.pad_width
-                    j0, j1 = inside(left, op.dilation_width, op.width, op.kernel_width)
-                    best, tap = fill(16, number(-np.inf)), fill(16, number(-1))
-                    for i in range(i0, i1):
-                        for j in range(j0, j1):
-                            row, column = top + i * op.dilation_height, left + j * op.dilation_width
-                            value = load(16, memory, inp + (row * op.width + column) * LANES)
-                            now = fill(16, number(i * op.kernel_width + j))
-                            if i == i0 and j == j0:
-                                best, tap = value, now
-                            else:
-                                tap = winner(value, best, now, tap)
-                                best = winner(value, best, value, best)
-                    window = planes + (r * op.out_width + o) * LANES
-                    store(memory, op.out + window, best)
-                    store(memory, op.saved + window, tap)
+    lowest, place = fill(16, number(-np.inf)), 0
+    for _ in range(tiles * op.channels):
+        for r in range(op.out_height):
+            top = r * op.stride_height - op.pad_height
+            i0, _ = inside(top, op.dilation_height, op.height, op.kernel_height)
+            for o in range(op.out_width):
+                left = o * op.stride_width - op.pad_width
+                j0, _ = inside(left, op.dilation_width, op.width, op.kernel_width)
+                store(memory, op.out + place, lowest)
+                store(memory, op.saved + place, fill(16, number(i0 * op.kernel_width + j0)))
+                place += LANES
+    _max_lines(memory, weights, op, tiles)
 
 
 @inner()
-def max_pool_backward(memory, op, tiles):
+def max_pool_backward(memory, weights, op, tiles):
     """dy goes to the tap that won. ``inp`` is dy, ``out`` dx; ``begin`` as for averages."""
-    number = memory.dtype.type
-    zero, add = fill(16, number(0)), op.begin == ADD
-    if add:
+    if op.begin == ADD:
         set_zero(memory, op.out, tiles * op.channels * op.height * op.width * LANES)
-    for t in range(tiles):
-        for c in range(op.channels):
-            dx = op.out + (t * op.channels + c) * op.height * op.width * LANES
-            planes = (t * op.channels + c) * op.out_height * op.out_width * LANES
-            for r in range(op.out_height):
-                top = r * op.stride_height - op.pad_height
-                i0, i1 = inside(top, op.dilation_height, op.height, op.kernel_height)
-                for o in range(op.out_width):
-                    left = o * op.stride_width - op.pad_width
-                    j0, j1 = inside(left, op.dilation_width, op.width, op.kernel_width)
-                    window = planes + (r * op.out_width + o) * LANES
-                    g, won = load(16, memory, op.inp + window), load(16, memory, op.saved + window)
-                    for i in range(i0, i1):
-                        for j in range(j0, j1):
-                            row, column = top + i * op.dilation_height, left + j * op.dilation_width
-                            place = dx + (row * op.width + column) * LANES
-                            now = fill(16, number(i * op.kernel_width + j))
-                            share = equal(won, now, g, zero)
-                            if add:
-                                store(memory, place, share + load(16, memory, place))
-                            else:
-                                y = load(16, memory, place + op.result - op.out)
-                                store(memory, place, _down(share, y, op.kind))
+    _max_lines_backward(memory, weights, op, tiles)
 
 
 # Activations and dropout --------------------------------------------------------------------------
@@ -555,9 +578,11 @@ def max_pool_backward(memory, op, tiles):
 def _sigmoid(x):
     """1 / (1 + exp(-x)), float32. As in ``cpu._exp``, exp is 2**n exp(r), |r| <= log(2) / 2."""
     f = np.float32
-    t = limited(f(-1) * x, f(-87), f(87))
-    n = floor(f(1 / math.log(2)) * t + fill(16, f(0.5)))
-    r = t - f(math.log(2)) * n
+    x = limited(x, f(-87), f(87))
+    # n = -x / log(2), rounded: to so large a number as WHOLE nothing but whole numbers are added
+    z = f(-1 / math.log(2)) * x + fill(16, f(WHOLE))
+    n = z - fill(16, f(WHOLE))
+    r = f(-math.log(2)) * n - x
     # the Taylor series up to r**7 / 7!, in pairs: shorter to wait for than one term after the other
     r2 = r * r
     e01 = r + fill(16, f(1))
@@ -565,7 +590,7 @@ def _sigmoid(x):
     e45 = f(1 / 120) * r + fill(16, f(1 / 24))
     e67 = f(1 / 5040) * r + fill(16, f(1 / 720))
     e = (e67 * r2 + e45) * (r2 * r2) + (e23 * r2 + e01)
-    return reciprocal(fill(16, f(1)) + times_power_of_two(e, n))
+    return reciprocal(e * power_of_two(z) + fill(16, f(1)))
 
 
 @inner()
@@ -624,20 +649,6 @@ def activate(memory, op, tiles):
             store(memory, k, winner(x, zero, x, zero))
         else:
             _curve(memory, k + away, k, op.kind)
-
-
-@inner(forceinline=True)
-def _down(dy, y, kind):
-    """dy times the slope of an activation with result y: s (1 - s), 1 - t², y > 0; or a mask y."""
-    if kind == SIGMOID:
-        return dy * (y - y * y)
-    if kind == TANH:
-        return dy - dy * (y * y)
-    if kind == RELU:
-        return larger(y, y - y, dy, dy - dy)
-    if kind == MASK:
-        return dy * y
-    return dy
 
 
 @inner()
@@ -858,13 +869,13 @@ def run(program, tables, memory, weights, gradients, sums, given, labels, keys, 
             elif op.code == UNFLATTEN:
                 unflatten(cells, op, tiles)
             elif op.code == AVG_POOL:
-                avg_pool(cells, op, tiles, weights)
+                avg_pool(cells, weights, op, tiles)
             elif op.code == AVG_POOL_BACKWARD:
-                avg_pool_backward(cells, op, tiles, weights)
+                avg_pool_backward(cells, weights, op, tiles)
             elif op.code == MAX_POOL:
-                max_pool(cells, op, tiles)
+                max_pool(cells, weights, op, tiles)
             elif op.code == MAX_POOL_BACKWARD:
-                max_pool_backward(cells, op, tiles)
+                max_pool_backward(cells, weights, op, tiles)
             elif op.code == ACTIVATE:
                 activate(cells, op, tiles)
             elif op.code == ACTIVATE_BACKWARD:

@@ -360,19 +360,22 @@ class Pool(Lowering):
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if not self.needs_dinput:
             return None
-        dx = plan.buffer(self.stage.input_shape, by_tile=True)
-        name = f"{self.name} dinput"
-        fields: dict[str, Any] = {"begin": tiles.ADD}
-        if self._tiles_the_picture():
-            fields = {"begin": tiles.FROM_ZERO, "kind": tiles.NONE, "result": dx}
-            if self.before is not None:
-                name = f"{self.before.name}, pool dinput"
-                fields |= {"kind": self.before.fields["kind"], "result": self.before.y}
-                self.before.is_done = True
+        dx, name, fields = self._dinput(plan)
         what = _shapes(dy.shape, dx.shape)
         fields |= {**self.window, **self.extra}
         plan.emit(self.codes[1], name, what, self.flops, inp=dy, out=dx, **fields)
         return dx
+
+    def _dinput(self, plan: Plan) -> tuple[Buffer, str, dict[str, Any]]:
+        """Where dx goes, and how: through the activation before as well, in place of its result."""
+        name = f"{self.name} dinput"
+        if not self._tiles_the_picture() or self.before is None:
+            dx = plan.buffer(self.stage.input_shape, by_tile=True)
+            begin = tiles.FROM_ZERO if self._tiles_the_picture() else tiles.ADD
+            return dx, name, {"begin": begin, "kind": tiles.NONE, "result": dx}
+        self.before.is_done = True
+        y, kind = self.before.y, self.before.fields["kind"]
+        return y, f"{self.before.name}, pool dinput", {"begin": tiles.FROM_ZERO, "kind": kind, "result": y}
 
     def _tiles_the_picture(self) -> bool:
         """Whether every cell of the input lies in exactly one window."""
@@ -411,7 +414,7 @@ class MaxPool2d(Pool):
 
 
 class AvgPool2d(Pool):
-    """Divides by a table of divisors."""
+    """Every cell times its window's share, 1 / divisor: a table."""
 
     name, codes = "avg pool", (tiles.AVG_POOL, tiles.AVG_POOL_BACKWARD)
 
@@ -419,7 +422,7 @@ class AvgPool2d(Pool):
         return *self.operation.window, (1, 1)
 
     def _extra(self, plan: Plan, y: Buffer) -> dict[str, Any]:
-        return {"weight": plan.constant(self.operation.divisor)}
+        return {"weight": plan.constant(1 / self.operation.divisor)}
 
 
 class Activation(Lowering):
