@@ -217,6 +217,76 @@ def gather(typing: Any, width: Any, like: Any, memory: Any, start: Any, step: An
     return _gather(width, like, memory, from_bytes=False)
 
 
+def _turned(builder: Any, rows: list[Any]) -> list[Any]:
+    """The columns of 16 rows of 16 cells.
+
+    Row k and row k + 8 are shuffled into each other like two halves of a pack of cards; after four
+    such shuffles (2**4 = 16) every cell is where its row and column are exchanged.
+    """
+    low = [place for k in range(8) for place in (k, 16 + k)]
+    masks = [ir.Constant(ir.VectorType(ir.IntType(32), 16), [p + d for p in low]) for d in (0, 8)]
+    for _ in range(4):
+        pairs = zip(rows[:8], rows[8:], strict=True)
+        rows = [builder.shuffle_vector(a, b, mask) for a, b in pairs for mask in masks]
+    return rows
+
+
+def _quotient(builder: Any, x: Any, divisor: Any) -> Any:
+    """x / divisor for vectors: times the inverse, and once more for what is missing.
+
+    A division would take as long as a dozen other instructions.
+    """
+    one = ir.Constant(x.type, [1.0] * x.type.count)
+    inverse = builder.fdiv(one, divisor)
+    y = builder.fmul(x, inverse)
+    rest = builder.fsub(x, builder.fmul(y, divisor, flags=CONTRACT), flags=CONTRACT)
+    return builder.fadd(y, builder.fmul(rest, inverse, flags=CONTRACT), flags=CONTRACT)
+
+
+def _transpose(out: Any, inp: Any, signature: Any) -> Any:
+    lanes = Lanes(out.dtype, 16)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        out_array, place, step, inp_array, start, inp_step, *divisor = arguments
+        source = context.make_array(inp)(context, builder, inp_array).data
+        cell = ir.VectorType(source.type.pointee, 16)
+        rows = []
+        for _ in range(16):
+            row = builder.load(builder.bitcast(builder.gep(source, [start]), cell.as_pointer()))
+            row.align = inp.dtype.bitwidth // 8
+            rows.append(row)
+            start = builder.add(start, inp_step)
+        for column in _turned(builder, rows):
+            if divisor:
+                number = builder.uitofp(column, _vector(lanes))
+                column = _quotient(builder, number, _splat(builder, divisor[0], lanes))
+            address = _place(context, builder, out, out_array, place, lanes)
+            builder.store(column, address).align = out.dtype.bitwidth // 8
+            place = builder.add(place, step)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def transpose(
+    typing: Any, out: Any, place: Any, step: Any, inp: Any, start: Any, inp_step: Any
+) -> Any:
+    """16 x 16 cells: out[place + k step + lane] = inp[start + lane inp_step + k]."""
+    index = types.intp
+    return _transpose(out, inp, types.void(out, index, index, inp, index, index))
+
+
+@intrinsic
+def transpose_bytes(
+    typing: Any, out: Any, place: Any, step: Any, inp: Any, start: Any, inp_step: Any, divisor: Any
+) -> Any:
+    """``transpose`` from bytes to numbers, each over ``divisor``."""
+    index = types.intp
+    signature = types.void(out, index, index, inp, index, index, out.dtype)
+    return _transpose(out, inp, signature)
+
+
 def _operator(symbol: Any, instruction: str) -> None:
     """Lanes (or a number) by Lanes."""
 

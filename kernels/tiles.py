@@ -49,6 +49,8 @@ from .lanes import (
     reciprocal,
     store,
     total,
+    transpose,
+    transpose_bytes,
     winner,
 )
 
@@ -221,12 +223,14 @@ def dense_dweight(memory, op, tiles, weights, gradients, tables):
 def turn(memory, op, tiles):
     """out[image, k] = inp[k, image]; each row of ``length`` cells, zeros behind the last."""
     whole = op.rows // 16 * 16
-    for image in range(tiles * LANES):
-        inp, out = op.inp + image, op.out + image * op.length
+    for first in range(0, tiles * LANES, LANES):
+        inp, out = op.inp + first, op.out + first * op.length
         for k in range(0, whole, 16):
-            store(memory, out + k, gather(16, memory, memory, inp + k * op.pitch, op.pitch))
+            transpose(memory, out + k, op.length, memory, inp + k * op.pitch, op.pitch)
         for k in range(whole, op.length):
-            memory[at(out + k)] = memory[at(inp + k * op.pitch)] if k < op.rows else 0
+            for lane in range(LANES):
+                cell = memory[at(inp + k * op.pitch + lane)] if k < op.rows else 0
+                memory[at(out + lane * op.length + k)] = cell
 
 
 # Weight gradients of a convolution ----------------------------------------------------------------
@@ -359,19 +363,38 @@ def load_images(memory, op, images, first, tiles, given):
     cells = op.channels * op.height * op.width
     set_zero(memory, op.out, tiles * op.out_tile)
     for t in range(tiles):
-        start = first + t * LANES
+        start, out = first + t * LANES, op.out + t * op.out_tile
         lanes = min(LANES, images - start)
+        in_blocks = op.kind == 1 and op.width >= 16 and op.stride_width == 1 and lanes == LANES
         for c in range(op.channels):
             for h in range(op.height):
                 line = start * cells + (c * op.height + h) * op.width
-                for w in range(op.width):
-                    place = op.out + t * op.out_tile + _framed_cell(op, c, h, w) * LANES
-                    if lanes == LANES:
-                        store(memory, place, _pixels(16, memory, op, given, line + w, cells))
-                    else:
-                        for lane in range(lanes):
-                            pixel = _pixels(1, memory, op, given, line + w + lane * cells, 0)
-                            store(memory, place + lane, pixel)
+                if in_blocks:
+                    _line_in_blocks(memory, op, out, c, h, given, line, cells)
+                else:
+                    _line_by_pixels(memory, op, out, c, h, given, line, cells, lanes)
+
+
+@inner()
+def _line_in_blocks(memory, op, out, c, h, given, line, cells):
+    """Line h of channel c of 16 images, 16 pixels at a time."""
+    for block in range(0, op.width, 16):
+        w = min(block, op.width - 16)  # the last block reaches back into the one before
+        place = out + _framed_cell(op, c, h, w) * LANES
+        transpose_bytes(memory, place, LANES, given, line + w, cells, memory.dtype.type(255))
+
+
+@inner()
+def _line_by_pixels(memory, op, out, c, h, given, line, cells, lanes):
+    """The same pixel by pixel, of ``lanes`` images."""
+    for w in range(op.width):
+        place = out + _framed_cell(op, c, h, w) * LANES
+        if lanes == LANES:
+            store(memory, place, _pixels(16, memory, op, given, line + w, cells))
+        else:
+            for lane in range(lanes):
+                pixel = _pixels(1, memory, op, given, line + w + lane * cells, 0)
+                store(memory, place + lane, pixel)
 
 
 @inner(forceinline=True)

@@ -566,9 +566,14 @@ def check_same_dtype(function: str, **tensors: Tensor | None) -> None:
             )
 
 
+_USUAL = frozenset(map(np.dtype, ("float32", "float64", "int64", "uint8")))
+
+
 def _as_array(data: Any, dtype: DType) -> Array:
     if isinstance(data, Tensor):
         data = data.data
+    if dtype is None and type(data) is np.ndarray and data.dtype in _USUAL:  # without delay
+        return data
     wanted = None if dtype is None else _checked_dtype(dtype)
     if type(data).__module__.partition(".")[0] == "cupy":
         return data if wanted is None else data.astype(wanted, copy=False)

@@ -118,12 +118,11 @@ def test_choices_cell_by_cell(choose: Any, wins: np.ndarray, dtype: str) -> None
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_limited_and_floor(dtype: str) -> None:
+def test_limited(dtype: str) -> None:
     low, high, x = np.dtype(dtype).type(-2), np.dtype(dtype).type(2.75), X.astype(dtype)
     np.testing.assert_array_equal(
         applied(lambda x: lanes.limited(x, low, high), x), np.clip(x, low, high)
     )
-    np.testing.assert_array_equal(applied(lambda x: lanes.floor(x), x), np.floor(x))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -133,11 +132,28 @@ def test_reciprocal(dtype: str) -> None:
     np.testing.assert_allclose(ours, 1 / x, rtol=4 * float(np.finfo(dtype).eps))
 
 
-def test_times_a_power_of_two() -> None:
+def test_power_of_two() -> None:
     n = np.array([-126, -20, -1, 0, 1, 2, 3, 10, 23, 24, 60, 100, 125, 126, 127, -64], "float32")
-    x = cells("float32")
-    ours = applied(lambda x, n: lanes.times_power_of_two(x, n), x, n)
-    np.testing.assert_array_equal(ours, np.ldexp(x, n.astype(int)))
+    ours = applied(lambda z: lanes.power_of_two(z), np.float32(lanes.WHOLE) + n)
+    np.testing.assert_array_equal(ours, np.ldexp(np.float32(1), n.astype(int)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_transpose_reads_numbers_or_bytes(dtype: str) -> None:
+    @numba.njit
+    def run(y, x, pixels, divisor):  # type: ignore[no-untyped-def]
+        lanes.transpose(y, 3, 17, x, 5, 19)
+        lanes.transpose_bytes(y, 403, 18, pixels, 1, 21, divisor)
+
+    x, y = cells(dtype, 400), np.zeros(800, dtype)
+    pixels = np.random.default_rng(1).permutation(400).astype(np.uint8)
+    divisor = np.dtype(dtype).type(255)
+    run(y, x, pixels, divisor)
+    expected = np.zeros(800, dtype)
+    for k in range(16):
+        expected[3 + 17 * k : 19 + 17 * k] = x[5 + k : 5 + k + 16 * 19 : 19]
+        expected[403 + 18 * k : 419 + 18 * k] = pixels[1 + k : 1 + k + 16 * 21 : 21] / divisor
+    np.testing.assert_array_equal(y, expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

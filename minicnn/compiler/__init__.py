@@ -130,8 +130,10 @@ class _Compiled:
             x.shape[1:],
             x.dtype,
             dtype,
-            tuple([(id(m), m.training) for m in modules]),
-            tuple([(id(p), p.requires_grad) for p in parameters]),
+            *map(id, modules),
+            *[m.training for m in modules],
+            *map(id, parameters),
+            *[p.requires_grad for p in parameters],
         )
         if key not in self._engines:
             if len(self._engines) == MOST_ENGINES:
@@ -214,11 +216,10 @@ class CompiledStep(_Compiled):
     def gradients(self) -> dict[str, Tensor]:
         """The gradients of the last step, by the parameters' names; valid until the next."""
         engine = self._engine_of_last_call()
-        places = engine.plan.parameters
         return {
-            name: Tensor(engine.gradient_of(p))
+            name: Tensor(gradient)
             for name, p in self.net.named_parameters()
-            if id(p) in places and p.requires_grad
+            if p.requires_grad and (gradient := engine.gradient_of(p)) is not None
         }
 
     def _divisor(self, indices: np.ndarray, weights: np.ndarray | None) -> np.float64:
@@ -239,8 +240,8 @@ class CompiledStep(_Compiled):
 
     def _update(self, engine: Engine) -> None:
         for i, p in enumerate(self.optimizer.params):
-            if id(p) in engine.plan.parameters and p.requires_grad:
-                self.optimizer.update(i, engine.gradient_of(p))
+            if p.requires_grad and (gradient := engine.gradient_of(p)) is not None:
+                self.optimizer.update(i, gradient)
 
 
 def _array(x: Any) -> np.ndarray:

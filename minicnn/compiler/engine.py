@@ -177,13 +177,14 @@ class Engine:
                   labels, self.keys, self.losses, result, first, last, self.images,
                   self.plan.group)  # fmt: skip
 
-    def gradient_of(self, parameter: Tensor) -> np.ndarray:
-        """The last step's gradient of a parameter: a view, the same one after each step."""
-        if id(parameter) not in self.gradients:
-            place = self.plan.parameters[id(parameter)][1]
-            gradient = self.workers[0].gradients[place : place + parameter.size]
-            self.gradients[id(parameter)] = gradient.reshape(parameter.shape)
-        return self.gradients[id(parameter)]
+    def gradient_of(self, parameter: Tensor) -> np.ndarray | None:
+        """The last step's gradient of a parameter of the plan: always the same view."""
+        if not self.gradients:
+            everything = self.workers[0].gradients
+            for number, (tensor, place) in self.plan.parameters.items():
+                view = everything[place : place + tensor.size]
+                self.gradients[number] = view.reshape(tensor.shape)
+        return self.gradients.get(id(parameter))
 
     # For what happens between the parts -----------------------------------------------------------
 

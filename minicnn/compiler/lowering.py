@@ -375,7 +375,8 @@ class Pool(Lowering):
             return dx, name, {"begin": begin, "kind": tiles.NONE, "result": dx}
         self.before.is_done = True
         y, kind = self.before.y, self.before.fields["kind"]
-        return y, f"{self.before.name}, pool dinput", {"begin": tiles.FROM_ZERO, "kind": kind, "result": y}
+        fields = {"begin": tiles.FROM_ZERO, "kind": kind, "result": y}
+        return y, f"{self.before.name}, pool dinput", fields
 
     def _tiles_the_picture(self) -> bool:
         """Whether every cell of the input lies in exactly one window."""
