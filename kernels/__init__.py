@@ -1,9 +1,10 @@
 """The hot loops: plain arrays in, plain arrays out.
 
-Two modules hold functions of the same names and signatures:
+Three modules hold functions of the same names and signatures:
 
 * ``reference`` works on any array module and is written to be read: it says what a kernel means;
-* ``cpu`` does the same with compiled loops (Numba) on NumPy arrays, shared among threads.
+* ``cpu`` does the same with compiled loops (Numba) on NumPy arrays, shared among threads;
+* ``gpu`` does it in CUDA C on CuPy arrays.
 
 ``of(array)`` picks the module that fits an array. Layout everywhere: N images, C channels,
 H rows, W columns, C-contiguous.
@@ -24,14 +25,15 @@ from .arrays import Array, array_module, is_host
 
 
 def of(array: Array) -> ModuleType:
-    """The module whose kernels fit ``array``: ``cpu`` or ``reference`` for NumPy arrays.
+    """The module whose kernels fit ``array``: ``cpu`` for NumPy arrays, ``gpu`` for CuPy's.
 
-    ``MINICNN_KERNELS=reference`` in the environment (or a missing Numba) chooses ``reference``;
-    ``MINICNN_KERNELS=cpu`` is the default. The choice is made once a process.
+    ``MINICNN_KERNELS=reference`` in the environment chooses ``reference`` for both (as a missing
+    Numba does for NumPy arrays); ``MINICNN_KERNELS=cpu`` is the default. The choice is made once a
+    process.
     """
-    if _by_reference.get() or not is_host(array):
+    if _by_reference.get():
         return _import("reference")
-    return host_kernels()
+    return host_kernels() if is_host(array) else _gpu_kernels()
 
 
 _by_reference: ContextVar[bool] = ContextVar("by_reference", default=False)
@@ -60,6 +62,11 @@ def host_kernels() -> ModuleType:
     if importlib.util.find_spec("numba") is None:
         name = "reference"
     return _import(name)
+
+
+@functools.cache
+def _gpu_kernels() -> ModuleType:
+    return _import("reference" if os.environ.get("MINICNN_KERNELS") == "reference" else "gpu")
 
 
 def _import(name: str) -> ModuleType:

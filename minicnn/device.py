@@ -19,6 +19,7 @@ __all__ = [
     "DeviceError",
     "device_of",
     "gpu_problem",
+    "on_device",
     "resolve",
     "to_device",
     "to_host",
@@ -75,6 +76,11 @@ def to_device(array: Array, device: Device) -> Array:
 def to_host(array: Array) -> np.ndarray:
     """``array`` as a NumPy array; itself if it is one."""
     return np.asarray(array) if is_host(array) else array.get()
+
+
+def on_device(device: Device) -> Any:
+    """A context in which CuPy allocates and computes on this GPU."""
+    return _cupy().cuda.Device(int(device.removeprefix("gpu:")))
 
 
 def try_gpu(number: int = 0) -> Device:

@@ -103,7 +103,7 @@ def _train(options: argparse.Namespace) -> int:
     minicnn.manual_seed(options.seed)
     knobs = {name: getattr(options, name) for name in KNOBS if getattr(options, name) is not None}
     net = models.build(options.model, **knobs).to(device)
-    compiled = not options.no_compile and device == "cpu" and compiler.is_available()
+    compiled = not options.no_compile and compiler.is_available(device)
     dataset, (train_set, test_set) = _load_data(options)
 
     lr = LR[options.model] if options.lr is None else options.lr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 import time
@@ -71,13 +72,38 @@ class RunningMeans:
         self.examples = 0
 
     def add(self, loss: Tensor, logits: Tensor, y: Tensor) -> None:
+        """Count a batch."""
         self.loss = self.loss + loss.data.astype("float64") * len(y)
         self.hits = self.hits + (logits.data.argmax(axis=1) == y.data).sum()
         self.examples += len(y)
 
     def read(self) -> dict[str, float]:
+        """The means as numbers."""
         examples = max(1, self.examples)
         return {"loss": float(self.loss) / examples, "train_acc": float(self.hits) / examples}
+
+    def copy(self) -> RunningMeans:
+        """As they stand now, for a later ``read``."""
+        return copy.copy(self)
+
+
+class DeviceMeans(RunningMeans):
+    """The same, where a compiled step on a GPU sums up loss and hits by itself."""
+
+    def __init__(self, counts: Any):
+        super().__init__()
+        counts.reset()
+        self.loss, self.hits = counts.loss, counts.hits
+
+    def add(self, loss: Tensor, logits: Tensor, y: Tensor) -> None:
+        """Count a batch that the device has counted already."""
+        self.examples += len(y)
+
+    def copy(self) -> RunningMeans:
+        """As they stand now: a copy on the device."""
+        now = copy.copy(self)
+        now.loss, now.hits = self.loss.copy(), self.hits.copy()
+        return now
 
 
 def fit(
@@ -111,8 +137,8 @@ def fit(
         history: where to write the measurements: after those of an earlier ``fit``, or so that
             somebody else sees them on the way.
         quiet: print nothing and show no progress bar.
-        compile: compile the step and the evaluation (``minicnn.compile``): faster, on the CPU, for
-            nets and losses that it knows. The loaders may then give raw pixels (``raw=True``).
+        compile: compile the step and the evaluation (``minicnn.compile``): faster, for nets and
+            losses that it knows. The loaders may then give raw pixels (``raw=True``).
 
     Returns:
         The measurements. In a notebook their curves are drawn anew after each epoch.
@@ -172,6 +198,8 @@ def fit(
 class EagerStep:
     """One step of training, the textbook's lines; ``minicnn.compile`` gives the same, compiled."""
 
+    counts = None  # nothing is summed up on the way: see ``DeviceMeans``
+
     def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.SGD):
         self.net, self.loss, self.optimizer = net, loss, optimizer
 
@@ -194,21 +222,30 @@ def _train_epoch(
     curve: list[dict[str, Any]],
 ) -> RunningMeans:
     """One pass over the batches of ``bar``; appends the epoch's points to ``curve``."""
-    means = RunningMeans()
+    means = RunningMeans() if step.counts is None else DeviceMeans(step.counts)
     points = {math.ceil(batches * k / POINTS_AN_EPOCH) for k in range(1, POINTS_AN_EPOCH + 1)}
+    unread: list[tuple[int, RunningMeans]] = []
     for i, (x, y) in enumerate(_on_device_of(step.net, bar), start=1):
         loss, logits = step(x, y, 1.0 if divide_by is None else len(y) / divide_by)
         means.add(loss, logits, y)
         if i in points:
-            now = means.read()
-            if not math.isfinite(now["loss"]):
-                raise DivergedError(
-                    f"the loss is {now['loss']} in epoch {epoch}: the net diverged; try a lower "
-                    f"learning rate than {step.optimizer.lr:g}"
-                )
-            curve.append({"epoch": epoch - 1 + i / batches, **now})
+            unread.append((i, means.copy()))
+        if unread and (logits.device == "cpu" or i == batches):  # to read is to wait for a GPU
+            for k, then in unread:
+                now = then.read()
+                _check_finite(now["loss"], epoch, step.optimizer.lr)
+                curve.append({"epoch": epoch - 1 + k / batches, **now})
+            unread.clear()
             bar.set_postfix(loss=f"{now['loss']:.3f}", acc=f"{now['train_acc']:.3f}")
     return means
+
+
+def _check_finite(loss: float, epoch: int, lr: float) -> None:
+    if not math.isfinite(loss):
+        raise DivergedError(
+            f"the loss is {loss} in epoch {epoch}: the net diverged; try a lower learning rate "
+            f"than {lr:g}"
+        )
 
 
 def evaluate(

@@ -44,7 +44,8 @@ def record(net: nn.Module, image_shape: tuple[int, ...], dtype: np.dtype) -> lis
     Raises:
         CompileError: the operations do not form a chain from the pictures to the result.
     """
-    x = Tensor(np.zeros((SAMPLE, *image_shape), dtype), requires_grad=True)
+    device = next((p.device for p in net.parameters()), "cpu")
+    x = Tensor(np.zeros((SAMPLE, *image_shape), dtype), requires_grad=True, device=device)
     with _without_trace(net) as norms, kernels.by_reference(), enable_grad():
         result = net(x)
     stages: list[Stage] = []

@@ -7,6 +7,7 @@ import numpy as np
 
 from minicnn.data.dataset import Dataset
 from minicnn.device import to_device
+from minicnn.kernels import is_host
 from minicnn.random import default_generator
 from minicnn.tensor import Tensor
 
@@ -29,7 +30,8 @@ class DataLoader:
         seed: epoch e then has the order given by (seed, e), whatever else draws random numbers;
             None: the order comes from the generator that ``minicnn.manual_seed`` sets.
         device: where the batches are: "cpu", "gpu", "gpu:1".
-        raw: leave the conversion to float32 to the consumer.
+        raw: leave the conversion to float32 to the consumer. On a GPU a batch is then valid until
+            the next one, which takes its memory.
 
     Attributes:
         epoch: how many epochs were begun. Set it to resume a seeded run where it stopped.
@@ -62,6 +64,7 @@ class DataLoader:
         self.device = device
         self.raw = raw
         self.epoch = 0
+        self._memory: dict[tuple[int, int], Any] = {}
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -84,12 +87,21 @@ class DataLoader:
         for start in range(0, len(self.labels), self.batch_size):
             rows = slice(start, start + self.batch_size)
             picked = rows if order is None else order[rows]
-            yield Tensor(self._pixels(picked)), Tensor(self.labels[picked])
+            yield Tensor(self._pixels(picked)), Tensor(self._pick(self.labels, picked))
 
     def _pixels(self, rows: Any) -> Any:
-        pixels = self.images[rows]
+        pixels = self._pick(self.images, rows)
         if self.raw:
             return pixels
         pixels = pixels.astype(np.float32)
         pixels /= 255
         return pixels
+
+    def _pick(self, array: Any, rows: Any) -> Any:
+        """array[rows]: raw and on a GPU, in memory kept for batches of this size."""
+        if isinstance(rows, slice) or not self.raw or is_host(array):
+            return array[rows]
+        key = id(array), len(rows)
+        if key not in self._memory:
+            self._memory[key] = array[rows]
+        return array.take(rows, axis=0, out=self._memory[key])

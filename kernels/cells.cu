@@ -1,0 +1,62 @@
+// What is done cell by cell or row by row: activations, the loss, gradient descent, random numbers.
+// Launch: blocks of 256, any grid.
+
+// s = 1 / (1 + exp(-x)). Moves 8 bytes a cell.
+extern "C" __global__ void sigmoid(const real* __restrict__ x, real* __restrict__ s,
+                                   long long cells) {
+    FOR_CELLS(k, cells) s[k] = sigmoid_of(x[k]);
+}
+
+// dx = dy s (1 - s). Moves 12 bytes a cell.
+extern "C" __global__ void sigmoid_backward(const real* __restrict__ dy,
+                                            const real* __restrict__ s, real* __restrict__ dx,
+                                            long long cells) {
+    FOR_CELLS(k, cells) dx[k] = slope_times(dy[k], s[k], SIGMOID);
+}
+
+// losses[m] = log(sum_c exp(logits[m, c])) - logits[m, target[m]] and the softmax; a target of -1
+// has no loss. A warp takes a row, so that its threads read neighbouring classes.
+extern "C" __global__ void softmax_cross_entropy(
+    const real* __restrict__ logits, const long long* __restrict__ target,
+    real* __restrict__ losses, real* __restrict__ probabilities, int rows, int C) {
+    int lane = threadIdx.x % 32, warps = gridDim.x * blockDim.x / 32;
+    int first = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
+    for (int m = first; m < rows; m += warps) {
+        const real* row = logits + (long long)m * C;
+        real* p = probabilities + (long long)m * C;
+        real largest = -INFINITE;
+        for (int c = lane; c < C; c += 32) largest = row[c] > largest ? row[c] : largest;
+        for (int away = 16; away > 0; away /= 2) {
+            real other = __shfl_xor_sync(0xffffffffu, largest, away);
+            largest = other > largest ? other : largest;
+        }
+        real sum = 0;
+        for (int c = lane; c < C; c += 32) sum += p[c] = exp(row[c] - largest);
+        sum = __shfl_sync(0xffffffffu, warp_sum(sum), 0);
+        for (int c = lane; c < C; c += 32) p[c] /= sum;
+        if (lane == 0) {
+            long long t = target[m];
+            losses[m] = t < 0 ? real(0) : log(sum) - (row[t] - largest);
+        }
+    }
+}
+
+// A step of gradient descent; the formula is in optim.SGD. v is p where there is no momentum.
+extern "C" __global__ void sgd(
+    real* p, const real* __restrict__ g, real* v, long long cells, real lr, real momentum,
+    real dampening, real weight_decay, int nesterov, int maximize) {
+    FOR_CELLS(k, cells) {
+        real d = (maximize ? -g[k] : g[k]) + weight_decay * p[k];
+        if (momentum != 0) {
+            v[k] = momentum * v[k] + (1 - dampening) * d;
+            d = nesterov ? d + momentum * v[k] : v[k];
+        }
+        p[k] -= lr * d;
+    }
+}
+
+// The draw-th set of uniform numbers of a seed: see reference.random_uniform.
+extern "C" __global__ void random_uniform(float* __restrict__ numbers, long long cells,
+                                          unsigned long long seed, unsigned long long draw) {
+    FOR_CELLS(k, cells) numbers[k] = uniform_at(k, draw, seed);
+}

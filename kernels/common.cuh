@@ -1,0 +1,89 @@
+// What every kernel file begins with (gpu.py puts this text before it).
+//
+// `real` is float; the tests in float64 compile the same text with -DREAL=double. Cells are counted
+// in 64 bits. Notation as in reference.py: N images, C channels, H x W picture, KH x KW kernel,
+// stride SH, SW, padding PH, PW, dilation DH, DW, OH x OW output.
+#ifndef REAL
+#define REAL float
+#endif
+typedef REAL real;
+#define INFINITE (1 / real(0))
+
+// Every thread takes every so-many-th cell, as many as the grid has threads: any launch covers any
+// count, and neighbouring threads work on neighbouring cells.
+#define FOR_CELLS(k, count)                                                              \
+    for (long long k = blockIdx.x * (long long)blockDim.x + threadIdx.x; k < (count);    \
+         k += (long long)gridDim.x * blockDim.x)
+
+enum { NONE, SIGMOID, TANH, RELU };
+
+// 1 / (1 + exp(-x)) from exp(-|x|), which cannot overflow.
+__device__ inline real sigmoid_of(real x) {
+    real e = exp(x < 0 ? x : -x);
+    return (x < 0 ? e : real(1)) / (1 + e);
+}
+
+__device__ inline real activated(real x, int kind) {
+    if (kind == SIGMOID) return sigmoid_of(x);
+    if (kind == TANH) return tanh(x);
+    if (kind == RELU) return x < 0 ? real(0) : x;  // NaN stays NaN
+    return x;
+}
+
+// dy times the slope of an activation, told from its result y.
+__device__ inline real slope_times(real dy, real y, int kind) {
+    if (kind == SIGMOID) return dy * y * (1 - y);
+    if (kind == TANH) return dy * (1 - y * y);
+    if (kind == RELU) return y > 0 ? dy : real(0);
+    return dy;
+}
+
+// The window's place o along an axis whose tap k is at cell `at`: o S + k D - P = at; -1: none.
+__device__ inline int window_at(int at, int k, int S, int P, int D, int O) {
+    int from = at + P - k * D;
+    return from >= 0 && from % S == 0 && from / S < O ? from / S : -1;
+}
+
+// The sum over the 32 threads of a warp, in its first thread.
+__device__ inline real warp_sum(real a) {
+    for (int away = 16; away > 0; away /= 2) a += __shfl_down_sync(0xffffffffu, a, away);
+    return a;
+}
+
+// The sum over a block of up to 1024 threads, a multiple of 32, in its first thread.
+__device__ inline real block_sum(real a) {
+    __shared__ real of_warp[32];
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    a = warp_sum(a);
+    __syncthreads();  // somebody may still read the last sum
+    if (lane == 0) of_warp[warp] = a;
+    __syncthreads();
+    a = threadIdx.x < warps ? of_warp[threadIdx.x] : real(0);
+    return warp == 0 ? warp_sum(a) : real(0);
+}
+
+// Philox4x32-10: see reference.philox. Word k % 4 of block k / 4.
+__device__ inline unsigned int philox_word(unsigned long long k, unsigned long long draw,
+                                           unsigned long long seed) {
+    unsigned long long block = k / 4;
+    unsigned int c[4] = {(unsigned int)block, (unsigned int)(block >> 32), (unsigned int)draw,
+                         (unsigned int)(draw >> 32)};
+    unsigned int k0 = (unsigned int)seed, k1 = (unsigned int)(seed >> 32);
+    for (int round = 0; round < 10; round++) {
+        unsigned long long p0 = 0xD2511F53ull * c[0], p1 = 0xCD9E8D57ull * c[2];
+        unsigned int c1 = c[1], c3 = c[3];
+        c[0] = (unsigned int)(p1 >> 32) ^ c1 ^ k0;
+        c[1] = (unsigned int)p1;
+        c[2] = (unsigned int)(p0 >> 32) ^ c3 ^ k1;
+        c[3] = (unsigned int)p0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    return c[k % 4];
+}
+
+// Number k of a set, in [0, 1): the upper 24 bits of its word.
+__device__ inline float uniform_at(unsigned long long k, unsigned long long draw,
+                                   unsigned long long seed) {
+    return (philox_word(k, draw, seed) >> 8) * 0x1p-24f;
+}

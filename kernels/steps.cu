@@ -1,0 +1,309 @@
+// The kernels of a compiled training step (minicnn/compiler/gpu.py), made for replay as a CUDA graph:
+// everything that changes between steps lies in device memory, no two threads add to one cell, and
+// an activation is part of the kernel before it (forward) or after it (backward).
+
+// x = pixels / 255. Moves 5 bytes a cell.
+extern "C" __global__ void load_pixels(const unsigned char* __restrict__ pixels,
+                                       real* __restrict__ x, long long cells) {
+    FOR_CELLS(k, cells) x[k] = pixels[k] / real(255);
+}
+
+// Convolution -------------------------------------------------------------------------------------
+
+#define ROWS 4  // output (or input) channels that a thread computes from the same cells
+
+// y[n, o, oh, ow] = activation(b[o] + sum_{c,i,j} w[o, c, i, j] x_padded[n, c, oh SH + i DH, ...])
+// cells: N ceil(O / 4) OH OW. Moves: x and w read (from the cache but for the first time), y written.
+extern "C" __global__ void conv_forward(
+    const real* __restrict__ x, const real* __restrict__ w, const real* __restrict__ b,
+    real* __restrict__ y, long long cells, int has_bias, int kind, int O, int C, int H, int W,
+    int KH, int KW, int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW) {
+    int OHW = OH * OW, groups = (O + ROWS - 1) / ROWS, taps = C * KH * KW;
+    FOR_CELLS(k, cells) {
+        int place = k % OHW, first = k / OHW % groups * ROWS;
+        long long n = k / OHW / groups;
+        int top = place / OW * SH - PH, left = place % OW * SW - PW;
+        real sum[ROWS];
+        for (int q = 0; q < ROWS; q++) sum[q] = has_bias && first + q < O ? b[first + q] : real(0);
+        for (int c = 0; c < C; c++)
+            for (int i = 0; i < KH; i++) {
+                int h = top + i * DH;
+                if (h < 0 || h >= H) continue;
+                const real* line = x + ((n * C + c) * H + h) * W;
+                for (int j = 0; j < KW; j++) {
+                    int at = left + j * DW, tap = (c * KH + i) * KW + j;
+                    if (at < 0 || at >= W) continue;
+                    for (int q = 0; q < ROWS; q++)
+                        sum[q] += w[(long long)min(first + q, O - 1) * taps + tap] * line[at];
+                }
+            }
+        for (int q = 0; q < ROWS && first + q < O; q++)
+            y[(n * O + first + q) * OHW + place] = activated(sum[q], kind);
+    }
+}
+
+// dx[n, c, h, w] = slope * sum_{o,i,j} w[o, c, i, j] dy[n, o, oh, ow], the windows that saw the cell.
+// saved: x, where it is an activation's result. cells: N ceil(C / 4) H W.
+extern "C" __global__ void conv_dinput(
+    const real* __restrict__ dy, const real* __restrict__ w, const real* __restrict__ saved,
+    real* __restrict__ dx, long long cells, int kind, int O, int C, int H, int W, int KH, int KW,
+    int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW) {
+    int HW = H * W, groups = (C + ROWS - 1) / ROWS, KK = KH * KW;
+    FOR_CELLS(k, cells) {
+        int place = k % HW, first = k / HW % groups * ROWS;
+        long long n = k / HW / groups;
+        real sum[ROWS] = {0};
+        for (int i = 0; i < KH; i++) {
+            int oh = window_at(place / W, i, SH, PH, DH, OH);
+            for (int j = 0; oh >= 0 && j < KW; j++) {
+                int ow = window_at(place % W, j, SW, PW, DW, OW);
+                if (ow < 0) continue;
+                for (int o = 0; o < O; o++) {
+                    real g = dy[((n * O + o) * OH + oh) * OW + ow];
+                    for (int q = 0; q < ROWS; q++)
+                        sum[q] += w[((long long)o * C + min(first + q, C - 1)) * KK + i * KW + j] * g;
+                }
+            }
+        }
+        for (int q = 0; q < ROWS && first + q < C; q++) {
+            long long at = (n * C + first + q) * HW + place;
+            dx[at] = slope_times(sum[q], saved[at], kind);
+        }
+    }
+}
+
+// dW[o, c, i, j] = sum_{n,oh,ow} dy[n, o, oh, ow] x_padded[n, c, oh SH + i DH, ow SW + j DW], and
+// behind the weights db[o] = sum dy. A block takes a sum: launch O C KH KW + O blocks of 256.
+extern "C" __global__ void conv_dweight(
+    const real* __restrict__ x, const real* __restrict__ dy, real* __restrict__ dw,
+    real* __restrict__ db, int N, int O, int C, int H, int W, int KH, int KW, int SH, int SW,
+    int PH, int PW, int DH, int DW, int OH, int OW) {
+    int OHW = OH * OW, weights = O * C * KH * KW, is_bias = blockIdx.x >= weights;
+    int b = is_bias ? blockIdx.x - weights : blockIdx.x;
+    int j = b % KW, i = b / KW % KH, c = b / (KW * KH) % C, o = is_bias ? b : b / (KW * KH * C);
+    real sum = 0;
+    long long n = threadIdx.x / OHW;
+    for (int place = threadIdx.x % OHW; n < N; place += blockDim.x) {
+        for (; place >= OHW; place -= OHW) n++;
+        if (n >= N) break;
+        real g = dy[(n * O + o) * OHW + place];
+        if (is_bias) {
+            sum += g;
+            continue;
+        }
+        int h = place / OW * SH - PH + i * DH, w = place % OW * SW - PW + j * DW;
+        if (h >= 0 && h < H && w >= 0 && w < W) sum += g * x[((n * C + c) * H + h) * W + w];
+    }
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) (is_bias ? db : dw)[b] = sum;
+}
+
+// Pooling -----------------------------------------------------------------------------------------
+
+// dx[cell] = slope * sum of dy over the windows that it won. index: from max_pool. cells: N C H W.
+extern "C" __global__ void max_pool_dinput(
+    const real* __restrict__ dy, const long long* __restrict__ index,
+    const real* __restrict__ saved, real* __restrict__ dx, long long cells, int kind, int H, int W,
+    int KH, int KW, int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW) {
+    FOR_CELLS(k, cells) {
+        long long plane = k / (H * W);
+        int cell = k % (H * W);
+        real sum = 0;
+        for (int i = 0; i < KH; i++) {
+            int oh = window_at(cell / W, i, SH, PH, DH, OH);
+            for (int j = 0; oh >= 0 && j < KW; j++) {
+                int ow = window_at(cell % W, j, SW, PW, DW, OW);
+                long long window = (plane * OH + oh) * OW + ow;
+                if (ow >= 0 && index[window] == cell) sum += dy[window];
+            }
+        }
+        dx[k] = slope_times(sum, saved[k], kind);
+    }
+}
+
+// dx[cell] = slope * sum of dy / divisor over the windows that see it. cells: N C H W.
+extern "C" __global__ void avg_pool_dinput(
+    const real* __restrict__ dy, const real* __restrict__ divisor, const real* __restrict__ saved,
+    real* __restrict__ dx, long long cells, int kind, int H, int W, int KH, int KW, int SH, int SW,
+    int PH, int PW, int OH, int OW) {
+    FOR_CELLS(k, cells) {
+        long long plane = k / (H * W);
+        int cell = k % (H * W);
+        real sum = 0;
+        for (int i = 0; i < KH; i++) {
+            int oh = window_at(cell / W, i, SH, PH, 1, OH);
+            for (int j = 0; oh >= 0 && j < KW; j++) {
+                int ow = window_at(cell % W, j, SW, PW, 1, OW);
+                if (ow >= 0) sum += dy[(plane * OH + oh) * OW + ow] / divisor[oh * OW + ow];
+            }
+        }
+        dx[k] = slope_times(sum, saved[k], kind);
+    }
+}
+
+// Dense layers ------------------------------------------------------------------------------------
+
+#define TILE 16
+
+// sum_k a(m, k) b(k, n) for this thread's cell (m, n) of a 16 x 16 tile; a(m, k) lies at
+// a[m am + k ak], b(k, n) at b[k bk + n bn]. Outside the matrices both are 0; where `ones` is set,
+// b(k, N) is 1 for all k: the bias is the weight of an input that is always 1.
+__device__ real product_at(const real* __restrict__ a, long long am, long long ak,
+                           const real* __restrict__ b, long long bk, long long bn, int M, int N,
+                           int K, int tile_m, int tile_n, bool ones) {
+    __shared__ real tile_a[TILE][TILE + 1], tile_b[TILE][TILE + 1];  // + 1: no bank twice
+    int x = threadIdx.x % TILE, y = threadIdx.x / TILE;
+    real sum = 0;
+    for (int k0 = 0; k0 < K; k0 += TILE) {
+        int m = tile_m * TILE + y, n = tile_n * TILE + y, k = k0 + x;
+        tile_a[y][x] = m < M && k < K ? a[m * am + k * ak] : real(0);
+        real constant = ones && n == N ? real(1) : real(0);
+        tile_b[y][x] = n < N && k < K ? b[k * bk + n * bn] : k < K ? constant : real(0);
+        __syncthreads();
+        for (int q = 0; q < TILE; q++) sum += tile_a[y][q] * tile_b[x][q];
+        __syncthreads();
+    }
+    return sum;
+}
+
+// y[n, o] = activation(b[o] + sum_k x[n, k] w[o, k]). Launch: ceil(N / 16) ceil(O / 16) blocks of 256.
+extern "C" __global__ void dense_forward(
+    const real* __restrict__ x, const real* __restrict__ w, const real* __restrict__ b,
+    real* __restrict__ y, int has_bias, int kind, int N, int O, int K) {
+    int across = (O + TILE - 1) / TILE;
+    int tile_m = blockIdx.x / across, tile_n = blockIdx.x % across;
+    real sum = product_at(x, K, 1, w, 1, K, N, O, K, tile_m, tile_n, false);
+    int n = tile_m * TILE + threadIdx.x / TILE, o = tile_n * TILE + threadIdx.x % TILE;
+    if (n < N && o < O) y[(long long)n * O + o] = activated(has_bias ? sum + b[o] : sum, kind);
+}
+
+// All gradients of a dense layer: the first blocks take the tiles of
+//     dW[o, k] = sum_n dy[n, o] x[n, k],   db[o] = sum_n dy[n, o]: column K, x being 1 there
+// the others those of dx[n, k] = slope * sum_o dy[n, o] w[o, k]; saved: x, where it is an
+// activation's result. Launch: ceil(O / 16) ceil((K + 1) / 16) + ceil(N / 16) ceil(K / 16) blocks.
+extern "C" __global__ void dense_backward(
+    const real* __restrict__ x, const real* __restrict__ dy, const real* __restrict__ w,
+    const real* __restrict__ saved, real* __restrict__ dw, real* __restrict__ db,
+    real* __restrict__ dx, int has_bias, int kind, int N, int O, int K) {
+    int across = (K + TILE) / TILE, of_weights = (O + TILE - 1) / TILE * across;
+    int x_in = threadIdx.x % TILE, y_in = threadIdx.x / TILE;
+    if (blockIdx.x < of_weights) {
+        int tile_m = blockIdx.x / across, tile_n = blockIdx.x % across;
+        real sum = product_at(dy, 1, O, x, K, 1, O, K, N, tile_m, tile_n, true);
+        int o = tile_m * TILE + y_in, k = tile_n * TILE + x_in;
+        if (o < O && k < K) dw[(long long)o * K + k] = sum;
+        if (o < O && k == K && has_bias) db[o] = sum;
+    } else {
+        across = (K + TILE - 1) / TILE;
+        int tile_m = (blockIdx.x - of_weights) / across, tile_n = (blockIdx.x - of_weights) % across;
+        real sum = product_at(dy, O, 1, w, K, 1, N, K, O, tile_m, tile_n, false);
+        int n = tile_m * TILE + y_in, k = tile_n * TILE + x_in;
+        long long at = (long long)n * K + k;
+        if (n < N && k < K) dx[at] = slope_times(sum, saved[at], kind);
+    }
+}
+
+// Cell by cell ------------------------------------------------------------------------------------
+
+// y = activation(x). Moves 8 bytes a cell.
+extern "C" __global__ void activate(const real* __restrict__ x, real* __restrict__ y,
+                                    long long cells, int kind) {
+    FOR_CELLS(k, cells) y[k] = activated(x[k], kind);
+}
+
+// dx = slope * dy. Moves 12 bytes a cell.
+extern "C" __global__ void activate_backward(const real* __restrict__ dy,
+                                             const real* __restrict__ y, real* __restrict__ dx,
+                                             long long cells, int kind) {
+    FOR_CELLS(k, cells) dx[k] = slope_times(dy[k], y[k], kind);
+}
+
+// y = slope * x * mask, the mask being 1 / (1 - p) where u >= p and 0 elsewhere; u: number k of set
+// (seed, draw) = keys[0], keys[1]. Forward with kind NONE; backward the same mask is drawn again.
+extern "C" __global__ void dropout(const real* __restrict__ x, const real* __restrict__ saved,
+                                   real* __restrict__ y, long long cells,
+                                   const unsigned long long* __restrict__ keys, real p, int kind) {
+    FOR_CELLS(k, cells) {
+        bool kept = real(uniform_at(k, keys[1], keys[0])) >= p;
+        y[k] = slope_times(kept ? x[k] / (1 - p) : real(0), saved[k], kind);
+    }
+}
+
+// Loss and update ---------------------------------------------------------------------------------
+
+// Softmax cross-entropy with class weights w and label smoothing s, its gradient, and what is told
+// of an epoch. One block of 256 threads.
+//     loss_m = sum_c q_c w_c (-log p_c),  q_c = (1 - s) [c = target_m] + s / C
+//     dlogits = gradient / divisor (p sum_k q_k w_k - q w),  divisor: the sum of w[target], or 1
+// A target that is ignore_index does not count; one that is no class makes the loss NaN.
+// settings: see gpu.py. result: the loss; totals: the sum of loss * N; hits: of right answers.
+extern "C" __global__ void loss(
+    const real* __restrict__ logits, const long long* __restrict__ target,
+    const real* __restrict__ weight, const real* __restrict__ settings,
+    real* __restrict__ dlogits, real* result, real* totals, long long* hits, int N, int C,
+    long long ignore_index, int is_mean) {
+    __shared__ real divisor;
+    real count = 0;
+    for (int m = threadIdx.x; m < N; m += blockDim.x) {
+        long long t = target[m];
+        if (t != ignore_index) count += t >= 0 && t < C ? weight[t] : INFINITE - INFINITE;
+    }
+    count = block_sum(count);
+    if (threadIdx.x == 0) divisor = is_mean ? count : real(1);
+    __syncthreads();
+
+    real smoothing = settings[5], scale = settings[4] / divisor, sum = 0, right = 0;
+    for (int m = threadIdx.x; m < N; m += blockDim.x) {
+        const real* x = logits + (long long)m * C;
+        real* dx = dlogits + (long long)m * C;
+        long long t = target[m];
+        int best = 0;
+        for (int c = 1; c < C; c++)
+            if (x[c] > x[best] || (isnan(x[c]) && !isnan(x[best]))) best = c;
+        right += best == t;
+        real e = 0, qw = 0;
+        for (int c = 0; c < C; c++) e += exp(x[c] - x[best]);
+        for (int c = 0; c < C; c++) {
+            real q = smoothing / C + (c == t ? 1 - smoothing : real(0));
+            qw += q * weight[c];
+            if (t != ignore_index && q != 0) sum += q * weight[c] * (log(e) - (x[c] - x[best]));
+        }
+        for (int c = 0; c < C; c++) {
+            real q = smoothing / C + (c == t ? 1 - smoothing : real(0));
+            real d = scale * (exp(x[c] - x[best]) / e * qw - q * weight[c]);
+            dx[c] = t == ignore_index ? real(0) : d;
+        }
+    }
+    sum = block_sum(sum);
+    right = block_sum(right);
+    if (threadIdx.x == 0) {
+        *result = sum / divisor;
+        *totals += *result * N;
+        *hits += (long long)right;
+    }
+}
+
+// A step of gradient descent for all parameters; the formula is in optim.SGD. Row blockIdx.y of the
+// table: the addresses of p, g and v (0: no momentum) and the number of cells. At the end the draws
+// of the dropout masks go on by the number of masks.
+extern "C" __global__ void update(const unsigned long long* __restrict__ table,
+                                  const real* __restrict__ settings,
+                                  unsigned long long* keys, int masks) {
+    const unsigned long long* row = table + 4 * blockIdx.y;
+    real* p = (real*)row[0];
+    const real* g = (const real*)row[1];
+    real* v = (real*)row[2];
+    real lr = settings[0], momentum = settings[1], undamped = 1 - settings[2];
+    real weight_decay = settings[3];
+    bool nesterov = settings[6] != 0, maximize = settings[7] != 0;
+    FOR_CELLS(k, (long long)row[3]) {
+        real d = (maximize ? -g[k] : g[k]) + weight_decay * p[k];
+        if (v != 0) {
+            v[k] = momentum * v[k] + undamped * d;
+            d = nesterov ? d + momentum * v[k] : v[k];
+        }
+        p[k] -= lr * d;
+    }
+    if (blockIdx.x == 0 && blockIdx.y == 0)
+        for (int m = threadIdx.x; m < masks; m += blockDim.x) keys[2 * m + 1] += masks;
+}

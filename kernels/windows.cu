@@ -1,0 +1,110 @@
+// Windows that slide over pictures: im2col, col2im, pooling. One thread a cell of the result, and
+// each gathers what its cell needs: nothing is added by two threads at once, except in
+// max_pool_backward. Launch: blocks of 256, any grid.
+
+// columns[n, (c, i, j), (oh, ow)] = x_padded[n, c, oh SH + i DH, ow SW + j DW]
+// Moves: N C KH KW OH OW cells written, as many read (most of them from the cache).
+extern "C" __global__ void im2col(
+    const real* __restrict__ x, real* __restrict__ columns, long long cells, int C, int H, int W,
+    int KH, int KW, int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW) {
+    FOR_CELLS(k, cells) {
+        long long row = k / (OH * OW);  // n, c, i, j
+        int place = k % (OH * OW);
+        int tap = row % (KH * KW);
+        long long plane = row / (KH * KW);
+        int h = place / OW * SH - PH + tap / KW * DH;
+        int w = place % OW * SW - PW + tap % KW * DW;
+        bool inside = h >= 0 && h < H && w >= 0 && w < W;
+        columns[k] = inside ? x[(plane * H + h) * W + w] : real(0);
+    }
+}
+
+// x[n, c, h, w] = the sum of the columns' cells that im2col copied from there.
+// Moves: N C KH KW OH OW cells read, N C H W written.
+extern "C" __global__ void col2im(
+    const real* __restrict__ columns, real* __restrict__ x, long long cells, int C, int H, int W,
+    int KH, int KW, int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW) {
+    FOR_CELLS(k, cells) {
+        long long plane = k / (H * W);
+        int h = k % (H * W) / W, w = k % W;
+        real sum = 0;
+        for (int i = 0; i < KH; i++) {
+            int oh = window_at(h, i, SH, PH, DH, OH);
+            for (int j = 0; oh >= 0 && j < KW; j++) {
+                int ow = window_at(w, j, SW, PW, DW, OW);
+                if (ow >= 0) sum += columns[(((plane * KH + i) * KW + j) * OH + oh) * OW + ow];
+            }
+        }
+        x[k] = sum;
+    }
+}
+
+// The largest cell of each window and its place h W + w (-1: the window lies in the padding). Of
+// equal cells the first wins; a NaN beats every number. Moves: each window read, 12 bytes written.
+extern "C" __global__ void max_pool(
+    const real* __restrict__ x, real* __restrict__ y, long long* __restrict__ index,
+    long long cells, int H, int W, int KH, int KW, int SH, int SW, int PH, int PW, int DH, int DW,
+    int OH, int OW) {
+    FOR_CELLS(k, cells) {
+        const real* plane = x + k / (OH * OW) * H * W;
+        int top = k % (OH * OW) / OW * SH - PH, left = k % OW * SW - PW;
+        real best = -INFINITE;
+        long long at = -1;
+        for (int i = 0; i < KH; i++)
+            for (int j = 0; j < KW; j++) {
+                int h = top + i * DH, w = left + j * DW;
+                if (h < 0 || h >= H || w < 0 || w >= W) continue;
+                real value = plane[h * W + w];
+                if (at < 0 || value > best || (isnan(value) && !isnan(best))) {
+                    best = value;
+                    at = h * W + w;
+                }
+            }
+        y[k] = best;
+        index[k] = at;
+    }
+}
+
+// dx[index] += dy, on zeros. Windows that overlap may add to one cell at once: hence atomicAdd.
+extern "C" __global__ void max_pool_backward(
+    const real* __restrict__ dy, const long long* __restrict__ index, real* __restrict__ dx,
+    long long cells, int OHW, int HW) {
+    FOR_CELLS(k, cells) {
+        if (index[k] >= 0) atomicAdd(&dx[k / OHW * HW + index[k]], dy[k]);
+    }
+}
+
+// y[n, c, oh, ow] = sum(window) / divisor[oh, ow]
+extern "C" __global__ void avg_pool(
+    const real* __restrict__ x, const real* __restrict__ divisor, real* __restrict__ y,
+    long long cells, int H, int W, int KH, int KW, int SH, int SW, int PH, int PW, int OH,
+    int OW) {
+    FOR_CELLS(k, cells) {
+        const real* plane = x + k / (OH * OW) * H * W;
+        int top = k % (OH * OW) / OW * SH - PH, left = k % OW * SW - PW;
+        real sum = 0;
+        for (int h = max(top, 0); h < min(top + KH, H); h++)
+            for (int w = max(left, 0); w < min(left + KW, W); w++) sum += plane[h * W + w];
+        y[k] = sum / divisor[k % (OH * OW)];
+    }
+}
+
+// dx[n, c, h, w] = the sum of dy / divisor over the windows that see the cell.
+extern "C" __global__ void avg_pool_backward(
+    const real* __restrict__ dy, const real* __restrict__ divisor, real* __restrict__ dx,
+    long long cells, int H, int W, int KH, int KW, int SH, int SW, int PH, int PW, int OH,
+    int OW) {
+    FOR_CELLS(k, cells) {
+        long long plane = k / (H * W);
+        int h = k % (H * W) / W, w = k % W;
+        real sum = 0;
+        for (int i = 0; i < KH; i++) {
+            int oh = window_at(h, i, SH, PH, 1, OH);
+            for (int j = 0; oh >= 0 && j < KW; j++) {
+                int ow = window_at(w, j, SW, PW, 1, OW);
+                if (ow >= 0) sum += dy[(plane * OH + oh) * OW + ow] / divisor[oh * OW + ow];
+            }
+        }
+        dx[k] = sum;
+    }
+}

@@ -1,0 +1,597 @@
+"""A compiled step on a GPU: the chain's kernels with their buffers, replayed as one CUDA graph.
+
+The kernels are those of ``kernels/steps.cu``. An activation is computed by the kernel before it,
+and on the way back its slope by the kernel behind it, so LeNet's step is 18 launches. All buffers
+are allocated once; learning rate, dropout keys and sums of the epoch lie in device memory; the
+launches are captured once for each batch size and replayed with one call a step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from minicnn import nn, ops, optim, random
+from minicnn.kernels import Array, array_module
+from minicnn.tensor import Tensor
+
+from .record import CompileError, Stage
+
+NONE, SIGMOID, TANH, RELU = range(4)  # as in kernels/common.cuh
+KINDS: dict[type[ops.Operation], int] = {ops.Sigmoid: SIGMOID, ops.Tanh: TANH, ops.ReLU: RELU}
+TILE = 16  # of dense_forward and dense_backward
+LR, MOMENTUM, DAMPENING, WEIGHT_DECAY, GRADIENT, SMOOTHING, NESTEROV, MAXIMIZE = range(8)
+
+
+@dataclass
+class Launch:
+    """A kernel with its grid and arguments; FLOPs and bytes are those of the whole batch."""
+
+    kernel: str
+    name: str
+    what: str
+    grid: tuple[int, ...]
+    arguments: tuple[Any, ...]
+    flops: int
+    bytes: int
+    seconds: float = 0.0
+
+
+@dataclass
+class Value:
+    """A result: its array (N, ...) and the activation it went through last."""
+
+    array: Array
+    kind: int = NONE
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image."""
+        return tuple(self.array.shape[1:])
+
+
+@dataclass
+class Plan:
+    """The launches of a step for batches of ``images``. ``print`` it.
+
+    Attributes:
+        backward_from: the first launch of the way back.
+        runs: profiled ones.
+    """
+
+    images: int
+    dtype: np.dtype
+    launches: list[Launch] = field(default_factory=list)
+    backward_from: int = 0
+    runs: int = 0
+    memory: int = 0
+
+    @property
+    def lines(self) -> list[Launch]:
+        """All launches, in order."""
+        return self.launches
+
+    def __str__(self) -> str:
+        names = max(len(line.name) for line in self.launches) + 2
+        whats = max(len(line.what) for line in self.launches) + 2
+        head = f"{'':{names + whats}}{'kernel':18}{'blocks':>8}{'MFLOP':>9}{'MB':>8}"
+        rows = [head + (f"{'us':>9}{'GFLOP/s':>9}" if self.runs else "")]
+        for i, line in enumerate(self.launches):
+            if i and i == self.backward_from:
+                rows.append("-" * len(rows[0]))
+            text = f"{line.name:{names}}{line.what:{whats}}{line.kernel:18}{prod(line.grid):8}"
+            rows.append((text + self._numbers([line])).rstrip())
+        rows.append(f"{f'{len(self.launches)} launches':{names + whats}}{'':26}"
+                    f"{self._numbers(self.launches)}")  # fmt: skip
+        rows.append(f"batches of {self.images}; memory {self.memory / 1e6:.2f} MB")
+        return "\n".join(rows)
+
+    def _numbers(self, lines: list[Launch]) -> str:
+        flops, moved = sum(line.flops for line in lines), sum(line.bytes for line in lines)
+        numbers = f"{flops / 1e6:9.2f}{moved / 1e6:8.2f}"
+        if not self.runs:
+            return numbers
+        seconds = sum(line.seconds for line in lines) / self.runs
+        rate = f"{flops / seconds / 1e9:.0f}" if flops and seconds else ""
+        return f"{numbers}{1e6 * seconds:9.1f}{rate:>9}"
+
+
+class Program:
+    """Collects a step's launches.
+
+    Args:
+        like: an array on the device.
+        images: in a batch.
+    """
+
+    def __init__(self, like: Array, images: int):
+        from minicnn.kernels import gpu
+
+        self.gpu: Any = gpu
+        self.xp: Any = array_module(like)
+        self.dtype: np.dtype = like.dtype
+        self.plan = Plan(images, like.dtype)
+        self.images = images
+        self.gradients: dict[int, Array] = {}
+        self.keys: Array = None  # two numbers a dropout mask
+        self.masks = 0
+
+    def buffer(self, *shape: int, dtype: Any = None) -> Array:
+        """Memory for a result."""
+        array = self.xp.zeros(shape, dtype or self.dtype)
+        self.plan.memory += array.nbytes
+        return array
+
+    def value(self, shape: tuple[int, ...], kind: int = NONE) -> Value:
+        """Memory for a result of this shape an image."""
+        return Value(self.buffer(self.images, *shape), kind)
+
+    def gradient(self, parameter: Tensor) -> Array:
+        """Memory for the gradient of a parameter."""
+        if id(parameter) in self.gradients:
+            raise CompileError("compile: on a GPU, a parameter cannot be shared by two operations")
+        self.gradients[id(parameter)] = self.buffer(*parameter.shape)
+        return self.gradients[id(parameter)]
+
+    def launch(
+        self, kernel: str, name: str, what: str, grid: int | tuple[int, int], *arguments: Any,
+        flops: int = 0,
+    ) -> None:  # fmt: skip
+        """Add a kernel on blocks of 256. Arguments: arrays, ints (the kernel's int) or scalars."""
+        sizes = grid if isinstance(grid, tuple) else (grid,)
+        passed = tuple(np.int32(a) if isinstance(a, int) else a for a in arguments)
+        moved = {id(a): a.nbytes for a in passed if not isinstance(a, np.generic)}
+        self.plan.launches.append(
+            Launch(kernel, name, what, sizes, passed, flops, sum(moved.values()))
+        )
+
+    def over_cells(
+        self, kernel: str, name: str, what: str, cells: int, arrays: tuple[Any, ...], *rest: Any,
+        flops: int = 0,
+    ) -> None:  # fmt: skip
+        """Add a kernel that loops over cells: arrays, their number, the rest."""
+        grid = self.gpu.blocks(cells)
+        self.launch(kernel, name, what, grid, *arrays, np.int64(cells), *rest, flops=flops)
+
+
+class Lowering:
+    """One operation of the chain, with the activation behind it where its kernel has one."""
+
+    takes_activation = False
+    kind = NONE
+
+    def __init__(self, stage: Stage, needs_dinput: bool):
+        self.stage, self.needs_dinput = stage, needs_dinput
+        self.operation: Any = stage.operation
+        for p in stage.parameters:
+            if not p.data.flags.c_contiguous:
+                raise CompileError("compile: wanted parameters that are C-contiguous")
+        self.learns = any(p.requires_grad for p in stage.parameters)
+
+    def forward(self, program: Program, x: Value) -> Value:
+        """Add the launches forward."""
+        raise NotImplementedError
+
+    def backward(self, program: Program, dy: Array) -> Array | None:
+        """Add the launches backward. Returns dx, already through the activation x came from."""
+        raise NotImplementedError
+
+    def _parameters(self) -> tuple[Array, Array, int]:
+        """Weight, bias (some array if there is none), and whether there is one."""
+        arrays = [p.data for p in self.stage.parameters]
+        return arrays[0], arrays[-1], int(len(arrays) == 2)
+
+    def _gradients(self, program: Program) -> tuple[Array, Array]:
+        arrays = [program.gradient(p) for p in self.stage.parameters]
+        return arrays[0], arrays[-1]
+
+    @property
+    def title(self) -> str:
+        name = self.operation.name
+        return (
+            name if self.kind == NONE else f"{name}, {('', 'sigmoid', 'tanh', 'relu')[self.kind]}"
+        )
+
+
+class Conv2d(Lowering):
+    """See ``ops.conv``: direct, 4 channels a thread."""
+
+    takes_activation = True
+
+    def forward(self, program: Program, x: Value) -> Value:
+        self.x, (w, b, has_bias) = x, self._parameters()
+        (self.o, c, kh, kw), (h, wide) = w.shape, x.shape[1:]
+        stride, padding, dilation = self.operation.window
+        oh, ow = self.operation.output
+        sizes = (c, h, wide, kh, kw, *stride, *padding, *dilation, oh, ow)
+        self.window = (self.o, *sizes)
+        y = program.value((self.o, oh, ow), self.kind)
+        self.flops = 2 * y.array.size * c * kh * kw
+        cells = program.images * -(-self.o // 4) * oh * ow
+        program.over_cells("conv_forward", self.title, f"{_shapes(x.shape, y.shape)}, {kh}x{kw}",
+                           cells, (x.array, w, b, y.array), has_bias, self.kind, *self.window,
+                           flops=self.flops)  # fmt: skip
+        return y
+
+    def backward(self, program: Program, dy: Array) -> Array | None:
+        w, x = self._parameters()[0], self.x
+        if self.learns:
+            dw, db = self._gradients(program)
+            blocks = w.size + (self.o if len(self.stage.parameters) == 2 else 0)
+            what = _shapes(dy.shape[1:], w.shape)
+            program.launch("conv_dweight", "conv dweight, dbias", what, blocks, x.array, dy, dw, db,
+                           program.images, *self.window, flops=self.flops)  # fmt: skip
+        if not self.needs_dinput:
+            return None
+        dx = program.value(x.shape)
+        c, h, wide = x.shape
+        cells = program.images * -(-c // 4) * h * wide
+        program.over_cells("conv_dinput", "conv dinput", _shapes(dy.shape[1:], x.shape), cells,
+                           (dy, w, x.array, dx.array), x.kind, *self.window,
+                           flops=self.flops)  # fmt: skip
+        return dx.array
+
+
+class Linear(Lowering):
+    """See ``ops.linear``: products of 16 x 16 tiles in shared memory."""
+
+    takes_activation = True
+
+    def forward(self, program: Program, x: Value) -> Value:
+        self.x, (w, b, has_bias) = x, self._parameters()
+        if len(x.shape) != 1:
+            raise CompileError("compile: wanted a dense layer behind a flattening")
+        (o, k), n = w.shape, program.images
+        y = program.value((o,), self.kind)
+        self.flops = 2 * n * o * k
+        blocks = -(-n // TILE) * -(-o // TILE)
+        program.launch("dense_forward", self.title, _shapes((k,), (o,)), blocks, x.array, w, b,
+                       y.array, has_bias, self.kind, n, o, k, flops=self.flops)  # fmt: skip
+        return y
+
+    def backward(self, program: Program, dy: Array) -> Array | None:
+        if not (self.learns or self.needs_dinput):
+            return None
+        w, _, has_bias = self._parameters()
+        (o, k), n, x = w.shape, program.images, self.x
+        dw, db = self._gradients(program)
+        dx = program.value(x.shape).array if self.needs_dinput else dw
+        blocks = -(-o // TILE) * -(-(k + 1) // TILE)
+        blocks += -(-n // TILE) * -(-k // TILE) if self.needs_dinput else 0
+        name = "dense dweight, dbias, dinput" if self.needs_dinput else "dense dweight, dbias"
+        flops = self.flops * (2 if self.needs_dinput else 1)
+        program.launch("dense_backward", name, _shapes((o,), w.shape), blocks, x.array, dy, w,
+                       x.array, dw, db, dx, has_bias, x.kind, n, o, k, flops=flops)  # fmt: skip
+        return dx if self.needs_dinput else None
+
+
+class Pool(Lowering):
+    """What max and average pooling share."""
+
+    name: str
+
+    def forward(self, program: Program, x: Value) -> Value:
+        self.x = x
+        y = program.value(self.stage.output_shape)
+        kernel = self.operation.window[0]
+        what = f"{_shapes(x.shape, y.shape)}, {kernel[0]}x{kernel[1]}"
+        arrays, self.sizes, self.extra = self._prepare(program, x, y)
+        program.over_cells(self.name, self.name.replace("_", " "), what, y.array.size, arrays,
+                           *self.sizes)  # fmt: skip
+        return y
+
+    def backward(self, program: Program, dy: Array) -> Array | None:
+        if not self.needs_dinput:
+            return None
+        x, dx = self.x, program.value(self.x.shape)
+        name = f"{self.name.replace('_', ' ')} dinput"
+        program.over_cells(f"{self.name}_dinput", name, _shapes(dy.shape[1:], x.shape),
+                           dx.array.size, (dy, self.extra, x.array, dx.array), x.kind,
+                           *self.sizes)  # fmt: skip
+        return dx.array
+
+    def _prepare(self, program: Program, x: Value, y: Value) -> Any:
+        """The arrays of the forward kernel, the sizes of both, and what goes back besides dy."""
+        raise NotImplementedError
+
+
+class MaxPool2d(Pool):
+    """Keeps the cell that won each window."""
+
+    name = "max_pool"
+
+    def _prepare(self, program: Program, x: Value, y: Value) -> Any:
+        index = program.buffer(*y.array.shape, dtype=np.int64)
+        *window, output = self.operation.window
+        sizes = (*x.shape[1:], *(n for pair in window for n in pair), *output)
+        return (x.array, y.array, index), sizes, index
+
+
+class AvgPool2d(Pool):
+    """Divides by a table of divisors."""
+
+    name = "avg_pool"
+
+    def _prepare(self, program: Program, x: Value, y: Value) -> Any:
+        divisor = program.xp.asarray(np.asarray(self.operation.divisor, program.dtype))
+        sizes = (*x.shape[1:], *(n for pair in self.operation.window for n in pair), *y.shape[1:])
+        return (x.array, divisor, y.array), sizes, divisor
+
+
+class Activation(Lowering):
+    """By itself, where no kernel before it takes it along."""
+
+    def __init__(self, stage: Stage, needs_dinput: bool):
+        super().__init__(stage, needs_dinput)
+        self.kind = KINDS[type(stage.operation)]
+
+    def forward(self, program: Program, x: Value) -> Value:
+        self.x, y = x, program.value(x.shape, self.kind)
+        name = self.operation.name.lower()
+        program.over_cells("activate", name, _shapes(x.shape), y.array.size, (x.array, y.array),
+                           self.kind)  # fmt: skip
+        return y
+
+    def backward(self, program: Program, dy: Array) -> Array | None:
+        if not self.needs_dinput or self.x.kind == NONE:
+            return dy if self.needs_dinput else None
+        return _through_activation(program, dy, self.x)
+
+
+class Dropout(Lowering):
+    """Draws the mask forward, and the same one again backward."""
+
+    def forward(self, program: Program, x: Value) -> Value:
+        self.x, y = x, program.value(x.shape)
+        self.mask = program.masks
+        program.masks += 1
+        self._launch(program, "dropout", x.array, y.array, NONE)
+        return y
+
+    def backward(self, program: Program, dy: Array) -> Array | None:
+        if not self.needs_dinput:
+            return None
+        dx = program.value(self.x.shape)
+        self._launch(program, "dropout dinput", dy, dx.array, self.x.kind)
+        return dx.array
+
+    def _launch(self, program: Program, name: str, x: Array, y: Array, kind: int) -> None:
+        key = program.keys[2 * self.mask : 2 * self.mask + 2]
+        arguments = x, self.x.array, y, np.int64(y.size), key, program.dtype.type(self.operation.p)
+        blocks = program.gpu.blocks(y.size)
+        program.launch("dropout", name, _shapes(self.x.shape), blocks, *arguments, kind)
+
+
+class Reshape(Lowering):
+    """Flattening: the same cells, in the same order."""
+
+    def forward(self, program: Program, x: Value) -> Value:
+        self.shape = x.shape
+        return Value(x.array.reshape(program.images, *self.stage.output_shape), x.kind)
+
+    def backward(self, program: Program, dy: Array) -> Array | None:
+        return dy.reshape(program.images, *self.shape) if self.needs_dinput else None
+
+
+LOWERINGS: dict[type[ops.Operation], type[Lowering]] = {
+    ops.Conv2d: Conv2d,
+    ops.Linear: Linear,
+    ops.MaxPool2d: MaxPool2d,
+    ops.AvgPool2d: AvgPool2d,
+    ops.Sigmoid: Activation,
+    ops.Tanh: Activation,
+    ops.ReLU: Activation,
+    ops.Dropout: Dropout,
+    ops.Reshape: Reshape,
+}
+
+
+def lower(stages: list[Stage]) -> list[Lowering]:
+    """The lowerings of the chain, activations joined to the operation before where it takes one.
+
+    Raises:
+        CompileError: an operation that has no lowering.
+    """
+    lowered: list[Lowering] = []
+    learns = False
+    for stage in stages:
+        if type(stage.operation) not in LOWERINGS:
+            known = ", ".join(operation.__name__ for operation in LOWERINGS)
+            raise CompileError(
+                f"compile: {stage.operation.name} cannot be compiled for a GPU; the compiler "
+                f"knows {known} there"
+            )
+        kind = KINDS.get(type(stage.operation), NONE)
+        if kind and lowered and lowered[-1].takes_activation and lowered[-1].kind == NONE:
+            lowered[-1].kind = kind
+        else:
+            lowered.append(LOWERINGS[type(stage.operation)](stage, learns))
+        learns = learns or any(p.requires_grad for p in stage.parameters)
+    return lowered
+
+
+class Counts:
+    """What is told of an epoch, summed up on the device: read when somebody asks."""
+
+    def __init__(self, like: Array):
+        xp = array_module(like)
+        self.loss, self.hits = xp.zeros(1, like.dtype), xp.zeros(1, np.int64)
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.loss.fill(0)
+        self.hits.fill(0)
+
+
+class Engine:
+    """The program of one batch size, with what changes from step to step in device memory.
+
+    Args:
+        stages: the chain.
+        x: a batch, on the device: its shape and dtype count.
+        like: a parameter's array.
+        loss: None for a prediction.
+        counts: where the sums of the epoch go.
+        use_graph: capture the launches and replay them.
+    """
+
+    def __init__(
+        self,
+        stages: list[Stage],
+        x: Array,
+        like: Array,
+        loss: nn.CrossEntropyLoss | None,
+        counts: Counts,
+        use_graph: bool,
+    ):
+        self.program = Program(like, len(x))
+        self.lowered = lower(stages)
+        masks = sum(isinstance(lowering, Dropout) for lowering in self.lowered)
+        self.program.keys = self.program.xp.zeros(2 * max(1, masks), np.uint64)
+        self.known_keys: list[int] = []
+        self.settings = self.program.buffer(8)
+        self.known_settings: tuple[float, ...] = ()
+        self.known_table: list[list[int]] = []
+        self.loss, self.counts, self.use_graph = loss, counts, use_graph
+        self.graph: Any = None
+        self.modules: list[nn.Module] = []
+        self.plan, self.gradients = self.program.plan, self.program.gradients
+        self._emit(x)
+
+    def _emit(self, x: Array) -> None:
+        program = self.program
+        self.given, pixels = program.buffer(*x.shape, dtype=x.dtype), None
+        value = Value(self.given)
+        if x.dtype == np.uint8:
+            pixels, value = self.given, program.value(x.shape[1:])
+            program.over_cells("load_pixels", "load pixels", _shapes(value.shape),
+                               value.array.size, (pixels, value.array))  # fmt: skip
+        for lowering in self.lowered:
+            value = lowering.forward(program, value)
+        self.logits = value.array
+        if self.loss is None:
+            return
+        dy: Array | None = self._emit_loss(value)
+        program.plan.backward_from = len(program.plan.launches)
+        if value.kind != NONE:
+            dy = _through_activation(program, dy, value)
+        for lowering in reversed(self.lowered):
+            if dy is None:
+                break
+            dy = lowering.backward(program, dy)
+
+    def _emit_loss(self, logits: Value) -> Array:
+        program, loss = self.program, self.loss
+        assert loss is not None
+        (classes,), n = logits.shape, program.images
+        self.labels, self.result = program.buffer(n, dtype=np.int64), program.buffer(1)
+        weight = (
+            program.xp.ones(classes, program.dtype) if loss.weight is None else loss.weight.data
+        )
+        dlogits = program.value(logits.shape)
+        ignored, is_mean = np.int64(loss.ignore_index), int(loss.reduction == "mean")
+        program.launch("loss", "cross-entropy", _shapes(logits.shape), 1, logits.array, self.labels,
+                       weight, self.settings, dlogits.array, self.result, self.counts.loss,
+                       self.counts.hits, n, classes, ignored, is_mean)  # fmt: skip
+        return dlogits.array
+
+    def add_update(self, learned: list[Tensor]) -> None:
+        """Add the last launch: the parameters' step down their gradients."""
+        if learned:
+            program = self.program
+            self.table = program.buffer(len(learned), 4, dtype=np.uint64)
+            largest = max(p.size for p in learned)
+            grid = (program.gpu.blocks(largest), len(learned))
+            what = f"{len(learned)} parameters"
+            program.launch("update", "update", what, grid, self.table, self.settings, program.keys,
+                           program.masks)  # fmt: skip
+
+    def run(self, profile: bool = False) -> None:
+        """All launches, in order."""
+        if profile:
+            self._run_profiled()
+        elif not self.use_graph:
+            self._launch_all()
+        else:
+            self._captured().launch()
+
+    def _kernel(self, launch: Launch) -> Any:
+        return self.program.gpu.module(self.program.dtype.name).get_function(launch.kernel)
+
+    def _launch_all(self) -> None:
+        for launch in self.program.plan.launches:
+            self._kernel(launch)(launch.grid, (self.program.gpu.BLOCK,), launch.arguments)
+
+    def _captured(self) -> Any:
+        if self.graph is None:
+            for launch in self.program.plan.launches:
+                self._kernel(launch)  # compiled and loaded: neither may happen during capture
+            stream = self.program.xp.cuda.Stream(non_blocking=True)
+            with stream:
+                stream.begin_capture()
+                self._launch_all()
+                self.graph = stream.end_capture()
+        return self.graph
+
+    def _run_profiled(self) -> None:
+        cuda, plan = self.program.xp.cuda, self.program.plan
+        for launch in plan.launches:
+            begin, end = cuda.Event(), cuda.Event()
+            begin.record()
+            self._kernel(launch)(launch.grid, (self.program.gpu.BLOCK,), launch.arguments)
+            end.record()
+            end.synchronize()
+            launch.seconds += cuda.get_elapsed_time(begin, end) / 1e3
+        plan.runs += 1
+
+    # What the host tells the device, when it changes ----------------------------------------------
+
+    def set_settings(self, optimizer: optim.SGD, gradient: float, is_first: bool) -> None:
+        """Learning rate and the like."""
+        assert self.loss is not None
+        settings = (
+            optimizer.lr,
+            optimizer.momentum,
+            0.0 if is_first else optimizer.dampening,
+            optimizer.weight_decay,
+            gradient,
+            self.loss.label_smoothing,
+            float(optimizer.nesterov),
+            float(optimizer.maximize),
+        )
+        if settings != self.known_settings:
+            self.settings.set(np.array(settings, self.program.dtype))
+            self.known_settings = settings
+
+    def set_table(self, learned: list[Tensor], velocities: list[Array | None]) -> None:
+        """Where each parameter, its gradient and its velocity lie."""
+        gradients = self.program.gradients
+        rows = [
+            [p.data.data.ptr, gradients[id(p)].data.ptr, 0 if v is None else v.data.ptr, p.size]
+            for p, v in zip(learned, velocities, strict=True)
+        ]
+        if rows != self.known_table:
+            self.table.set(np.array(rows, np.uint64))
+            self.known_table = rows
+
+    def set_keys(self, moves_on: bool) -> None:
+        """The keys of the step's dropout masks; ``moves_on``: the step ends with ``update``."""
+        masks = self.program.masks
+        keys = [n for _ in range(masks) for n in random.next_mask_key()]
+        if keys and keys != self.known_keys:
+            self.program.keys.set(np.array(keys, np.uint64))
+        self.known_keys = [n + masks * (i % 2) for i, n in enumerate(keys)] if moves_on else keys
+
+
+def _through_activation(program: Program, dy: Array, x: Value) -> Array:
+    dx = program.value(x.shape)
+    program.over_cells("activate_backward", "activation dinput", _shapes(x.shape), dx.array.size,
+                       (dy, x.array, dx.array), x.kind)  # fmt: skip
+    return dx.array
+
+
+def _shapes(*shapes: tuple[int, ...]) -> str:
+    return " -> ".join("x".join(map(str, shape)) for shape in shapes)

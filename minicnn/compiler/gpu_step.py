@@ -1,0 +1,131 @@
+"""What ``minicnn.compile`` returns for a net on a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn import nn, optim
+from minicnn.device import on_device
+from minicnn.kernels import Array, array_module
+from minicnn.tensor import Tensor
+
+from .gpu import Counts, Engine
+from .step import CompiledStep, Predictor
+
+
+class _OnGpu:
+    """What step and prediction share: an engine for each batch size."""
+
+    loss: Any
+    graph: bool
+
+    def _set_up(self, net: nn.Module, graph: bool) -> None:
+        self.graph, self._like = graph, next(net.parameters())
+        self.device = self._like.device
+        with on_device(self.device):
+            self.counts = Counts(self._like.data)
+
+    def _shape_of(self, x: Array) -> tuple[int, ...]:
+        return tuple(x.shape)
+
+    def _identity(self, parameter: Tensor) -> int:
+        return int(parameter.data.data.ptr)
+
+    def _make_engine(self, x: Array, dtype: np.dtype) -> Engine:
+        stages = self._record(x, dtype)  # type: ignore[attr-defined]
+        return Engine(stages, x, self._like.data, self.loss, self.counts, self.graph)
+
+
+class GpuPredictor(_OnGpu, Predictor):
+    """``predict(x)``: see ``minicnn.compile``."""
+
+    def __init__(self, net: nn.Module, profile: bool, graph: bool):
+        Predictor.__init__(self, net, profile)
+        self._set_up(net, graph)
+
+    def __call__(self, x: Any) -> Tensor:
+        """``net(x)`` without recording, in the net's present mode. x: as for ``Predictor``."""
+        pixels = self._array(x)
+        with on_device(self.device):
+            engine = self._engine(pixels)
+            engine.set_keys(moves_on=False)
+            array_module(pixels).copyto(engine.given, pixels)
+            engine.run(self.profile)
+            return Tensor(engine.logits.copy())
+
+
+class GpuStep(_OnGpu, CompiledStep):
+    """``loss, logits = step(x, y)``: see ``minicnn.compile``.
+
+    In the steady state (the same batch size, optimiser settings and arrays as before) a call copies
+    the batch within the device and replays a graph: nothing is allocated, nothing is sent from the
+    host, and nobody waits.
+    """
+
+    def __init__(
+        self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.SGD, profile: bool,
+        graph: bool,
+    ):  # fmt: skip
+        CompiledStep.__init__(self, net, loss, optimizer, profile)
+        self._set_up(net, graph)
+
+    def __call__(self, x: Any, y: Any, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
+        """One step of training: see ``CompiledStep``. x and y are on the net's device."""
+        pixels, labels = self._array(x), self._array(y)
+        if labels.dtype.kind not in "iu":
+            raise TypeError(f"compile: y is {labels.dtype}; wanted class indices, integers")
+        if labels.shape != (len(pixels),):
+            raise ValueError(
+                f"compile: y has shape {tuple(labels.shape)}; wanted a class index for each of "
+                f"the {len(pixels)} images"
+            )
+        with on_device(self.device):
+            engine = self._engine(pixels)
+            learned = self._learned(engine)
+            is_first = self._take_velocities(learned)
+            engine.set_settings(self.optimizer, gradient, is_first)
+            engine.set_table(
+                [self.optimizer.params[i] for i in learned],
+                [self.optimizer.velocity[i] if self.optimizer.momentum else None for i in learned],
+            )
+            engine.set_keys(moves_on=True)
+            copy = array_module(pixels).copyto
+            copy(engine.given, pixels)
+            copy(engine.labels, labels)
+            engine.run(self.profile)
+        return Tensor(engine.result.reshape(())), Tensor(engine.logits)
+
+    def gradients(self) -> dict[str, Tensor]:
+        """The gradients of the last step, by the parameters' names; valid until the next."""
+        gradients = self._engine_of_last_call().gradients
+        return {
+            name: Tensor(gradients[id(p)])
+            for name, p in self.net.named_parameters()
+            if p.requires_grad and id(p) in gradients
+        }
+
+    def _make_engine(self, x: Array, dtype: np.dtype) -> Engine:
+        engine = super()._make_engine(x, dtype)
+        engine.add_update([self.optimizer.params[i] for i in self._learned(engine)])
+        return engine
+
+    def _learned(self, engine: Engine) -> list[int]:
+        """The numbers of the optimiser's parameters that have a gradient here."""
+        return [
+            i
+            for i, p in enumerate(self.optimizer.params)
+            if p.requires_grad and id(p) in engine.gradients
+        ]
+
+    def _take_velocities(self, learned: list[int]) -> bool:
+        """Make the velocities that momentum needs; whether this is its first step."""
+        optimizer = self.optimizer
+        if not optimizer.momentum:
+            return False
+        missing = [i for i in learned if optimizer.velocity[i] is None]
+        for i in learned:
+            p = optimizer.params[i].data
+            optimizer.velocity[i] = optimizer._velocity_like(p, optimizer.velocity[i])
+        return bool(missing)

@@ -1,0 +1,204 @@
+"""The objects that ``minicnn.compile`` returns: each keeps an engine for every kind of batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minicnn import nn, optim, random
+from minicnn.kernels import Array
+from minicnn.nn import functional as F
+from minicnn.tensor import Tensor, as_tensor
+
+from .plan import Plan
+from .record import CompileError, Stage, record
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+GROUP_BYTES = 3_200_000  # that a group's memory may take: the size of a core's caches, about
+LARGEST_GROUP = 4  # tiles
+MOST_ENGINES = 8  # kept; the oldest goes
+
+
+class Compiled:
+    """Keeps an engine for each shape of picture, dtype and mode."""
+
+    loss: nn.CrossEntropyLoss | None = None
+    device = "cpu"
+    counts: Any = None  # sums of an epoch that a GPU keeps
+
+    def __init__(self, net: nn.Module, profile: bool):
+        self.net, self.profile = net, profile
+        self._engines: dict[Any, Any] = {}
+        self._last: Any = None
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the last call; ``print`` it.
+
+        Raises:
+            RuntimeError: nothing was called yet, so the shape of the pictures is not known.
+        """
+        return self._engine_of_last_call().plan
+
+    def _engine_of_last_call(self) -> Any:
+        if self._last is None:
+            raise RuntimeError("compile: there is a plan after the first call, not before")
+        return self._last
+
+    def _engine(self, x: Array) -> Any:
+        """The engine for such pictures, in the net's present mode."""
+        modules = list(self.net.modules())
+        parameters = [p for m in modules for p in m._parameters.values()]
+        dtype = parameters[0].dtype if parameters else np.dtype(np.float32)
+        if x.dtype not in (np.uint8, dtype):
+            raise TypeError(f"compile: x is {x.dtype}; wanted uint8 or the net's {dtype}")
+        key = (
+            self._shape_of(x),
+            x.dtype,
+            dtype,
+            *map(id, modules),
+            *[m.training for m in modules],
+            *[self._identity(p) for p in parameters],
+            *[p.requires_grad for p in parameters],
+        )
+        if key not in self._engines:
+            if len(self._engines) == MOST_ENGINES:
+                del self._engines[next(iter(self._engines))]
+            self._engines[key] = self._make_engine(x, dtype)
+            self._engines[key].modules = modules  # kept alive, so that nobody gets their ids
+        self._last = self._engines[key]
+        return self._last
+
+    def _shape_of(self, x: Array) -> tuple[int, ...]:
+        """What of the batch's shape an engine depends on."""
+        return x.shape[1:]
+
+    def _identity(self, parameter: Tensor) -> int:
+        """What of a parameter an engine depends on."""
+        return id(parameter)
+
+    def _make_engine(self, x: Array, dtype: np.dtype) -> Any:
+        from .engine import Engine
+        from .lowering import lay_out
+
+        stages = self._record(x, dtype)
+        plan = lay_out(stages, 1, dtype, x.dtype == np.uint8, self.loss)
+        group = min(LARGEST_GROUP, GROUP_BYTES // (plan.memory * dtype.itemsize))
+        if group > 1:
+            plan = lay_out(stages, group, dtype, x.dtype == np.uint8, self.loss)
+        return Engine(plan, stages[-1].output_shape, learns=self.loss is not None)
+
+    def _record(self, x: Array, dtype: np.dtype) -> list[Stage]:
+        stages = record(self.net, x.shape[1:], dtype)
+        _check_result(stages, self.loss)
+        return stages
+
+    def _masks(self, engine: Engine) -> list[tuple[int, int]]:
+        return [random.next_mask_key() for _ in range(engine.plan.masks)]
+
+    def _array(self, x: Any) -> Array:
+        """The array of a batch, which has to be where the net is."""
+        tensor = as_tensor(x)
+        if tensor.device != self.device:
+            raise TypeError(
+                f"compile: received an array on {tensor.device}; wanted one on {self.device}, "
+                "where the net is"
+            )
+        return tensor.data
+
+
+class Predictor(Compiled):
+    """``predict(x)``: see ``minicnn.compile``."""
+
+    def __call__(self, x: Any) -> Tensor:
+        """``net(x)`` without recording, in the net's present mode.
+
+        x: (N, C, H, W) in the net's dtype, or uint8 (pixels, divided by 255). Returns (N, classes).
+        """
+        pixels = np.ascontiguousarray(self._array(x))
+        engine = self._engine(pixels)
+        result = np.empty((len(pixels), *engine.result_shape), engine.plan.dtype)
+        engine.run(pixels, engine.no_labels, result, self._masks(engine), self.profile)
+        return Tensor(result)
+
+
+class CompiledStep(Compiled):
+    """``loss, logits = step(x, y)``: see ``minicnn.compile``."""
+
+    loss: nn.CrossEntropyLoss
+
+    def __init__(
+        self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.SGD, profile: bool
+    ):
+        super().__init__(net, profile)
+        self.loss, self.optimizer = loss, optimizer
+        self._logits = np.zeros(0)
+
+    def __call__(self, x: Any, y: Any, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
+        """One step of training.
+
+        Args:
+            x: (N, C, H, W) in the net's dtype, or uint8 (pixels, divided by 255).
+            y: (N,) class indices.
+            gradient: what ``loss.backward(gradient)`` would be given.
+
+        Returns:
+            The loss and the logits (N, classes) of before the update, without a past; both are
+            valid until the next call.
+        """
+        pixels = np.ascontiguousarray(self._array(x))
+        target = Tensor(np.ascontiguousarray(self._array(y)))
+        engine = self._engine(pixels)
+        logits = self._room_for_logits(engine, len(pixels))
+        settings = (self.loss.weight, self.loss.ignore_index, self.loss.reduction)
+        if target.dtype.kind == "f":
+            raise TypeError(f"compile: y is {target.dtype}; wanted class indices, integers")
+        indices, weights = F.class_indices("compile", Tensor(logits), target, *settings)
+        divisor = self._divisor(indices, weights)
+        with np.errstate(divide="ignore", invalid="ignore"):  # no label counts: the loss is nan
+            self._set_loss(engine, gradient / divisor)
+            engine.run(pixels, indices, logits, self._masks(engine), self.profile)
+            loss = engine.losses[: len(pixels)].sum() / engine.plan.dtype.type(divisor)
+        self._update(engine)
+        return Tensor(loss), Tensor(logits)
+
+    def gradients(self) -> dict[str, Tensor]:
+        """The gradients of the last step, by the parameters' names; valid until the next."""
+        engine = self._engine_of_last_call()
+        return {
+            name: Tensor(gradient)
+            for name, p in self.net.named_parameters()
+            if p.requires_grad and (gradient := engine.gradient_of(p)) is not None
+        }
+
+    def _divisor(self, indices: np.ndarray, weights: np.ndarray | None) -> np.float64:
+        if self.loss.reduction == "sum":
+            return np.float64(1)
+        return np.float64((indices >= 0).sum() if weights is None else weights.sum())
+
+    def _set_loss(self, engine: Engine, scale: np.float64) -> None:
+        settings = engine.constants_at(engine.plan.loss_settings, 2 + engine.result_shape[0])
+        settings[0], settings[1] = self.loss.label_smoothing, scale
+        settings[2:] = 1 if self.loss.weight is None else self.loss.weight.data
+
+    def _room_for_logits(self, engine: Engine, images: int) -> np.ndarray:
+        size = images * engine.result_shape[0]
+        if self._logits.dtype != engine.plan.dtype or self._logits.size < size:
+            self._logits = np.zeros(size, engine.plan.dtype)
+        return self._logits[:size].reshape(images, *engine.result_shape)
+
+    def _update(self, engine: Engine) -> None:
+        for i, p in enumerate(self.optimizer.params):
+            if p.requires_grad and (gradient := engine.gradient_of(p)) is not None:
+                self.optimizer.update(i, gradient)
+
+
+def _check_result(stages: list[Stage], loss: nn.CrossEntropyLoss | None) -> None:
+    if not stages:
+        raise CompileError("compile: the net applies no operation")
+    shape = stages[-1].output_shape
+    if loss is not None and len(shape) != 1:
+        raise CompileError(f"compile: the net gives {shape} an image; wanted (classes,) for a loss")
