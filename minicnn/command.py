@@ -38,6 +38,8 @@ def run(parser: Parser, main: Callable[[argparse.Namespace], int], argv: list[st
         return main(arguments)
     except (ValueError, OSError, DeviceError) as error:
         parser.error(" ".join(str(error).split()))
+    except MemoryError as error:
+        parser.error(f"out of memory; try a smaller batch ({' '.join(str(error).split())})")
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
         return 130

@@ -7,6 +7,7 @@ that GPU. Only here is an array moved.
 from __future__ import annotations
 
 import functools
+import platform
 import re
 from typing import Any
 
@@ -17,6 +18,7 @@ from minicnn.kernels import Array, is_host
 __all__ = [
     "Device",
     "DeviceError",
+    "describe",
     "device_of",
     "gpu_problem",
     "on_device",
@@ -83,6 +85,26 @@ def on_device(device: Device) -> Any:
     return _cupy().cuda.Device(int(device.removeprefix("gpu:")))
 
 
+def describe(device: Device) -> str:
+    """What computes there, in a line: versions, and a GPU's name and memory."""
+    if resolve(device) == "cpu":
+        return f"NumPy {np.__version__}, {platform.processor() or platform.machine()}"
+    cupy = _cupy()
+    runtime, number = cupy.cuda.runtime, int(device.removeprefix("gpu:"))
+    properties = runtime.getDeviceProperties(number)
+    cuda, driver = map(_version, (runtime.runtimeGetVersion(), runtime.driverGetVersion()))
+    return (
+        f"{properties['name'].decode()}, {properties['totalGlobalMem'] / 2**30:.0f} GiB, compute "
+        f"capability {properties['major']}.{properties['minor']}; CuPy {cupy.__version__}, CUDA "
+        f"{cuda}, driver for {driver}"
+    )
+
+
+def _version(number: int) -> str:
+    """13020 as 13.2."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
 def try_gpu(number: int = 0) -> Device:
     """``"gpu:<number>"`` if that GPU can be used, otherwise ``"cpu"``, as the chapters' helper."""
     try:
@@ -106,7 +128,7 @@ def gpu_problem() -> str | None:
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
-        return f"no NVIDIA driver or GPU was found ({_first_line(error)})"
+        return _driver_problem(cupy, error)
     if count == 0:
         return "no GPU was found"
     try:
@@ -117,6 +139,19 @@ def gpu_problem() -> str | None:
     except Exception as error:
         return f"CUDA's compiler or libraries (NVRTC, cuBLAS) failed ({_first_line(error)})"
     return None
+
+
+def _driver_problem(cupy: Any, error: Exception) -> str:
+    """Why the devices cannot be counted: an old driver, or none (it has the version 0)."""
+    if "InsufficientDriver" in str(error):
+        runtime = cupy.cuda.runtime
+        driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+        if driver:
+            return (
+                f"the NVIDIA driver is for CUDA {_version(driver)}, this CuPy needs "
+                f"{_version(wanted)}; update the driver, or install the extra cuda12"
+            )
+    return f"no NVIDIA driver or GPU was found ({_first_line(error)})"
 
 
 def _cupy() -> Any:

@@ -1,0 +1,170 @@
+"""``python -m minicnn.selfcheck``: does this machine compute what the formulas say?
+
+Every kernel of the device against the reference, a step of training against the CPU's eager one,
+and the compiled step (on a GPU a replayed graph) against the eager one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import minicnn
+from minicnn import command, compiler, kernels, models, nn, optim
+from minicnn.device import describe, resolve, to_device, to_host, try_gpu
+from minicnn.kernels import Array, arrays, reference
+from minicnn.tensor import Tensor
+from minicnn.training import EagerStep
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-11}  # of the largest number of a result
+AFTER_STEPS = {"float32": 1e-3, "float64": 1e-9}
+BATCHES = (37, 37, 32)  # images; no block divides the first
+
+
+def parser() -> command.Parser:
+    """The options of ``python -m minicnn.selfcheck``."""
+    p = command.Parser("selfcheck", "Check every kernel and a step of training on a device.")
+    p.add("--device", "NAME", "auto, cpu, gpu or gpu:<number>", default="auto")
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0, or 1 where something is wrong."""
+    return command.run(parser(), _check, argv)
+
+
+def _check(options: argparse.Namespace) -> int:
+    device = try_gpu() if options.device == "auto" else resolve(options.device)
+    to_device(np.zeros(1, np.float32), device)  # or the reason why not
+    print(f"minicnn {minicnn.__version__}, Python {platform.python_version()}, {device}")
+    print(describe(device))
+    failures = 0
+    for name, check in checks(device):
+        problem = check()
+        failures += problem is not None
+        print(f"{name:44} {'OK' if problem is None else problem}", flush=True)
+    print("everything agrees" if not failures else f"{failures} of these failed")
+    return 1 if failures else 0
+
+
+def checks(device: str) -> Iterator[tuple[str, Callable[[], str | None]]]:
+    """Each check's name, and a call that returns what is wrong, or None."""
+    for dtype in TOLERANCE:
+        for name, arguments in kernel_cases(dtype):
+            yield f"{name}, {dtype}", partial(check_kernel, name, arguments, device)
+    for model, dtype in itertools.product(("lenet", "lenet-max"), TOLERANCE):
+        yield (
+            f"{model}, {dtype}: eager, against the CPU",
+            partial(check_eager, model, dtype, device),
+        )
+        if compiler.is_available(device):
+            name = f"{model}, {dtype}: compiled, against eager"
+            yield name, partial(check_compiled, model, dtype, device)
+
+
+# Kernels ------------------------------------------------------------------------------------------
+
+
+def kernel_cases(dtype: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Every kernel with arguments on the CPU; sizes that no block and no window divides."""
+    rng = np.random.default_rng(0)
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(dtype)
+
+    x, size, stride, padding, dilation = normal(3, 5, 11, 9), (3, 2), (2, 1), (1, 1), (1, 2)
+    columns = reference.im2col(x, size, stride, padding, dilation)
+    yield "im2col", (x, size, stride, padding, dilation)
+    yield "col2im", (normal(*columns.shape), x.shape, size, stride, padding, dilation)
+    yield "matmul", (normal(3, 7, 13), normal(13, 5))
+    output = arrays.output_sizes(x.shape[2:], size, stride, padding, dilation)
+    y, index = reference.max_pool(x, size, stride, padding, dilation, output)
+    yield "max_pool", (x, size, stride, padding, dilation, output)
+    yield "max_pool_backward", (normal(*y.shape), index, x.shape)
+    output = arrays.output_sizes(x.shape[2:], size, stride, padding, (1, 1))
+    divisor = rng.integers(1, 7, output).astype(dtype)
+    yield "avg_pool", (x, divisor, size, stride, padding)
+    yield "avg_pool_backward", (normal(3, 5, *output), divisor, x.shape, size, stride, padding)
+    yield "sigmoid", (40 * normal(1031),)
+    yield "sigmoid_backward", (normal(1031), rng.random(1031).astype(dtype))
+    yield "softmax_cross_entropy", (9 * normal(71, 37), rng.integers(-1, 37, 71))
+    yield "sgd", (normal(1031), normal(1031), normal(1031), 0.3, 0.9, 0.1, 0.01, False, True)
+    yield "random_uniform", (normal(1031), 2**40 + 1, 2**33 + 2)
+
+
+def check_kernel(name: str, arguments: tuple[Any, ...], device: str) -> str | None:
+    """A kernel of the device against ``kernels.reference``."""
+    expected = _results(getattr(reference, name), arguments)
+    moved = tuple(to_device(a, device) if isinstance(a, np.ndarray) else a for a in arguments)
+    module = kernels.of(moved[0])
+    return _difference(_results(getattr(module, name), moved), expected)
+
+
+def _results(kernel: Callable[..., Any], arguments: tuple[Any, ...]) -> list[np.ndarray]:
+    """What it returns, or where it returns nothing the arrays that it changed."""
+    copies = tuple(a.copy() if hasattr(a, "copy") else a for a in arguments)
+    result = kernel(*copies)
+    if result is None:
+        result = tuple(a for a in copies if hasattr(a, "copy"))
+    return [to_host(a) for a in (result if isinstance(result, tuple) else (result,))]
+
+
+def _difference(
+    ours: list[Array], theirs: list[Array], tolerance: dict[str, float] = TOLERANCE
+) -> str | None:
+    """What is wrong with ``ours``, in a few words."""
+    for a, b in zip(ours, theirs, strict=True):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return f"FAILED: {a.dtype} {a.shape}; wanted {b.dtype} {b.shape}"
+        if a.dtype.kind != "f":
+            if not np.array_equal(a, b):
+                return f"FAILED: {np.count_nonzero(a != b)} of {a.size} cells differ"
+            continue
+        largest = float(np.abs(b).max(initial=1e-30))
+        error = float(np.abs(a - b).max(initial=0)) / largest
+        if not error <= tolerance[a.dtype.name]:
+            return f"FAILED: differs by {error:.1e} of the largest number"
+    return None
+
+
+# Steps --------------------------------------------------------------------------------------------
+
+
+def check_eager(model: str, dtype: str, device: str) -> str | None:
+    """Losses and parameters of some eager steps, against those of the reference on the CPU."""
+    with kernels.by_reference():
+        expected = train(model, dtype, "cpu", EagerStep)
+    return _difference(train(model, dtype, device, EagerStep), expected, AFTER_STEPS)
+
+
+def check_compiled(model: str, dtype: str, device: str) -> str | None:
+    """The same of compiled steps, against eager ones on the same device."""
+    expected = train(model, dtype, device, EagerStep)
+    return _difference(train(model, dtype, device, minicnn.compile), expected, AFTER_STEPS)
+
+
+def train(model: str, dtype: str, device: str, make: Callable[..., Any]) -> list[np.ndarray]:
+    """Some steps on random pictures, the last batch smaller: their losses and the parameters."""
+    minicnn.manual_seed(1)
+    net = models.build(model).to(dtype).to(device)
+    optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
+    step = make(net, nn.CrossEntropyLoss(), optimizer)
+    rng = np.random.default_rng(2)
+    losses = []
+    for n in BATCHES:
+        pixels = (rng.integers(0, 256, (n, 1, 28, 28)) / 255).astype(dtype)
+        x = Tensor(to_device(pixels, device))
+        y = Tensor(to_device(rng.integers(0, 10, n), device))
+        losses.append(step(x, y)[0].item())
+    return [np.array(losses, dtype), *(p.numpy() for p in net.parameters())]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What NVIDIA's compiler says of the kernels, for every kind of GPU that CuPy 14 serves.
+
+NVRTC needs no GPU: this is the compiler that a user's machine will run. Its assembler's report
+tells registers, shared memory and spilled bytes.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from tests.gpu import emulator, texts
+
+nvrtc: Any = pytest.importorskip("cupy_backends.cuda.libs.nvrtc", reason="needs CuPy and NVRTC")
+
+ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]
+REALS = ["float", "double"]
+OPTIONS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # as CuPy's RawModule
+MOST_REGISTERS = 255
+MOST_SHARED = 48 * 1024  # bytes a block without asking for more
+REGISTERS_OF_A_MULTIPROCESSOR = 65_536
+BLOCK = 256
+
+
+class Usage(NamedTuple):
+    """What a kernel takes."""
+
+    registers: int
+    shared: int
+    spilled: int
+
+
+@functools.cache
+def compiled(architecture: str, real: str) -> tuple[str, str]:
+    """PTX and the assembler's report. A source that does not compile fails with NVRTC's log."""
+    program = nvrtc.createProgram(texts.everything(), "kernels.cu", [], [])
+    options = (*OPTIONS, f"-arch={architecture}", f"-DREAL={real}", "--ptxas-options=-v")
+    try:
+        nvrtc.compileProgram(program, options)
+    except nvrtc.NVRTCError:
+        pytest.fail(nvrtc.getProgramLog(program))
+    ptx = nvrtc.getPTX(program)
+    return ptx.decode() if isinstance(ptx, bytes) else ptx, nvrtc.getProgramLog(program)
+
+
+def usages(report: str) -> dict[str, Usage]:
+    """What each kernel takes, from the assembler's report."""
+    found = {}
+    for part in report.split("Compiling entry function ")[1:]:
+        numbers = [re.search(p, part) for p in (r"Used (\d+) reg", r"(\d+) bytes smem")]
+        spills = sum(int(n) for n in re.findall(r"(\d+) bytes spill", part))
+        registers, shared = (int(n[1]) if n else 0 for n in numbers)
+        found[part.split("'")[1]] = Usage(registers, shared, spills)
+    return found
+
+
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_kernel_compiles_and_fits(architecture: str, real: str) -> None:
+    _, report = compiled(architecture, real)
+    used = usages(report)
+    assert set(used) == set(texts.names())
+    for name, usage in used.items():
+        assert usage.spilled == 0, f"{name} spills"
+        assert 0 < usage.registers <= MOST_REGISTERS, name
+        assert usage.registers * BLOCK <= REGISTERS_OF_A_MULTIPROCESSOR, name
+        assert usage.shared <= MOST_SHARED, name
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_float_build_has_no_double(architecture: str) -> None:
+    ptx, _ = compiled(architecture, "float")
+    assert not re.findall(r"^.*\.f64.*$", ptx, re.MULTILINE)
+
+
+@pytest.mark.parametrize("real", REALS)
+def test_parameters_are_as_wide_as_what_is_passed(real: str) -> None:
+    """Each launch is checked against ``signatures``; here these against the compiler's own."""
+    ptx, _ = compiled("sm_75", real)
+    dtype = {"float": "float32", "double": "float64"}[real]
+    entries = dict(re.findall(r"\.entry (\w+)\(([^)]*)\)", ptx))
+    for name, parameters in emulator.signatures(texts.everything(), dtype).items():
+        widths = [int(bits) // 8 for bits in re.findall(r"\.param \.\w(\d+)", entries[name])]
+        passed = [np.dtype(np.uintp) if p.is_pointer else p.dtype for p in parameters]
+        assert widths == [dtype.itemsize for dtype in passed], name

@@ -1,0 +1,19 @@
+"""The kernels' CUDA C as text, read without CuPy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+FOLDER = Path(__file__).parent.parent.parent / "kernels"
+FILES = ("common.cuh", "windows.cu", "cells.cu", "steps.cu")
+
+
+def everything() -> str:
+    """What ``kernels.gpu`` has compiled."""
+    return "\n".join((FOLDER / name).read_text() for name in FILES)
+
+
+def names() -> list[str]:
+    """Every kernel."""
+    return re.findall(r"__global__ void (\w+)\(", everything())
