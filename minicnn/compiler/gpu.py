@@ -316,7 +316,7 @@ class AvgPool2d(Pool):
     name = "avg_pool"
 
     def _prepare(self, program: Program, x: Value, y: Value) -> Any:
-        divisor = program.xp.asarray(np.asarray(self.operation.divisor, program.dtype))
+        divisor = program.xp.ascontiguousarray(self.operation.divisor, program.dtype)
         sizes = (*x.shape[1:], *(n for pair in self.operation.window for n in pair), *y.shape[1:])
         return (x.array, divisor, y.array), sizes, divisor
 
