@@ -27,13 +27,12 @@ from .arrays import Array, array_module, is_host
 def of(array: Array) -> ModuleType:
     """The module whose kernels fit ``array``: ``cpu`` for NumPy arrays, ``gpu`` for CuPy's.
 
-    ``MINICNN_KERNELS=reference`` in the environment chooses ``reference`` for both (as a missing
-    Numba does for NumPy arrays); ``MINICNN_KERNELS=cpu`` is the default. The choice is made once a
-    process.
+    ``MINICNN_KERNELS=reference`` in the environment (or a missing Numba) chooses ``reference`` for
+    NumPy arrays; ``MINICNN_KERNELS=cpu`` is the default. The choice is made once a process.
     """
     if _by_reference.get():
         return _import("reference")
-    return host_kernels() if is_host(array) else _gpu_kernels()
+    return host_kernels() if is_host(array) else _import("gpu")
 
 
 _by_reference: ContextVar[bool] = ContextVar("by_reference", default=False)
@@ -62,11 +61,6 @@ def host_kernels() -> ModuleType:
     if importlib.util.find_spec("numba") is None:
         name = "reference"
     return _import(name)
-
-
-@functools.cache
-def _gpu_kernels() -> ModuleType:
-    return _import("reference" if os.environ.get("MINICNN_KERNELS") == "reference" else "gpu")
 
 
 def _import(name: str) -> ModuleType:

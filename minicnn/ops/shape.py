@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.device import Device, device_of, to_device
-from minicnn.kernels import Array, array_module
+from minicnn.kernels import Array, array_module, is_host
 
 from .operation import Operation
 
@@ -51,6 +51,9 @@ class Index(Operation):
 
     def forward(self, x: Array) -> Array:
         self.input_shape = x.shape
+        parts = self.key if isinstance(self.key, tuple) else (self.key,)
+        moved = tuple(_beside(x, part) for part in parts)
+        self.key = moved if isinstance(self.key, tuple) else moved[0]
         return x[self.key]
 
     def backward(self, dy: Array) -> Array:
@@ -66,6 +69,13 @@ class Index(Operation):
         """Whether the key is made of numbers and slices only, not of arrays of indices."""
         keys = self.key if isinstance(self.key, tuple) else (self.key,)
         return all(key is None or isinstance(key, int | slice | EllipsisType) for key in keys)
+
+
+def _beside(x: Array, key: Any) -> Any:
+    """A list or array of indices as an array where x is; anything else as it is."""
+    if is_host(x) or not isinstance(key, list | np.ndarray):
+        return key
+    return to_device(np.asarray(key), device_of(x))
 
 
 class Concatenate(Operation):

@@ -1,0 +1,98 @@
+"""A pytest plugin: the engine's own tests, with every tensor on a GPU.
+
+    MINICNN_ON=standin python -m pytest -p tests.gpu.on_device tests
+    MINICNN_ON=gpu     python -m pytest -p tests.gpu.on_device tests     (real hardware)
+
+A NumPy array that becomes a tensor goes to the device, so the tests run as they stand: nets,
+operations, gradients, optimisers are computed by ``kernels.gpu``, and results come back where a
+test compares them. What is about the host (NumPy's memory, the CPU's kernels, files, command
+lines) and what trains for long is left out by name below.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+if os.environ.get("MINICNN_ON") == "standin":
+    sys.path.insert(0, str(Path(__file__).parent / "standin"))
+
+from minicnn import tensor
+from minicnn.device import gpu_problem, to_device, to_host
+
+FILES = {  # of the host, or long
+    "test_chapter.py": "trains",
+    "test_compile.py": "of the CPU's tiles; tests/gpu/test_compiled.py is its counterpart",
+    "test_data.py": "files",
+    "test_data_idx.py": "files",
+    "test_data_loader.py": "files; tests/gpu/test_training.py is its counterpart",
+    "test_device.py": "what happens without a GPU",
+    "test_docs.py": "texts",
+    "test_guards.py": "the repository",
+    "test_kernels.py": "the CPU's kernels; tests/gpu/test_kernels.py is its counterpart",
+    "test_lanes.py": "the CPU's registers",
+    "test_packaging.py": "wheels",
+    "test_train.py": "trains; tests/gpu/test_training.py is its counterpart",
+    "test_training_parity.py": "trains",
+}
+TESTS = {
+    "test_a_gradient_comes_back_through_a_change_of_dtype": "torch reads NumPy's memory",
+    "test_a_parameter_in_another_memory_order_is_updated_in_place": "of the array it was made from",
+    "test_array_protocol_takes_dtype_and_copy": "NumPy's memory",
+    "test_arrays_keep_their_dtype_and_memory": "NumPy's memory",
+    "test_asarray_and_numpy_share_memory": "NumPy's memory",
+    "test_comparisons_are_elementwise_whatever_stands_on_the_left": "a NumPy array on the left",
+    "test_dlpack_to_and_from_numpy_shares_memory": "NumPy's memory",
+    "test_dlpack_to_and_from_torch_shares_memory": "NumPy's memory",
+    "test_repr_says_values_dtype_and_origin": "the repr names the device",
+    "test_summary_sizes_lazy_layers_and_lists_each_once": "lazy layers of a net on the CPU",
+    "test_to_cpu_changes_nothing": "of a net on the CPU",
+    "test_wrong_gradients_fail[sum not spread]": "its wrong gradient is written with NumPy",
+}
+
+
+def pytest_configure() -> None:
+    problem = gpu_problem()
+    if problem is not None:
+        pytest.exit(f"MINICNN_ON={os.environ.get('MINICNN_ON')}: {problem}", returncode=2)
+    _make_tensors_on_the_gpu()
+    for name in ("assert_allclose", "assert_array_equal"):
+        setattr(np.testing, name, _of_host_arrays(getattr(np.testing, name)))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    here = Path(__file__).parent
+    return True if collection_path.name in FILES or collection_path == here else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    names = [(item, getattr(item, "originalname", item.name)) for item in items]
+    left_out = [item for item, name in names if name in TESTS or item.name in TESTS]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _make_tensors_on_the_gpu() -> None:
+    as_array = tensor._as_array
+
+    def moved(data: Any, dtype: Any) -> Any:
+        return to_device(as_array(data, dtype), "gpu")
+
+    tensor._as_array = moved
+
+
+def _of_host_arrays(check: Callable[..., None]) -> Callable[..., None]:
+    def checked(actual: Any, desired: Any, *rest: Any, **options: Any) -> None:
+        check(_host(actual), _host(desired), *rest, **options)
+
+    return checked
+
+
+def _host(value: Any) -> Any:
+    return to_host(value) if type(value).__module__.startswith("cupy") else value
