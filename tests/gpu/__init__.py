@@ -1,0 +1,1 @@
+"""How the GPU path is checked on machines without a GPU: see README.md."""

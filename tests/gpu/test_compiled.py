@@ -1,0 +1,287 @@
+"""minicnn.compile on a GPU: the step's kernels and its graph, on the stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import CompileError, Tensor, models, nn, optim
+from minicnn.device import gpu_problem, to_device
+from minicnn.training import EagerStep
+
+NETS: dict[str, Callable[[], nn.Module]] = {
+    "lenet": models.lenet,
+    "lenet-max": lambda: models.build("lenet-max"),
+    "dense": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 21), nn.ReLU(), nn.Linear(21, 10, bias=False)
+    ),
+    "strides": lambda: nn.Sequential(
+        nn.Conv2d(1, 5, (3, 4), stride=(2, 3), padding=(1, 2), dilation=(2, 1)), nn.Tanh(),
+        nn.MaxPool2d((3, 2), stride=(2, 1), padding=(1, 1)),
+        nn.Conv2d(5, 6, 2, stride=2, bias=False), nn.ReLU(),
+        nn.AvgPool2d((2, 3), stride=1, padding=(1, 1), count_include_pad=False),
+        nn.Flatten(), nn.LazyLinear(10),
+    ),
+    "conv behind conv": lambda: nn.Sequential(
+        nn.Conv2d(1, 3, 5, stride=3), nn.Sigmoid(), nn.Conv2d(3, 9, 3, padding=1), nn.ReLU(),
+        nn.Flatten(), nn.LazyLinear(10), nn.Tanh(),
+    ),
+    "activations by themselves": lambda: nn.Sequential(
+        nn.AvgPool2d(4), nn.Tanh(), nn.Sigmoid(), nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Flatten(), nn.LazyLinear(10),
+    ),
+    "dropout": lambda: nn.Sequential(
+        nn.AvgPool2d(4), nn.Flatten(), nn.Linear(49, 30), nn.Sigmoid(), nn.Dropout(0.3),
+        nn.Linear(30, 20), nn.ReLU(), nn.Dropout(0.5), nn.Linear(20, 10),
+    ),
+}  # fmt: skip
+SETTINGS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "momentum": {"momentum": 0.9, "weight_decay": 0.01},
+    "dampening": {"momentum": 0.5, "dampening": 0.3},
+    "nesterov": {"momentum": 0.8, "nesterov": True},
+    "maximize": {"maximize": True, "weight_decay": 0.1},
+}
+
+
+@pytest.fixture(autouse=True)
+def device(cupy: Any) -> Iterator[None]:
+    gpu_problem.cache_clear()
+    yield
+    gpu_problem.cache_clear()
+
+
+def batches(*sizes: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(5)
+    return [(rng.integers(0, 256, (n, 1, 28, 28), np.uint8), rng.integers(0, 10, n)) for n in sizes]
+
+
+def trained(
+    make_net: Callable[[], nn.Module],
+    device: str,
+    make: Callable[..., Any],
+    data: list[tuple[np.ndarray, np.ndarray]],
+    loss: Any = None,
+    **settings: Any,
+) -> list[np.ndarray]:
+    """Losses, logits of the last batch and parameters in float64 after a step for each batch."""
+    minicnn.manual_seed(3)
+    net = make_net()
+    net(Tensor(np.zeros((2, 1, 28, 28), np.float32)))  # lazy layers
+    minicnn.manual_seed(4)
+    net = net.to("float64").to(device)
+    step = make(net, loss or nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1, **settings))
+    losses = []
+    for pixels, labels in data:
+        x = pixels if make is minicnn.compile else pixels / 255
+        one, logits = step(Tensor(to_device(x, device)), Tensor(to_device(labels, device)))
+        losses.append(one.item())
+    return [np.array(losses), logits.numpy(), *(p.numpy() for p in net.parameters())]
+
+
+def assert_close(ours: list[np.ndarray], theirs: list[np.ndarray]) -> None:
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_equal_to_eager_on_the_cpu(name: str) -> None:
+    data = batches(5, 5, 5, 3)
+    assert_close(
+        trained(NETS[name], "gpu", minicnn.compile, data),
+        trained(NETS[name], "cpu", EagerStep, data),
+    )
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_the_order_of_threads_does_not_matter(cupy: Any, order: int) -> None:
+    data = batches(5, 5)
+    expected = trained(NETS["strides"], "gpu", minicnn.compile, data)
+    cupy.set_thread_order(order)
+    for a, b in zip(trained(NETS["strides"], "gpu", minicnn.compile, data), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_every_setting_of_sgd(settings: str) -> None:
+    data, how = batches(5, 5, 5), SETTINGS[settings]
+    assert_close(
+        trained(NETS["dense"], "gpu", minicnn.compile, data, **how),
+        trained(NETS["dense"], "cpu", EagerStep, data, **how),
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"reduction": "sum"},
+        {"label_smoothing": 0.2},
+        {"ignore_index": 3},
+        {"weight": np.linspace(0.5, 2, 10), "label_smoothing": 0.1, "ignore_index": 1},
+    ],
+    ids=["sum", "smoothing", "ignore", "all"],
+)
+def test_every_setting_of_the_loss(options: dict[str, Any]) -> None:
+    data = batches(40, 40)
+
+    def loss(device: str) -> nn.CrossEntropyLoss:
+        tensors = (
+            {"weight": Tensor(options["weight"], device=device)} if "weight" in options else {}
+        )
+        return nn.CrossEntropyLoss(**{**options, **tensors})
+
+    assert_close(
+        trained(NETS["dense"], "gpu", minicnn.compile, data, loss("gpu")),
+        trained(NETS["dense"], "cpu", EagerStep, data, loss("cpu")),
+    )
+
+
+def test_a_graph_is_what_its_launches_are() -> None:
+    def launched(*arguments: Any) -> Any:
+        return minicnn.compile(*arguments, graph=False)
+
+    data = batches(5, 5, 2)
+    ours = trained(NETS["lenet"], "gpu", minicnn.compile, data)
+    minicnn.manual_seed(3)
+    net = NETS["lenet"]()
+    minicnn.manual_seed(4)
+    net = net.to("float64").to("gpu")
+    step = launched(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1))
+    for pixels, labels in data:
+        step(Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu")))
+    for a, p in zip(ours[2:], net.parameters(), strict=True):
+        np.testing.assert_array_equal(a, p.numpy())
+
+
+def steps(net: nn.Module, momentum: float = 0.0) -> tuple[Any, optim.SGD, Any, Any]:
+    """A compiled step of a net on the GPU, its optimiser, and a batch there."""
+    optimizer = optim.SGD(net.to("gpu").parameters(), 0.1, momentum=momentum)
+    step = minicnn.compile(net, nn.CrossEntropyLoss(), optimizer)
+    ((pixels, labels),) = batches(8)
+    return step, optimizer, Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu"))
+
+
+@pytest.mark.parametrize("name", ["lenet", "lenet-max", "dropout"])
+def test_the_steady_state_copies_waits_and_allocates_nothing(cupy: Any, name: str) -> None:
+    step, _, x, y = steps(NETS[name](), momentum=0.9)
+    step(x, y), step(x, y)
+    cupy.reset_counters()
+    for _ in range(3):
+        step(x, y)
+    counts = cupy.counters
+    assert (counts.h2d, counts.d2h, counts.synchronisations, counts.allocations) == (0, 0, 0, 0)
+    assert counts.graph_launches == 3
+    assert counts.launches == 0  # none outside of the graph
+
+
+@pytest.mark.parametrize("name", ["lenet", "lenet-max"])
+def test_lenet_takes_at_most_20_launches_each_in_the_plan(cupy: Any, name: str) -> None:
+    step, _, x, y = steps(NETS[name]())
+    unfused = minicnn.compile(step.net, step.loss, step.optimizer, graph=False)
+    unfused(x, y)
+    cupy.reset_counters()
+    unfused(x, y)
+    assert cupy.counters.launches == len(unfused.plan.lines) <= 20
+    lines = str(unfused.plan).splitlines()
+    for launch in unfused.plan.lines:
+        assert any(launch.kernel in line and launch.name in line for line in lines)
+
+
+def test_a_new_learning_rate_goes_over_once(cupy: Any) -> None:
+    step, optimizer, x, y = steps(NETS["dense"]())
+    step(x, y)
+    before = [p.numpy().copy() for p in optimizer.params]
+    optimizer.lr = 0.0
+    cupy.reset_counters()
+    step(x, y), step(x, y)
+    assert cupy.counters.h2d == 1
+    for p, array in zip(optimizer.params, before, strict=True):
+        np.testing.assert_array_equal(p.numpy(), array)
+
+
+def test_masks_go_on_where_somebody_else_drew_one() -> None:
+    def run(device: str, make: Callable[..., Any]) -> list[float]:
+        minicnn.manual_seed(1)
+        net = NETS["dropout"]().to(device)
+        step = make(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1))
+        losses = []
+        for i, (pixels, labels) in enumerate(batches(6, 6, 6)):
+            if i == 1:
+                minicnn.random.next_mask_key()
+            x = pixels if make is minicnn.compile else (pixels / 255).astype(np.float32)
+            x, y = (Tensor(to_device(a, device)) for a in (x, labels))
+            losses.append(step(x, y)[0].item())
+        return losses
+
+    np.testing.assert_allclose(run("gpu", minicnn.compile), run("cpu", EagerStep), rtol=1e-5)
+
+
+def test_gradients_frozen_parameters_and_prediction() -> None:
+    net = models.lenet()
+    next(net.parameters()).requires_grad = False
+    step, _, x, y = steps(net)
+    before = [p.numpy().copy() for p in net.parameters()]
+    step(x, y)
+    changed = [
+        not np.array_equal(p.numpy(), b) for p, b in zip(net.parameters(), before, strict=True)
+    ]
+    assert changed == [False, *[True] * 9]
+    gradients = step.gradients()
+    assert "0.weight" not in gradients
+    for (name, p), b in zip(list(net.named_parameters())[1:], before[1:], strict=True):
+        np.testing.assert_allclose(b - 0.1 * gradients[name].numpy(), p.numpy(), atol=1e-6)
+    eager = net((x.to("cpu") * (1 / 255)).to("float32").to("gpu")).numpy()
+    np.testing.assert_allclose(minicnn.compile(net)(x).numpy(), eager, rtol=1e-4, atol=1e-6)
+
+
+def test_parameters_put_elsewhere_are_found() -> None:
+    net = NETS["dense"]()
+    step, _, x, y = steps(net)
+    step(x, y)
+    for p in net.parameters():
+        p.data = to_device(np.zeros(p.shape, np.float32), "gpu")
+    loss, _ = step(x, y)
+    np.testing.assert_allclose(loss.item(), np.log(10), rtol=1e-6)
+
+
+def test_a_label_that_is_no_class_makes_the_loss_nan() -> None:
+    step, _, x, y = steps(NETS["dense"]())
+    y.data[2] = 10
+    assert np.isnan(step(x, y)[0].item())
+
+
+def test_what_cannot_be_compiled_is_named() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.LazyLinear(10))
+    net(Tensor(np.zeros((2, 1, 28, 28), np.float32)))
+    step, _, x, y = steps(net)
+    with pytest.raises(CompileError, match="BatchNorm cannot be compiled for a GPU"):
+        step(x, y)
+    shared = nn.Linear(784, 784)
+    net = nn.Sequential(nn.Flatten(), shared, shared, nn.Linear(784, 10))
+    step, _, x, y = steps(net)
+    with pytest.raises(CompileError, match="cannot be shared"):
+        step(x, y)
+
+
+def test_batches_from_elsewhere_are_refused() -> None:
+    step, _, x, y = steps(NETS["dense"]())
+    with pytest.raises(TypeError, match="received an array on cpu; wanted one on gpu:0"):
+        step(x.numpy(), y)
+    with pytest.raises(ValueError, match=r"y has shape \(7,\); wanted a class index for each of"):
+        step(x, y[:7])
+    with pytest.raises(TypeError, match="y is float32; wanted class indices"):
+        step(x, y.to("float32"))
+
+
+def test_a_profiled_plan_has_times() -> None:
+    net = NETS["dense"]().to("gpu")
+    step = minicnn.compile(
+        net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1), profile=True
+    )
+    ((pixels, labels),) = batches(4)
+    step(Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu")))
+    assert "us" in str(step.plan).splitlines()[0]

@@ -1,0 +1,206 @@
+"""Training on a GPU, from the loader to the command line, on the stand-in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import data, models, nn, optim
+from minicnn.data.idx import write_idx
+from minicnn.device import gpu_problem
+from minicnn.training import EagerStep, evaluate, fit
+
+STANDIN = Path(__file__).parent / "standin"
+ROOT = Path(__file__).parent.parent.parent
+STEPS, BATCH = 20, 8
+
+
+@pytest.fixture(autouse=True)
+def device(cupy: Any) -> Iterator[None]:
+    gpu_problem.cache_clear()
+    yield
+    gpu_problem.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def sample() -> data.Dataset:
+    return data.load("fashion-mnist-sample")[0][: STEPS * BATCH]
+
+
+def losses(model: str, device: str, compiled: bool, sample: data.Dataset) -> list[float]:
+    minicnn.manual_seed(0)
+    net = models.build(model).to(device)
+    make = minicnn.compile if compiled else EagerStep
+    step: Any = make(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.9))
+    batches = data.DataLoader(sample, BATCH, shuffle=True, seed=1, device=device, raw=compiled)
+    return [step(x, y)[0].item() for x, y in batches]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("model", ["lenet", "lenet-max"])
+def test_20_steps_have_the_losses_of_the_cpu(
+    model: str, compiled: bool, sample: data.Dataset
+) -> None:
+    expected = losses(model, "cpu", False, sample)
+    ours = losses(model, "gpu", compiled, sample)
+    assert len(ours) == STEPS
+    np.testing.assert_allclose(ours, expected, rtol=2e-5)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_fit_measures_what_the_cpu_measures(compiled: bool, sample: data.Dataset) -> None:
+    train, test = sample[:100], sample[100:140]
+
+    def history(device: str) -> Any:
+        minicnn.manual_seed(0)
+        net = models.mlp(hidden=(20,)).to(device)
+        loaders = [
+            data.DataLoader(part, 16, shuffle, 1, device, raw=compiled)
+            for part, shuffle in ((train, True), (test, False))
+        ]
+        optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.5)
+        return fit(net, *loaders, optimizer=optimizer, epochs=2, quiet=True, compile=compiled)
+
+    ours, theirs = history("gpu"), history("cpu")
+    for a, b in zip(ours.epochs, theirs.epochs, strict=True):
+        assert (a["train_acc"], a["test_acc"]) == (b["train_acc"], b["test_acc"])
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+    for a, b in zip(ours.curve, theirs.curve, strict=True):
+        assert a["epoch"] == b["epoch"]
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+        assert a["train_acc"] == b["train_acc"]
+
+
+def test_an_epoch_reads_its_means_once_and_sends_its_order_once(
+    cupy: Any, sample: data.Dataset
+) -> None:
+    net = models.mlp(hidden=(20,)).to("gpu")
+    loader = data.DataLoader(sample[:96], BATCH, shuffle=True, seed=1, device="gpu", raw=True)
+    optimizer = optim.SGD(net.parameters(), lr=0.1)
+    counts: list[tuple[int, int, int, int]] = []
+
+    def remember(history: Any) -> None:
+        c = cupy.counters
+        counts.append((c.h2d, c.d2h, c.graph_launches, c.launches))
+        cupy.reset_counters()
+
+    fit(
+        net, loader, optimizer=optimizer, epochs=3, quiet=True, compile=True, after_epoch=[remember]
+    )
+    assert counts[1] == counts[2]
+    sent, read, graphs, launches = counts[2]
+    assert sent == 1  # the order of the epoch
+    assert read == 2 * 6  # loss and hits, of five points and the whole, at the epoch's end
+    assert (graphs, launches) == (96 // BATCH, 0)
+
+
+def test_the_data_lie_on_the_device_as_bytes(cupy: Any, sample: data.Dataset) -> None:
+    loader = data.DataLoader(sample, BATCH, shuffle=True, seed=1, device="gpu", raw=True)
+    assert loader.images.dtype == np.uint8
+    expected = list(data.DataLoader(sample, BATCH, shuffle=True, seed=1, raw=True))
+    next(iter(loader))
+    cupy.reset_counters()
+    loader.epoch = 0
+    for (x, y), (x_host, y_host) in zip(loader, expected, strict=True):
+        np.testing.assert_array_equal(x.numpy(), x_host.numpy())
+        np.testing.assert_array_equal(y.numpy(), y_host.numpy())
+    assert cupy.counters.h2d == 1
+    assert cupy.counters.d2h == 2 * len(expected)  # those of this test
+
+
+def test_evaluate_and_checkpoints(tmp_path: Path, sample: data.Dataset) -> None:
+    minicnn.manual_seed(0)
+    net = models.mlp(hidden=(20,)).to("gpu")
+    minicnn.save(net.state_dict(), tmp_path / "net.safetensors")
+    twin = models.mlp(hidden=(20,))
+    twin.load_state_dict(minicnn.load(tmp_path / "net.safetensors"))
+    on_gpu = evaluate(net, data.DataLoader(sample, 32, device="gpu"))
+    assert on_gpu == evaluate(twin, data.DataLoader(sample, 32))
+    twin.to("gpu:1").load_state_dict(net.state_dict())
+    assert {p.device for p in twin.parameters()} == {"gpu:1"}
+
+
+def test_a_net_and_a_batch_on_two_devices_are_named(sample: data.Dataset) -> None:
+    net = models.mlp(hidden=(20,)).to("gpu:1")
+    x, _ = next(iter(data.DataLoader(sample, 4, device="gpu")))
+    with pytest.raises(RuntimeError, match="tensors on gpu:0 and gpu:1"):
+        net(x)
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": f"{STANDIN}{os.pathsep}{ROOT}", **environment}
+    line = [sys.executable, "-m", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, env=env, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sample: data.Dataset) -> Path:
+    """A very small Fashion-MNIST, as the four files."""
+    for prefix, part in (("train", sample[:64]), ("t10k", sample[64:96])):
+        write_idx(part.images, tmp_path / f"{prefix}-images-idx3-ubyte")
+        write_idx(part.labels.astype(np.uint8), tmp_path / f"{prefix}-labels-idx1-ubyte")
+    return tmp_path
+
+
+@pytest.mark.parametrize("flags", [[], ["--no-compile"]], ids=["compiled", "eager"])
+def test_the_command_line_trains_on_a_gpu(folder: Path, flags: list[str]) -> None:
+    out = ["--data-dir", str(folder), "--out", str(folder / "run"), "--epochs", "1"]
+    ended = command("minicnn.train", "--device", "gpu", "--batch-size", "16", *out, *flags)
+    assert ended.returncode == 0, ended.stderr
+    assert f"device gpu:0, {'eager' if flags else 'compiled'}" in ended.stdout
+    net, config = minicnn.load_run(folder / "run")
+    assert (config["device"], next(net.parameters()).device) == ("gpu:0", "cpu")
+
+
+def test_auto_takes_the_gpu(folder: Path) -> None:
+    out = ["--data-dir", str(folder), "--out", str(folder / "run"), "--epochs", "1"]
+    ended = command("minicnn.train", "--model", "mlp", "--hidden", "8", *out)
+    assert "device gpu:0, compiled" in ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["minicnn.train", "--device", "gpu:5"], "gpu:5 does not exist: this machine has 2 GPU(s)"),
+        (["minicnn.selfcheck", "--device", "gpu:5"], "gpu:5 does not exist"),
+        (["minicnn.selfcheck", "--device", "cuda"], "device is 'cuda'"),
+    ],
+)
+def test_a_device_that_is_not_there_is_one_line(arguments: list[str], says: str) -> None:
+    ended = command(*arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert says in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_too_little_memory_is_one_line(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import cupy, minicnn.train as t\n"
+        "import minicnn.data as d\n"
+        "def full(*a, **k): raise cupy.cuda.memory.OutOfMemoryError(1024, 2048)\n"
+        "d.DataLoader = full\n"
+        f"raise SystemExit(t.main(['--device', 'gpu', '--data-dir', {str(folder)!r}]))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": f"{STANDIN}{os.pathsep}{ROOT}"}
+    ended = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, env=env, check=False, cwd=tmp_path
+    )
+    assert ended.returncode == 2
+    assert "out of memory; try a smaller batch" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_selfcheck_says_ok() -> None:
+    ended = command("minicnn.selfcheck", "--device", "gpu")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.rstrip().endswith("everything agrees")
+    assert "FAILED" not in ended.stdout
