@@ -3,6 +3,7 @@
     python -m benchmarks.lenet [--rounds 5] [--threads 2] [--model lenet lenet-max]
     python -m benchmarks.lenet --from-outside
     python -m benchmarks.lenet --whole
+    python -m benchmarks.lenet --device gpu
 
 An epoch is counted whole: shuffling, batching 60,000 images of bytes into float32, the steps, the
 mean loss and counting what was right. The first epoch of a process warms up (kernels from the
@@ -14,6 +15,8 @@ seconds, measured in the same rounds.
 ``--epochs 1``, over 3, beside the same of a PyTorch program (``benchmarks/torch_lenet.py``).
 ``--whole``: the wall-clock of 10 epochs, start included, with Numba's kernels still to be compiled
 (cold) and compiled by an earlier run (warm).
+``--device gpu``: the same epoch on a GPU: minicnn as a CUDA graph, its kernels launched one by one,
+and eager; PyTorch on CUDA eager and as a CUDA graph.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from __future__ import annotations
 import argparse
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -35,7 +39,7 @@ COMPILED = "minicnn compiled"
 
 
 def minicnn_epochs(
-    model: str, threads: int, epochs: int, compiled: bool = True
+    model: str, threads: int, epochs: int, compiled: bool = True, device: str = "cpu", **how: bool
 ) -> tuple[list[float], Any]:
     """Seconds of each epoch of minicnn, and the step that trained."""
     import minicnn
@@ -44,19 +48,19 @@ def minicnn_epochs(
 
     minicnn.set_num_threads(threads)
     minicnn.manual_seed(0)
-    net = models.build(model)
-    make = minicnn.compile if compiled else EagerStep
-    step = make(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=LR))
+    net = models.build(model).to(device)
+    make: Any = minicnn.compile if compiled else EagerStep
+    step = make(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=LR), **how)
     train, _ = data.load("fashion-mnist")
-    batches = data.DataLoader(train, BATCH, shuffle=True, seed=0, raw=compiled)
+    batches = data.DataLoader(train, BATCH, shuffle=True, seed=0, device=device, raw=compiled)
     return timed(lambda: minicnn_epoch(step, batches), epochs), step
 
 
 def minicnn_epoch(step: Any, batches: Any) -> dict[str, float]:
     """Train an epoch; its mean loss and accuracy."""
-    from minicnn.training import RunningMeans
+    from minicnn.training import means_of
 
-    means = RunningMeans()
+    means = means_of(step)
     for x, y in batches:
         loss, logits = step(x, y)
         means.add(loss, logits, y)
@@ -64,7 +68,13 @@ def minicnn_epoch(step: Any, batches: Any) -> dict[str, float]:
 
 
 def torch_epochs(
-    model: str, threads: int, epochs: int, channels_last: bool = False, compiled: bool = False
+    model: str,
+    threads: int,
+    epochs: int,
+    channels_last: bool = False,
+    compiled: bool = False,
+    device: str = "cpu",
+    graph: bool = False,
 ) -> list[float]:
     """Seconds of each epoch of PyTorch, the same program."""
     import torch
@@ -75,13 +85,14 @@ def torch_epochs(
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    net: Any = torch_lenet.build(model).to(memory_format=layout)
+    net: Any = torch_lenet.build(model).to(device, memory_format=layout)
     optimizer = torch.optim.SGD(net.parameters(), lr=LR)
     net = torch.compile(net) if compiled else net
     train, _ = data.load("fashion-mnist")
-    images = torch.tensor(train.images)[:, None].contiguous(memory_format=layout)
-    labels = torch.tensor(train.labels)
-    return timed(lambda: torch_lenet.train_epoch(net, optimizer, images, labels), epochs)
+    images = torch.tensor(train.images)[:, None].contiguous(memory_format=layout).to(device)
+    labels = torch.tensor(train.labels).to(device)
+    step = (torch_lenet.graphed_step if graph else torch_lenet.eager_step)(net, optimizer)
+    return timed(lambda: torch_lenet.train_epoch(step, images, labels), epochs)
 
 
 def timed(epoch: Callable[[], Any], count: int) -> list[float]:
@@ -118,6 +129,16 @@ def measure_torch(options: argparse.Namespace, **how: bool) -> dict[str, float]:
     return {"seconds": seconds[1], "peak_mb": peak_mb()}
 
 
+def measure_on_gpu(options: argparse.Namespace, **how: bool) -> dict[str, float]:
+    seconds, _ = minicnn_epochs(options.model[0], options.threads, 3, device="gpu", **how)
+    return {"seconds": min(seconds[1:])}
+
+
+def measure_cuda(options: argparse.Namespace, graph: bool) -> dict[str, float]:
+    seconds = torch_epochs(options.model[0], options.threads, 3, device="cuda", graph=graph)
+    return {"seconds": min(seconds[1:])}
+
+
 def measure_outside(options: argparse.Namespace, program: str) -> dict[str, float]:
     with programs.kernel_cache(warm=True) as cache:
         few, many = (
@@ -141,6 +162,13 @@ EPOCH = {
     "torch channels_last": Side(partial(measure_torch, channels_last=True), ("torch",)),
     "torch compile": Side(partial(measure_torch, compiled=True), ("torch",)),
     PEAK: Side(common.sgemm_peak),
+}
+ON_GPU = {
+    "minicnn graph": Side(measure_on_gpu),
+    "minicnn launches": Side(partial(measure_on_gpu, graph=False)),
+    "minicnn eager": Side(partial(measure_on_gpu, compiled=False)),
+    "torch eager": Side(partial(measure_cuda, graph=False), ("torch",)),
+    "torch graph": Side(partial(measure_cuda, graph=True), ("torch",)),
 }
 OUTSIDE = {
     "minicnn": Side(partial(measure_outside, program=programs.MINICNN)),
@@ -199,10 +227,11 @@ def ask_programs(
 ) -> None:
     """Compare the programs as they are started from a shell."""
     reference = next(iter(sides))
-    report = common.start(f"lenet{flag[1:]}", f"lenet {flag}", reference, options)
+    name = "lenet-" + flag.strip("-").replace(" ", "-")
+    report = common.start(name, f"lenet {flag}", reference, options)
     sides = common.available(sides, report)
     for model in options.model or MODELS[:1]:
-        runs = common.alternate("lenet", sides, report, [flag, "--model", model])
+        runs = common.alternate("lenet", sides, report, [*flag.split(), "--model", model])
         report.add(
             [
                 Row(f"{model}: {question}", "", side, "s", common.column(of_side, "seconds"))
@@ -210,6 +239,16 @@ def ask_programs(
             ]
         )
     common.finish(report, options)
+
+
+def require_gpu() -> None:
+    """Name the GPU, or end with what keeps this machine from using one."""
+    from minicnn.device import describe, gpu_problem
+
+    problem = gpu_problem()
+    if problem is not None:
+        sys.exit(f"python -m benchmarks.lenet: error: {problem}")
+    print(describe("gpu"))
 
 
 def main() -> None:
@@ -220,14 +259,21 @@ def main() -> None:
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--from-outside", action="store_true", help="an epoch by the wall-clock")
     other.add_argument("--whole", action="store_true", help="10 epochs by the wall-clock")
+    other.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
     options = parser.parse_args()
-    sides = OUTSIDE if options.from_outside else WHOLE if options.whole else EPOCH
+    on_gpu = options.device == "gpu"
+    sides = (
+        OUTSIDE if options.from_outside else WHOLE if options.whole else ON_GPU if on_gpu else EPOCH
+    )
     if options.worker:
         common.answer(sides, options)
     elif options.from_outside:
         ask_programs(options, "--from-outside", sides, "an epoch, with its test, from outside")
     elif options.whole:
         ask_programs(options, "--whole", sides, "10 epochs, start included")
+    elif on_gpu:
+        require_gpu()
+        ask_programs(options, "--device gpu", sides, "an epoch of training on a GPU")
     else:
         ask_epoch(options)
 

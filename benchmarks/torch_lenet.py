@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,19 +51,58 @@ def read(path: Path, header: int) -> np.ndarray:
     return np.frombuffer(bytearray(content), np.uint8, offset=header)
 
 
-def train_epoch(
-    net: nn.Module, optimizer: torch.optim.SGD, images: torch.Tensor, labels: torch.Tensor
-) -> tuple[float, float]:
-    """Mean loss and accuracy over an epoch, as it was trained."""
+Step = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+
+def eager_step(net: nn.Module, optimizer: torch.optim.SGD) -> Step:
+    """A function of a batch that trains, and returns the loss and the logits."""
     loss_of = nn.CrossEntropyLoss()
-    loss_sum, hits = torch.zeros(()), torch.zeros((), dtype=torch.int64)
-    for rows in torch.randperm(len(labels)).split(BATCH):
-        x, y = images[rows].float().div_(255), labels[rows]
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logits = net(x)
         loss = loss_of(logits, y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        return loss, logits
+
+    return step
+
+
+def graphed_step(net: nn.Module, optimizer: torch.optim.SGD) -> Step:
+    """The same as a CUDA graph, as PyTorch's manual describes it; a smaller batch goes eagerly."""
+    eager = eager_step(net, optimizer)
+    x = torch.zeros(BATCH, 1, 28, 28, device="cuda")
+    y = torch.zeros(BATCH, dtype=torch.int64, device="cuda")
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            eager(x, y)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        loss, logits = eager(x, y)
+
+    def step(new_x: torch.Tensor, new_y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if len(new_x) != BATCH:
+            return eager(new_x, new_y)
+        x.copy_(new_x)
+        y.copy_(new_y)
+        graph.replay()
+        return loss, logits
+
+    return step
+
+
+def train_epoch(step: Step, images: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    """Mean loss and accuracy over an epoch, as it was trained; on the images' device."""
+    device = labels.device
+    loss_sum = torch.zeros((), device=device)
+    hits = torch.zeros((), dtype=torch.int64, device=device)
+    for rows in torch.randperm(len(labels), device=device).split(BATCH):
+        x, y = images[rows].float().div_(255), labels[rows]
+        loss, logits = step(x, y)
         with torch.no_grad():
             loss_sum += loss * len(y)
             hits += (logits.argmax(1) == y).sum()
@@ -89,10 +129,10 @@ def main() -> None:
     torch.manual_seed(0)
     train, test = load(options.data_dir, "train"), load(options.data_dir, "t10k")
     net = build(options.model)
-    optimizer = torch.optim.SGD(net.parameters(), lr=LR)
+    step = eager_step(net, torch.optim.SGD(net.parameters(), lr=LR))
     print("epoch   loss  train acc  test acc")
     for epoch in range(1, options.epochs + 1):
-        loss, train_acc = train_epoch(net, optimizer, *train)
+        loss, train_acc = train_epoch(step, *train)
         test_acc = accuracy(net, *test)
         print(f"{epoch:5}  {loss:5.3f}  {train_acc:9.3f}  {test_acc:8.3f}", flush=True)
 

@@ -6,6 +6,7 @@ that GPU. Only here is an array moved.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import platform
 import re
@@ -18,6 +19,7 @@ from minicnn.kernels import Array, is_host
 __all__ = [
     "Device",
     "DeviceError",
+    "beside",
     "describe",
     "device_of",
     "gpu_problem",
@@ -81,8 +83,18 @@ def to_host(array: Array) -> np.ndarray:
 
 
 def on_device(device: Device) -> Any:
-    """A context in which CuPy allocates and computes on this GPU."""
+    """A context in which CuPy allocates and computes on this GPU; on the CPU, none."""
+    if device == "cpu":
+        return contextlib.nullcontext()
     return _cupy().cuda.Device(int(device.removeprefix("gpu:")))
+
+
+def beside(array: Array) -> Any:
+    """A context in which what is computed from ``array`` lands where it is."""
+    return _NOWHERE if is_host(array) else array.device
+
+
+_NOWHERE = contextlib.nullcontext()
 
 
 def describe(device: Device) -> str:

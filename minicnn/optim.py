@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from minicnn import kernels
-from minicnn.device import device_of, to_device
+from minicnn.device import beside, device_of, to_device
 from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
@@ -69,6 +69,10 @@ class SGD:
 
     def update(self, i: int, g: Array) -> None:
         """Take the step for parameter number ``i`` with gradient ``g``, of its shape and dtype."""
+        with beside(g):
+            self._update(i, g)
+
+    def _update(self, i: int, g: Array) -> None:
         p, v = self.params[i].data, self.velocity[i]
         dampening = 0 if v is None else self.dampening
         if self.momentum:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from minicnn import ops
-from minicnn.device import Device, device_of, resolve, to_device, to_host
+from minicnn.device import Device, beside, device_of, resolve, to_device, to_host
 from minicnn.kernels import Array, array_module
 from minicnn.ops import Operation
 
@@ -285,6 +285,10 @@ class Tensor:
                 "backward(): this tensor does not require a gradient: no input had "
                 "requires_grad=True, or it was computed under no_grad()"
             )
+        with beside(self.data):
+            self._backward(gradient, retain_graph)
+
+    def _backward(self, gradient: Any, retain_graph: bool) -> None:
         gradients = {id(self): self._first_gradient(gradient)}
         for tensor in reversed(_in_order_of_computation(self)):
             dy = gradients.pop(id(tensor))
@@ -309,6 +313,8 @@ class Tensor:
                     "gradient by it, backward(gradient), or reduce it first, for example .sum()"
                 )
             return array_module(self.data).ones_like(self.data)
+        if isinstance(gradient, int | float) and self.ndim == 0:
+            return array_module(self.data).full_like(self.data, gradient)
         array = as_tensor(gradient, like=self).data
         _check_gradient("gradient", array, self)
         return array
@@ -477,7 +483,8 @@ def apply(operation: Operation, *inputs: Any) -> Tensor:
     if len(tensors) > 1:
         _check_devices(operation, tensors)
     operation.needs_gradient = tuple(x.requires_grad and _mode.recording for x in tensors)
-    result = Tensor(operation.forward(*(x.data for x in tensors)))
+    with beside(tensors[0].data):
+        result = Tensor(operation.forward(*(x.data for x in tensors)))
     if any(operation.needs_gradient) and result.dtype.kind == "f":
         result.requires_grad = True
         result.node = Node(operation, tensors)

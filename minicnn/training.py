@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from minicnn import compiler, nn, optim
 from minicnn.data import DataLoader
+from minicnn.device import on_device
 from minicnn.kernels import Array
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.plots import LiveCurves, in_notebook
@@ -106,6 +107,11 @@ class DeviceMeans(RunningMeans):
         return now
 
 
+def means_of(step: EagerStep | compiler.CompiledStep) -> RunningMeans:
+    """Means over the batches that ``step`` is going to train on."""
+    return RunningMeans() if step.counts is None else DeviceMeans(step.counts)
+
+
 def fit(
     net: nn.Module,
     train: DataLoader,
@@ -170,7 +176,11 @@ def fit(
         start = time.perf_counter()
         bar = tqdm(train, f"epoch {epoch}", leave=False, unit=" batches", disable=no_bar)
         net.train()
-        with bar, np.errstate(all="ignore"):  # an overflow shows in the loss, which is watched
+        with (
+            bar,
+            np.errstate(all="ignore"),
+            on_device(_device_of(net)),
+        ):  # an overflow shows in the loss, which is watched
             means = _train_epoch(step, bar, len(train), divide_by, epoch, history.curve)
         trained = time.perf_counter()
         test_acc = None if test is None else evaluate(net, test, predict)
@@ -222,7 +232,7 @@ def _train_epoch(
     curve: list[dict[str, Any]],
 ) -> RunningMeans:
     """One pass over the batches of ``bar``; appends the epoch's points to ``curve``."""
-    means = RunningMeans() if step.counts is None else DeviceMeans(step.counts)
+    means = means_of(step)
     points = {math.ceil(batches * k / POINTS_AN_EPOCH) for k in range(1, POINTS_AN_EPOCH + 1)}
     unread: list[tuple[int, RunningMeans]] = []
     for i, (x, y) in enumerate(_on_device_of(step.net, bar), start=1):
@@ -262,7 +272,7 @@ def evaluate(
     predict = predict or net
     hits: Array = 0
     examples = 0
-    with in_evaluation_mode(net), no_grad():
+    with in_evaluation_mode(net), no_grad(), on_device(_device_of(net)):
         for x, y in _on_device_of(net, loader):
             hits = hits + (predict(x).data.argmax(axis=1) == y.data).sum()
             examples += len(y)
@@ -272,9 +282,12 @@ def evaluate(
 
 
 def _on_device_of(net: nn.Module, batches: Any) -> Iterator[tuple[Tensor, Tensor]]:
-    parameter = next(net.parameters(), None)
-    device = "cpu" if parameter is None else parameter.device
+    device = _device_of(net)
     return ((x.to(device), y.to(device)) for x, y in batches)
+
+
+def _device_of(net: nn.Module) -> str:
+    return next((p.device for p in net.parameters()), "cpu")
 
 
 class Printer:

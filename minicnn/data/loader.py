@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.data.dataset import Dataset
-from minicnn.device import to_device
+from minicnn.device import beside, to_device
 from minicnn.kernels import is_host
 from minicnn.random import default_generator
 from minicnn.tensor import Tensor
@@ -87,7 +87,9 @@ class DataLoader:
         for start in range(0, len(self.labels), self.batch_size):
             rows = slice(start, start + self.batch_size)
             picked = rows if order is None else order[rows]
-            yield Tensor(self._pixels(picked)), Tensor(self._pick(self.labels, picked))
+            with beside(self.labels):
+                batch = Tensor(self._pixels(picked)), Tensor(self._pick(self.labels, picked))
+            yield batch
 
     def _pixels(self, rows: Any) -> Any:
         pixels = self._pick(self.images, rows)

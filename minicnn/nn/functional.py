@@ -7,6 +7,7 @@ a number for a pair, ``'same'``, groups) to the plain one, and applies the opera
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from minicnn import ops, random
 from minicnn.device import to_device
-from minicnn.kernels import Array, array_module
+from minicnn.kernels import Array, array_module, is_host
 from minicnn.kernels.arrays import output_size, output_sizes
 from minicnn.tensor import Tensor, apply, as_tensor, check_same_dtype
 
@@ -198,16 +199,29 @@ def avg_pool2d(
     kernel_size, stride, padding, _, output = _pool_window(
         "avg_pool2d", input, kernel_size, stride, padding, 1, ceil_mode
     )
-    if divisor_override is not None:
-        divisor = np.full(output, divisor_override, input.dtype)
-    else:
-        rows, cols = (
-            _cells_counted(*axis, count_include_pad)
-            for axis in zip(input.shape[2:], kernel_size, stride, padding, output, strict=True)
-        )
-        divisor = np.outer(rows, cols).astype(input.dtype)
-    divisor = to_device(divisor, input.device)
+    geometry = input.shape[2:], kernel_size, stride, padding, output
+    divisor = _divisors(*geometry, count_include_pad, divisor_override, input.dtype, input.device)
     return apply(ops.AvgPool2d(kernel_size, stride, padding, divisor), input)
+
+
+@functools.lru_cache
+def _divisors(
+    picture: tuple[int, ...],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    output: Pair,
+    count_include_pad: bool,
+    override: int | None,
+    dtype: np.dtype,
+    device: str,
+) -> Array:
+    """What each window's sum is divided by: (OH, OW). Kept, so that a GPU gets it once."""
+    if override is not None:
+        return to_device(np.full(output, override, dtype), device)
+    axes = zip(picture, kernel_size, stride, padding, output, strict=True)
+    rows, cols = (_cells_counted(*axis, count_include_pad) for axis in axes)
+    return to_device(np.outer(rows, cols).astype(dtype), device)
 
 
 def _pool_window(
@@ -577,6 +591,8 @@ def _indices(
     """The targets, -1 for those to be ignored, and the weight of each row (None: all 1)."""
     xp = array_module(target.data)
     given = target.data.reshape(-1).astype(xp.int64, copy=False)
+    if not is_host(given):
+        return _indices_unseen(given, classes, weight, ignore_index, input)
     all_right = given.size > 0 and given.min() >= 0 and given.max() < classes
     if all_right and weight is None and not 0 <= ignore_index < classes:
         return given, None
@@ -590,6 +606,19 @@ def _indices(
     if weight is None:
         return indices, None
     return indices, xp.where(ignored, 0, weight.data[indices]).astype(input.dtype)
+
+
+def _indices_unseen(
+    given: Array, classes: int, weight: Tensor | None, ignore_index: int, input: Tensor
+) -> tuple[Array, Array]:
+    """``_indices`` on a GPU, where to look would be to wait: no class weighs nan."""
+    xp = array_module(given)
+    ignored = given == ignore_index
+    outside = ((given < 0) | (given >= classes)) & ~ignored
+    indices = xp.where(outside, 0, xp.where(ignored, -1, given))
+    weights = xp.ones(classes, input.dtype) if weight is None else weight.data
+    weights = xp.where(ignored, 0, xp.where(outside, float("nan"), weights[indices]))
+    return indices, weights.astype(input.dtype)
 
 
 # Arguments ----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from minicnn.device import beside
 from minicnn.tensor import Tensor
 
 from . import summary
@@ -204,7 +205,8 @@ class Module:
                     f"state_dict: {name} has shape {tensor.shape}, this net's has {own[name].shape}"
                 )
         for name, tensor in new.items():
-            own[name].data[...] = tensor.data
+            with beside(tensor.data):
+                own[name].data[...] = tensor.data
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
         """A hook for layers whose parameters do not exist yet."""

@@ -56,11 +56,11 @@ class SoftmaxCrossEntropy(RowLoss):
 
     def backward(self, dy: Array) -> tuple[Array, None]:
         dlogits = self.p.copy()
-        rows = array_module(dy).arange(len(dlogits))
+        xp = array_module(dy)
+        rows = xp.arange(len(dlogits))
         dlogits[rows, self.target] -= 1  # -1 of an ignored row hits its last class: wiped out below
         dlogits *= self.row_gradients(dy)
-        dlogits[self.target < 0] = 0
-        return dlogits, None
+        return xp.where(self.target[:, None] < 0, dlogits.dtype.type(0), dlogits), None
 
 
 class NegativeLogLikelihood(RowLoss):
@@ -79,5 +79,4 @@ class NegativeLogLikelihood(RowLoss):
         xp = array_module(dy)
         dx = xp.zeros(self.x_shape, dtype=dy.dtype)
         dx[xp.arange(len(dx)), self.target] = -self.row_gradients(dy)[:, 0]
-        dx[self.target < 0] = 0
-        return dx, None
+        return xp.where(self.target[:, None] < 0, dx.dtype.type(0), dx), None

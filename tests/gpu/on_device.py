@@ -42,6 +42,7 @@ FILES = {  # of the host, or long
     "test_training_parity.py": "trains",
 }
 TESTS = {
+    "test_a_class_out_of_range_is_an_index_error": "on a GPU the loss is nan: test_training.py",
     "test_a_gradient_comes_back_through_a_change_of_dtype": "torch reads NumPy's memory",
     "test_a_parameter_in_another_memory_order_is_updated_in_place": "of the array it was made from",
     "test_array_protocol_takes_dtype_and_copy": "NumPy's memory",

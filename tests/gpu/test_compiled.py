@@ -181,7 +181,7 @@ def test_the_steady_state_copies_waits_and_allocates_nothing(cupy: Any, name: st
 @pytest.mark.parametrize("name", ["lenet", "lenet-max"])
 def test_lenet_takes_at_most_20_launches_each_in_the_plan(cupy: Any, name: str) -> None:
     step, _, x, y = steps(NETS[name]())
-    unfused = minicnn.compile(step.net, step.loss, step.optimizer, graph=False)
+    unfused: Any = minicnn.compile(step.net, step.loss, step.optimizer, graph=False)
     unfused(x, y)
     cupy.reset_counters()
     unfused(x, y)
@@ -213,8 +213,8 @@ def test_masks_go_on_where_somebody_else_drew_one() -> None:
             if i == 1:
                 minicnn.random.next_mask_key()
             x = pixels if make is minicnn.compile else (pixels / 255).astype(np.float32)
-            x, y = (Tensor(to_device(a, device)) for a in (x, labels))
-            losses.append(step(x, y)[0].item())
+            batch = [Tensor(to_device(a, device)) for a in (x, labels)]
+            losses.append(step(*batch)[0].item())
         return losses
 
     np.testing.assert_allclose(run("gpu", minicnn.compile), run("cpu", EagerStep), rtol=1e-5)

@@ -14,7 +14,6 @@ import pytest
 
 import minicnn
 from minicnn import data, models, nn, optim
-from minicnn.data.idx import write_idx
 from minicnn.device import gpu_problem
 from minicnn.training import EagerStep, evaluate, fit
 
@@ -128,6 +127,40 @@ def test_evaluate_and_checkpoints(tmp_path: Path, sample: data.Dataset) -> None:
     assert {p.device for p in twin.parameters()} == {"gpu:1"}
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_the_second_gpu_trains_as_the_first(compiled: bool, sample: data.Dataset) -> None:
+    def history(device: str) -> Any:
+        minicnn.manual_seed(0)
+        net = models.build("lenet-max", channels=(2, 3), hidden=(9,)).to(device)
+        train = data.DataLoader(sample[:32], 16, True, 1, device, raw=compiled)
+        test = data.DataLoader(sample[:16], 16, device=device, raw=compiled)
+        optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.5)
+        done = fit(net, train, test, optimizer=optimizer, epochs=2, quiet=True, compile=compiled)
+        assert {p.device for p in net.parameters()} == {device}
+        return [(e["loss"], e["test_acc"]) for e in done.epochs]
+
+    assert history("gpu:1") == history("gpu:0")
+
+
+def test_an_eager_step_waits_for_nothing(cupy: Any, sample: data.Dataset) -> None:
+    net = models.lenet().to("gpu")
+    step = EagerStep(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.1))
+    loader = data.DataLoader(sample[:24], BATCH, device="gpu")
+    for x, y in loader:
+        cupy.reset_counters()
+        step(x, y)
+    counts = cupy.counters
+    assert (counts.h2d, counts.d2h, counts.synchronisations) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("target", [10, -1])
+def test_a_label_that_is_no_class_makes_the_loss_nan(target: int) -> None:
+    x = minicnn.randn(4, 10).to("gpu")
+    y = minicnn.Tensor([1, target, 2, 3], dtype="int64", device="gpu")
+    assert np.isnan(nn.functional.cross_entropy(x, y).item())
+    assert np.isnan(nn.functional.nll_loss(x, y).item())
+
+
 def test_a_net_and_a_batch_on_two_devices_are_named(sample: data.Dataset) -> None:
     net = models.mlp(hidden=(20,)).to("gpu:1")
     x, _ = next(iter(data.DataLoader(sample, 4, device="gpu")))
@@ -141,29 +174,19 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     return subprocess.run(line, capture_output=True, text=True, env=env, check=False)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, sample: data.Dataset) -> Path:
-    """A very small Fashion-MNIST, as the four files."""
-    for prefix, part in (("train", sample[:64]), ("t10k", sample[64:96])):
-        write_idx(part.images, tmp_path / f"{prefix}-images-idx3-ubyte")
-        write_idx(part.labels.astype(np.uint8), tmp_path / f"{prefix}-labels-idx1-ubyte")
-    return tmp_path
+SMALL = ["--dataset", "fashion-mnist-sample", "--model", "mlp", "--hidden", "8", "--epochs", "1"]
 
 
 @pytest.mark.parametrize("flags", [[], ["--no-compile"]], ids=["compiled", "eager"])
-def test_the_command_line_trains_on_a_gpu(folder: Path, flags: list[str]) -> None:
-    out = ["--data-dir", str(folder), "--out", str(folder / "run"), "--epochs", "1"]
-    ended = command("minicnn.train", "--device", "gpu", "--batch-size", "16", *out, *flags)
+@pytest.mark.parametrize("device", ["gpu", "gpu:1", "auto"])
+def test_the_command_line_trains_on_a_gpu(tmp_path: Path, device: str, flags: list[str]) -> None:
+    out = tmp_path / "run"
+    ended = command("minicnn.train", "--device", device, "--out", str(out), *SMALL, *flags)
     assert ended.returncode == 0, ended.stderr
-    assert f"device gpu:0, {'eager' if flags else 'compiled'}" in ended.stdout
-    net, config = minicnn.load_run(folder / "run")
-    assert (config["device"], next(net.parameters()).device) == ("gpu:0", "cpu")
-
-
-def test_auto_takes_the_gpu(folder: Path) -> None:
-    out = ["--data-dir", str(folder), "--out", str(folder / "run"), "--epochs", "1"]
-    ended = command("minicnn.train", "--model", "mlp", "--hidden", "8", *out)
-    assert "device gpu:0, compiled" in ended.stdout, ended.stderr
+    name = "gpu:1" if device == "gpu:1" else "gpu:0"
+    assert f"device {name}, {'eager' if flags else 'compiled'}" in ended.stdout
+    net, config = minicnn.load_run(out)
+    assert (config["device"], next(net.parameters()).device) == (name, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -181,14 +204,14 @@ def test_a_device_that_is_not_there_is_one_line(arguments: list[str], says: str)
     assert ended.stderr.count("\n") == 1
 
 
-def test_too_little_memory_is_one_line(folder: Path, tmp_path: Path) -> None:
+def test_too_little_memory_is_one_line(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import cupy, minicnn.train as t\n"
         "import minicnn.data as d\n"
         "def full(*a, **k): raise cupy.cuda.memory.OutOfMemoryError(1024, 2048)\n"
         "d.DataLoader = full\n"
-        f"raise SystemExit(t.main(['--device', 'gpu', '--data-dir', {str(folder)!r}]))\n"
+        f"raise SystemExit(t.main(['--device', 'gpu', *{SMALL}]))\n"
     )
     env = {**os.environ, "PYTHONPATH": f"{STANDIN}{os.pathsep}{ROOT}"}
     ended = subprocess.run(
