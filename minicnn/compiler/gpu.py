@@ -508,6 +508,8 @@ class Engine:
             what = f"{len(learned)} parameters"
             program.launch("update", "update", what, grid, self.table, self.settings, program.keys,
                            program.masks)  # fmt: skip
+            # the kernel finds them by their addresses: p and g are read, p is written
+            program.plan.launches[-1].bytes += 3 * sum(p.data.nbytes for p in learned)
 
     def run(self, profile: bool = False) -> None:
         """All launches, in order."""
