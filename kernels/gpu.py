@@ -51,7 +51,7 @@ def source() -> str:
 def module(dtype: str) -> Any:
     """All kernels with ``real`` as float32 or float64, compiled at the first launch."""
     real = {"float32": "float", "float64": "double"}[dtype]
-    return cupy.RawModule(code=source(), options=("-std=c++17", f"-DREAL={real}"))
+    return cupy.RawModule(code=source(), options=(f"-DREAL={real}",))
 
 
 def blocks(cells: int) -> int:

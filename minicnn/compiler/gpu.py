@@ -457,6 +457,7 @@ class Engine:
         self.known_table: list[list[int]] = []
         self.loss, self.counts, self.use_graph = loss, counts, use_graph
         self.graph: Any = None
+        self.is_warm = False
         self.modules: list[nn.Module] = []
         self.plan, self.gradients = self.program.plan, self.program.gradients
         self._emit(x)
@@ -512,13 +513,14 @@ class Engine:
             program.plan.launches[-1].bytes += 3 * sum(p.data.nbytes for p in learned)
 
     def run(self, profile: bool = False) -> None:
-        """All launches, in order."""
+        """All launches, in order: one by one at first, then as a graph."""
         if profile:
             self._run_profiled()
-        elif not self.use_graph:
-            self._launch_all()
-        else:
+        elif self.use_graph and self.is_warm:
             self._captured().launch()
+        else:
+            self._launch_all()
+            self.is_warm = True  # kernels are compiled and loaded: neither may happen in a capture
 
     def _kernel(self, launch: Launch) -> Any:
         return self.program.gpu.module(self.program.dtype.name).get_function(launch.kernel)
@@ -529,8 +531,6 @@ class Engine:
 
     def _captured(self) -> Any:
         if self.graph is None:
-            for launch in self.program.plan.launches:
-                self._kernel(launch)  # compiled and loaded: neither may happen during capture
             stream = self.program.xp.cuda.Stream(non_blocking=True)
             with stream:
                 stream.begin_capture()

@@ -94,7 +94,6 @@ def test_an_epoch_reads_its_means_once_and_sends_its_order_once(
     fit(
         net, loader, optimizer=optimizer, epochs=3, quiet=True, compile=True, after_epoch=[remember]
     )
-    assert counts[1] == counts[2]
     sent, read, graphs, launches = counts[2]
     assert sent == 1  # the order of the epoch
     assert read == 2 * 6  # loss and hits, of five points and the whole, at the epoch's end
