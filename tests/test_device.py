@@ -126,6 +126,28 @@ def test_cupy_without_a_gpu_is_no_gpu(
     assert minicnn.try_gpu() == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("driver", "problem"),
+    [
+        (
+            12040,
+            "the NVIDIA driver is for CUDA 12.4, this CuPy needs 13.2; update the driver, or "
+            "install the extra cuda12",
+        ),
+        (0, "no NVIDIA driver or GPU was found (cudaErrorInsufficientDriver: too old)"),
+    ],
+    ids=["old", "none"],
+)
+def test_a_driver_that_is_too_old_is_told_from_none(
+    monkeypatch: pytest.MonkeyPatch, without_gpu: None, driver: int, problem: str
+) -> None:
+    cuda = runtime(RuntimeError("cudaErrorInsufficientDriver: too old"))
+    cuda.runtime.driverGetVersion = lambda: driver
+    cuda.runtime.runtimeGetVersion = lambda: 13020
+    pretend(monkeypatch, cuda=cuda)
+    assert device.gpu_problem() == problem
+
+
 def test_a_gpu_that_cannot_compute_is_no_gpu(
     monkeypatch: pytest.MonkeyPatch, without_gpu: None
 ) -> None:
