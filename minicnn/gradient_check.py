@@ -1,18 +1,47 @@
-"""Is a gradient right? Compare it with finite differences, along random directions."""
+"""Is a gradient right? Compare it with finite differences, along random directions.
+
+Where it is wrong, every cell is compared, and the wrong gradient with the right one flipped,
+transposed, times a constant...: what a slip in an index or a forgotten sum leaves behind.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import chain, combinations, permutations
 
 import numpy as np
 
 from minicnn.tensor import Tensor, no_grad
 
 STEP = 1e-6
+MOST_AXES = 5  # of which all orders are tried
+
+Close = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class GradientError(AssertionError):
-    """A gradient that finite differences contradict; the message names the worst cell."""
+    """A gradient that finite differences contradict; the message names the worst cell.
+
+    Attributes:
+        input: the number of the input whose gradient is wrong, from 0; None where it is not known.
+        index: the cell that is furthest off; None for a gradient of a wrong shape, or none at all.
+        backward: the wrong gradient; None where there is none.
+        differences: the right one by finite differences, of the input's shape.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        input: int | None = None,
+        index: tuple[int, ...] | None = None,
+        backward: np.ndarray | None = None,
+        differences: np.ndarray | None = None,
+    ):
+        super().__init__(message)
+        self.input, self.index = input, index
+        self.backward, self.differences = backward, differences
 
 
 def gradcheck(
@@ -33,6 +62,9 @@ def gradcheck(
     happens to be 0 there. The cotangent is random because a particular one can be blind: softmax's
     gradient by a cotangent of ones is zero. All is computed in float64, with h = 1e-6.
 
+    A gradient that fails is compared cell by cell, which takes two calls of ``fn`` a cell: check
+    small inputs, of sizes that differ from each other.
+
     Args:
         fn: a function of tensors to a tensor; the same at every call (seed its random draws).
         inputs: its arguments, of any dtype; they are copied, not changed.
@@ -43,7 +75,10 @@ def gradcheck(
         True.
 
     Raises:
-        GradientError: a gradient is wrong or missing.
+        GradientError: a gradient is wrong or missing. The message names the input, the worst cell
+            and both numbers, and says so where the gradient is the right one flipped, transposed,
+            times a constant, in another order, not summed or still in its padding; the error has
+            both gradients.
         ValueError: no input requires a gradient.
     """
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
@@ -59,18 +94,22 @@ def gradcheck(
         u = rng.standard_normal(y.shape)
         for x in xs:
             x.grad = None
+        before = y.numpy().copy()
         y.backward(Tensor(u, device=y.device))
         for i in learnt:
             grad = xs[i].grad
             if grad is None:
-                raise GradientError(f"gradcheck: input {i} received no gradient")
+                raise GradientError(f"gradcheck: {_name(fn, i)} received no gradient", i)
             v = rng.standard_normal(xs[i].shape)
-            expected = _difference(fn, xs, i, u, v)
-            products = grad.numpy() * v
-            allowed = atol + rtol * max(abs(expected), float(np.linalg.norm(products)))
-            # written so that a nan is an error too
-            if not abs(products.sum() - expected) <= allowed:
-                raise GradientError(_worst_cell(fn, xs, i, u, grad.numpy()))
+            if grad.shape == v.shape:
+                expected = _difference(fn, xs, i, u, v)
+                products = grad.numpy() * v
+                allowed = atol + rtol * max(abs(expected), float(np.linalg.norm(products)))
+                # written so that a nan is an error too
+                if abs(products.sum() - expected) <= allowed:
+                    continue
+            _check_repeats(fn, xs, before)
+            raise _error(fn, xs, i, u, grad.numpy(), rtol, atol)
     return True
 
 
@@ -93,18 +132,143 @@ def _difference(
     return float((u * (along(STEP) - along(-STEP))).sum() / (2 * STEP))
 
 
-def _worst_cell(
-    fn: Callable[..., Tensor], xs: Sequence[Tensor], i: int, u: np.ndarray, grad: np.ndarray
-) -> str:
-    """Finite differences cell by cell, to name the one that is furthest off."""
-    numeric = np.empty_like(grad)
-    for index in np.ndindex(grad.shape):
-        v = np.zeros_like(grad)
+# What is wrong ------------------------------------------------------------------------------------
+
+
+def _name(fn: Callable[..., Tensor], i: int) -> str:
+    """ "input 1 (w)", as ``fn`` calls it; "input 1" where it does not say."""
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())[: i + 1]
+    except (TypeError, ValueError):
+        parameters = []
+    named = len(parameters) == i + 1 and all(p.kind < p.VAR_POSITIONAL for p in parameters)
+    return f"input {i} ({parameters[i].name})" if named else f"input {i}"
+
+
+def _check_repeats(fn: Callable[..., Tensor], xs: Sequence[Tensor], y: np.ndarray) -> None:
+    """Finite differences mean nothing where the same inputs give different results."""
+    with no_grad():
+        again = fn(*xs).numpy()
+    if not np.array_equal(y, again, equal_nan=True):
+        raise GradientError(
+            "gradcheck: fn gives different results for the same inputs; seed its random draws, "
+            "and keep it from writing into its inputs"
+        )
+
+
+def _error(
+    fn: Callable[..., Tensor],
+    xs: Sequence[Tensor],
+    i: int,
+    u: np.ndarray,
+    grad: np.ndarray,
+    rtol: float,
+    atol: float,
+) -> GradientError:
+    """Compares cell by cell and says what can be said."""
+    right = np.empty(xs[i].shape)
+    for index in np.ndindex(right.shape):
+        v = np.zeros_like(right)
         v[index] = 1
-        numeric[index] = _difference(fn, xs, i, u, v)
-    error = np.nan_to_num(np.abs(grad - numeric), nan=np.inf)
+        right[index] = _difference(fn, xs, i, u, v)
+
+    def close(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.abs(a - b) <= atol + rtol * np.abs(b).max(initial=0)
+
+    name, diagnosis = _name(fn, i), _diagnosis(grad, right, close)
+    if grad.shape != right.shape:
+        message = f"gradcheck: {name}: backward gives shape {grad.shape}, wanted {right.shape}"
+        return GradientError(message + diagnosis, i, None, grad, right)
+    error = np.nan_to_num(np.abs(grad - right), nan=np.inf)
     worst = tuple(int(k) for k in np.unravel_index(error.argmax(), error.shape))
-    return (
-        f"gradcheck: input {i}, index {worst}: backward gives {grad[worst]:.8g}, "
-        f"finite differences {numeric[worst]:.8g}"
+    message = (
+        f"gradcheck: {name}, index {worst}: backward gives {grad[worst]:.8g}, "
+        f"finite differences {right[worst]:.8g}"
     )
+    message += diagnosis or _where(~close(grad, right))
+    return GradientError(message, i, worst, grad, right)
+
+
+def _where(wrong: np.ndarray) -> str:
+    """How many cells are wrong, and the smallest block that holds them."""
+    if not wrong.any() or wrong.size == 1:
+        return ""
+    block = []
+    for size, places in zip(wrong.shape, np.nonzero(wrong), strict=True):
+        first, last = int(places.min()), int(places.max())
+        one = f"{first}" if first == last else f"{first}:{last + 1}"
+        block.append(":" if (first, last) == (0, size - 1) else one)
+    inside = f", all in [{', '.join(block)}]" if set(block) != {":"} else ""
+    return f"; {wrong.sum()} of {wrong.size} cells are wrong{inside}"
+
+
+def _diagnosis(grad: np.ndarray, right: np.ndarray, close: Close) -> str:
+    """How the wrong gradient looks like the right one, in words; "" where it does not."""
+    if right.size < 2 or not np.isfinite(grad).all() or close(np.zeros_like(right), right).all():
+        return ""
+    if not grad.any():
+        return "; it is 0 everywhere"
+    for words, ours, theirs in _resemblances(grad, right):
+        factor = float((ours * theirs).sum() / (theirs * theirs).sum())
+        constant = "" if abs(factor - 1) < 1e-6 else f"times {_number(factor)}"
+        said = " and ".join(part for part in (words, constant) if part)
+        if said and factor and close(ours, factor * theirs).all():
+            return f"; it is the right gradient {said}"
+    return ""
+
+
+def _resemblances(
+    grad: np.ndarray, right: np.ndarray
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """What could have happened, and the two arrays that are then equal up to a constant."""
+    if grad.shape == right.shape:
+        yield "", grad, right
+        for axes in _subsets(axis for axis in range(right.ndim) if right.shape[axis] > 1):
+            yield f"flipped along {_axes(axes)}", grad, np.flip(right, axes)
+    if grad.ndim == right.ndim <= MOST_AXES:
+        for order in permutations(range(right.ndim)):
+            turned = right.transpose(order)
+            if turned.shape == grad.shape and order != tuple(range(right.ndim)):
+                yield f"transposed, its axes in the order {order}", grad, turned
+    yield from _of_another_shape(grad, right)
+    if grad.size == right.size:
+        yield "with its cells in another order", np.sort(grad, None), np.sort(right, None)
+
+
+def _of_another_shape(
+    grad: np.ndarray, right: np.ndarray
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """The same where something was not reshaped, cut off or summed."""
+    if grad.shape == right.shape:
+        return
+    if grad.size == right.size:
+        yield "in another shape", grad.reshape(right.shape), right
+    if grad.ndim == right.ndim:
+        spare = [g - r for g, r in zip(grad.shape, right.shape, strict=True)]
+        if min(spare) >= 0 and not any(cells % 2 for cells in spare):
+            frame = tuple(cells // 2 for cells in spare)
+            inner = tuple(slice(p, p + r) for p, r in zip(frame, right.shape, strict=True))
+            yield f"in a frame of {frame} cells that was not cut off", grad[inner], right
+    for axes in _subsets(range(grad.ndim)):
+        total = grad.sum(axis=axes)
+        if total.size == right.size:
+            yield f"not summed over {_axes(axes)}", total.reshape(right.shape), right
+
+
+def _subsets(axes: Iterable[int]) -> Iterator[tuple[int, ...]]:
+    """All that are not empty, the small ones first."""
+    every = list(axes)
+    return chain.from_iterable(combinations(every, k) for k in range(1, len(every) + 1))
+
+
+def _axes(axes: Sequence[int]) -> str:
+    """ "axis 2", "axes 2 and 3", "axes 0, 2 and 3"."""
+    *others, last = map(str, axes)
+    return f"axes {', '.join(others)} and {last}" if others else f"axis {last}"
+
+
+def _number(factor: float) -> str:
+    """A constant as one would write it: 2, -1/3, 0.5772157."""
+    fraction = Fraction(factor).limit_denominator(64)
+    simple = abs(float(fraction) - factor) < 1e-6 * abs(factor)
+    return str(fraction) if simple else f"{factor:.7g}"
