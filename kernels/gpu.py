@@ -54,6 +54,12 @@ def module(dtype: str) -> Any:
     return cupy.RawModule(code=source(), options=(f"-DREAL={real}",))
 
 
+@cache
+def kernel(name: str, dtype: str) -> Any:
+    """One of them, ready to be launched."""
+    return module(dtype).get_function(name)
+
+
 def blocks(cells: int) -> int:
     """Blocks of a grid for so many cells, a cell a thread; a grid has to have one at least."""
     return max(1, min(MOST_BLOCKS, -(-cells // BLOCK)))
@@ -62,8 +68,7 @@ def blocks(cells: int) -> int:
 def _launch(name: str, dtype: Any, cells: int, *arguments: Any, grid: int | None = None) -> None:
     """Run a kernel on blocks of 256 threads; nothing is launched where there is nothing to do."""
     if cells:
-        kernel = module(np.dtype(dtype).name).get_function(name)
-        kernel((grid or blocks(cells),), (BLOCK,), arguments)
+        kernel(name, np.dtype(dtype).name)((grid or blocks(cells),), (BLOCK,), arguments)
 
 
 def _ints(*groups: Any) -> tuple[np.int32, ...]:

@@ -84,8 +84,11 @@ extern "C" __global__ void conv_dweight(
     real sum = 0;
     long long n = threadIdx.x / OHW;
     for (int place = threadIdx.x % OHW; n < N; place += blockDim.x) {
-        for (; place >= OHW; place -= OHW) n++;
-        if (n >= N) break;
+        if (place >= OHW) {
+            n += place / OHW;
+            place %= OHW;
+            if (n >= N) break;
+        }
         real g = dy[(n * O + o) * OHW + place];
         if (is_bias) {
             sum += g;
@@ -153,12 +156,14 @@ __device__ real product_at(const real* __restrict__ a, long long am, long long a
                            int K, int tile_m, int tile_n, bool ones) {
     __shared__ real tile_a[TILE][TILE + 1], tile_b[TILE][TILE + 1];  // + 1: no bank twice
     int x = threadIdx.x % TILE, y = threadIdx.x / TILE;
-    real sum = 0;
+    // neighbouring threads read neighbouring cells: along k where these are neighbours
+    int am_in = ak == 1 ? y : x, ak_in = ak == 1 ? x : y, m = tile_m * TILE + am_in;
+    int bn_in = bk == 1 ? y : x, bk_in = bk == 1 ? x : y, n = tile_n * TILE + bn_in;
+    real outside = ones && n == N ? real(1) : real(0), sum = 0;
     for (int k0 = 0; k0 < K; k0 += TILE) {
-        int m = tile_m * TILE + y, n = tile_n * TILE + y, k = k0 + x;
-        tile_a[y][x] = m < M && k < K ? a[m * am + k * ak] : real(0);
-        real constant = ones && n == N ? real(1) : real(0);
-        tile_b[y][x] = n < N && k < K ? b[k * bk + n * bn] : k < K ? constant : real(0);
+        int ka = k0 + ak_in, kb = k0 + bk_in;
+        tile_a[am_in][ak_in] = m < M && ka < K ? a[m * am + ka * ak] : real(0);
+        tile_b[bn_in][bk_in] = kb >= K ? real(0) : n < N ? b[kb * bk + n * bn] : outside;
         __syncthreads();
         for (int q = 0; q < TILE; q++) sum += tile_a[y][q] * tile_b[x][q];
         __syncthreads();
@@ -231,12 +236,14 @@ extern "C" __global__ void dropout(const real* __restrict__ x, const real* __res
 
 // Loss and update ---------------------------------------------------------------------------------
 
+enum { LR, MOMENTUM, DAMPENING, WEIGHT_DECAY, GRADIENT, SMOOTHING, NESTEROV, MAXIMIZE };  // settings
+
 // Softmax cross-entropy with class weights w and label smoothing s, its gradient, and what is told
-// of an epoch. One block of 256 threads.
+// of an epoch. One block of 256 threads, a thread a row: made for tens of classes.
 //     loss_m = sum_c q_c w_c (-log p_c),  q_c = (1 - s) [c = target_m] + s / C
 //     dlogits = gradient / divisor (p sum_k q_k w_k - q w),  divisor: the sum of w[target], or 1
 // A target that is ignore_index does not count; one that is no class makes the loss NaN.
-// settings: see gpu.py. result: the loss; totals: the sum of loss * N; hits: of right answers.
+// result: the loss; totals: the sum of loss * N; hits: of right answers.
 extern "C" __global__ void loss(
     const real* __restrict__ logits, const long long* __restrict__ target,
     const real* __restrict__ weight, const real* __restrict__ settings,
@@ -249,10 +256,11 @@ extern "C" __global__ void loss(
         if (t != ignore_index) count += t >= 0 && t < C ? weight[t] : INFINITE - INFINITE;
     }
     count = block_sum(count);
-    if (threadIdx.x == 0) divisor = is_mean ? count : real(1);
+    if (threadIdx.x == 0) divisor = is_mean || isnan(count) ? count : real(1);
     __syncthreads();
 
-    real smoothing = settings[5], scale = settings[4] / divisor, sum = 0, right = 0;
+    real smoothing = settings[SMOOTHING], scale = settings[GRADIENT] / divisor;
+    real sum = 0, right = 0;
     for (int m = threadIdx.x; m < N; m += blockDim.x) {
         const real* x = logits + (long long)m * C;
         real* dx = dlogits + (long long)m * C;
@@ -284,18 +292,18 @@ extern "C" __global__ void loss(
 }
 
 // A step of gradient descent for all parameters; the formula is in optim.SGD. Row blockIdx.y of the
-// table: the addresses of p, g and v (0: no momentum) and the number of cells. At the end the draws
-// of the dropout masks go on by the number of masks.
+// table: the addresses of p, g and v (0: no momentum), the number of cells, and whether v is new.
+// At the end the draws of the dropout masks go on by the number of masks.
 extern "C" __global__ void update(const unsigned long long* __restrict__ table,
                                   const real* __restrict__ settings,
                                   unsigned long long* keys, int masks) {
-    const unsigned long long* row = table + 4 * blockIdx.y;
+    const unsigned long long* row = table + 5 * blockIdx.y;
     real* p = (real*)row[0];
     const real* g = (const real*)row[1];
     real* v = (real*)row[2];
-    real lr = settings[0], momentum = settings[1], undamped = 1 - settings[2];
-    real weight_decay = settings[3];
-    bool nesterov = settings[6] != 0, maximize = settings[7] != 0;
+    real lr = settings[LR], momentum = settings[MOMENTUM], weight_decay = settings[WEIGHT_DECAY];
+    real undamped = row[4] ? real(1) : 1 - settings[DAMPENING];
+    bool nesterov = settings[NESTEROV] != 0, maximize = settings[MAXIMIZE] != 0;
     FOR_CELLS(k, (long long)row[3]) {
         real d = (maximize ? -g[k] : g[k]) + weight_decay * p[k];
         if (v != 0) {

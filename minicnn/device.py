@@ -66,15 +66,11 @@ def to_device(array: Array, device: Device) -> Array:
         return array
     if device == "cpu":
         return to_host(array)
-    problem = gpu_problem()
+    problem = gpu_problem(int(device.removeprefix("gpu:")))
     if problem:
         raise DeviceError(f"device {device} cannot be used: {problem}")
-    cupy: Any = _cupy()
-    number, count = int(device.removeprefix("gpu:")), cupy.cuda.runtime.getDeviceCount()
-    if number >= count:
-        raise DeviceError(f"device {device} does not exist: this machine has {count} GPU(s)")
-    with cupy.cuda.Device(number):
-        return cupy.asarray(array)
+    with on_device(device):
+        return _cupy().asarray(array)
 
 
 def to_host(array: Array) -> np.ndarray:
@@ -127,8 +123,8 @@ def try_gpu(number: int = 0) -> Device:
 
 
 @functools.cache
-def gpu_problem() -> str | None:
-    """What keeps this machine from computing on a GPU, in one line; None if nothing does.
+def gpu_problem(number: int = 0) -> str | None:
+    """What keeps this machine from computing on GPU ``number``, in one line; None if nothing does.
 
     ``import cupy`` succeeds without a driver, so the proof is a matrix product and a kernel
     compiled at run time.
@@ -143,11 +139,16 @@ def gpu_problem() -> str | None:
         return _driver_problem(cupy, error)
     if count == 0:
         return "no GPU was found"
+    if number >= count:
+        return f"it does not exist: this machine has {count} GPU(s)"
     try:
-        ones = cupy.ones((2, 2), dtype=cupy.float32)
-        double = cupy.ElementwiseKernel("float32 x", "float32 y", "y = 2 * x", "minicnn_probe")
-        if float((double(ones) @ ones).sum()) != 16:
-            return "the GPU computed a wrong product"
+        with cupy.cuda.Device(number):
+            ones = cupy.ones((2, 2), dtype=cupy.float32)
+            double = cupy.ElementwiseKernel("float32 x", "float32 y", "y = 2 * x", "minicnn_probe")
+            if float((double(ones) @ ones).sum()) != 16:
+                return "the GPU computed a wrong product"
+    except MemoryError as error:
+        return f"its memory is full ({_first_line(error)})"
     except Exception as error:
         return f"CUDA's compiler or libraries (NVRTC, cuBLAS) failed ({_first_line(error)})"
     return None

@@ -23,7 +23,7 @@ import numpy as np
 
 from minicnn import ops
 from minicnn.device import Device, beside, device_of, resolve, to_device, to_host
-from minicnn.kernels import Array, array_module
+from minicnn.kernels import Array, array_module, is_host
 from minicnn.ops import Operation
 
 DType = Any  # what numpy.dtype() accepts
@@ -535,6 +535,9 @@ def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
     if hasattr(value, "dtype") and not isinstance(value, np.generic):
         return Tensor(value)
     value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, int | float) and like.dtype.kind == "f" and not is_host(like.data):
+        with beside(like.data):  # written there, not copied to it
+            return Tensor(array_module(like.data).full((), value, like.dtype))
     kind = np.asarray(value).dtype.kind
     if like.dtype.kind == "f" or kind == "b":
         return Tensor(value, dtype=like.dtype, device=like.device)

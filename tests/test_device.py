@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,7 +34,8 @@ def runtime(count: int | Exception) -> SimpleNamespace:
             raise count
         return count
 
-    return SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=get_device_count))
+    runtime = SimpleNamespace(getDeviceCount=get_device_count)
+    return SimpleNamespace(runtime=runtime, Device=lambda number: nullcontext())
 
 
 @pytest.mark.parametrize(
@@ -183,6 +185,16 @@ def test_the_proof_of_a_gpu_is_a_right_product(
     assert device.gpu_problem() == problem
 
 
+def test_a_full_gpu_is_told_from_a_broken_one(
+    monkeypatch: pytest.MonkeyPatch, without_gpu: None
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise MemoryError("Out of memory allocating 512 bytes")
+
+    pretend(monkeypatch, cuda=runtime(1), float32=np.float32, ones=full)
+    assert device.gpu_problem() == "its memory is full (Out of memory allocating 512 bytes)"
+
+
 def test_a_number_beyond_the_last_gpu_is_named(
     monkeypatch: pytest.MonkeyPatch, without_gpu: None
 ) -> None:
@@ -193,6 +205,6 @@ def test_a_number_beyond_the_last_gpu_is_named(
         ones=np.ones,
         ElementwiseKernel=lambda *_: lambda x: 2 * x,
     )
-    with pytest.raises(DeviceError, match=r"^device gpu:2 does not exist: this machine has 2 GPU"):
+    with pytest.raises(DeviceError, match=r"device gpu:2 cannot be used: .* has 2 GPU"):
         device.to_device(np.ones(1), "gpu:2")
     assert minicnn.try_gpu(2) == "cpu"

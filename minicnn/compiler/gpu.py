@@ -9,12 +9,14 @@ launches are captured once for each batch size and replayed with one call a step
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from minicnn import nn, ops, optim, random
+from minicnn.device import device_of
 from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
@@ -22,8 +24,7 @@ from .record import CompileError, Stage
 
 NONE, SIGMOID, TANH, RELU = range(4)  # as in kernels/common.cuh
 KINDS: dict[type[ops.Operation], int] = {ops.Sigmoid: SIGMOID, ops.Tanh: TANH, ops.ReLU: RELU}
-TILE = 16  # of dense_forward and dense_backward
-LR, MOMENTUM, DAMPENING, WEIGHT_DECAY, GRADIENT, SMOOTHING, NESTEROV, MAXIMIZE = range(8)
+TILE, ROWS = 16, 4  # as in kernels/steps.cu
 
 
 @dataclass
@@ -210,7 +211,7 @@ class Conv2d(Lowering):
         self.window = (self.o, *sizes)
         y = program.value((self.o, oh, ow), self.kind)
         self.flops = 2 * y.array.size * c * kh * kw
-        cells = program.images * -(-self.o // 4) * oh * ow
+        cells = program.images * -(-self.o // ROWS) * oh * ow
         program.over_cells("conv_forward", self.title, f"{_shapes(x.shape, y.shape)}, {kh}x{kw}",
                            cells, (x.array, w, b, y.array), has_bias, self.kind, *self.window,
                            flops=self.flops)  # fmt: skip
@@ -228,7 +229,7 @@ class Conv2d(Lowering):
             return None
         dx = program.value(x.shape)
         c, h, wide = x.shape
-        cells = program.images * -(-c // 4) * h * wide
+        cells = program.images * -(-c // ROWS) * h * wide
         program.over_cells("conv_dinput", "conv dinput", _shapes(dy.shape[1:], x.shape), cells,
                            (dy, w, x.array, dx.array), x.kind, *self.window,
                            flops=self.flops)  # fmt: skip
@@ -418,7 +419,7 @@ class Counts:
 
     def __init__(self, like: Array):
         xp = array_module(like)
-        self.loss, self.hits = xp.zeros(1, like.dtype), xp.zeros(1, np.int64)
+        self.loss, self.hits = xp.zeros((), like.dtype), xp.zeros((), np.int64)
 
     def reset(self) -> None:
         """Begin anew."""
@@ -451,10 +452,9 @@ class Engine:
         self.lowered = lower(stages)
         masks = sum(isinstance(lowering, Dropout) for lowering in self.lowered)
         self.program.keys = self.program.xp.zeros(2 * max(1, masks), np.uint64)
-        self.known_keys: list[int] = []
         self.settings = self.program.buffer(8)
-        self.known_settings: tuple[float, ...] = ()
-        self.known_table: list[list[int]] = []
+        self.known: dict[str, tuple[Any, ...]] = {}
+        self.sent: dict[str, np.ndarray] = {}
         self.loss, self.counts, self.use_graph = loss, counts, use_graph
         self.graph: Any = None
         self.is_warm = False
@@ -489,9 +489,7 @@ class Engine:
         assert loss is not None
         (classes,), n = logits.shape, program.images
         self.labels, self.result = program.buffer(n, dtype=np.int64), program.buffer(1)
-        weight = (
-            program.xp.ones(classes, program.dtype) if loss.weight is None else loss.weight.data
-        )
+        weight = self._class_weights(classes)
         dlogits = program.value(logits.shape)
         ignored, is_mean = np.int64(loss.ignore_index), int(loss.reduction == "mean")
         program.launch("loss", "cross-entropy", _shapes(logits.shape), 1, logits.array, self.labels,
@@ -499,11 +497,23 @@ class Engine:
                        self.counts.hits, n, classes, ignored, is_mean)  # fmt: skip
         return dlogits.array
 
+    def _class_weights(self, classes: int) -> Array:
+        program, loss = self.program, self.loss
+        if loss is None or loss.weight is None:
+            return program.xp.ones(classes, program.dtype)
+        weight, device = loss.weight, device_of(self.given)
+        if (weight.shape, weight.dtype, weight.device) != ((classes,), program.dtype, device):
+            raise TypeError(
+                f"compile: the loss's weight is {weight.dtype} of shape {weight.shape} on "
+                f"{weight.device}; wanted {program.dtype} of shape ({classes},) on {device}"
+            )
+        return program.xp.ascontiguousarray(weight.data)
+
     def add_update(self, learned: list[Tensor]) -> None:
         """Add the last launch: the parameters' step down their gradients."""
         if learned:
             program = self.program
-            self.table = program.buffer(len(learned), 4, dtype=np.uint64)
+            self.table = program.buffer(len(learned), 5, dtype=np.uint64)
             largest = max(p.size for p in learned)
             grid = (program.gpu.blocks(largest), len(learned))
             what = f"{len(learned)} parameters"
@@ -523,11 +533,14 @@ class Engine:
             self.is_warm = True  # kernels are compiled and loaded: neither may happen in a capture
 
     def _kernel(self, launch: Launch) -> Any:
-        return self.program.gpu.module(self.program.dtype.name).get_function(launch.kernel)
+        return self.program.gpu.kernel(launch.kernel, self.program.dtype.name)
 
     def _launch_all(self) -> None:
         for launch in self.program.plan.launches:
-            self._kernel(launch)(launch.grid, (self.program.gpu.BLOCK,), launch.arguments)
+            self._launch(launch)
+
+    def _launch(self, launch: Launch) -> None:
+        self._kernel(launch)(launch.grid, (self.program.gpu.BLOCK,), launch.arguments)
 
     def _captured(self) -> Any:
         if self.graph is None:
@@ -539,53 +552,65 @@ class Engine:
         return self.graph
 
     def _run_profiled(self) -> None:
+        """Each launch between two events; the first step compiles and is not timed."""
+        if not self.is_warm:
+            self._launch_all()
+            self.is_warm = True
+            return
         cuda, plan = self.program.xp.cuda, self.program.plan
-        for launch in plan.launches:
-            begin, end = cuda.Event(), cuda.Event()
-            begin.record()
-            self._kernel(launch)(launch.grid, (self.program.gpu.BLOCK,), launch.arguments)
-            end.record()
-            end.synchronize()
+        events = [cuda.Event() for _ in range(len(plan.launches) + 1)]
+        events[0].record()
+        for launch, done in zip(plan.launches, events[1:], strict=True):
+            self._launch(launch)
+            done.record()
+        events[-1].synchronize()
+        for launch, (begin, end) in zip(plan.launches, pairwise(events), strict=True):
             launch.seconds += cuda.get_elapsed_time(begin, end) / 1e3
         plan.runs += 1
 
     # What the host tells the device, when it changes ----------------------------------------------
 
-    def set_settings(self, optimizer: optim.SGD, gradient: float, is_first: bool) -> None:
-        """Learning rate and the like."""
+    def set_settings(self, optimizer: optim.SGD, gradient: float) -> None:
+        """Learning rate and the like, in the order of the enum in kernels/steps.cu."""
         assert self.loss is not None
         settings = (
             optimizer.lr,
             optimizer.momentum,
-            0.0 if is_first else optimizer.dampening,
+            optimizer.dampening,
             optimizer.weight_decay,
             gradient,
             self.loss.label_smoothing,
             float(optimizer.nesterov),
             float(optimizer.maximize),
         )
-        if settings != self.known_settings:
-            self.settings.set(np.array(settings, self.program.dtype))
-            self.known_settings = settings
+        self._send("settings", settings, self.settings)
 
-    def set_table(self, learned: list[Tensor], velocities: list[Array | None]) -> None:
-        """Where each parameter, its gradient and its velocity lie."""
+    def set_table(self, learned: list[Tensor], velocities: list[tuple[Array | None, bool]]) -> None:
+        """Where each parameter, its gradient and its velocity lie; whether that is a new one."""
         gradients = self.program.gradients
-        rows = [
-            [p.data.data.ptr, gradients[id(p)].data.ptr, 0 if v is None else v.data.ptr, p.size]
-            for p, v in zip(learned, velocities, strict=True)
-        ]
-        if rows != self.known_table:
-            self.table.set(np.array(rows, np.uint64))
-            self.known_table = rows
+        rows = tuple(
+            (p.data.data.ptr, gradients[id(p)].data.ptr, v.data.ptr if v is not None else 0,
+             p.size, int(is_new))
+            for p, (v, is_new) in zip(learned, velocities, strict=True)
+        )  # fmt: skip
+        if rows:
+            self._send("table", rows, self.table)
 
     def set_keys(self, moves_on: bool) -> None:
         """The keys of the step's dropout masks; ``moves_on``: the step ends with ``update``."""
         masks = self.program.masks
-        keys = [n for _ in range(masks) for n in random.next_mask_key()]
-        if keys and keys != self.known_keys:
-            self.program.keys.set(np.array(keys, np.uint64))
-        self.known_keys = [n + masks * (i % 2) for i, n in enumerate(keys)] if moves_on else keys
+        keys = tuple(n for _ in range(masks) for n in random.next_mask_key())
+        if keys:
+            self._send("keys", keys, self.program.keys)
+        if moves_on:
+            self.known["keys"] = tuple(n + masks * (i % 2) for i, n in enumerate(keys))
+
+    def _send(self, name: str, numbers: tuple[Any, ...], array: Array) -> None:
+        """Copy numbers to the device, if they are others than it has."""
+        if self.known.get(name) != numbers:
+            self.known[name] = numbers
+            self.sent[name] = np.array(numbers, array.dtype)  # kept: the copy may be under way
+            array.set(self.sent[name])
 
 
 def _through_activation(program: Program, dy: Array, x: Value) -> Array:

@@ -33,6 +33,10 @@ class _OnGpu:
     def _identity(self, parameter: Tensor) -> int:
         return int(parameter.data.data.ptr)
 
+    def _settings(self) -> tuple[Any, ...]:
+        loss = self.loss
+        return () if loss is None else (id(loss.weight), loss.ignore_index, loss.reduction)
+
     def _make_engine(self, x: Array, dtype: np.dtype) -> Engine:
         stages = self._record(x, dtype)  # type: ignore[attr-defined]
         return Engine(stages, x, self._like.data, self.loss, self.counts, self.graph)
@@ -59,6 +63,8 @@ class GpuPredictor(_OnGpu, Predictor):
 class GpuStep(_OnGpu, CompiledStep):
     """``loss, logits = step(x, y)``: see ``minicnn.compile``.
 
+    The loss and the logits are the step's own memory: read or copy them before the next call.
+
     In the steady state (the same batch size, optimiser settings and arrays as before) a call copies
     the batch within the device and replays a graph: nothing is allocated, nothing is sent from the
     host, and nobody waits.
@@ -84,13 +90,11 @@ class GpuStep(_OnGpu, CompiledStep):
         with on_device(self.device):
             engine = self._engine(pixels)
             learned = self._learned(engine)
-            is_first = self._take_velocities(learned)
-            engine.set_settings(self.optimizer, gradient, is_first)
+            engine.set_settings(self.optimizer, gradient)
             engine.set_table(
-                [self.optimizer.params[i] for i in learned],
-                [self.optimizer.velocity[i] if self.optimizer.momentum else None for i in learned],
+                [self.optimizer.params[i] for i in learned], [*map(self._velocity, learned)]
             )
-            engine.set_keys(moves_on=True)
+            engine.set_keys(moves_on=bool(learned))  # the update counts the masks on
             copy = array_module(pixels).copyto
             copy(engine.given, pixels)
             copy(engine.labels, labels)
@@ -119,13 +123,11 @@ class GpuStep(_OnGpu, CompiledStep):
             if p.requires_grad and id(p) in engine.gradients
         ]
 
-    def _take_velocities(self, learned: list[int]) -> bool:
-        """Make the velocities that momentum needs; whether this is its first step."""
+    def _velocity(self, i: int) -> tuple[Array | None, bool]:
+        """The velocity of parameter number i, and whether it was made just now."""
         optimizer = self.optimizer
         if not optimizer.momentum:
-            return False
-        missing = [i for i in learned if optimizer.velocity[i] is None]
-        for i in learned:
-            p = optimizer.params[i].data
-            optimizer.velocity[i] = optimizer._velocity_like(p, optimizer.velocity[i])
-        return bool(missing)
+            return None, False
+        before = optimizer.velocity[i]
+        optimizer.velocity[i] = optimizer._velocity_like(optimizer.params[i].data, before)
+        return optimizer.velocity[i], before is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -38,15 +38,16 @@ class Stage(NamedTuple):
 def record(net: nn.Module, image_shape: tuple[int, ...], dtype: np.dtype) -> list[Stage]:
     """The operations that ``net`` applies to pictures of this shape, in order.
 
-    The net runs once, on two black pictures, with the reference kernels (nothing is compiled for
-    it) and leaves no trace: buffers, dropout masks and hooks are as before.
+    The net runs once, on two black pictures, and leaves no trace: buffers, dropout masks and hooks
+    are as before. On the CPU the reference kernels do it: nothing is compiled for it.
 
     Raises:
         CompileError: the operations do not form a chain from the pictures to the result.
     """
     device = next((p.device for p in net.parameters()), "cpu")
     x = Tensor(np.zeros((SAMPLE, *image_shape), dtype), requires_grad=True, device=device)
-    with _without_trace(net) as norms, kernels.by_reference(), enable_grad():
+    which = kernels.by_reference() if device == "cpu" else nullcontext()
+    with _without_trace(net) as norms, which, enable_grad():
         result = net(x)
     stages: list[Stage] = []
     while result is not x:

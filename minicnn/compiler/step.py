@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GROUP_BYTES = 3_200_000  # that a group's memory may take: the size of a core's caches, about
 LARGEST_GROUP = 4  # tiles
-MOST_ENGINES = 8  # kept; the oldest goes
+MOST_ENGINES = 8  # kept; the longest unused goes
 
 
 class Compiled:
@@ -63,14 +63,16 @@ class Compiled:
             *[m.training for m in modules],
             *[self._identity(p) for p in parameters],
             *[p.requires_grad for p in parameters],
+            *self._settings(),
         )
-        if key not in self._engines:
+        engine = self._engines.pop(key, None)
+        if engine is None:
             if len(self._engines) == MOST_ENGINES:
                 del self._engines[next(iter(self._engines))]
-            self._engines[key] = self._make_engine(x, dtype)
-            self._engines[key].modules = modules  # kept alive, so that nobody gets their ids
-        self._last = self._engines[key]
-        return self._last
+            engine = self._make_engine(x, dtype)
+            engine.modules = modules  # kept alive, so that nobody gets their ids
+        self._engines[key] = self._last = engine  # behind the others: the first goes first
+        return engine
 
     def _shape_of(self, x: Array) -> tuple[int, ...]:
         """What of the batch's shape an engine depends on."""
@@ -79,6 +81,10 @@ class Compiled:
     def _identity(self, parameter: Tensor) -> int:
         """What of a parameter an engine depends on."""
         return id(parameter)
+
+    def _settings(self) -> tuple[Any, ...]:
+        """What else an engine depends on."""
+        return ()
 
     def _make_engine(self, x: Array, dtype: np.dtype) -> Any:
         from .engine import Engine
@@ -102,6 +108,11 @@ class Compiled:
     def _array(self, x: Any) -> Array:
         """The array of a batch, which has to be where the net is."""
         tensor = as_tensor(x)
+        net = next((p.device for p in self.net.parameters()), self.device)
+        if net != self.device:
+            raise RuntimeError(
+                f"compile: the net has moved from {self.device} to {net}; compile it there"
+            )
         if tensor.device != self.device:
             raise TypeError(
                 f"compile: received an array on {tensor.device}; wanted one on {self.device}, "

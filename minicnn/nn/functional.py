@@ -485,20 +485,22 @@ def cross_entropy(
     weighted = log_p if weight is None else log_p * weight
     if target.dtype.kind == "f":
         smoothed = _as_rows(target) * (1 - label_smoothing) + label_smoothing / classes
-        losses, divisor = -(weighted * smoothed).sum(1), float(len(rows))
+        losses, divisor = -(weighted * smoothed).sum(1), rows.dtype.type(len(rows))
     else:
         indices, row_weight = _indices(target, classes, weight, ignore_index, input)
         counts = Tensor((indices >= 0).astype(input.dtype))
         picked = apply(ops.NegativeLogLikelihood(row_weight, "none"), log_p, Tensor(indices))
         spread = -weighted.sum(1) * counts
         losses = picked * (1 - label_smoothing) + spread * (label_smoothing / classes)
-        divisor = float(counts.sum() if row_weight is None else row_weight.sum())
+        divisor = counts.data.sum() if row_weight is None else row_weight.sum()
     if reduction == "none":
         return losses.reshape(_target_shape(input))
     total = losses.sum()
     if reduction == "sum":
         return total
-    return total / divisor if divisor else total + float("nan")  # the mean of no rows
+    if not is_host(divisor):  # to look would be to wait
+        return total / Tensor(divisor)
+    return total / float(divisor) if divisor else total + float("nan")  # the mean of no rows
 
 
 def nll_loss(

@@ -248,10 +248,84 @@ def test_parameters_put_elsewhere_are_found() -> None:
     np.testing.assert_allclose(loss.item(), np.log(10), rtol=1e-6)
 
 
-def test_a_label_that_is_no_class_makes_the_loss_nan() -> None:
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_label_that_is_no_class_makes_the_loss_nan(reduction: str) -> None:
     step, _, x, y = steps(NETS["dense"]())
+    step.loss.reduction = reduction
     y.data[2] = 10
     assert np.isnan(step(x, y)[0].item())
+
+
+def test_settings_of_the_loss_may_change_between_steps() -> None:
+    step, optimizer, x, y = steps(NETS["dense"]())
+    optimizer.lr = 0.0
+    mean = step(x, y)[0].item()
+    step.loss.reduction = "sum"
+    assert step(x, y)[0].item() == pytest.approx(8 * mean, rel=1e-6)
+    step.loss.reduction, step.loss.ignore_index = "mean", int(y.numpy()[0])
+    assert step(x, y)[0].item() != pytest.approx(mean, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("weight", "says"),
+    [
+        (np.ones(5, np.float32), r"float32 of shape \(5,\)"),
+        (np.ones(10), r"float64 of shape \(10,\)"),
+    ],
+)
+def test_a_class_weight_that_does_not_fit_is_named(weight: np.ndarray, says: str) -> None:
+    step, _, x, y = steps(NETS["dense"]())
+    step.loss.weight = Tensor(weight, device="gpu")
+    with pytest.raises(TypeError, match=f"the loss's weight is {says} on gpu:0; wanted float32"):
+        step(x, y)
+    step.loss.weight = Tensor(np.ones(10, np.float32))
+    with pytest.raises(TypeError, match="on cpu; wanted"):
+        step(x, y)
+
+
+def test_a_layer_that_joins_later_begins_its_momentum_then() -> None:
+    def run(device: str, make: Callable[..., Any]) -> list[np.ndarray]:
+        minicnn.manual_seed(1)
+        net = NETS["dense"]().to("float64").to(device)
+        optimizer = optim.SGD(net.parameters(), 0.1, momentum=0.9, dampening=0.5)
+        step = make(net, nn.CrossEntropyLoss(), optimizer)
+        first = next(net.parameters())
+        for i, (pixels, labels) in enumerate(batches(6, 6, 6, 6)):
+            first.requires_grad = i >= 2
+            batch = [Tensor(to_device(a, device)) for a in (pixels / 255, labels)]
+            step(*batch)
+            first.grad = None
+        return [p.numpy() for p in net.parameters()]
+
+    assert_close(run("gpu", minicnn.compile), run("cpu", EagerStep))
+
+
+def test_a_net_that_moved_is_told() -> None:
+    step, _, x, y = steps(NETS["dense"]())
+    step.net.to("cpu")
+    with pytest.raises(RuntimeError, match="moved from gpu:0 to cpu"):
+        step(x, y)
+
+
+def test_nine_batch_sizes_keep_the_one_in_use(cupy: Any) -> None:
+    predict = minicnn.compile(NETS["dense"]().to("gpu"))
+    ((pixels, _),) = batches(20)
+    x = Tensor(to_device(pixels, "gpu"))
+    first = predict._engine(x.data)
+    for n in range(1, 12):
+        predict(x[:n]), predict(x)
+    assert predict._engine(x.data) is first
+
+
+def test_masks_differ_where_nothing_is_learned() -> None:
+    net = NETS["dropout"]()
+    for p in net.parameters():
+        p.requires_grad = False
+    extra = Tensor(np.zeros(1, np.float32), requires_grad=True, device="gpu")
+    step = minicnn.compile(net.to("gpu"), nn.CrossEntropyLoss(), optim.SGD([extra], 0.1))
+    ((pixels, labels),) = batches(8)
+    x, y = Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu"))
+    assert len({step(x, y)[0].item() for _ in range(3)}) == 3
 
 
 def test_what_cannot_be_compiled_is_named() -> None:
@@ -283,5 +357,6 @@ def test_a_profiled_plan_has_times() -> None:
         net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1), profile=True
     )
     ((pixels, labels),) = batches(4)
-    step(Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu")))
+    for _ in range(2):
+        step(Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu")))
     assert "us" in str(step.plan).splitlines()[0]

@@ -141,9 +141,13 @@ def test_the_second_gpu_trains_as_the_first(compiled: bool, sample: data.Dataset
     assert history("gpu:1") == history("gpu:0")
 
 
-def test_an_eager_step_waits_for_nothing(cupy: Any, sample: data.Dataset) -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_an_eager_step_waits_for_nothing(
+    cupy: Any, sample: data.Dataset, smoothing: float
+) -> None:
     net = models.lenet().to("gpu")
-    step = EagerStep(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.1))
+    loss = nn.CrossEntropyLoss(label_smoothing=smoothing)
+    step = EagerStep(net, loss, optim.SGD(net.parameters(), lr=0.1))
     loader = data.DataLoader(sample[:24], BATCH, device="gpu")
     for x, y in loader:
         cupy.reset_counters()
@@ -191,8 +195,8 @@ def test_the_command_line_trains_on_a_gpu(tmp_path: Path, device: str, flags: li
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["minicnn.train", "--device", "gpu:5"], "gpu:5 does not exist: this machine has 2 GPU(s)"),
-        (["minicnn.selfcheck", "--device", "gpu:5"], "gpu:5 does not exist"),
+        (["minicnn.train", "--device", "gpu:5"], "it does not exist: this machine has 2 GPU(s)"),
+        (["minicnn.selfcheck", "--device", "gpu:5"], "device gpu:5 cannot be used: it does not"),
         (["minicnn.selfcheck", "--device", "cuda"], "device is 'cuda'"),
     ],
 )

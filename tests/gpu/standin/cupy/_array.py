@@ -79,10 +79,10 @@ class ndarray:  # noqa: N801
         return self._on_host().tobytes(order)
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._on_host())  # as NumPy: of an array without axes
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._on_host())
 
     def __bool__(self) -> bool:
         return bool(self._on_host())
