@@ -9,9 +9,7 @@ from __future__ import annotations
 import pytest
 
 import minicnn as torch
-from minicnn import nn
-
-from . import chapter_helpers as d2l
+from minicnn import d2l, nn
 
 
 def make_net() -> nn.Sequential:
@@ -59,7 +57,7 @@ def train(
     net: nn.Sequential, batch_size: int, num_epochs: int, lr: float, device: str
 ) -> list[tuple[float, float, float]]:
     """The chapter's training loop; returns (loss, train accuracy, test accuracy) of each epoch."""
-    train_iter, test_iter = d2l.load_data_fashion_mnist(batch_size)
+    train_iter, test_iter = d2l.load_data_fashion_mnist(batch_size, dataset="fashion-mnist-sample")
     net.apply(init_weights)
     net.to(device)
     optimizer = torch.optim.SGD(net.parameters(), lr=lr)

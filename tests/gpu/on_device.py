@@ -29,17 +29,23 @@ from minicnn.device import gpu_problem, to_device, to_host
 FILES = {  # of the host, or long
     "test_chapter.py": "trains",
     "test_compile.py": "of the CPU's tiles; tests/gpu/test_compiled.py is its counterpart",
+    "test_d2l.py": "trains",
     "test_data.py": "files",
     "test_data_idx.py": "files",
     "test_data_loader.py": "files; tests/gpu/test_training.py is its counterpart",
     "test_device.py": "what happens without a GPU",
     "test_docs.py": "texts",
+    "test_explain.py": "pages",
+    "test_explain_page.py": "pages",
+    "test_explain_tape.py": "counts NumPy's memory",
     "test_guards.py": "the repository",
     "test_kernels.py": "the CPU's kernels; tests/gpu/test_kernels.py is its counterpart",
     "test_lanes.py": "the CPU's registers",
     "test_packaging.py": "wheels",
+    "test_rungs.py": "the CPU's rungs",
     "test_train.py": "trains; tests/gpu/test_training.py is its counterpart",
     "test_training_parity.py": "trains",
+    "test_visualize.py": "trains",
 }
 TESTS = {
     "test_a_class_out_of_range_is_an_index_error": "on a GPU the loss is nan: test_training.py",
