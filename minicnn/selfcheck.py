@@ -184,7 +184,11 @@ def _others() -> nn.Sequential:
     )  # fmt: skip
 
 
-NETS = {"lenet": models.lenet, "lenet-max": partial(models.build, "lenet-max"), "others": _others}
+NETS: dict[str, Callable[[], nn.Module]] = {
+    "lenet": models.lenet,
+    "lenet-max": partial(models.build, "lenet-max"),
+    "others": _others,
+}
 
 
 if __name__ == "__main__":

@@ -142,9 +142,7 @@ def test_the_second_gpu_trains_as_the_first(compiled: bool, sample: data.Dataset
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_an_eager_step_waits_for_nothing(
-    cupy: Any, sample: data.Dataset, smoothing: float
-) -> None:
+def test_an_eager_step_waits_for_nothing(cupy: Any, sample: data.Dataset, smoothing: float) -> None:
     net = models.lenet().to("gpu")
     loss = nn.CrossEntropyLoss(label_smoothing=smoothing)
     step = EagerStep(net, loss, optim.SGD(net.parameters(), lr=0.1))
