@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from fractions import Fraction
+from functools import partial
 from itertools import chain, combinations, permutations
 
 import numpy as np
@@ -18,6 +18,7 @@ from minicnn.tensor import Tensor, no_grad
 STEP = 1e-6
 MOST_AXES = 5  # of which all orders are tried
 
+Along = Callable[[np.ndarray], float]  # v to the finite difference along v
 Close = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -91,25 +92,19 @@ def gradcheck(
         y = fn(*xs)
         if not y.requires_grad:
             raise GradientError("gradcheck: the result of fn depends on no input on the tape")
-        u = rng.standard_normal(y.shape)
+        before, u = y.numpy().copy(), rng.standard_normal(y.shape)
         for x in xs:
             x.grad = None
-        before = y.numpy().copy()
         y.backward(Tensor(u, device=y.device))
         for i in learnt:
-            grad = xs[i].grad
+            grad, difference = xs[i].grad, partial(_difference, fn, xs, i, u)
             if grad is None:
                 raise GradientError(f"gradcheck: {_name(fn, i)} received no gradient", i)
             v = rng.standard_normal(xs[i].shape)
-            if grad.shape == v.shape:
-                expected = _difference(fn, xs, i, u, v)
-                products = grad.numpy() * v
-                allowed = atol + rtol * max(abs(expected), float(np.linalg.norm(products)))
-                # written so that a nan is an error too
-                if abs(products.sum() - expected) <= allowed:
-                    continue
-            _check_repeats(fn, xs, before)
-            raise _error(fn, xs, i, u, grad.numpy(), rtol, atol)
+            if not _agrees(grad.numpy(), v, difference, rtol, atol):
+                _check_repeats(fn, xs, before)
+                right = _cell_by_cell(xs[i].shape, difference)
+                raise _error(i, _name(fn, i), grad.numpy(), right, partial(_close, rtol, atol))
     return True
 
 
@@ -132,17 +127,26 @@ def _difference(
     return float((u * (along(STEP) - along(-STEP))).sum() / (2 * STEP))
 
 
+def _agrees(grad: np.ndarray, v: np.ndarray, difference: Along, rtol: float, atol: float) -> bool:
+    """Whether grad · v is the finite difference along v."""
+    if grad.shape != v.shape:
+        return False
+    expected, products = difference(v), grad * v
+    allowed = atol + rtol * max(abs(expected), float(np.linalg.norm(products)))
+    return bool(abs(products.sum() - expected) <= allowed)  # False for a nan
+
+
 # What is wrong ------------------------------------------------------------------------------------
 
 
-def _name(fn: Callable[..., Tensor], i: int) -> str:
-    """ "input 1 (w)", as ``fn`` calls it; "input 1" where it does not say."""
-    try:
-        parameters = list(inspect.signature(fn).parameters.values())[: i + 1]
-    except (TypeError, ValueError):
-        parameters = []
-    named = len(parameters) == i + 1 and all(p.kind < p.VAR_POSITIONAL for p in parameters)
-    return f"input {i} ({parameters[i].name})" if named else f"input {i}"
+def _cell_by_cell(shape: tuple[int, ...], difference: Along) -> np.ndarray:
+    """The gradient by finite differences, along one cell after the other."""
+    right = np.empty(shape)
+    for index in np.ndindex(shape):
+        v = np.zeros(shape)
+        v[index] = 1
+        right[index] = difference(v)
+    return right
 
 
 def _check_repeats(fn: Callable[..., Tensor], xs: Sequence[Tensor], y: np.ndarray) -> None:
@@ -156,26 +160,24 @@ def _check_repeats(fn: Callable[..., Tensor], xs: Sequence[Tensor], y: np.ndarra
         )
 
 
-def _error(
-    fn: Callable[..., Tensor],
-    xs: Sequence[Tensor],
-    i: int,
-    u: np.ndarray,
-    grad: np.ndarray,
-    rtol: float,
-    atol: float,
-) -> GradientError:
-    """Compares cell by cell and says what can be said."""
-    right = np.empty(xs[i].shape)
-    for index in np.ndindex(right.shape):
-        v = np.zeros_like(right)
-        v[index] = 1
-        right[index] = _difference(fn, xs, i, u, v)
+def _name(fn: Callable[..., Tensor], i: int) -> str:
+    """Which input, and what ``fn`` calls it: ``input 1 (w)``; ``input 1`` if it does not say."""
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())[: i + 1]
+    except (TypeError, ValueError):
+        parameters = []
+    named = len(parameters) == i + 1 and all(p.kind < p.VAR_POSITIONAL for p in parameters)
+    return f"input {i} ({parameters[i].name})" if named else f"input {i}"
 
-    def close(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.abs(a - b) <= atol + rtol * np.abs(b).max(initial=0)
 
-    name, diagnosis = _name(fn, i), _diagnosis(grad, right, close)
+def _close(rtol: float, atol: float, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Where a is b, up to a share of the largest b."""
+    return np.abs(a - b) <= atol + rtol * np.abs(b).max(initial=0)
+
+
+def _error(i: int, name: str, grad: np.ndarray, right: np.ndarray, close: Close) -> GradientError:
+    """The error, with all that can be said of it."""
+    diagnosis = _diagnosis(grad, right, close)
     if grad.shape != right.shape:
         message = f"gradcheck: {name}: backward gives shape {grad.shape}, wanted {right.shape}"
         return GradientError(message + diagnosis, i, None, grad, right)
@@ -198,8 +200,9 @@ def _where(wrong: np.ndarray) -> str:
         first, last = int(places.min()), int(places.max())
         one = f"{first}" if first == last else f"{first}:{last + 1}"
         block.append(":" if (first, last) == (0, size - 1) else one)
-    inside = f", all in [{', '.join(block)}]" if set(block) != {":"} else ""
-    return f"; {wrong.sum()} of {wrong.size} cells are wrong{inside}"
+    one_block = wrong.sum() > 1 and set(block) != {":"}
+    inside = f", all in [{', '.join(block)}]" if one_block else ""
+    return f"; wrong in {wrong.sum()} of {wrong.size} cells{inside}"
 
 
 def _diagnosis(grad: np.ndarray, right: np.ndarray, close: Close) -> str:
@@ -269,6 +272,8 @@ def _axes(axes: Sequence[int]) -> str:
 
 def _number(factor: float) -> str:
     """A constant as one would write it: 2, -1/3, 0.5772157."""
-    fraction = Fraction(factor).limit_denominator(64)
-    simple = abs(float(fraction) - factor) < 1e-6 * abs(factor)
-    return str(fraction) if simple else f"{factor:.7g}"
+    for bottom in range(1, 65):
+        top = round(factor * bottom)
+        if abs(top / bottom - factor) < 1e-6 * abs(factor):
+            return f"{top}" if bottom == 1 else f"{top}/{bottom}"
+    return f"{factor:.7g}"

@@ -1,0 +1,33 @@
+"""Seeing a backward pass: every number of a layer, forward and backward, and where it comes from.
+
+    python -m minicnn.explain
+
+writes a page that shows a convolution. In Python:
+
+    from minicnn import explain
+    explained = explain.conv2d(conv, x, dy)  # shows itself in a notebook; print() shows text
+    explained.dx_terms(0, 0, 2, 3)  # the products that dx[0, 0, 2, 3] is the sum of
+    explain.tape(loss)  # the recorded graph of a net, drawn
+"""
+
+from minicnn.explain.conv_page import ExplainedConvolution, conv2d
+from minicnn.explain.dense import linear
+from minicnn.explain.graph import Tape, tape
+from minicnn.explain.loss import cross_entropy
+from minicnn.explain.pool import avg_pool2d, max_pool2d
+from minicnn.explain.small import Explained
+from minicnn.explain.terms import Factor, Product
+
+__all__ = [
+    "Explained",
+    "ExplainedConvolution",
+    "Factor",
+    "Product",
+    "Tape",
+    "avg_pool2d",
+    "conv2d",
+    "cross_entropy",
+    "linear",
+    "max_pool2d",
+    "tape",
+]

@@ -1,0 +1,285 @@
+"use strict";
+// The index algebra of a convolution: which cells belong to a cell. minicnn.ops.conv derives it.
+
+const g = data.geometry; // n c h w, o kh kw, sh sw ph pw dh dw, oh ow, bias
+const L = g.oh * g.ow;
+const range = (count) => Array.from({ length: count }, (_, k) => k);
+const pairs = (rows, columns) => range(rows * columns).map((k) => [Math.floor(k / columns), k % columns]);
+const count = (k, noun) => `${k} ${noun}${k === 1 ? "" : "s"}`;
+
+const ref = (grid, ...index) => [grid, index.join(",")];
+const pixel = (p, q, i, j) => [p * g.sh + i * g.dh - g.ph, q * g.sw + j * g.dw - g.pw];
+const rowOf = (c, i, j) => (c * g.kh + i) * g.kw + j;
+const tapOf = (row) => [Math.floor(row / (g.kh * g.kw)), Math.floor(row / g.kw) % g.kh, row % g.kw];
+const inPicture = (h, w) => h >= 0 && h < g.h && w >= 0 && w < g.w;
+const inAll = () => pairs(g.n, L).map(([n, l]) => [n, l, Math.floor(l / g.ow), l % g.ow]);
+
+/** [p, q, i, j] of the outputs whose window covers a pixel, and the window's cell there. */
+function windowsOver(h, w) {
+  const found = [];
+  for (const [p, q] of pairs(g.oh, g.ow))
+    for (const [i, j] of pairs(g.kh, g.kw)) {
+      const [row, column] = pixel(p, q, i, j);
+      if (row === h && column === w) found.push([p, q, i, j]);
+    }
+  return found;
+}
+
+/** The tokens a·b + c·d + ... of pairs of references, or a + b + ... of single ones. */
+function added(summands) {
+  return summands.flatMap((summand, k) => [
+    ...(k ? [" + "] : []),
+    ...(Array.isArray(summand[0]) ? [summand[0], "·", summand[1]] : [summand]),
+  ]);
+}
+
+const column = (grid, n, l) => range(g.c * g.kh * g.kw).map((row) => ref(grid, n, row, l));
+const places = (n, c, h, w) =>
+  windowsOver(h, w).map(([p, q, i, j]) => [n, rowOf(c, i, j), p * g.ow + q]);
+
+const rules = {
+  y([n, o, p, q]) {
+    const lines = range(g.c).map((c) => ({
+      label: g.c > 1 ? `channel ${c}` : "",
+      tokens: added(
+        pairs(g.kh, g.kw).map(([i, j]) => [ref("weight", o, c, i, j), ref("x", n, c, ...pixel(p, q, i, j))]),
+      ),
+    }));
+    if (g.bias) lines.unshift({ label: "bias", tokens: [ref("bias", o)] });
+    const outside = pairs(g.kh, g.kw).filter(([i, j]) => !inPicture(...pixel(p, q, i, j))).length;
+    const words =
+      `Kernel ${o} times the window it lies on, cell by cell, not flipped, summed over ` +
+      `${g.c > 1 ? `all ${g.c} input channels` : "the input channel"}.` +
+      (outside ? ` ${count(outside, "cell")} of the window in each channel lie in the padding and count 0.` : "");
+    return { lines, words, linked: column("columns", n, p * g.ow + q) };
+  },
+
+  dx([n, c, h, w]) {
+    const over = windowsOver(h, w);
+    const lines = range(over.length ? g.o : 0).map((o) => ({
+      label: g.o > 1 ? `from channel ${o}` : "",
+      tokens: added(over.map(([p, q, i, j]) => [ref("weight", o, c, i, j), ref("dy", n, o, p, q)])),
+    }));
+    const linked = [...places(n, c, h, w).map((place) => ref("dcolumns", ...place)), ref("x", n, c, h, w)];
+    return { lines, words: dxWords(over.length, h, w), linked };
+  },
+
+  dweight([o, c, i, j]) {
+    const lines = range(g.n).map((n) => ({
+      label: g.n > 1 ? `image ${n}` : "",
+      tokens: added(
+        pairs(g.oh, g.ow).map(([p, q]) => [ref("dy", n, o, p, q), ref("x", n, c, ...pixel(p, q, i, j))]),
+      ),
+    }));
+    const words =
+      `W[${[o, c, i, j].join(", ")}] met one pixel in every window, on the way to that window's output: ` +
+      `${count(g.n * L, "product")}, all added up. The pixels lie ${g.sh === g.sw ? g.sh : `${g.sh} and ${g.sw}`} ` +
+      `apart, the stride.`;
+    const linked = inAll().map(([n, l]) => ref("columns", n, rowOf(c, i, j), l));
+    return { lines, words, linked: [...linked, ref("weight", o, c, i, j)] };
+  },
+
+  dbias([o]) {
+    const lines = range(g.n).map((n) => ({
+      label: g.n > 1 ? `image ${n}` : "",
+      tokens: added(pairs(g.oh, g.ow).map(([p, q]) => ref("dy", n, o, p, q))),
+    }));
+    return { lines, words: `The bias was added to every output of channel ${o}, so it collects all their gradients.`, linked: [ref("bias", o)] };
+  },
+
+  columns([n, row, l]) {
+    const [c, i, j] = tapOf(row);
+    const [p, q] = [Math.floor(l / g.ow), l % g.ow];
+    const at = pixel(p, q, i, j);
+    const copied = ref("x", n, c, ...at);
+    return {
+      lines: [{ label: inPicture(...at) ? nameOf(copied) : "padding", tokens: [copied] }],
+      words: `A copy. Column ${l} is the window of output (${p}, ${q}); row ${row} is what it sees at channel ${c}, cell (${i}, ${j}).`,
+      linked: range(g.o).map((o) => ref("y", n, o, p, q)),
+    };
+  },
+
+  dcolumns([n, row, l]) {
+    const [c, i, j] = tapOf(row);
+    const [p, q] = [Math.floor(l / g.ow), l % g.ow];
+    const at = pixel(p, q, i, j);
+    const outs = range(g.o).map((o) => [ref("weight", o, c, i, j), ref("dy", n, o, p, q)]);
+    const to = inPicture(...at) ? nameOf(ref("dx", n, c, ...at)) : "a cell of the padding, where it is dropped";
+    return {
+      lines: [{ tokens: added(outs) }],
+      words: `Summed over the output channels. col2im adds it to ${to}.`,
+      linked: [ref("dx", n, c, ...at), ref("columns", n, row, l)],
+    };
+  },
+
+  col2im([n, c, h, w]) {
+    const due = places(n, c, h, w);
+    const done = due.filter(([m, , l]) => m * L + l < step.done);
+    return {
+      lines: done.length ? [{ tokens: added(done.map((place) => ref("dcolumns", ...place))) }] : [],
+      words: `${done.length} of the ${count(due.length, "column")} that this cell stands in ${due.length === 1 ? "is" : "are"} added.`,
+      linked: [ref("dx", n, c, h, w)],
+    };
+  },
+
+  x([n, c, h, w]) {
+    const stands = places(n, c, h, w).map((place) => ref("columns", ...place));
+    const fed = range(g.o).flatMap((o) => windowsOver(h, w).map(([p, q]) => ref("y", n, o, p, q)));
+    const list = stands.slice(0, 30).map(nameOf).join(", ");
+    return {
+      lit: stands,
+      tail: stands.length ? `stands in ${stands.length} of ${count(L, "column")}: ${list}` : "stands in no column",
+      words: inPicture(h, w)
+        ? `Copied ${stands.length === 1 ? "once" : `${stands.length} times`}, so its gradient is a sum over ${count(stands.length, "place")}.`
+        : "A cell of the padding: always 0. What col2im adds here is dropped.",
+      linked: [...fed, ref("dx", n, c, h, w)],
+    };
+  },
+
+  weight([o, c, i, j]) {
+    const lit = inAll().map(([n, , p, q]) => ref("y", n, o, p, q));
+    const words = `One number for all windows: it takes part in every output of channel ${o}, with input channel ${c}.`;
+    return { lit, tail: `takes part in ${count(lit.length, "output")}`, words, linked: [ref("dweight", o, c, i, j)] };
+  },
+
+  bias([o]) {
+    const lit = inAll().map(([n, , p, q]) => ref("y", n, o, p, q));
+    return { lit, tail: `is added to ${count(lit.length, "output")}`, words: `Added to every output of channel ${o}.`, linked: [ref("dbias", o)] };
+  },
+
+  dy([n, o, p, q]) {
+    const cells = range(g.c).flatMap((c) => pairs(g.kh, g.kw).map(([i, j]) => ref("dx", n, c, ...pixel(p, q, i, j))));
+    return {
+      lit: cells,
+      tail: `goes to ${count(cells.length, "cell")} of dx, times a weight each`,
+      words: `How the loss changes with ${nameOf(ref("y", n, o, p, q))}. It comes from above; it goes back to the window it came from.`,
+      linked: [ref("y", n, o, p, q), ...column("dcolumns", n, p * g.ow + q)],
+    };
+  },
+};
+
+function dxWords(windows, h, w) {
+  if (!inPicture(h, w)) return "A cell of the padding: its gradient is dropped.";
+  if (!windows) {
+    const [bottom, right] = pixel(g.oh - 1, g.ow - 1, g.kh - 1, g.kw - 1);
+    const why = h > bottom || w > right ? "the stride does not fit, it is left over at the end" : "they step over it";
+    return `No window reaches this cell: ${why}. No output depends on it, so its gradient is 0.`;
+  }
+  const turned =
+    windows > 1
+      ? " As the outputs go right and down, the weights go left and up: the kernel is flipped, turned by 180 degrees."
+      : "";
+  return `It fed ${count(windows, "window")} of ${g.o > 1 ? `each of the ${g.o} output channels` : "the output channel"}.${turned}`;
+}
+
+// col2im, step by step -----------------------------------------------------------------------------
+
+const step = { done: g.n * L };
+const slider = document.getElementById("step");
+
+/** The sum in a cell of col2im after so many steps: what the engine had when it added the last. */
+function soFar(key, done) {
+  const [n, c, h, w] = numbers(key);
+  const last = places(n, c, h, w).filter(([m, , l]) => m * L + l < done).sort((a, b) => a[2] - b[2]).at(-1);
+  return last ? data.additions[(last[0] * g.c * g.kh * g.kw + last[1]) * L + last[2]] : 0;
+}
+
+function windowCells(n, l) {
+  const [p, q] = [Math.floor(l / g.ow), l % g.ow];
+  return range(g.c).flatMap((c) => pairs(g.kh, g.kw).map(([i, j]) => ref("col2im", n, c, ...pixel(p, q, i, j))));
+}
+
+/** Bring the grid to the state after `done` columns. */
+function setStep(done) {
+  const grid = grids.get("col2im");
+  const changed = [];
+  for (let k = Math.min(step.done, done); k < Math.max(step.done, done); k++)
+    changed.push(...windowCells(Math.floor(k / L), k % L));
+  step.done = done;
+  for (const [, key] of changed) {
+    grid.values[grid.offset(key)] = soFar(key, done);
+    grid.write(grid.cells.get(key), key, grid.value(key));
+  }
+  slider.value = done;
+  const total = g.n * L;
+  const text = done === 0 ? `before the first of ${total} columns` : `column ${(done - 1) % L}${g.n > 1 ? ` of image ${Math.floor((done - 1) / L)}` : ""} added: ${done} of ${total}`;
+  slider.setAttribute("aria-valuetext", text);
+  document.getElementById("step-text").textContent = text;
+  document.getElementById("back").setAttribute("aria-disabled", done === 0);
+  document.getElementById("forward").setAttribute("aria-disabled", done === total);
+}
+
+/** Go to a step, light up the column and its window, and write down what was added where. */
+function goTo(done) {
+  setStep(Math.max(0, Math.min(g.n * L, done)));
+  unlight();
+  pinned = here = null;
+  if (step.done === 0) return say("dx = 0 everywhere", [], "col2im begins with zeros.");
+  const [n, l] = [Math.floor((step.done - 1) / L), (step.done - 1) % L];
+  if (data.map) pairedGrids(grids.get("dcolumns")).forEach((grid) => grid.show(l));
+  for (const [grid, key] of [...column("dcolumns", n, l), ...windowCells(n, l)]) mark(grid, key, "lit");
+  const held = windowCells(n, l)
+    .map(([, key], row) => [key, row])
+    .filter(([key]) => places(...numbers(key)).some(([m, , k]) => m * L + k < step.done - 1));
+  const lines = held.slice(0, 6).map(([key, row]) => additionLine(key, ref("dcolumns", n, row, l)));
+  say(`column ${l} += its window`, lines, stepWords(held.length, lines.length));
+}
+
+function stepWords(held, shown) {
+  const cells = count(g.c * g.kh * g.kw, "cell");
+  if (!held) return `The ${cells} of the window were still 0.`;
+  const more = held > shown ? ` (${shown} of them written out)` : "";
+  return `${held} of the window's ${cells} held something already${more}: windows overlap, so the column is added (+=). With = the earlier sums would be lost.`;
+}
+
+function additionLine(key, summand) {
+  const line = element("p", { className: "line" });
+  const part = (value) => element("span", { className: "number", textContent: written(value) });
+  const value = valueOf(summand);
+  line.append(element("span", { className: "label", textContent: grids.get("dx").name(key) }), " ");
+  line.append(part(soFar(key, step.done - 1)), " + ", value < 0 ? "(" : "", part(value), value < 0 ? ")" : "");
+  line.append(" = ", part(soFar(key, step.done)));
+  for (const number of line.querySelectorAll(".number")) number.dataset.family = "gradient";
+  return line;
+}
+
+function say(head, lines, words) {
+  const title = element("p", { className: "head" }, element("b", { textContent: head }));
+  document.getElementById("sum").replaceChildren(title, ...lines);
+  document.getElementById("why").textContent = words;
+}
+
+function begin() {
+  slider.addEventListener("input", () => goTo(Number(slider.value)));
+  document.getElementById("back").addEventListener("click", () => goTo(step.done - 1));
+  document.getElementById("forward").addEventListener("click", () => goTo(step.done + 1));
+  document.getElementById("stepper").addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by || event.target === slider) return;
+    event.preventDefault();
+    goTo(step.done + by);
+  });
+  setStep(g.n * L);
+}
+
+function beforeAnswer(grid) {
+  if (grid === "col2im") setStep(g.n * L);
+}
+
+// The cell pointed at, computed in four ways ---------------------------------------------------------
+
+function afterSelect(grid, key) {
+  const checks = data.checks[grid];
+  const known = checks && !grids.get(grid).inFrame(key);
+  document.getElementById("check-cell").textContent = known ? nameOf([grid, key]) : "the cell pointed at";
+  for (const cell of document.querySelectorAll("[data-check]")) {
+    const values = known && checks[cell.dataset.check];
+    cell.textContent = values ? written(values[flat(grid, key)], 9) : "–";
+  }
+}
+
+/** Where a cell stands in an array without its frame. */
+function flat(grid, key) {
+  const { shape } = data.checks[grid];
+  return numbers(key).reduce((at, k, axis) => at * shape[axis] + k, 0);
+}

@@ -1,0 +1,112 @@
+"""Softmax cross-entropy, cell by cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn import kernels
+from minicnn.nn import functional as F
+from minicnn.tensor import Tensor
+
+from .conv import as_numbers
+from .page import Grid
+from .small import Explained, Notes, Token, check_cells, joined, key, note, ref
+
+
+def check_size(rows: int, classes: int) -> None:
+    """Refuse what no page can show."""
+    check_cells(4 * rows * classes, f"{classes} classes and a batch of {rows}")
+
+
+def cross_entropy(logits: Any, target: Any) -> Explained:
+    """Explain the mean softmax cross-entropy of ``logits`` and the gradient by them.
+
+    Args:
+        logits: (M, C), or one row (C,).
+        target: (M,), the class of every row, or one number.
+
+    Raises:
+        ValueError: shapes that do not fit, a class that does not exist, numbers that are not
+            finite, too many cells.
+    """
+    x = as_numbers("cross_entropy", "logits", logits, 2)
+    classes = np.atleast_1d(target.numpy() if isinstance(target, Tensor) else np.asarray(target))
+    rows, count = x.shape
+    check_size(rows, count)
+    if classes.shape != (rows,) or classes.dtype.kind not in "iu":
+        raise ValueError(
+            f"explain.cross_entropy: target is {classes.dtype} {classes.shape}; wanted "
+            f"{rows} integers"
+        )
+    if not ((classes >= 0) & (classes < count)).all():
+        raise ValueError(f"explain.cross_entropy: target is {classes}; wanted 0..{count - 1}")
+
+    with kernels.by_reference():
+        tensor = Tensor(x, requires_grad=True)
+        loss = F.cross_entropy(tensor, Tensor(classes))
+        operation: Any = loss.node.operation  # type: ignore[union-attr]
+        p = operation.p.copy()
+        loss.backward()
+        each = F.cross_entropy(Tensor(x), Tensor(classes), reduction="none").numpy()
+    dlogits = tensor.grad.numpy()  # type: ignore[union-attr]
+    onehot = np.eye(count)[classes]
+
+    def matrix(grid: str, symbol: str, title: str, family: str, values: Any) -> Grid:
+        return Grid(grid, symbol, title, family, values[None, None], axes="ij")
+
+    above = [
+        matrix("logits", "x", "the logits, a row a sample", "x", x),
+        matrix("target", "t", "the right class", "weight", onehot),
+        matrix("probabilities", "p", "softmax(x)", "x", p),
+        Grid("losses", "loss", "of each row", "x", each[None, None, :, None], axes="i"),
+        Grid("loss", "L", "their mean", "x", loss.numpy().reshape(1, 1, 1, 1), axes="j"),
+    ]
+    below = [matrix("dlogits", "dx", "the logits’ gradient", "gradient", dlogits)]
+    return Explained(
+        "Softmax and cross-entropy, forward and backward",
+        f"CrossEntropyLoss() of {rows} × {count} logits",
+        "p = exp(x) / Σ exp(x) &emsp; loss = −log p[target] &emsp; L = their mean",
+        "dx = (p − t) / M &emsp; the probability, less 1 at the right class",
+        above,
+        below,
+        _notes(rows, count, classes),
+        ["dlogits", key(0, classes[0])],
+    )
+
+
+def _notes(rows: int, count: int, classes: np.ndarray) -> Notes:
+    names = ("logits", "target", "probabilities", "losses", "loss", "dlogits")
+    notes: Notes = {name: {} for name in names}
+    for m in range(rows):
+        right = int(classes[m])
+        for c in range(count):
+            exps: list[list[Token]] = [["exp(", ref("logits", m, k), ")"] for k in range(count)]
+            notes["probabilities"][key(m, c)] = note(
+                "exp(", ref("logits", m, c), ") / (", *joined(exps), ")",
+                words="All logits of the row take part: the probabilities add up to 1.",
+            )  # fmt: skip
+            why = "the right class: 1 is taken away" if c == right else "a wrong class"
+            notes["dlogits"][key(m, c)] = note(
+                "(", ref("probabilities", m, c), " − ", ref("target", m, c), f") / {rows}",
+                words=f"Class {c} is {why}. Nothing is divided by p, so nothing can overflow.",
+                linked=[ref("logits", m, c)],
+            )  # fmt: skip
+            notes["logits"][key(m, c)] = note(
+                lit=[ref("probabilities", m, k) for k in range(count)],
+                tail="changes all probabilities of its row", linked=[ref("dlogits", m, c)],
+            )  # fmt: skip
+            notes["target"][key(m, c)] = note(
+                lit=[ref("losses", m)] if c == right else [],
+                tail="marks the right class" if c == right else "marks a wrong class",
+            )  # fmt: skip
+        notes["losses"][key(m)] = note(
+            "−log ", ref("probabilities", m, right),
+            words=f"How surprised the net is by class {right}, the right one.",
+        )  # fmt: skip
+    notes["loss"]["0"] = note(
+        "(", *joined([[ref("losses", m)] for m in range(rows)]), f") / {rows}",
+        words="The mean over the rows: hence the division in dx.",
+    )  # fmt: skip
+    return notes

@@ -1,0 +1,117 @@
+"""What pages of the smaller layers have in common: for every cell a note, written in Python.
+
+A note says what a cell is made of: lines of tokens, each a text or the reference [grid, key] of a
+cell, which the page writes as that cell's number and lights up.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import page
+from .page import Grid, TooLargeError
+from .text import grids_as_text
+
+Reference = list[str]  # [grid, key]
+Token = str | Reference
+Notes = dict[str, dict[str, dict[str, Any]]]  # by grid and key
+
+MOST = 1500  # cells of all grids of a small page together
+
+
+def key(*index: Any) -> str:
+    """An index as ``data-index`` has it."""
+    return ",".join(str(int(k)) for k in index)
+
+
+def ref(grid: str, *index: Any) -> Reference:
+    """A cell, in a note."""
+    return [grid, key(*index)]
+
+
+def note(*tokens: Token, words: str = "", **more: Any) -> dict[str, Any]:
+    """A note of one line; ``more``: lit, linked, tail."""
+    lines = [{"label": "", "tokens": list(tokens)}] if tokens else []
+    return {"lines": lines, "words": words, **more}
+
+
+def joined(parts: Sequence[Sequence[Token]], between: str = " + ") -> list[Token]:
+    """a + b + c of lists of tokens."""
+    tokens: list[Token] = []
+    for k, part in enumerate(parts):
+        tokens += [*[between] * (k > 0), *part]
+    return tokens
+
+
+def check_cells(cells: int, what: str) -> None:
+    """Refuse what a small page cannot show."""
+    if cells > MOST:
+        raise TooLargeError(f"{what} makes {cells:,} cells; a page of this kind shows {MOST:,}")
+
+
+@dataclass(repr=False)
+class Explained:
+    """A small layer, forward and backward, that shows itself.
+
+    Attributes:
+        title, layer: what the page and its example are called.
+        forward, backward: the formulas, in HTML.
+        above, below: the grids of the two rows.
+        notes: what every cell is made of.
+        start: the cell shown first.
+        grids: the numbers by name.
+    """
+
+    title: str
+    layer: str
+    forward: str
+    backward: str
+    above: list[Grid]
+    below: list[Grid]
+    notes: Notes
+    start: Reference
+
+    @property
+    def grids(self) -> dict[str, np.ndarray]:
+        return {grid.grid: grid.values for grid in self.above + self.below}
+
+    def html(self, about: str = "") -> str:
+        """The page."""
+        parts = {
+            "forward": self.forward,
+            "backward": self.backward,
+            "above": "\n".join(grid.figure() for grid in self.above),
+            "below": "\n".join(grid.figure() for grid in self.below),
+        }
+        data = {"grids": self.above + self.below, "notes": self.notes, "start": self.start}
+        body = page.fill(page.read("small.html"), parts)
+        return page.write(self.title, self.layer, about, body, data, "")
+
+    def _repr_html_(self) -> str:
+        return page.in_a_frame(self.html(), 700)
+
+    def __str__(self) -> str:
+        rows = [
+            grids_as_text({grid.symbol: _plain(grid) for grid in row})
+            for row in (self.above, self.below)
+        ]
+        formulas = [html.unescape(_without_tags(f)) for f in (self.forward, self.backward)]
+        return "\n\n".join([self.layer, formulas[0], rows[0], formulas[1], rows[1]]) + "\n"
+
+    def __repr__(self) -> str:
+        return f"<explained: {self.layer}>"
+
+
+def _plain(grid: Grid) -> np.ndarray:
+    values = grid.values
+    return values if values.shape[0] * values.shape[1] > 1 else values[0, 0]
+
+
+def _without_tags(text: str) -> str:
+    return re.sub(r"<[^>]+>", "", text)
