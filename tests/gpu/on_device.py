@@ -48,8 +48,11 @@ FILES = {  # of the host, or long
     "test_visualize.py": "trains",
 }
 TESTS = {
+    "test_a_bug_in_a_convolution_is_caught_and_its_worst_cell_named": "bugs written with NumPy",
     "test_a_class_out_of_range_is_an_index_error": "on a GPU the loss is nan: test_training.py",
     "test_a_gradient_comes_back_through_a_change_of_dtype": "torch reads NumPy's memory",
+    "test_a_gradient_kept_from_the_last_call_is_caught": "a bug written with NumPy",
+    "test_a_gradient_of_another_shape_is_caught_and_what_is_missing_named": "bugs of NumPy's",
     "test_a_parameter_in_another_memory_order_is_updated_in_place": "of the array it was made from",
     "test_array_protocol_takes_dtype_and_copy": "NumPy's memory",
     "test_arrays_keep_their_dtype_and_memory": "NumPy's memory",
@@ -57,6 +60,7 @@ TESTS = {
     "test_comparisons_are_elementwise_whatever_stands_on_the_left": "a NumPy array on the left",
     "test_dlpack_to_and_from_numpy_shares_memory": "NumPy's memory",
     "test_dlpack_to_and_from_torch_shares_memory": "NumPy's memory",
+    "test_nothing_is_said_of_a_gradient_that_resembles_nothing": "a bug written with NumPy",
     "test_repr_says_values_dtype_and_origin": "the repr names the device",
     "test_summary_sizes_lazy_layers_and_lists_each_once": "lazy layers of a net on the CPU",
     "test_to_cpu_changes_nothing": "of a net on the CPU",
