@@ -8,6 +8,7 @@ a number for a pair, ``'same'``, groups) to the plain one, and applies the opera
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -498,8 +499,10 @@ def cross_entropy(
     total = losses.sum()
     if reduction == "sum":
         return total
-    if not is_host(divisor):  # to look would be to wait
-        return total / Tensor(divisor)
+    if not is_host(divisor):  # the same; to look would be to wait
+        xp, none, number = array_module(divisor), divisor == 0, divisor.dtype.type
+        nothing = xp.where(none, number(math.nan), number(0))
+        return total / Tensor(xp.where(none, number(1), divisor)) + Tensor(nothing)
     return total / float(divisor) if divisor else total + float("nan")  # the mean of no rows
 
 

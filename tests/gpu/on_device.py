@@ -63,6 +63,7 @@ TESTS = {
     "test_nothing_is_said_of_a_gradient_that_resembles_nothing": "a bug written with NumPy",
     "test_repr_says_values_dtype_and_origin": "the repr names the device",
     "test_summary_sizes_lazy_layers_and_lists_each_once": "lazy layers of a net on the CPU",
+    "test_the_learners_convolution_without_a_bug_passes": "written with NumPy",
     "test_to_cpu_changes_nothing": "of a net on the CPU",
     "test_wrong_gradients_fail[sum not spread]": "its wrong gradient is written with NumPy",
 }
