@@ -1,0 +1,128 @@
+"""Bugs on purpose in the kernels, and who notices: ``python -m tests.gpu.bugs`` prints the table.
+
+A bug is written as a word diff, ``before {-old-}{+new+} after``, of a place that is there once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from tests.gpu import sanitizer, texts
+
+COMMON, WINDOWS, CELLS, STEPS = texts.FILES
+TELLING = re.compile(r"AddressSanitizer: \S+|runtime error: .*|\S+ does not fit .*|\w+Error: .*")
+NVRTC = "cupy_backends.cuda.libs.nvrtc"
+FOR_NVRTC = "a double among the floats"  # the rest of the ladder does not see this one
+
+
+class Bug(NamedTuple):
+    what: str
+    file: str
+    change: str
+
+
+BUGS = [
+    Bug("a grid's stride is a block's", COMMON, "k += (long long){-gridDim.x * -}blockDim.x)"),
+    Bug("one cell too many", COMMON, "k {-<-}{+<=+} (count);"),
+    Bug("cells counted in 32 bits", COMMON, "for ({-long long-}{+int+} k ="),
+    Bug("tanh's slope", COMMON, "kind == TANH) return dy * (1 - y{- * y-})"),
+    Bug("half a warp is summed up", COMMON, "warp_sum(real a) {\n    for (int away = {-16-}{+8+};"),
+    Bug("block_sum: no barrier before", COMMON, "{-__syncthreads();-}  // somebody may"),
+    Bug("block_sum: no barrier after", COMMON, "of_warp[warp] = a;\n    {-__syncthreads();-}"),
+    Bug("philox: a constant", COMMON, "0xBB67AE8{-5-}{+4+}u"),
+    Bug(FOR_NVRTC, COMMON, "* 0x1p-24{-f-};"),
+    Bug("im2col: no upper border", WINDOWS, "inside = {-h >= 0 && -}h < H"),
+    Bug("col2im: a row below the columns", COMMON, "from / S {-<-}{+<=+} O"),
+    Bug("col2im: overwritten", WINDOWS, "sum {-+-}= columns"),
+    Bug("max_pool: the last of equal cells", WINDOWS, "value {->-}{+>=+} best"),
+    Bug("max_pool: a NaN loses", WINDOWS, "value > best{- || (isnan(value) && !isnan(best))-}"),
+    Bug("avg_pool_backward: no divisor", WINDOWS, "ow]{- / divisor[oh * OW + ow]-};"),
+    Bug("softmax: a class too many", CELLS, "c {-<-}{+<=+} C; c += 32) largest"),
+    Bug("softmax: a largest for each lane", CELLS, "__shfl_{-xor-}{+down+}_sync(0xffffffffu, l"),
+    Bug("softmax: rows in 32 bits", CELLS, "logits + {-(long long)-}m * C"),
+    Bug("sgd: uphill", CELLS, "p[k] {---}{+++}= lr"),
+    Bug("conv_forward: groups rounded down", STEPS, "groups = {-(O + ROWS - 1)-}{+O+} / ROWS"),
+    Bug("conv_forward: weights too many", STEPS, "{-min(first + q, O - 1)-}{+(first + q)+} * taps"),
+    Bug("conv_forward: no activation", STEPS, "+ place] = {-activated(sum[q], kind)-}{+sum[q]+}"),
+    Bug("conv_dinput: no slope", STEPS, "dx[at] = {-slope_times(-}sum[q]{-, saved[at], kind)-}"),
+    Bug("conv_dweight: one image a step", STEPS, "n += {-place / OHW-}{+1+}"),
+    Bug("conv_dweight: every thread writes", STEPS, "{-if (threadIdx.x == 0)-} (is_bias"),
+    Bug("product_at: no first barrier", STEPS, "{-__syncthreads();-}\n        for (int q"),
+    Bug("product_at: no second barrier", STEPS, "tile_b[x][q];\n        {-__syncthreads();-}"),
+    Bug("dense_forward: cells in 32 bits", STEPS, "y[{-(long long)-}n * O"),
+    Bug("dense_backward: no bias column", STEPS, "across = (K + TILE{+ - 1+}) / TILE,"),
+    Bug("dense_backward: N and K swapped", STEPS, "w, K, 1, {-N, K-}{+K, N+}, O"),
+    Bug("dropout: keys swapped", STEPS, "uniform_at(k, {-keys[1], keys[0]-}{+keys[0], keys[1]+})"),
+    Bug("loss: no barrier", STEPS, "real(1);\n    {-__syncthreads();-}"),
+    Bug("loss: ignored rows divide", STEPS, "{-if (t != ignore_index) -}count +="),
+    Bug("loss: hits of the last batch", STEPS, "*hits {-+-}="),
+    Bug("loss: totals without N", STEPS, "*result{- * N-};"),
+    Bug("update: rows of 4 numbers", STEPS, "table + {-5-}{+4+} *"),
+    Bug("update: not Nesterov", STEPS, "d = {-nesterov ? d + momentum * v[k] : -}v[k]"),
+    Bug("update: masks are drawn again", STEPS, "{-+= masks-}{+= keys[2 * m + 1]+};"),
+]  # fmt: skip
+
+
+def seeded(bug: Bug) -> str:
+    """The text of all kernels with a bug."""
+    old = re.sub(r"\{\+.*?\+\}", "", re.sub(r"\{-(.*?)-\}", r"\1", bug.change))
+    new = re.sub(r"\{-.*?-\}", "", re.sub(r"\{\+(.*?)\+\}", r"\1", bug.change))
+    right = (texts.FOLDER / bug.file).read_text()
+    assert right.count(old) == 1, f"{bug.what}: '{old}' is there {right.count(old)} times"
+    return texts.everything().replace(right, right.replace(old, new))
+
+
+def compiler_problem(text: str) -> str | None:
+    """What is wrong for NVIDIA's compiler: an error, or double arithmetic among floats."""
+    try:
+        nvrtc: Any = importlib.import_module(NVRTC)
+    except ImportError:
+        return None
+    program = nvrtc.createProgram(text, "kernels.cu", [], [])
+    options = ("-std=c++17", "--device-as-default-execution-space", "-arch=sm_75", "-DREAL=float")
+    try:
+        nvrtc.compileProgram(program, options)
+    except nvrtc.NVRTCError:
+        return str(nvrtc.getProgramLog(program)).partition("\n")[0]
+    double = re.search(r"[\w.]+\.f64", str(nvrtc.getPTX(program)).replace("\\t", " "))
+    return double and f"double: {double[0]}"
+
+
+def trial(mode: str, text: str) -> tuple[str | None, list[str]]:
+    """What was wrong in a trial (``trial.py``), and the kernels that ran to its end."""
+    call = [sys.executable, "-m", "tests.gpu.trial", mode]
+    env = sanitizer._environment() if mode == "sanitizer" else os.environ
+    result = subprocess.run(
+        call, input=text, cwd=sanitizer.ROOT, env=env, capture_output=True, text=True, timeout=600
+    )
+    if result.returncode == 0:
+        return None, result.stdout.split()
+    said = TELLING.search(result.stderr)
+    return said[0] if said else f"status {result.returncode}: {result.stderr[-200:].strip()}", []
+
+
+def noticed(bug: Bug) -> tuple[str, str]:
+    """The first rung that notices a bug, and its words; empty where none does."""
+    text = seeded(bug)
+    for rung in ("emulator", "NVRTC", "width", "sanitizer"):
+        problem = compiler_problem(text) if rung == "NVRTC" else trial(rung, text)[0]
+        if problem is not None:
+            return rung, problem
+    return "", ""
+
+
+def all_noticed() -> dict[str, tuple[str, str]]:
+    """``noticed`` of every bug, two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip((bug.what for bug in BUGS), pool.map(noticed, BUGS), strict=True))
+
+
+if __name__ == "__main__":
+    for what, (rung, problem) in all_noticed().items():
+        print(f"{what:35} {rung or 'NOBODY':10} {problem}")

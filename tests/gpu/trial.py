@@ -1,0 +1,145 @@
+"""All that the kernels do, once: in a process of its own, as wrong kernels may write anywhere.
+
+    python -m tests.gpu.trial {emulator,sanitizer,width} < text
+
+It prints the kernels that ran, or fails where an eager kernel is not the reference or a compiled step
+not the eager one. In the mode width ``int`` has 16 bits and arrays more cells, though no long side.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from minicnn.kernels import arrays, reference
+
+import minicnn
+from minicnn import Tensor, kernels, nn, optim
+from minicnn.device import to_device, to_host
+from minicnn.training import EagerStep
+from tests.gpu import emulator
+from tests.gpu.pretend import standin_for_cupy
+
+CLASSES = 31
+MODES = {"emulator": (45, 2, 4), "sanitizer": (45, 1, 1), "width": (1100, 1, 1)}  # n, steps, orders
+NARROW = (Path(__file__).parent / "shim" / "narrow.h").read_text()
+LATE = """// In the orders from 2 on every other warp takes 8 turns longer to leave a barrier.
+static void parted(int line) {
+    emulator::wait(emulator::AT_BARRIER, line);
+    int late = emulator::order > 1 && (threadIdx.x / 32 + emulator::order) % 2 ? 8 : 0;
+    while (late--) emulator::shuffle_xor(line, ~0u, 0, 0);
+}
+#undef __syncthreads
+#define __syncthreads() parted(__LINE__)
+"""
+
+
+def eager_cases(n: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Kernels with arguments on the CPU, n a size; sizes that no block and no window divides."""
+    rng = np.random.default_rng(0)
+    normal = rng.standard_normal
+    x, size, stride, padding, dilation = normal((n, 5, 11, 9)), (3, 2), (2, 1), (1, 1), (1, 2)
+    columns = reference.im2col(x, size, stride, padding, dilation)
+    yield "im2col", (x, size, stride, padding, dilation)
+    yield "col2im", (normal(columns.shape), x.shape, size, stride, padding, dilation)
+    output = arrays.output_sizes((11, 9), size, stride, padding, dilation)
+    ties = np.where(rng.random(x.shape) < 0.01, np.nan, rng.integers(0, 3, x.shape))
+    y, index = reference.max_pool(ties, size, stride, padding, dilation, output)
+    yield "max_pool", (ties, size, stride, padding, dilation, output)
+    yield "max_pool_backward", (normal(y.shape), index, x.shape)
+    output = arrays.output_sizes((11, 9), size, stride, padding, (1, 1))
+    divisor = rng.integers(1, 7, output).astype(float)
+    yield "avg_pool", (x, divisor, size, stride, padding)
+    yield "avg_pool_backward", (normal((n, 5, *output)), divisor, x.shape, size, stride, padding)
+    yield "sigmoid", (40 * normal(31 * n),)
+    yield "sigmoid_backward", (normal(31 * n), rng.random(31 * n))
+    target = np.where(rng.random(n) < 0.2, -1, rng.integers(0, 37, n))
+    yield "softmax_cross_entropy", (9 * normal((n, 37)), target)
+    for settings in ((0.9, 0.1, 0.01, False, True), (0.8, 0.0, 0.0, True, False)):
+        yield "sgd", (normal(31 * n), normal(31 * n), normal(31 * n), 0.3, *settings)
+    yield "random_uniform", (normal(31 * n), 2**40 + 1, 2**33 + 2)
+
+
+def nets() -> list[tuple[Any, nn.CrossEntropyLoss, dict[str, Any]]]:
+    """Between them every kernel of a step, behind every activation."""
+    first = nn.Sequential(
+        nn.Conv2d(2, 5, (3, 2), stride=(2, 1), padding=(1, 1), dilation=(1, 2)), nn.Tanh(),
+        nn.MaxPool2d((3, 2), stride=(2, 1), padding=(1, 1)), nn.Conv2d(5, 3, 2, 1, 1, bias=False),
+        nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(120, 32), nn.Sigmoid(),
+        nn.Dropout(0.5), nn.Linear(32, CLASSES), nn.Tanh(),
+    )  # fmt: skip
+    second = nn.Sequential(
+        nn.Conv2d(2, 5, 2), nn.Sigmoid(), nn.Conv2d(5, 3, (1, 2), stride=2, padding=(1, 0)),
+        nn.ReLU(), nn.AvgPool2d((3, 2), stride=1, padding=1), nn.Tanh(), nn.Flatten(),
+        nn.Linear(60, 19, bias=False), nn.Tanh(), nn.Linear(19, CLASSES),
+    )  # fmt: skip
+    loss = nn.CrossEntropyLoss(Tensor(np.linspace(0.5, 2, CLASSES)), 3, label_smoothing=0.1)
+    settings = {"momentum": 0.8, "nesterov": True, "weight_decay": 0.01}
+    other = {"momentum": 0.5, "dampening": 0.3, "maximize": True}
+    return [(first, loss, settings), (second, nn.CrossEntropyLoss(reduction="sum"), other)]
+
+
+def trained(which: int, device: str, n: int, steps: int) -> list[np.ndarray]:
+    """What some steps leave behind: losses, logits, the sums of an epoch, the parameters."""
+    minicnn.manual_seed(1)
+    net, loss, settings = nets()[which]
+    list(net.parameters())[-1].data[4] += 1  # it likes class 4
+    net, make = net.to("float64").to(device), EagerStep if device == "cpu" else minicnn.compile
+    step: Any = make(net, loss.to(device), optim.SGD(net.parameters(), 0.005, **settings))
+    rng, sums, results = np.random.default_rng(2), np.zeros(2), []
+    for _ in range(steps):
+        pixels, labels = rng.integers(0, 256, (n, 2, 9, 8), np.uint8), rng.integers(0, CLASSES, n)
+        labels[::2], labels[1] = 4, 3
+        x = pixels if device != "cpu" and which == 0 else pixels / 255
+        result = step(*(Tensor(to_device(a, device)) for a in (x, labels)))
+        one, logits = (part.numpy().copy() for part in result)
+        sums += one * n, (logits.argmax(axis=1) == labels).sum()
+        results += [one, logits]
+    counts = step.counts and [float(step.counts.loss), float(step.counts.hits)]
+    return [*results, np.array(counts or sums), *(p.numpy() for p in net.parameters())]
+
+
+def done(module: Any, device: str, n: int, steps: int) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """All results by name: by the reference on the CPU, by the kernels on the GPU."""
+    for name, arguments in eager_cases(n):
+        given = [to_device(a.copy(), device) if hasattr(a, "dtype") else a for a in arguments]
+        result = getattr(module, name)(*given)
+        left = [*(result if isinstance(result, tuple) else (result,)), *given]
+        yield name, [to_host(a) for a in left if hasattr(a, "dtype")]
+    for which in range(2):
+        yield f"net {which}", trained(which, device, n, steps)
+
+
+def main(mode: str) -> None:
+    """Run a trial of the text in the standard input."""
+    text, (n, steps, orders) = sys.stdin.read(), MODES[mode]
+    if mode == "width":  # with the int of narrow.h; a + makes both results of ?: of one type
+        text = re.sub(r" ([?:]) (?=\w)", r" \1 +", text.replace("unsigned int", "unsigned"))
+    text = {"emulator": LATE, "width": NARROW, "sanitizer": ""}[mode] + text
+    with standin_for_cupy() as cupy:
+        gpu: Any = importlib.import_module("minicnn.kernels.gpu")
+        module, used = cupy.RawModule(code=text, options=("-DREAL=double",)), Counter[str]()
+        module._library = emulator.build(text, "float64", sanitize=mode == "sanitizer")
+        gpu.kernel = lambda name, _: used.update([name]) or module.get_function(name)
+        gpu.MOST_BLOCKS = 3  # more cells than threads
+        with kernels.by_reference():
+            wanted = list(done(reference, "cpu", n, steps))
+        for order in range(orders):
+            cupy.set_thread_order(order)
+            ours = done(gpu, "gpu", n, steps)
+            for (name, results), (_, expected) in zip(ours, wanted, strict=True):
+                for a, b in zip(results, expected, strict=True):
+                    largest = np.abs(b[np.isfinite(b)]).max(initial=1e-30)
+                    close = np.isclose(a, b, rtol=0, atol=1e-9 * largest, equal_nan=True)
+                    assert close.all(), f"{name}, {a.shape}: {(~close).sum()} differ, order {order}"
+    print(*sorted(used))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
