@@ -3,7 +3,8 @@
     python -m tests.gpu.trial {emulator,sanitizer,width} < text
 
 It prints the kernels that ran, or fails where an eager kernel is not the reference or a compiled
-step not the eager one. In the mode width ``int`` has 16 bits and arrays more cells, though no long side.
+step not the eager one. In the mode width ``int`` has 16 bits and arrays more cells, though no long
+side.
 """
 
 from __future__ import annotations
