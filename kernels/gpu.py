@@ -72,10 +72,9 @@ def _launch(name: str, dtype: Any, cells: int, *arguments: Any, grid: int | None
 
 
 def _ints(*groups: Any) -> tuple[np.int32, ...]:
-    """All numbers of pairs and single numbers, as the kernels' int."""
-    return tuple(
-        I32(n) for group in groups for n in (group if isinstance(group, tuple) else [group])
-    )
+    """Numbers and pairs of numbers, one after the other, as the kernels' int."""
+    pairs = [group if isinstance(group, tuple) else (group,) for group in groups]
+    return tuple(I32(n) for pair in pairs for n in pair)
 
 
 def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:

@@ -18,6 +18,7 @@ from minicnn.data import DataLoader
 from minicnn.device import on_device
 from minicnn.kernels import Array
 from minicnn.nn.modes import in_evaluation_mode
+from minicnn.nn.module import device_of_net
 from minicnn.plots import LiveCurves, in_notebook
 from minicnn.tensor import Tensor, no_grad
 
@@ -176,11 +177,8 @@ def fit(
         start = time.perf_counter()
         bar = tqdm(train, f"epoch {epoch}", leave=False, unit=" batches", disable=no_bar)
         net.train()
-        with (
-            bar,
-            np.errstate(all="ignore"),
-            on_device(_device_of(net)),
-        ):  # an overflow shows in the loss, which is watched
+        # an overflow shows in the loss, which is watched
+        with bar, np.errstate(all="ignore"), on_device(device_of_net(net)):
             means = _train_epoch(step, bar, len(train), divide_by, epoch, history.curve)
         trained = time.perf_counter()
         test_acc = None if test is None else evaluate(net, test, predict)
@@ -272,7 +270,7 @@ def evaluate(
     predict = predict or net
     hits: Array = 0
     examples = 0
-    with in_evaluation_mode(net), no_grad(), on_device(_device_of(net)):
+    with in_evaluation_mode(net), no_grad(), on_device(device_of_net(net)):
         for x, y in _on_device_of(net, loader):
             hits = hits + (predict(x).data.argmax(axis=1) == y.data).sum()
             examples += len(y)
@@ -282,12 +280,8 @@ def evaluate(
 
 
 def _on_device_of(net: nn.Module, batches: Any) -> Iterator[tuple[Tensor, Tensor]]:
-    device = _device_of(net)
+    device = device_of_net(net)
     return ((x.to(device), y.to(device)) for x, y in batches)
-
-
-def _device_of(net: nn.Module) -> str:
-    return next((p.device for p in net.parameters()), "cpu")
 
 
 class Printer:

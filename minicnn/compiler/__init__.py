@@ -13,6 +13,7 @@ from typing import overload
 
 from minicnn import kernels, nn, optim
 from minicnn.nn import functional as F
+from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor
 
 from .gpu_step import GpuPredictor, GpuStep
@@ -73,7 +74,7 @@ def compile(
     """
     if (loss is None) != (optimizer is None):
         raise TypeError("compile: wanted loss and optimizer together, or neither (to predict)")
-    device = next((p.device for p in net.parameters()), "cpu")
+    device = device_of_net(net)
     if not is_available(device):
         raise RuntimeError(
             "compile: wanted the kernels 'cpu' (Numba), the reference kernels are on"

@@ -20,7 +20,8 @@ from minicnn.device import device_of
 from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
-from .record import CompileError, Stage
+from .plan import shapes
+from .record import CompileError, Stage, lowering_of
 
 NONE, SIGMOID, TANH, RELU = range(4)  # as in kernels/common.cuh
 KINDS: dict[type[ops.Operation], int] = {ops.Sigmoid: SIGMOID, ops.Tanh: TANH, ops.ReLU: RELU}
@@ -106,9 +107,10 @@ class Program:
     Args:
         like: an array on the device.
         images: in a batch.
+        masks: that a step draws.
     """
 
-    def __init__(self, like: Array, images: int):
+    def __init__(self, like: Array, images: int, masks: int):
         from minicnn.kernels import gpu
 
         self.gpu: Any = gpu
@@ -117,8 +119,8 @@ class Program:
         self.plan = Plan(images, like.dtype)
         self.images = images
         self.gradients: dict[int, Array] = {}
-        self.keys: Array = None  # two numbers a dropout mask
-        self.masks = 0
+        self.keys = self.xp.zeros(2 * max(1, masks), np.uint64)
+        self.masks = 0  # that were given to a layer
 
     def buffer(self, *shape: int, dtype: Any = None) -> Array:
         """Memory for a result."""
@@ -191,10 +193,8 @@ class Lowering:
 
     @property
     def title(self) -> str:
-        name = self.operation.name
-        return (
-            name if self.kind == NONE else f"{name}, {('', 'sigmoid', 'tanh', 'relu')[self.kind]}"
-        )
+        """Its name, with that of the activation."""
+        return self.operation.name + ("", ", sigmoid", ", tanh", ", relu")[self.kind]
 
 
 class Conv2d(Lowering):
@@ -212,7 +212,7 @@ class Conv2d(Lowering):
         y = program.value((self.o, oh, ow), self.kind)
         self.flops = 2 * y.array.size * c * kh * kw
         cells = program.images * -(-self.o // ROWS) * oh * ow
-        program.over_cells("conv_forward", self.title, f"{_shapes(x.shape, y.shape)}, {kh}x{kw}",
+        program.over_cells("conv_forward", self.title, f"{shapes(x.shape, y.shape)}, {kh}x{kw}",
                            cells, (x.array, w, b, y.array), has_bias, self.kind, *self.window,
                            flops=self.flops)  # fmt: skip
         return y
@@ -222,7 +222,7 @@ class Conv2d(Lowering):
         if self.learns:
             dw, db = self._gradients(program)
             blocks = w.size + (self.o if len(self.stage.parameters) == 2 else 0)
-            what = _shapes(dy.shape[1:], w.shape)
+            what = shapes(dy.shape[1:], w.shape)
             program.launch("conv_dweight", "conv dweight, dbias", what, blocks, x.array, dy, dw, db,
                            program.images, *self.window, flops=self.flops)  # fmt: skip
         if not self.needs_dinput:
@@ -230,7 +230,7 @@ class Conv2d(Lowering):
         dx = program.value(x.shape)
         c, h, wide = x.shape
         cells = program.images * -(-c // ROWS) * h * wide
-        program.over_cells("conv_dinput", "conv dinput", _shapes(dy.shape[1:], x.shape), cells,
+        program.over_cells("conv_dinput", "conv dinput", shapes(dy.shape[1:], x.shape), cells,
                            (dy, w, x.array, dx.array), x.kind, *self.window,
                            flops=self.flops)  # fmt: skip
         return dx.array
@@ -249,7 +249,7 @@ class Linear(Lowering):
         y = program.value((o,), self.kind)
         self.flops = 2 * n * o * k
         blocks = -(-n // TILE) * -(-o // TILE)
-        program.launch("dense_forward", self.title, _shapes((k,), (o,)), blocks, x.array, w, b,
+        program.launch("dense_forward", self.title, shapes((k,), (o,)), blocks, x.array, w, b,
                        y.array, has_bias, self.kind, n, o, k, flops=self.flops)  # fmt: skip
         return y
 
@@ -264,7 +264,7 @@ class Linear(Lowering):
         blocks += -(-n // TILE) * -(-k // TILE) if self.needs_dinput else 0
         name = "dense dweight, dbias, dinput" if self.needs_dinput else "dense dweight, dbias"
         flops = self.flops * (2 if self.needs_dinput else 1)
-        program.launch("dense_backward", name, _shapes((o,), w.shape), blocks, x.array, dy, w,
+        program.launch("dense_backward", name, shapes((o,), w.shape), blocks, x.array, dy, w,
                        x.array, dw, db, dx, has_bias, x.kind, n, o, k, flops=flops)  # fmt: skip
         return dx if self.needs_dinput else None
 
@@ -278,7 +278,7 @@ class Pool(Lowering):
         self.x = x
         y = program.value(self.stage.output_shape)
         kernel = self.operation.window[0]
-        what = f"{_shapes(x.shape, y.shape)}, {kernel[0]}x{kernel[1]}"
+        what = f"{shapes(x.shape, y.shape)}, {kernel[0]}x{kernel[1]}"
         arrays, self.sizes, self.extra = self._prepare(program, x, y)
         program.over_cells(self.name, self.name.replace("_", " "), what, y.array.size, arrays,
                            *self.sizes)  # fmt: skip
@@ -289,7 +289,7 @@ class Pool(Lowering):
             return None
         x, dx = self.x, program.value(self.x.shape)
         name = f"{self.name.replace('_', ' ')} dinput"
-        program.over_cells(f"{self.name}_dinput", name, _shapes(dy.shape[1:], x.shape),
+        program.over_cells(f"{self.name}_dinput", name, shapes(dy.shape[1:], x.shape),
                            dx.array.size, (dy, self.extra, x.array, dx.array), x.kind,
                            *self.sizes)  # fmt: skip
         return dx.array
@@ -332,7 +332,7 @@ class Activation(Lowering):
     def forward(self, program: Program, x: Value) -> Value:
         self.x, y = x, program.value(x.shape, self.kind)
         name = self.operation.name.lower()
-        program.over_cells("activate", name, _shapes(x.shape), y.array.size, (x.array, y.array),
+        program.over_cells("activate", name, shapes(x.shape), y.array.size, (x.array, y.array),
                            self.kind)  # fmt: skip
         return y
 
@@ -363,7 +363,7 @@ class Dropout(Lowering):
         key = program.keys[2 * self.mask : 2 * self.mask + 2]
         arguments = x, self.x.array, y, np.int64(y.size), key, program.dtype.type(self.operation.p)
         blocks = program.gpu.blocks(y.size)
-        program.launch("dropout", name, _shapes(self.x.shape), blocks, *arguments, kind)
+        program.launch("dropout", name, shapes(self.x.shape), blocks, *arguments, kind)
 
 
 class Reshape(Lowering):
@@ -399,17 +399,12 @@ def lower(stages: list[Stage]) -> list[Lowering]:
     lowered: list[Lowering] = []
     learns = False
     for stage in stages:
-        if type(stage.operation) not in LOWERINGS:
-            known = ", ".join(operation.__name__ for operation in LOWERINGS)
-            raise CompileError(
-                f"compile: {stage.operation.name} cannot be compiled for a GPU; the compiler "
-                f"knows {known} there"
-            )
+        lowering = lowering_of(stage, LOWERINGS, " for a GPU")
         kind = KINDS.get(type(stage.operation), NONE)
         if kind and lowered and lowered[-1].takes_activation and lowered[-1].kind == NONE:
             lowered[-1].kind = kind
         else:
-            lowered.append(LOWERINGS[type(stage.operation)](stage, learns))
+            lowered.append(lowering(stage, learns))
         learns = learns or any(p.requires_grad for p in stage.parameters)
     return lowered
 
@@ -448,10 +443,9 @@ class Engine:
         counts: Counts,
         use_graph: bool,
     ):
-        self.program = Program(like, len(x))
         self.lowered = lower(stages)
         masks = sum(isinstance(lowering, Dropout) for lowering in self.lowered)
-        self.program.keys = self.program.xp.zeros(2 * max(1, masks), np.uint64)
+        self.program = Program(like, len(x), masks)
         self.settings = self.program.buffer(8)
         self.known: dict[str, tuple[Any, ...]] = {}
         self.sent: dict[str, np.ndarray] = {}
@@ -459,17 +453,17 @@ class Engine:
         self.graph: Any = None
         self.is_warm = False
         self.modules: list[nn.Module] = []
-        self.plan, self.gradients = self.program.plan, self.program.gradients
+        self.plan = self.program.plan
         self._emit(x)
 
     def _emit(self, x: Array) -> None:
         program = self.program
-        self.given, pixels = program.buffer(*x.shape, dtype=x.dtype), None
+        self.given = program.buffer(*x.shape, dtype=x.dtype)
         value = Value(self.given)
         if x.dtype == np.uint8:
-            pixels, value = self.given, program.value(x.shape[1:])
-            program.over_cells("load_pixels", "load pixels", _shapes(value.shape),
-                               value.array.size, (pixels, value.array))  # fmt: skip
+            value = program.value(x.shape[1:])
+            program.over_cells("load_pixels", "load pixels", shapes(value.shape),
+                               value.array.size, (self.given, value.array))  # fmt: skip
         for lowering in self.lowered:
             value = lowering.forward(program, value)
         self.logits = value.array
@@ -492,7 +486,7 @@ class Engine:
         weight = self._class_weights(classes)
         dlogits = program.value(logits.shape)
         ignored, is_mean = np.int64(loss.ignore_index), int(loss.reduction == "mean")
-        program.launch("loss", "cross-entropy", _shapes(logits.shape), 1, logits.array, self.labels,
+        program.launch("loss", "cross-entropy", shapes(logits.shape), 1, logits.array, self.labels,
                        weight, self.settings, dlogits.array, self.result, self.counts.loss,
                        self.counts.hits, n, classes, ignored, is_mean)  # fmt: skip
         return dlogits.array
@@ -568,6 +562,10 @@ class Engine:
             launch.seconds += cuda.get_elapsed_time(begin, end) / 1e3
         plan.runs += 1
 
+    def gradient_of(self, parameter: Tensor) -> Array | None:
+        """The last step's gradient of a parameter of the plan: always the same array."""
+        return self.program.gradients.get(id(parameter))
+
     # What the host tells the device, when it changes ----------------------------------------------
 
     def set_settings(self, optimizer: optim.SGD, gradient: float) -> None:
@@ -615,10 +613,6 @@ class Engine:
 
 def _through_activation(program: Program, dy: Array, x: Value) -> Array:
     dx = program.value(x.shape)
-    program.over_cells("activate_backward", "activation dinput", _shapes(x.shape), dx.array.size,
+    program.over_cells("activate_backward", "activation dinput", shapes(x.shape), dx.array.size,
                        (dy, x.array, dx.array), x.kind)  # fmt: skip
     return dx.array
-
-
-def _shapes(*shapes: tuple[int, ...]) -> str:
-    return " -> ".join("x".join(map(str, shape)) for shape in shapes)

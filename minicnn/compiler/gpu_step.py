@@ -101,15 +101,6 @@ class GpuStep(_OnGpu, CompiledStep):
             engine.run(self.profile)
         return Tensor(engine.result.reshape(())), Tensor(engine.logits)
 
-    def gradients(self) -> dict[str, Tensor]:
-        """The gradients of the last step, by the parameters' names; valid until the next."""
-        gradients = self._engine_of_last_call().gradients
-        return {
-            name: Tensor(gradients[id(p)])
-            for name, p in self.net.named_parameters()
-            if p.requires_grad and id(p) in gradients
-        }
-
     def _make_engine(self, x: Array, dtype: np.dtype) -> Engine:
         engine = super()._make_engine(x, dtype)
         engine.add_update([self.optimizer.params[i] for i in self._learned(engine)])
@@ -120,7 +111,7 @@ class GpuStep(_OnGpu, CompiledStep):
         return [
             i
             for i, p in enumerate(self.optimizer.params)
-            if p.requires_grad and id(p) in engine.gradients
+            if p.requires_grad and engine.gradient_of(p) is not None
         ]
 
     def _velocity(self, i: int) -> tuple[Array | None, bool]:

@@ -17,8 +17,8 @@ from minicnn.kernels import tiles
 from minicnn.kernels.arrays import LANES
 from minicnn.nn.functional import move_running
 
-from .plan import Buffer, Plan
-from .record import CompileError, Stage
+from .plan import Buffer, Plan, shapes
+from .record import CompileError, Stage, lowering_of
 
 
 class Lowering:
@@ -59,7 +59,7 @@ class Images:
         plan.emit(
             tiles.LOAD_IMAGES,
             "load images",
-            _shapes(self.shape, framed),
+            shapes(self.shape, framed),
             out=images,
             out_tile=images.cells * LANES,
             kind=int(self.of_bytes),
@@ -123,7 +123,7 @@ class Conv2d(Lowering):
         plan.emit(
             tiles.PRODUCT_OF_LINES,
             "conv",
-            f"{_shapes(self.shape, y.shape)}, {kh}x{kw}",
+            f"{shapes(self.shape, y.shape)}, {kh}x{kw}",
             self.flops,
             out=y,
             inp=self.x,
@@ -163,7 +163,7 @@ class Conv2d(Lowering):
             plan.emit(
                 tiles.SUM_ROWS,
                 "conv dbias",
-                _shapes(dy.shape, (self.o,)),
+                shapes(dy.shape, (self.o,)),
                 dy.cells,
                 inp=dy,
                 bias=self.places[1],
@@ -179,7 +179,7 @@ class Conv2d(Lowering):
         plan.emit(
             tiles.CONV_DWEIGHT,
             "conv dweight",
-            _shapes(dy.shape, self.stage.parameters[0].shape),
+            shapes(dy.shape, self.stage.parameters[0].shape),
             self.flops,
             out=dy,
             inp=self.x,
@@ -203,7 +203,7 @@ class Conv2d(Lowering):
         oh, plane = dy.shape[1], prod(dy.shape[1:]) * LANES
         dframed = plan.buffer(self.framed_shape, by_tile=True)
         rows = self.framed_shape[1]
-        plan.emit(tiles.SET_ZERO, "zero", _shapes(dframed.shape), out=dframed,
+        plan.emit(tiles.SET_ZERO, "zero", shapes(dframed.shape), out=dframed,
                   size=dframed.cells * LANES)  # fmt: skip
         # i meets the lines h with i DH = h modulo SH: those of one rest stand together, in order
         by_rest = [i for rest in range(sh) for i in range(kh) if i * dh % sh == rest]
@@ -222,7 +222,7 @@ class Conv2d(Lowering):
         plan.emit(
             tiles.PRODUCT_OF_LINES,
             "conv dinput",
-            _shapes(dy.shape, self.shape),
+            shapes(dy.shape, self.shape),
             self.flops,
             out=dframed,
             inp=dy,
@@ -259,7 +259,7 @@ class Linear(Lowering):
         plan.emit(
             tiles.PRODUCT_OF_GROUP,
             "dense",
-            _shapes((self.k,), (self.o,)),
+            shapes((self.k,), (self.o,)),
             self.flops,
             out=y,
             inp=self.x,
@@ -281,7 +281,7 @@ class Linear(Lowering):
             plan.emit(
                 tiles.SUM_ROWS,
                 "dense dbias",
-                _shapes((self.o,)),
+                shapes((self.o,)),
                 self.o,
                 inp=dy,
                 bias=self.places[1],
@@ -294,7 +294,7 @@ class Linear(Lowering):
         plan.emit(
             tiles.PRODUCT_OF_GROUP,
             "dense dinput",
-            _shapes((self.o,), (self.k,)),
+            shapes((self.o,), (self.k,)),
             self.flops,
             out=dx,
             inp=dy,
@@ -315,7 +315,7 @@ class Linear(Lowering):
         plan.emit(
             tiles.TURN,
             "turn",
-            _shapes((self.k,)),
+            shapes((self.k,)),
             inp=self.x,
             out=turned,
             rows=self.k,
@@ -325,7 +325,7 @@ class Linear(Lowering):
         plan.emit(
             tiles.DENSE_DWEIGHT,
             "dense dweight",
-            _shapes((self.o,), self.stage.parameters[0].shape),
+            shapes((self.o,), self.stage.parameters[0].shape),
             self.flops,
             inp=turned,
             saved=dy,
@@ -352,7 +352,7 @@ class Pool(Lowering):
         y = plan.buffer(self.stage.output_shape, by_tile=True)
         self.extra = self._extra(plan, y)
         kh, kw = self.geometry()[0]
-        what, self.flops = f"{_shapes(x.shape, y.shape)}, {kh}x{kw}", y.cells * kh * kw
+        what, self.flops = f"{shapes(x.shape, y.shape)}, {kh}x{kw}", y.cells * kh * kw
         fields = {**self.window, **self.extra}
         plan.emit(self.codes[0], self.name, what, self.flops, inp=x, out=y, **fields)
         return y
@@ -361,7 +361,7 @@ class Pool(Lowering):
         if not self.needs_dinput:
             return None
         dx, name, fields = self._dinput(plan)
-        what = _shapes(dy.shape, dx.shape)
+        what = shapes(dy.shape, dx.shape)
         fields |= {**self.window, **self.extra}
         plan.emit(self.codes[1], name, what, self.flops, inp=dy, out=dx, **fields)
         return dx
@@ -438,7 +438,7 @@ class Activation(Lowering):
         # the result of an activation is needed to go back through it: no other may overwrite it
         self.y = plan.buffer(x.shape, x.by_tile) if x.is_kept else x
         self.y.is_kept = True
-        plan.emit(tiles.ACTIVATE, self.name, _shapes(x.shape), inp=x, out=self.y, **self.fields)
+        plan.emit(tiles.ACTIVATE, self.name, shapes(x.shape), inp=x, out=self.y, **self.fields)
         return self.y
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
@@ -446,7 +446,7 @@ class Activation(Lowering):
             return None
         if not self.is_done:  # together with the pooling behind it
             fields: dict[str, Any] = {"out": dy, "saved": self.y, **self.fields}
-            plan.emit(tiles.ACTIVATE_BACKWARD, f"{self.name} dinput", _shapes(dy.shape), **fields)
+            plan.emit(tiles.ACTIVATE_BACKWARD, f"{self.name} dinput", shapes(dy.shape), **fields)
         return dy
 
 
@@ -460,7 +460,7 @@ class Dropout(Lowering):
         plan.emit(
             tiles.DROPOUT,
             "dropout",
-            _shapes(x.shape),
+            shapes(x.shape),
             inp=x,
             out=y,
             saved=self.mask,
@@ -477,7 +477,7 @@ class Dropout(Lowering):
         if not self.needs_dinput:
             return None
         fields: dict[str, Any] = {"out": dy, "saved": self.mask, "kind": tiles.MASK, **_extent(dy)}
-        plan.emit(tiles.ACTIVATE_BACKWARD, "dropout dinput", _shapes(dy.shape), **fields)
+        plan.emit(tiles.ACTIVATE_BACKWARD, "dropout dinput", shapes(dy.shape), **fields)
         return dy
 
 
@@ -500,14 +500,14 @@ class BatchNorm(Lowering):
         self.fields = {"channels": c, "height": h, "width": w, "key": self.key}
         self.batch_statistics(plan, x)
         y = plan.buffer(x.shape, by_tile=True)
-        plan.emit(tiles.NORMALISE, "normalise", _shapes(x.shape), inp=x, out=y, **self.fields)
+        plan.emit(tiles.NORMALISE, "normalise", shapes(x.shape), inp=x, out=y, **self.fields)
         return y
 
     def batch_statistics(self, plan: Plan, x: Buffer) -> None:
         """Emit what finds mean and variance of the batch."""
         self.sums, plan.sums = plan.sums, plan.sums + 2 * self.channels
         fields: dict[str, Any] = {**self.fields, "inp": x, "key": self.sums}
-        plan.emit(tiles.MOMENTS, "moments", _shapes(x.shape), 3 * x.cells, **fields)
+        plan.emit(tiles.MOMENTS, "moments", shapes(x.shape), 3 * x.cells, **fields)
         plan.wait(self.set_statistics)
 
     def set_statistics(self, step: Any) -> None:
@@ -540,7 +540,7 @@ class BatchNorm(Lowering):
         plan.emit(
             tiles.NORMALISE_MOMENTS,
             "norm. dweight",
-            _shapes(dy.shape, (self.channels,)),
+            shapes(dy.shape, (self.channels,)),
             4 * dy.cells,
             inp=dy,
             saved=self.x,
@@ -552,7 +552,7 @@ class BatchNorm(Lowering):
             return None
         fields: dict[str, Any] = {"out": dy, "saved": self.x, **self.fields}
         plan.emit(
-            tiles.NORMALISE_BACKWARD, "norm. dinput", _shapes(dy.shape), 6 * dy.cells, **fields
+            tiles.NORMALISE_BACKWARD, "norm. dinput", shapes(dy.shape), 6 * dy.cells, **fields
         )
         return dy
 
@@ -602,7 +602,7 @@ class Reshape(Lowering):
             return dy
         dx = plan.buffer(self.shape, by_tile=True)
         fields: dict[str, Any] = {"inp": dy, "out": dx, "rows": dx.cells, "pitch": plan.images}
-        plan.emit(tiles.UNFLATTEN, "unflatten", _shapes(dy.shape, dx.shape), **fields)
+        plan.emit(tiles.UNFLATTEN, "unflatten", shapes(dy.shape, dx.shape), **fields)
         return dx
 
 
@@ -676,12 +676,7 @@ def _lower(stages: list[Stage]) -> list[Lowering]:
     lowered: list[Lowering] = []
     learns = False
     for stage in stages:
-        if type(stage.operation) not in LOWERINGS:
-            known = ", ".join(operation.__name__ for operation in LOWERINGS)
-            raise CompileError(
-                f"compile: {stage.operation.name} cannot be compiled; the compiler knows {known}"
-            )
-        lowering = LOWERINGS[type(stage.operation)](stage, learns)
+        lowering = lowering_of(stage, LOWERINGS)(stage, learns)
         if isinstance(lowering, Pool) and lowered and isinstance(lowered[-1], Activation):
             lowering.before = lowered[-1]
         lowered.append(lowering)
@@ -691,7 +686,7 @@ def _lower(stages: list[Stage]) -> list[Lowering]:
 
 def _give_result(plan: Plan, y: Buffer) -> None:
     flat = _as_matrix(plan, y)
-    plan.emit(tiles.GIVE_LOGITS, "logits", _shapes(y.shape), inp=flat, rows=flat.cells,
+    plan.emit(tiles.GIVE_LOGITS, "logits", shapes(y.shape), inp=flat, rows=flat.cells,
               pitch=plan.images)  # fmt: skip
 
 
@@ -700,7 +695,7 @@ def _loss(plan: Plan, logits: Buffer, loss: nn.CrossEntropyLoss) -> Buffer:
     classes = logits.cells
     settings = plan.loss_settings = plan.constant(np.zeros(2 + classes))
     dlogits = plan.buffer(logits.shape, by_tile=False)
-    plan.emit(tiles.LOSS, "cross-entropy", _shapes(logits.shape), 6 * classes, inp=logits,
+    plan.emit(tiles.LOSS, "cross-entropy", shapes(logits.shape), 6 * classes, inp=logits,
               out=dlogits, rows=classes, pitch=plan.images, key=settings)  # fmt: skip
     plan.backward_from = len(plan.lines)
     return dlogits
@@ -712,7 +707,7 @@ def _copy(
     """Emit the copy of pictures into a frame, or out of it."""
     y = plan.buffer(shape, by_tile=True)
     steps = {"inp_tile": x.cells * LANES, "out_tile": y.cells * LANES}
-    plan.emit(code, name, _shapes(x.shape, y.shape), inp=x, out=y, **steps, **frame)
+    plan.emit(code, name, shapes(x.shape, y.shape), inp=x, out=y, **steps, **frame)
     return y
 
 
@@ -729,14 +724,10 @@ def _as_matrix(plan: Plan, x: Buffer) -> Buffer:
         return x
     flat = plan.buffer((x.cells,), by_tile=False)
     fields: dict[str, Any] = {"inp": x, "out": flat, "rows": x.cells, "pitch": plan.images}
-    plan.emit(tiles.FLATTEN, "flatten", _shapes(x.shape, flat.shape), **fields)
+    plan.emit(tiles.FLATTEN, "flatten", shapes(x.shape, flat.shape), **fields)
     return flat
 
 
 def _extent(x: Buffer) -> dict[str, int]:
     """How many places a cell-by-cell instruction runs over."""
     return {"size": x.cells * LANES, "by_tile": 1} if x.by_tile else {"size": x.size, "by_tile": 0}
-
-
-def _shapes(*shapes: tuple[int, ...]) -> str:
-    return " -> ".join("x".join(map(str, shape)) for shape in shapes)

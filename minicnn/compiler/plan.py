@@ -210,3 +210,8 @@ class Plan:
 
 class _Constant(int):
     """A place among the constants, counted from the first."""
+
+
+def shapes(*given: tuple[int, ...]) -> str:
+    """How the table writes shapes: 6x28x28 -> 6x14x14."""
+    return " -> ".join("x".join(map(str, shape)) for shape in given)

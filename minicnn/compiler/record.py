@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minicnn import kernels, nn, ops, random
+from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor, enable_grad
 
 SAMPLE = 2  # images: the statistics of a batch need two values
@@ -44,7 +45,7 @@ def record(net: nn.Module, image_shape: tuple[int, ...], dtype: np.dtype) -> lis
     Raises:
         CompileError: the operations do not form a chain from the pictures to the result.
     """
-    device = next((p.device for p in net.parameters()), "cpu")
+    device = device_of_net(net)
     x = Tensor(np.zeros((SAMPLE, *image_shape), dtype), requires_grad=True, device=device)
     which = kernels.by_reference() if device == "cpu" else nullcontext()
     with _without_trace(net) as norms, which, enable_grad():
@@ -84,6 +85,20 @@ def _check_chain(
             f"compile: {operation.name} has a constant first operand; wanted the result of the "
             "operation before"
         )
+
+
+def lowering_of(stage: Stage, lowerings: dict[Any, Any], where: str = "") -> Any:
+    """What ``lowerings`` has for the operation of a stage.
+
+    Raises:
+        CompileError: nothing; the message names the operation and those that are known.
+    """
+    if type(stage.operation) not in lowerings:
+        known = ", ".join(operation.__name__ for operation in lowerings)
+        raise CompileError(
+            f"compile: {stage.operation.name} cannot be compiled{where}; the compiler knows {known}"
+        )
+    return lowerings[type(stage.operation)]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 from minicnn import nn, optim, random
 from minicnn.kernels import Array
 from minicnn.nn import functional as F
+from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor, as_tensor
 
 from .plan import Plan
@@ -108,10 +109,10 @@ class Compiled:
     def _array(self, x: Any) -> Array:
         """The array of a batch, which has to be where the net is."""
         tensor = as_tensor(x)
-        net = next((p.device for p in self.net.parameters()), self.device)
-        if net != self.device:
+        here = device_of_net(self.net)
+        if here != self.device:
             raise RuntimeError(
-                f"compile: the net has moved from {self.device} to {net}; compile it there"
+                f"compile: the net has moved from {self.device} to {here}; compile it there"
             )
         if tensor.device != self.device:
             raise TypeError(

@@ -41,6 +41,11 @@ class RemovableHandle:
             self._hooks.remove(self._hook)
 
 
+def device_of_net(net: Module) -> str:
+    """Where its parameters are; the CPU for a net without any."""
+    return next((p.device for p in net.parameters()), "cpu")
+
+
 class Module:
     """A layer or a net: write ``__init__`` (parameters and layers as attributes) and ``forward``.
 
