@@ -11,6 +11,7 @@ Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray
 Pair: TypeAlias = tuple[int, int]
 
 LANES = 16  # images a tile of a compiled plan (``tiles``)
+NONE, SIGMOID, TANH, RELU, MASK = range(5)  # activations (``tiles``, common.cuh); a dropout's mask
 
 
 def is_host(array: Array) -> bool:

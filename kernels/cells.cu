@@ -1,17 +1,17 @@
 // What is done cell by cell or row by row: activations, the loss, gradient descent, random numbers.
 // Launch: blocks of 256, any grid.
 
-// s = 1 / (1 + exp(-x)). Moves 8 bytes a cell.
-extern "C" __global__ void sigmoid(const real* __restrict__ x, real* __restrict__ s,
-                                   long long cells) {
-    FOR_CELLS(k, cells) s[k] = sigmoid_of(x[k]);
+// y = activation(x). Moves 8 bytes a cell.
+extern "C" __global__ void activate(const real* __restrict__ x, real* __restrict__ y,
+                                    long long cells, int kind) {
+    FOR_CELLS(k, cells) y[k] = activated(x[k], kind);
 }
 
-// dx = dy s (1 - s). Moves 12 bytes a cell.
-extern "C" __global__ void sigmoid_backward(const real* __restrict__ dy,
-                                            const real* __restrict__ s, real* __restrict__ dx,
-                                            long long cells) {
-    FOR_CELLS(k, cells) dx[k] = slope_times(dy[k], s[k], SIGMOID);
+// dx = slope * dy. Moves 12 bytes a cell.
+extern "C" __global__ void activate_backward(const real* __restrict__ dy,
+                                             const real* __restrict__ y, real* __restrict__ dx,
+                                             long long cells, int kind) {
+    FOR_CELLS(k, cells) dx[k] = slope_times(dy[k], y, k, kind);
 }
 
 // losses[m] = log(sum_c exp(logits[m, c])) - logits[m, target[m]] and the softmax; a target of -1
@@ -41,18 +41,13 @@ extern "C" __global__ void softmax_cross_entropy(
     }
 }
 
-// A step of gradient descent; the formula is in optim.SGD. v is p where there is no momentum.
+// A step of gradient descent for one array.
 extern "C" __global__ void sgd(
     real* p, const real* __restrict__ g, real* v, long long cells, real lr, real momentum,
     real dampening, real weight_decay, int nesterov, int maximize) {
-    FOR_CELLS(k, cells) {
-        real d = (maximize ? -g[k] : g[k]) + weight_decay * p[k];
-        if (momentum != 0) {
-            v[k] = momentum * v[k] + (1 - dampening) * d;
-            d = nesterov ? d + momentum * v[k] : v[k];
-        }
-        p[k] -= lr * d;
-    }
+    real* velocity = momentum != 0 ? v : (real*)0;
+    FOR_CELLS(k, cells)
+        descend(p, g, velocity, k, lr, momentum, 1 - dampening, weight_decay, nesterov, maximize);
 }
 
 // The draw-th set of uniform numbers of a seed: see reference.random_uniform.

@@ -30,12 +30,26 @@ __device__ inline real activated(real x, int kind) {
     return x;
 }
 
-// dy times the slope of an activation, told from its result y.
-__device__ inline real slope_times(real dy, real y, int kind) {
+// dy times the slope of an activation, told from cell k of its result; not read where there is none.
+__device__ inline real slope_times(real dy, const real* __restrict__ result, long long k,
+                                   int kind) {
+    if (kind == NONE) return dy;
+    real y = result[k];
     if (kind == SIGMOID) return dy * y * (1 - y);
     if (kind == TANH) return dy * (1 - y * y);
-    if (kind == RELU) return y > 0 ? dy : real(0);
-    return dy;
+    return y > 0 ? dy : real(0);
+}
+
+// A cell's step of gradient descent; the formula is in optim.SGD. v: 0 where there is no momentum.
+__device__ inline void descend(real* p, const real* g, real* v, long long k, real lr,
+                               real momentum, real undamped, real weight_decay, bool nesterov,
+                               bool maximize) {
+    real d = (maximize ? -g[k] : g[k]) + weight_decay * p[k];
+    if (v != 0) {
+        v[k] = momentum * v[k] + undamped * d;
+        d = nesterov ? d + momentum * v[k] : v[k];
+    }
+    p[k] -= lr * d;
 }
 
 // The window's place o along an axis whose tap k is at cell `at`: o S + k D - P = at; -1: none.

@@ -16,7 +16,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .arrays import Array, Pair, output_sizes
+from .arrays import NONE, SIGMOID, Array, Pair, output_sizes
 from .reference import matmul
 
 __all__ = [
@@ -147,7 +147,8 @@ def avg_pool_backward(
     dy, dx = cupy.ascontiguousarray(dy), cupy.empty(input_shape, dy.dtype)
     divisor = cupy.ascontiguousarray(divisor, dy.dtype)
     window = _ints(input_shape[2:], kernel_size, stride, padding, divisor.shape)
-    _launch("avg_pool_backward", dx.dtype, dx.size, dy, divisor, dx, I64(dx.size), *window)
+    arrays = dy, divisor, dy, dx  # no activation: its result is not read
+    _launch("avg_pool_dinput", dx.dtype, dx.size, *arrays, I64(dx.size), I32(NONE), *window)
     return dx
 
 
@@ -155,7 +156,7 @@ def sigmoid(x: Array) -> Array:
     """See ``reference.sigmoid``."""
     x = cupy.ascontiguousarray(x)
     s = cupy.empty_like(x)
-    _launch("sigmoid", x.dtype, x.size, x, s, I64(x.size))
+    _launch("activate", x.dtype, x.size, x, s, I64(x.size), I32(SIGMOID))
     return s
 
 
@@ -163,7 +164,7 @@ def sigmoid_backward(dy: Array, s: Array) -> Array:
     """See ``reference.sigmoid_backward``."""
     dy, s = cupy.ascontiguousarray(dy), cupy.ascontiguousarray(s)
     dx = cupy.empty_like(dy)
-    _launch("sigmoid_backward", dy.dtype, dy.size, dy, s, dx, I64(dy.size))
+    _launch("activate_backward", dy.dtype, dy.size, dy, s, dx, I64(dy.size), I32(SIGMOID))
     return dx
 
 

@@ -67,7 +67,7 @@ extern "C" __global__ void conv_dinput(
         }
         for (int q = 0; q < ROWS && first + q < C; q++) {
             long long at = (n * C + first + q) * HW + place;
-            dx[at] = slope_times(sum[q], saved[at], kind);
+            dx[at] = slope_times(sum[q], saved, at, kind);
         }
     }
 }
@@ -120,27 +120,7 @@ extern "C" __global__ void max_pool_dinput(
                 if (ow >= 0 && index[window] == cell) sum += dy[window];
             }
         }
-        dx[k] = slope_times(sum, saved[k], kind);
-    }
-}
-
-// dx[cell] = slope * sum of dy / divisor over the windows that see it. cells: N C H W.
-extern "C" __global__ void avg_pool_dinput(
-    const real* __restrict__ dy, const real* __restrict__ divisor, const real* __restrict__ saved,
-    real* __restrict__ dx, long long cells, int kind, int H, int W, int KH, int KW, int SH, int SW,
-    int PH, int PW, int OH, int OW) {
-    FOR_CELLS(k, cells) {
-        long long plane = k / (H * W);
-        int cell = k % (H * W);
-        real sum = 0;
-        for (int i = 0; i < KH; i++) {
-            int oh = window_at(cell / W, i, SH, PH, 1, OH);
-            for (int j = 0; oh >= 0 && j < KW; j++) {
-                int ow = window_at(cell % W, j, SW, PW, 1, OW);
-                if (ow >= 0) sum += dy[(plane * OH + oh) * OW + ow] / divisor[oh * OW + ow];
-            }
-        }
-        dx[k] = slope_times(sum, saved[k], kind);
+        dx[k] = slope_times(sum, saved, k, kind);
     }
 }
 
@@ -204,24 +184,11 @@ extern "C" __global__ void dense_backward(
         real sum = product_at(dy, O, 1, w, K, 1, N, K, O, tile_m, tile_n, false);
         int n = tile_m * TILE + y_in, k = tile_n * TILE + x_in;
         long long at = (long long)n * K + k;
-        if (n < N && k < K) dx[at] = slope_times(sum, saved[at], kind);
+        if (n < N && k < K) dx[at] = slope_times(sum, saved, at, kind);
     }
 }
 
 // Cell by cell ------------------------------------------------------------------------------------
-
-// y = activation(x). Moves 8 bytes a cell.
-extern "C" __global__ void activate(const real* __restrict__ x, real* __restrict__ y,
-                                    long long cells, int kind) {
-    FOR_CELLS(k, cells) y[k] = activated(x[k], kind);
-}
-
-// dx = slope * dy. Moves 12 bytes a cell.
-extern "C" __global__ void activate_backward(const real* __restrict__ dy,
-                                             const real* __restrict__ y, real* __restrict__ dx,
-                                             long long cells, int kind) {
-    FOR_CELLS(k, cells) dx[k] = slope_times(dy[k], y[k], kind);
-}
 
 // y = slope * x * mask, the mask being 1 / (1 - p) where u >= p and 0 elsewhere; u: number k of set
 // (seed, draw) = keys[0], keys[1]. Forward with kind NONE; backward the same mask is drawn again.
@@ -230,7 +197,7 @@ extern "C" __global__ void dropout(const real* __restrict__ x, const real* __res
                                    const unsigned long long* __restrict__ keys, real p, int kind) {
     FOR_CELLS(k, cells) {
         bool kept = real(uniform_at(k, keys[1], keys[0])) >= p;
-        y[k] = slope_times(kept ? x[k] / (1 - p) : real(0), saved[k], kind);
+        y[k] = slope_times(kept ? x[k] / (1 - p) : real(0), saved, k, kind);
     }
 }
 
@@ -291,8 +258,7 @@ extern "C" __global__ void loss(
     }
 }
 
-// A step of gradient descent for all parameters; the formula is in optim.SGD. Row blockIdx.y of the
-// table: the addresses of p, g and v (0: no momentum), the number of cells, and whether v is new.
+// A step of gradient descent for all parameters. Row blockIdx.y of the table: the addresses of p, g and v (0: no momentum), the number of cells, and whether v is new.
 // At the end the draws of the dropout masks go on by the number of masks.
 extern "C" __global__ void update(const unsigned long long* __restrict__ table,
                                   const real* __restrict__ settings,
@@ -304,14 +270,8 @@ extern "C" __global__ void update(const unsigned long long* __restrict__ table,
     real lr = settings[LR], momentum = settings[MOMENTUM], weight_decay = settings[WEIGHT_DECAY];
     real undamped = row[4] ? real(1) : 1 - settings[DAMPENING];
     bool nesterov = settings[NESTEROV] != 0, maximize = settings[MAXIMIZE] != 0;
-    FOR_CELLS(k, (long long)row[3]) {
-        real d = (maximize ? -g[k] : g[k]) + weight_decay * p[k];
-        if (v != 0) {
-            v[k] = momentum * v[k] + undamped * d;
-            d = nesterov ? d + momentum * v[k] : v[k];
-        }
-        p[k] -= lr * d;
-    }
+    FOR_CELLS(k, (long long)row[3])
+        descend(p, g, v, k, lr, momentum, undamped, weight_decay, nesterov, maximize);
     if (blockIdx.x == 0 && blockIdx.y == 0)
         for (int m = threadIdx.x; m < masks; m += blockDim.x) keys[2 * m + 1] += masks;
 }

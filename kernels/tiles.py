@@ -33,7 +33,7 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from .arrays import LANES
+from .arrays import LANES, MASK, RELU, SIGMOID, TANH
 from .cpu import FASTMATH, at, inside, jit, philox
 from .lanes import (
     WHOLE,
@@ -74,7 +74,6 @@ INSTRUCTION = np.dtype([(name, np.int64) for name in FIELDS])
     MAX_POOL_BACKWARD, ACTIVATE, ACTIVATE_BACKWARD, DROPOUT, MOMENTS,
     NORMALISE, NORMALISE_MOMENTS, NORMALISE_BACKWARD, GIVE_LOGITS, LOSS,
 ) = range(25)  # the codes of the instructions  # fmt: skip
-NONE, SIGMOID, TANH, RELU, MASK = range(5)
 
 
 def inner(**options: Any) -> Callable[..., Any]:

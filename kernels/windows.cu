@@ -89,22 +89,23 @@ extern "C" __global__ void avg_pool(
     }
 }
 
-// dx[n, c, h, w] = the sum of dy / divisor over the windows that see the cell.
-extern "C" __global__ void avg_pool_backward(
-    const real* __restrict__ dy, const real* __restrict__ divisor, real* __restrict__ dx,
-    long long cells, int H, int W, int KH, int KW, int SH, int SW, int PH, int PW, int OH,
-    int OW) {
+// dx[cell] = slope * sum of dy / divisor over the windows that see it; saved: x, where it is an
+// activation's result.
+extern "C" __global__ void avg_pool_dinput(
+    const real* __restrict__ dy, const real* __restrict__ divisor, const real* __restrict__ saved,
+    real* __restrict__ dx, long long cells, int kind, int H, int W, int KH, int KW, int SH, int SW,
+    int PH, int PW, int OH, int OW) {
     FOR_CELLS(k, cells) {
         long long plane = k / (H * W);
-        int h = k % (H * W) / W, w = k % W;
+        int cell = k % (H * W);
         real sum = 0;
         for (int i = 0; i < KH; i++) {
-            int oh = window_at(h, i, SH, PH, 1, OH);
+            int oh = window_at(cell / W, i, SH, PH, 1, OH);
             for (int j = 0; oh >= 0 && j < KW; j++) {
-                int ow = window_at(w, j, SW, PW, 1, OW);
+                int ow = window_at(cell % W, j, SW, PW, 1, OW);
                 if (ow >= 0) sum += dy[(plane * OH + oh) * OW + ow] / divisor[oh * OW + ow];
             }
         }
-        dx[k] = sum;
+        dx[k] = slope_times(sum, saved, k, kind);
     }
 }

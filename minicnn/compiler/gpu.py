@@ -18,13 +18,12 @@ import numpy as np
 from minicnn import nn, ops, optim, random
 from minicnn.device import device_of
 from minicnn.kernels import Array, array_module
+from minicnn.kernels.arrays import NONE
 from minicnn.tensor import Tensor
 
 from .plan import shapes
-from .record import CompileError, Stage, lowering_of
+from .record import ACTIVATIONS, CompileError, Stage, lowering_of
 
-NONE, SIGMOID, TANH, RELU = range(4)  # as in kernels/common.cuh
-KINDS: dict[type[ops.Operation], int] = {ops.Sigmoid: SIGMOID, ops.Tanh: TANH, ops.ReLU: RELU}
 TILE, ROWS = 16, 4  # as in kernels/steps.cu
 
 
@@ -327,7 +326,7 @@ class Activation(Lowering):
 
     def __init__(self, stage: Stage, needs_dinput: bool):
         super().__init__(stage, needs_dinput)
-        self.kind = KINDS[type(stage.operation)]
+        self.kind = ACTIVATIONS[type(stage.operation)]
 
     def forward(self, program: Program, x: Value) -> Value:
         self.x, y = x, program.value(x.shape, self.kind)
@@ -400,7 +399,7 @@ def lower(stages: list[Stage]) -> list[Lowering]:
     learns = False
     for stage in stages:
         lowering = lowering_of(stage, LOWERINGS, " for a GPU")
-        kind = KINDS.get(type(stage.operation), NONE)
+        kind = ACTIVATIONS.get(type(stage.operation), NONE)
         if kind and lowered and lowered[-1].takes_activation and lowered[-1].kind == NONE:
             lowered[-1].kind = kind
         else:

@@ -14,11 +14,11 @@ import numpy as np
 
 from minicnn import nn, ops
 from minicnn.kernels import tiles
-from minicnn.kernels.arrays import LANES
+from minicnn.kernels.arrays import LANES, MASK, NONE
 from minicnn.nn.functional import move_running
 
 from .plan import Buffer, Plan, shapes
-from .record import CompileError, Stage, lowering_of
+from .record import ACTIVATIONS, CompileError, Stage, lowering_of
 
 
 class Lowering:
@@ -372,7 +372,7 @@ class Pool(Lowering):
         if not self._tiles_the_picture() or self.before is None:
             dx = plan.buffer(self.stage.input_shape, by_tile=True)
             begin = tiles.FROM_ZERO if self._tiles_the_picture() else tiles.ADD
-            return dx, name, {"begin": begin, "kind": tiles.NONE, "result": dx}
+            return dx, name, {"begin": begin, "kind": NONE, "result": dx}
         self.before.is_done = True
         y, kind = self.before.y, self.before.fields["kind"]
         fields = {"begin": tiles.FROM_ZERO, "kind": kind, "result": y}
@@ -430,8 +430,7 @@ class Activation(Lowering):
     """In place of its input if it may, and backward in place of dy."""
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
-        kinds = {ops.Sigmoid: tiles.SIGMOID, ops.Tanh: tiles.TANH, ops.ReLU: tiles.RELU}
-        kind = kinds[type(self.operation)]
+        kind = ACTIVATIONS[type(self.operation)]
         self.name = self.operation.name.lower()
         self.fields = {"kind": kind, **_extent(x)}
         self.is_done = False
@@ -476,7 +475,7 @@ class Dropout(Lowering):
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if not self.needs_dinput:
             return None
-        fields: dict[str, Any] = {"out": dy, "saved": self.mask, "kind": tiles.MASK, **_extent(dy)}
+        fields: dict[str, Any] = {"out": dy, "saved": self.mask, "kind": MASK, **_extent(dy)}
         plan.emit(tiles.ACTIVATE_BACKWARD, "dropout dinput", shapes(dy.shape), **fields)
         return dy
 

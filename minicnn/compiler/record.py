@@ -9,9 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn import kernels, nn, ops, random
+from minicnn.kernels.arrays import RELU, SIGMOID, TANH
 from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor, enable_grad
 
+ACTIVATIONS: dict[type[ops.Operation], int] = {
+    ops.Sigmoid: SIGMOID,
+    ops.Tanh: TANH,
+    ops.ReLU: RELU,
+}
 SAMPLE = 2  # images: the statistics of a batch need two values
 
 

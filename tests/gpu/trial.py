@@ -106,6 +106,16 @@ def trained(which: int, device: str, n: int, steps: int) -> list[np.ndarray]:
     return [*results, np.array(counts or sums), *(p.numpy() for p in net.parameters())]
 
 
+def predicted(device: str, n: int) -> list[np.ndarray]:
+    """Scores of pictures, one of which has a NaN that goes through tanh, pooling and relu."""
+    minicnn.manual_seed(1)
+    net = nets()[0][0].to("float64").to(device).eval()
+    x = np.random.default_rng(3).random((n, 2, 9, 8))
+    x[0, 0, 4, 4] = np.nan
+    predict = net if device == "cpu" else minicnn.compile(net)
+    return [predict(Tensor(to_device(x, device))).numpy()]
+
+
 def done(module: Any, device: str, n: int, steps: int) -> Iterator[tuple[str, list[np.ndarray]]]:
     """All results by name: by the reference on the CPU, by the kernels on the GPU."""
     for name, arguments in eager_cases(n):
@@ -115,6 +125,7 @@ def done(module: Any, device: str, n: int, steps: int) -> Iterator[tuple[str, li
         yield name, [to_host(a) for a in left if hasattr(a, "dtype")]
     for which in range(2):
         yield f"net {which}", trained(which, device, n, steps)
+    yield "prediction", predicted(device, n)
 
 
 def main(mode: str) -> None:
