@@ -27,7 +27,7 @@ from minicnn.data.catalogue import CATALOGUE
 from minicnn.device import Device, device_of, to_device, try_gpu
 from minicnn.files import write_whole
 from minicnn.nn.modes import in_evaluation_mode
-from minicnn.plots import GRID, INK, LOSS, TEST, TRAIN, LiveCurves, in_notebook, png
+from minicnn.plots import GRID, INK, LOSS, TEST, TRAIN, LiveCurves, LiveFigure, in_notebook, png
 from minicnn.tensor import Tensor, no_grad
 from minicnn.training import History, fit
 
@@ -184,7 +184,7 @@ def show_images(
     for place, title in zip(axes, titles or (), strict=False):
         place.set_title(title, fontsize="small")
     if in_notebook():
-        _Live()(figure)
+        LiveFigure()(figure)
     return axes
 
 
@@ -304,22 +304,6 @@ def _evaluating(net: Any) -> Any:
 # Curves -------------------------------------------------------------------------------------------
 
 
-class _Live:
-    """Shows a figure in a notebook, and each later one in its place."""
-
-    def __init__(self) -> None:
-        self.handle: Any = None
-
-    def __call__(self, figure: Any) -> None:
-        from IPython.display import Image, display
-
-        picture = Image(png(figure), retina=True)
-        if self.handle is None:
-            self.handle = display(picture, display_id=True)
-        else:
-            self.handle.update(picture)
-
-
 class Animator:
     """Curves that grow point by point. A notebook draws them anew at each point.
 
@@ -354,7 +338,7 @@ class Animator:
         self.legend, self.fmts, self.figsize = list(legend or ()), fmts, figsize
         self.X: list[list[float]] = []
         self.Y: list[list[float]] = []
-        self._live = _Live()
+        self._live = LiveFigure()
 
     def add(self, x: Any, y: Any) -> None:
         """Add a point to each curve: ``y`` a number, or a list with one a curve (None: no point).

@@ -55,20 +55,27 @@ def png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
-class LiveCurves:
-    """Draws the curves anew after each epoch, in the same place of a notebook."""
+class LiveFigure:
+    """Shows a figure in a notebook, and each later one in its place."""
 
     def __init__(self) -> None:
         self.handle: Any = None
 
-    def __call__(self, history: Any) -> None:
+    def __call__(self, figure: Any) -> None:
         from IPython.display import Image, display
 
-        picture = Image(png(curves(history.curve)), retina=True)
+        picture = Image(png(figure), retina=True)
         if self.handle is None:
             self.handle = display(picture, display_id=True)
         else:
             self.handle.update(picture)
+
+
+class LiveCurves(LiveFigure):
+    """Draws the curves anew after each epoch."""
+
+    def __call__(self, history: Any) -> None:
+        super().__call__(curves(history.curve))
 
 
 def in_notebook() -> bool:

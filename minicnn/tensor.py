@@ -408,7 +408,8 @@ class Tensor:
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """Where the largest value stands along ``axis``, int64; the first of equal ones."""
-        return Tensor(self.data.argmax(axis=axis, keepdims=keepdims))
+        with beside(self.data):
+            return Tensor(self.data.argmax(axis=axis, keepdims=keepdims))
 
     def relu(self) -> Tensor:
         """max(x, 0), cell by cell."""
@@ -636,7 +637,8 @@ def _compare(relation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Te
     if isinstance(b, Tensor):
         _check_devices(relation.__name__, (a, b))
         b = b.data
-    return Tensor(relation(a.data, b))
+    with beside(a.data):
+        return Tensor(relation(a.data, b))
 
 
 def _matmul(a: Any, b: Any) -> Tensor:

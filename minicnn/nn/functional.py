@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import ops, random
-from minicnn.device import to_device
+from minicnn.device import beside, to_device
 from minicnn.kernels import Array, array_module, is_host
 from minicnn.kernels.arrays import output_size, output_sizes
 from minicnn.tensor import Tensor, apply, as_tensor, check_same_dtype
@@ -409,9 +409,10 @@ def move_running(
     momentum: float,
 ) -> None:
     """Move running statistics towards those of a batch: ``count`` values a channel, biased var."""
-    unbiased = var * (count / (count - 1))
-    for running, now in ((running_mean, mean), (running_var, unbiased)):
-        running.data += momentum * (now - running.data)
+    with beside(mean):
+        unbiased = var * (count / (count - 1))
+        for running, now in ((running_mean, mean), (running_var, unbiased)):
+            running.data += momentum * (now - running.data)
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
@@ -480,13 +481,29 @@ def cross_entropy(
         )
     weight = None if weight is None else as_tensor(weight).detach()
     _check_loss("cross_entropy", input, target, weight, reduction)
+    with beside(input.data):
+        return _spread_cross_entropy(
+            input, target, weight, ignore_index, reduction, label_smoothing
+        )
+
+
+def _spread_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> Tensor:
+    """``cross_entropy`` where several classes of a row count: probabilities, label smoothing."""
     rows = _as_rows(input)
     classes = rows.shape[1]
     log_p = log_softmax(rows, 1)
     weighted = log_p if weight is None else log_p * weight
     if target.dtype.kind == "f":
         smoothed = _as_rows(target) * (1 - label_smoothing) + label_smoothing / classes
-        losses, divisor = -(weighted * smoothed).sum(1), rows.dtype.type(len(rows))
+        losses = -(weighted * smoothed).sum(1)
+        divisor = array_module(rows.data).full((), len(rows), rows.dtype)
     else:
         indices, row_weight = _indices(target, classes, weight, ignore_index, input)
         counts = Tensor((indices >= 0).astype(input.dtype))
@@ -499,11 +516,10 @@ def cross_entropy(
     total = losses.sum()
     if reduction == "sum":
         return total
-    if not is_host(divisor):  # the same; to look would be to wait
-        xp, none, number = array_module(divisor), divisor == 0, divisor.dtype.type
-        nothing = xp.where(none, number(math.nan), number(0))
-        return total / Tensor(xp.where(none, number(1), divisor)) + Tensor(nothing)
-    return total / float(divisor) if divisor else total + float("nan")  # the mean of no rows
+    # the mean of no rows is nan; chosen without looking, which on a GPU would be to wait
+    xp, none, number = array_module(divisor), divisor == 0, divisor.dtype.type
+    nothing = xp.where(none, number(math.nan), number(0))
+    return total / Tensor(xp.where(none, number(1), divisor)) + Tensor(nothing)
 
 
 def nll_loss(
@@ -548,7 +564,8 @@ def class_indices(
     """
     weight = None if weight is None else as_tensor(weight).detach()
     _check_loss(function, input, target, weight, reduction)
-    return _indices(target, input.shape[min(1, input.ndim - 1)], weight, ignore_index, input)
+    with beside(input.data):
+        return _indices(target, input.shape[min(1, input.ndim - 1)], weight, ignore_index, input)
 
 
 def _check_loss(

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from minicnn.device import to_device
+from minicnn.device import beside, to_device
 from minicnn.random import default_generator
 from minicnn.tensor import Tensor
 
@@ -116,5 +116,6 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
 
 
 def _fill(tensor: Tensor, values: np.ndarray) -> Tensor:
-    tensor.data[...] = to_device(values.astype(tensor.dtype), tensor.device)
+    with beside(tensor.data):
+        tensor.data[...] = to_device(values.astype(tensor.dtype), tensor.device)
     return tensor

@@ -8,6 +8,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from minicnn.device import beside
 from minicnn.tensor import Tensor
 
 from . import functional as F
@@ -369,7 +370,8 @@ class BatchNorm2d(Module):
         """Count one more training batch; how far it moves the running statistics."""
         if self.running_mean is None:
             return 0.0
-        self.num_batches_tracked.data += 1
+        with beside(self.num_batches_tracked.data):
+            self.num_batches_tracked.data += 1
         return 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
 
     num_batches_tracked: Tensor

@@ -142,6 +142,30 @@ def test_the_second_gpu_trains_as_the_first(compiled: bool, sample: data.Dataset
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_loop_of_ones_own_runs_on_the_second_gpu(smoothing: float, sample: data.Dataset) -> None:
+    def run(device: str) -> list[float]:
+        minicnn.manual_seed(0)
+        net: Any = nn.Sequential(
+            nn.Conv2d(1, 2, 5, stride=4), nn.BatchNorm2d(2), nn.ReLU(), nn.Dropout(0.2),
+            nn.Flatten(), nn.Linear(72, 10),
+        ).to(device)  # fmt: skip
+        nn.init.xavier_uniform_(net[0].weight)
+        loss_of = nn.CrossEntropyLoss(label_smoothing=smoothing)
+        optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.5)
+        numbers = []
+        for x, y in data.DataLoader(sample[:24], BATCH, device=device):
+            logits = net(x)
+            loss = loss_of(logits, y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            numbers += [loss.item(), float((logits.argmax(1) == y).sum())]
+        return [*numbers, net[1].running_mean.sum().item()]
+
+    assert run("gpu:1") == run("gpu:0")
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_an_eager_step_waits_for_nothing(cupy: Any, sample: data.Dataset, smoothing: float) -> None:
     net = models.lenet().to("gpu")
     loss = nn.CrossEntropyLoss(label_smoothing=smoothing)
