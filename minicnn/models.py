@@ -28,6 +28,8 @@ def lenet(
     channels: Sequence[int] = (6, 16),
     hidden: Sequence[int] = (120, 84),
     init: str = "xavier_uniform",
+    batch_norm: bool = False,
+    dropout: float = 0.0,
 ) -> nn.Sequential:
     """LeNet for 28 x 28 pictures and 10 classes: (N, 1, 28, 28) -> logits (N, 10).
 
@@ -45,6 +47,9 @@ def lenet(
         init: how weights begin: ``"xavier_uniform"`` as in the chapters, ``"xavier_normal"``,
             ``"kaiming_uniform"``, ``"kaiming_normal"``, ``"normal"`` (standard deviation 0.01), all
             with zero biases; or ``"default"``, PyTorch's default for weights and biases.
+        batch_norm: normalise what comes out of every convolution (``nn.BatchNorm2d``).
+        dropout: the probability with which ``nn.Dropout`` zeroes a cell before each dense layer;
+            without it at 0.
 
     Raises:
         ValueError: an unknown name, or sizes that leave nothing of the picture.
@@ -61,33 +66,43 @@ def lenet(
             )
         layers += [
             nn.Conv2d(depth, width, kernel_size, padding=frame),
+            *([nn.BatchNorm2d(width)] if batch_norm else []),
             _choose("activation", activation, ACTIVATIONS)(),
             _choose("pool", pool, POOLS)(2, stride=2),
         ]
         size, depth = conv_size // 2, width
-    return _with_dense_layers(layers, [depth * size * size, *hidden], activation, init)
+    widths = [depth * size * size, *hidden]
+    return _with_dense_layers(layers, widths, activation, init, dropout)
 
 
 def mlp(
-    hidden: Sequence[int] = (256,), activation: str = "relu", init: str = "xavier_uniform"
+    hidden: Sequence[int] = (256,),
+    activation: str = "relu",
+    init: str = "xavier_uniform",
+    dropout: float = 0.0,
 ) -> nn.Sequential:
     """A net of dense layers for 28 x 28 pictures and 10 classes: (N, 1, 28, 28) -> logits (N, 10).
 
     Args:
         hidden: the widths of the dense layers before the last.
         activation, init: as in ``lenet``.
+        dropout: as in ``lenet``, but not on the pixels.
     """
-    return _with_dense_layers([], [28 * 28, *hidden], activation, init)
+    return _with_dense_layers([], [28 * 28, *hidden], activation, init, dropout)
 
 
 def _with_dense_layers(
-    layers: list[nn.Module], widths: Sequence[int], activation: str, init: str
+    layers: list[nn.Module], widths: Sequence[int], activation: str, init: str, dropout: float
 ) -> nn.Sequential:
     """``layers``, Flatten, dense layers of these widths, and the last one for 10 classes."""
     layers.append(nn.Flatten())
-    for before, after in pairwise(widths):
-        layers += [nn.Linear(before, after), _choose("activation", activation, ACTIVATIONS)()]
-    net = nn.Sequential(*layers, nn.Linear(widths[-1], 10))
+    for i, (before, after) in enumerate(pairwise([*widths, 10])):
+        if dropout and len(layers) > 1:  # pixels are left alone
+            layers.append(nn.Dropout(dropout))
+        layers.append(nn.Linear(before, after))
+        if i < len(widths) - 1:
+            layers.append(_choose("activation", activation, ACTIVATIONS)())
+    net = nn.Sequential(*layers)
     if init != "default":
         net.apply(initializer(init))
     return net
@@ -111,15 +126,25 @@ def initializer(name: str) -> Callable[[nn.Module], None]:
     return initialize
 
 
+LENET_PLUS = {
+    "pool": "max",
+    "activation": "relu",
+    "channels": (32, 64),
+    "hidden": (256,),
+    "init": "kaiming_uniform",
+    "dropout": 0.5,
+}
+
 PRESETS: dict[str, tuple[Callable[..., nn.Sequential], dict[str, Any]]] = {
     "lenet": (lenet, {}),
     "lenet-max": (lenet, {"pool": "max", "padding": 0}),
+    "lenet-plus": (lenet, LENET_PLUS),
     "mlp": (mlp, {}),
 }
 
 
 def build(name: str, **arguments: Any) -> nn.Sequential:
-    """The preset ``name``: ``"lenet"``, ``"lenet-max"`` or ``"mlp"``, with these arguments changed.
+    """The preset ``name``, one of ``PRESETS``, with these arguments changed.
 
     Raises:
         ValueError: an unknown name, or an argument that the model does not have.

@@ -6,8 +6,9 @@ import argparse
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,12 +18,37 @@ from minicnn.device import gpu_problem, resolve, to_device, try_gpu
 from minicnn.runs import Run
 from minicnn.training import DivergedError, History, fit
 
-EPOCHS = {"lenet": 10, "lenet-max": 5, "mlp": 10}
-DIVIDE_BY = {"lenet": "images", "lenet-max": "batch-size", "mlp": "images"}
-LR = {"lenet": 0.9, "lenet-max": 0.9, "mlp": 0.1}
+
+class Recipe(NamedTuple):
+    """How a preset is trained where the options say nothing."""
+
+    epochs: int
+    lr: float
+    batch_size: int = 256
+    divide_by: str = "images"
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+
+
+RECIPES = {
+    "lenet": Recipe(epochs=10, lr=0.9),
+    "lenet-max": Recipe(epochs=5, lr=0.9, divide_by="batch-size"),
+    "lenet-plus": Recipe(
+        epochs=15, lr=0.03, batch_size=128, momentum=0.9, weight_decay=5e-4, schedule="cosine"
+    ),
+    "mlp": Recipe(epochs=10, lr=0.1),
+}
+SCHEDULES: dict[str, Callable[[optim.SGD, int], optim.LambdaLR | None]] = {
+    "constant": lambda optimizer, epochs: None,
+    "cosine": optim.CosineAnnealingLR,
+}
 FULL_SIZE = 60_000
 ENOUGH_UPDATES = 1_400  # for both LeNets to leave the plateau and settle, on a smaller data set
-KNOBS = ("activation", "pool", "padding", "kernel_size", "channels", "hidden", "init")
+KNOBS = (
+    *("activation", "pool", "padding", "kernel_size", "channels", "hidden", "init"),
+    *("batch_norm", "dropout"),
+)
 
 SAMPLE_NOTICE = """\
 NOTE: the whole Fashion-MNIST is not on this machine and could not be downloaded.
@@ -39,7 +65,8 @@ def parser() -> command.Parser:
     natural, positive = command.at_least(0), command.at_least(1)
     amount = command.non_negative
     sets = ["fashion-mnist", "fashion-mnist-sample", "mnist"]
-    epochs = ", ".join(f"{model} {count}" for model, count in EPOCHS.items())
+    epochs = ", ".join(f"{model} {recipe.epochs}" for model, recipe in RECIPES.items())
+    rates = ", ".join(f"{model} {recipe.lr}" for model, recipe in RECIPES.items())
 
     p.add("--device", "NAME", "auto, cpu, gpu or gpu:<number>", default="auto")
     p.add(
@@ -53,8 +80,8 @@ def parser() -> command.Parser:
     p.add(
         "--model",
         "NAME",
-        "lenet (average pooling, padding 2; the default), lenet-max (max "
-        "pooling, no padding) or mlp",
+        "lenet (average pooling, padding 2; the default), lenet-max (max pooling, no padding), "
+        "lenet-plus (what the exercises lead to; see docs/lenet.md) or mlp",
         choices=list(models.PRESETS),
         default="lenet",
     )
@@ -64,8 +91,15 @@ def parser() -> command.Parser:
         f"by default {epochs}; on a smaller data set as many as give {ENOUGH_UPDATES:,} updates",
         type=positive,
     )
-    p.add("--lr", "RATE", "learning rate; by default 0.9 for LeNet, 0.1 for mlp", type=amount)
-    p.add("--batch-size", "N", "256 by default", type=positive, default=256)
+    p.add("--lr", "RATE", f"learning rate; by default {rates}", type=amount)
+    p.add(
+        "--schedule",
+        "NAME",
+        "of the learning rate: constant, or cosine, which falls to 0 "
+        "over the epochs (the default of lenet-plus)",
+        choices=list(SCHEDULES),
+    )
+    p.add("--batch-size", "N", "256 by default; lenet-plus 128", type=positive)
     p.add(
         "--divide-by",
         "NAME",
@@ -73,8 +107,8 @@ def parser() -> command.Parser:
         "last batch count less (the first edition; the default of lenet-max)",
         choices=["images", "batch-size"],
     )
-    p.add("--momentum", "M", "0 by default", type=amount, default=0.0)
-    p.add("--weight-decay", "W", "0 by default", type=amount, default=0.0)
+    p.add("--momentum", "M", "0 by default; lenet-plus 0.9", type=amount)
+    p.add("--weight-decay", "W", "0 by default; lenet-plus 0.0005", type=amount)
     p.add("--seed", "N", "of weights, shuffles and dropout; 0 by default", type=natural, default=0)
     p.add("--threads", "N", "CPU threads; by default as many as cores", type=positive)
     p.add("--out", "DIR", "a new or empty folder; runs/<time> by default", type=Path)
@@ -88,6 +122,8 @@ def parser() -> command.Parser:
     p.add("--hidden", "120,84", "widths of the dense layers", type=command.integers)
     inits = [*models.INITS, "default"]
     p.add("--init", "NAME", f"initial weights: {', '.join(inits)}", choices=inits)
+    p.add("--batch-norm", None, "normalise after every convolution", default=None)
+    p.add("--dropout", "P", "before each dense layer; 0 by default, lenet-plus 0.5", type=amount)
     return p  # fmt: skip
 
 
@@ -106,18 +142,12 @@ def _train(options: argparse.Namespace) -> int:
     compiled = not options.no_compile and compiler.is_available(device)
     dataset, (train_set, test_set) = _load_data(options)
 
-    lr = LR[options.model] if options.lr is None else options.lr
-    epochs = options.epochs or _default_epochs(options, len(train_set))
+    recipe = _recipe(options, len(train_set))
     config = {
         "model": options.model,
         "model_args": knobs,
         "dataset": dataset,
-        "epochs": epochs,
-        "lr": lr,
-        "batch_size": options.batch_size,
-        "divide_by": options.divide_by or DIVIDE_BY[options.model],
-        "momentum": options.momentum,
-        "weight_decay": options.weight_decay,
+        **recipe._asdict(),
         "seed": options.seed,
         "device": device,
         "compiled": compiled,
@@ -128,14 +158,14 @@ def _train(options: argparse.Namespace) -> int:
     run = Run(options.out or _new_folder(), config)
 
     batches = data.DataLoader(
-        train_set, options.batch_size, True, options.seed, device, raw=compiled
+        train_set, recipe.batch_size, True, options.seed, device, raw=compiled
     )
-    test_batches = data.DataLoader(test_set, options.batch_size, device=device, raw=compiled)
+    test_batches = data.DataLoader(test_set, recipe.batch_size, device=device, raw=compiled)
     optimizer = optim.SGD(
-        net.parameters(), lr, momentum=options.momentum, weight_decay=options.weight_decay
+        net.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
     )
     print(_headline(config, net, train_set, test_set, why_cpu))
-    return _train_and_report(run, net, batches, test_batches, epochs, optimizer)
+    return _train_and_report(run, net, batches, test_batches, recipe, optimizer)
 
 
 def _train_and_report(
@@ -143,7 +173,7 @@ def _train_and_report(
     net: nn.Module,
     batches: data.DataLoader,
     test_batches: data.DataLoader,
-    epochs: int,
+    recipe: Recipe,
     optimizer: optim.SGD,
 ) -> int:
     history = History()
@@ -154,12 +184,15 @@ def _train_and_report(
             batches,
             test_batches,
             optimizer=optimizer,
-            epochs=epochs,
-            divide_by=batches.batch_size if run.config["divide_by"] == "batch-size" else None,
+            epochs=recipe.epochs,
+            schedule=SCHEDULES[recipe.schedule](optimizer, recipe.epochs),
+            divide_by=recipe.batch_size if recipe.divide_by == "batch-size" else None,
             after_epoch=[lambda history: run.write(net, history)],
             history=history,
             compile=run.config["compiled"],
         )
+    except compiler.CompileError as error:
+        raise ValueError(f"{error}; --no-compile trains it eagerly") from None
     except DivergedError as error:
         print(f"python -m minicnn.train: {error}", file=sys.stderr)
         status = 1
@@ -199,10 +232,15 @@ def _load_data(options: argparse.Namespace) -> tuple[str, tuple[data.Dataset, da
     return sample, data.load(sample)
 
 
-def _default_epochs(options: argparse.Namespace, images: int) -> int:
-    batches = math.ceil(images / options.batch_size)
-    enough = math.ceil(ENOUGH_UPDATES / batches) if images < FULL_SIZE else 0
-    return max(EPOCHS[options.model], enough)
+def _recipe(options: argparse.Namespace, images: int) -> Recipe:
+    """The model's recipe, with what the options change; more epochs on fewer images."""
+    given = {name: getattr(options, name) for name in Recipe._fields}
+    changed = {name: value for name, value in given.items() if value is not None}
+    recipe = RECIPES[options.model]._replace(**changed)
+    if options.epochs is None and images < FULL_SIZE:
+        batches = math.ceil(images / recipe.batch_size)
+        recipe = recipe._replace(epochs=max(recipe.epochs, math.ceil(ENOUGH_UPDATES / batches)))
+    return recipe
 
 
 def _new_folder() -> Path:
