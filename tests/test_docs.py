@@ -1,31 +1,98 @@
-"""Every Python block of the README runs, in the order of the page, as a reader would type it."""
+"""The code of README and docs runs: every Python block, every command, both notebooks.
+
+What trains for minutes is shortened: see ``SHORTER``.
+"""
 
 from __future__ import annotations
 
+import importlib
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
+from minicnn import train
+
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "README.md").is_file(), reason="the tests run outside a checkout"
+)
+
+SHORTER = {
+    "num_epochs = 10": "num_epochs = 1",
+    "num_epochs = 5": "num_epochs = 1",
+    "lr, num_epochs = 0.9, 10": "lr, num_epochs = 0.9, 1",
+    "load_data_fashion_mnist(batch_size)": (
+        "load_data_fashion_mnist(batch_size, dataset='fashion-mnist-sample')"
+    ),
+}
 
 
-def blocks(page: Path) -> list[str]:
-    """The fenced Python blocks, without the indentation of a list they may stand in."""
-    found = re.findall(r"^( *)```python\n(.*?)^ *```", page.read_text(), re.M | re.S)
-    return [re.sub(f"^{indent}", "", code, flags=re.M) for indent, code in found]
+def shortened(code: str) -> str:
+    """The code with a small data set and one epoch."""
+    for long, short in SHORTER.items():
+        code = code.replace(long, short)
+    return code
 
 
-@pytest.mark.skipif(not README.is_file(), reason="the tests run outside a checkout")
+class Block(NamedTuple):
+    """A fenced Python block, and the output that the page shows behind it, if any."""
+
+    code: str
+    output: str | None
+
+
+def blocks(page: Path) -> list[Block]:
+    """The Python blocks, without the indentation of a list they may stand in."""
+    pattern = r"^( *)```python\n(.*?)^ *```(?:\n+ *```text\n(.*?)^ *```)?"
+    found = re.findall(pattern, page.read_text(), re.M | re.S)
+    return [
+        Block(re.sub(f"^{indent}", "", code, flags=re.M), output or None)
+        for indent, code, output in found
+    ]
+
+
+NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
+
+
+def check_same(printed: str, shown: str) -> None:
+    """The same words, and the same numbers up to the rounding of other machines."""
+    assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", shown).split()
+    numbers = [[float(n.replace(",", "")) for n in NUMBER.findall(t)] for t in (printed, shown)]
+    np.testing.assert_allclose(*numbers, rtol=1e-5)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES[1:] if blocks(p)], ids=lambda page: page.name)
+def test_a_page_runs_and_prints_what_it_shows(
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for code, output in blocks(page):
+        short = shortened(code)
+        exec(compile(short, str(page), "exec"), names)
+        printed = capsys.readouterr().out
+        if output is not None and short == code and "train_ch" not in code:
+            check_same(printed, output)
+
+
 def test_the_readme_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    assert len(blocks(README)) == 4
-    for block in blocks(README):
-        exec(compile(block, str(README), "exec"), names)
+    for code, _ in blocks(ROOT / "README.md"):
+        exec(compile(code, "README.md", "exec"), names)
     printed = capsys.readouterr().out
     assert "(1, 6, 28, 28)" in printed
     assert "conv dweight" in printed
@@ -37,16 +104,87 @@ def test_the_readme_runs(
     assert (tmp_path / "net.safetensors").is_file()
 
 
-@pytest.mark.skipif(not README.is_file(), reason="the tests run outside a checkout")
-def test_the_page_about_compiling_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    page = ROOT / "docs" / "compile.md"
-    for block in blocks(page):
-        exec(compile(block, str(page), "exec"), {})
-    assert re.search(r"^conv  +1x28x28 -> 6x28x28.*235200", capsys.readouterr().out, re.M)
+# Commands -----------------------------------------------------------------------------------------
+
+BY_HAND = {"benchmarks.md", "exercises.md", "results.md", "gpu-runs.md"}  # records of long runs
 
 
-@pytest.mark.skipif(not README.is_file(), reason="the tests run outside a checkout")
-@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")))
+def commands() -> Iterator[tuple[str, str]]:
+    """(module, arguments) of every command of the pages that names all it needs."""
+    found = set()
+    for page in PAGES:
+        if page.name not in BY_HAND:
+            text = page.read_text()
+            lines = re.findall(r"^    .*?python -m (minicnn\.\w+)([^#`\n]*)", text, re.M)
+            found |= set(lines + re.findall(r"`python -m (minicnn\.\w+)([^`]*)`", text))
+    yield from sorted((module, " ".join(arguments.split())) for module, arguments in found)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small training run, for the commands that look at one."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    options = "--dataset fashion-mnist-sample --epochs 1 --device cpu --no-compile"
+    assert train.main([*shlex.split(options), "--out", str(folder)]) == 0
+    return folder
+
+
+def short_arguments(module: str, arguments: str, run: Path, out: Path) -> list[str]:
+    """The command's arguments, with less work and with folders that are there."""
+    given = shlex.split(arguments)
+    given = [str(run) if word in ("DIR", "runs/lenet") else word for word in given]
+    if module == "minicnn.train":
+        given = [
+            word for word in given if word not in ("--dataset", "mnist", "--data-dir", str(run))
+        ]
+        given += ["--dataset", "fashion-mnist-sample", "--epochs", "1", "--out", str(out / "run")]
+    elif module == "minicnn.explain":
+        given += ["--no-open"] if "--out" in given else ["--no-open", "--out", str(out / "x.html")]
+    elif module == "minicnn.visualize":
+        given += ["--out", str(out / "pictures")]
+    elif module == "minicnn.rungs":
+        given += ["--images", "2", "--rounds", "1"]
+    elif module == "minicnn.selfcheck":
+        given = ["--device", "cpu"]
+    return ["cpu" if word == "gpu" else word for word in given]
+
+
+@pytest.mark.parametrize(("module", "arguments"), commands())
+def test_a_command_of_the_pages_runs(
+    module: str,
+    arguments: str,
+    run_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main = importlib.import_module(
+        f"{module}.__main__" if module == "minicnn.explain" else module
+    ).main
+    try:
+        status = main(short_arguments(module, arguments, run_folder, tmp_path))
+    except SystemExit as ended:  # --help
+        status = ended.code
+    assert status == 0
+
+
+# The rest -----------------------------------------------------------------------------------------
+
+
+def test_the_rows_of_the_exercises_are_commands() -> None:
+    from benchmarks import exercises
+    from minicnn import models
+
+    rows = [row for table in exercises.EXERCISES.values() for row in table]
+    assert len(set(rows)) > 30
+    for row in rows + exercises.ON_MNIST:
+        options = train.parser().parse_args(shlex.split(row))
+        knobs = {name: getattr(options, name) for name in train.KNOBS}
+        given = {name: value for name, value in knobs.items() if value is not None}
+        models.build(options.model, **given)
+
+
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *PAGES[1:]], ids=lambda p: p.name)
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"

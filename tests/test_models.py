@@ -94,6 +94,22 @@ def test_the_activation_stands_after_every_layer_but_the_last(
     ]
 
 
+def test_batch_norm_stands_behind_each_convolution_and_dropout_before_each_dense_layer() -> None:
+    net = models.lenet(batch_norm=True, dropout=0.25, activation="relu", pool="max")
+    assert kinds(net) == [
+        *["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"] * 2,
+        "Flatten",
+        *["Dropout", "Linear", "ReLU"] * 2,
+        *["Dropout", "Linear"],
+    ]
+    assert {layer.p for layer in net if isinstance(layer, nn.Dropout)} == {0.25}
+    assert [layer.num_features for layer in net if isinstance(layer, nn.BatchNorm2d)] == [6, 16]
+    mlp = models.mlp((5, 4), dropout=0.5)  # not on the pixels
+    dense = ["Linear", "ReLU", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]
+    assert kinds(mlp) == ["Flatten", *dense]
+    assert len({id(layer) for layer in mlp}) == len(mlp)
+
+
 def test_lenet_starts_from_xavier_weights_and_zero_biases() -> None:
     net = models.lenet()
     for layer in net:
@@ -197,7 +213,7 @@ def test_build_changes_arguments_of_a_preset() -> None:
 
 def test_build_refuses_unknown_names_and_arguments() -> None:
     with pytest.raises(
-        ValueError, match=r"^model is 'alexnet'; wanted one of lenet, lenet-max, ml"
+        ValueError, match=r"^model is 'alexnet'; wanted one of lenet, lenet-max, lenet-plus"
     ):
         models.build("alexnet")
     with pytest.raises(ValueError, match=r"^pool does not apply to mlp; it has hidden, activation"):

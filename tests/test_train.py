@@ -201,13 +201,16 @@ def test_every_exercise_is_an_option(tmp_path: Path) -> None:
     options = (
         "--activation relu --pool max --padding 1 --kernel-size 3 --channels 4,6,8 --hidden 20 "
         "--init kaiming_uniform --lr 0.05 --epochs 1 --batch-size 500 --momentum 0.9 "
-        "--weight-decay 0.001 --threads 1 --no-compile --device cpu --dataset fashion-mnist-sample"
+        "--weight-decay 0.001 --threads 1 --no-compile --device cpu --dataset fashion-mnist-sample "
+        "--schedule cosine --batch-norm --dropout 0.2"
     )
     assert train.main([*options.split(), "--out", str(out)]) == 0
     net, config = minicnn.load_run(out)
     shapes = [parameter.shape for name, parameter in net.named_parameters() if "weight" in name]
-    assert shapes == [(4, 1, 3, 3), (6, 4, 3, 3), (8, 6, 3, 3), (20, 32), (10, 20)]
-    assert config["momentum"] == 0.9
+    kernels = [(4, 1, 3, 3), (4,), (6, 4, 3, 3), (6,), (8, 6, 3, 3), (8,)]  # with BatchNorm2d's
+    assert shapes == [*kernels, (20, 32), (10, 20)]
+    assert (config["momentum"], config["schedule"]) == (0.9, "cosine")
+    assert config["model_args"]["dropout"] == 0.2
 
 
 @pytest.mark.parametrize(
@@ -292,11 +295,61 @@ def test_without_the_whole_set_it_trains_on_the_sample_and_says_so_loudly(
 
 @pytest.mark.parametrize(
     ("model", "images", "epochs"),
-    [("lenet", 60_000, 10), ("lenet-max", 60_000, 5), ("lenet", 6_000, 59), ("mlp", 100, 1400)],
+    [
+        ("lenet", 60_000, 10),
+        ("lenet-max", 60_000, 5),
+        ("lenet", 6_000, 59),
+        ("mlp", 100, 1400),
+        ("lenet-plus", 6_000, 30),  # its batches are smaller
+    ],
 )
 def test_the_default_epochs(model: str, images: int, epochs: int) -> None:
     options = train.parser().parse_args(["--model", model])
-    assert train._default_epochs(options, images) == epochs
+    assert train._recipe(options, images).epochs == epochs
+    options = train.parser().parse_args(["--model", model, "--epochs", "3"])
+    assert train._recipe(options, images).epochs == 3
+
+
+def test_a_preset_brings_its_recipe_and_options_change_it() -> None:
+    plus = ["--model", "lenet-plus"]
+    recipe = train._recipe(train.parser().parse_args(plus), 60_000)
+    assert recipe == train.RECIPES["lenet-plus"]
+    assert recipe.schedule == "cosine"
+    changed = ["--schedule", "constant", "--momentum", "0", "--weight-decay", "0.5"]
+    recipe = train._recipe(train.parser().parse_args([*plus, *changed]), 60_000)
+    assert (recipe.schedule, recipe.momentum, recipe.weight_decay) == ("constant", 0, 0.5)
+    assert recipe.lr == train.RECIPES["lenet-plus"].lr
+
+
+def test_the_schedule_lowers_the_learning_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = []
+    step = optim.CosineAnnealingLR.step
+
+    def watched(schedule: optim.CosineAnnealingLR) -> None:
+        rates.append(schedule.optimizer.lr)
+        step(schedule)
+
+    monkeypatch.setattr(optim.CosineAnnealingLR, "step", watched)
+    options = [*FAST, "--epochs", "4", "--lr", "0.2", "--schedule", "cosine"]
+    assert train.main([*options, "--out", str(tmp_path / "run")]) == 0
+    expected = [0.1 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(4)]
+    assert rates == pytest.approx(expected)
+
+
+def test_what_cannot_be_compiled_is_one_line_that_names_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise minicnn.compiler.CompileError("compile: BatchNorm2d on a GPU")
+
+    monkeypatch.setattr(minicnn.compiler, "compile", refuse)
+    options = ["--dataset", "fashion-mnist-sample", "--device", "cpu", "--epochs", "1"]
+    with pytest.raises(SystemExit) as ended:
+        train.main([*options, "--out", str(tmp_path / "run")])
+    assert ended.value.code == 2
+    assert re.fullmatch(r".*BatchNorm2d.*--no-compile.*\n", capsys.readouterr().err)
 
 
 def test_divergence_ends_with_status_1_and_one_line(

@@ -1,0 +1,49 @@
+"""The notebooks are the pages they are made of, and run. They need the extra ``docs``."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.test_docs import DOCS, shortened
+
+nbformat = pytest.importorskip("nbformat")
+for package in ("jupytext", "nbclient", "ipykernel"):
+    pytest.importorskip(package)
+
+NAMES = ["convolution-backward", "lenet"]
+
+
+@pytest.fixture
+def maker(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """docs/notebooks.py."""
+    monkeypatch.syspath_prepend(DOCS)
+    return importlib.import_module("notebooks")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_is_its_page_and_was_run(name: str, maker: Any) -> None:
+    stored = nbformat.read(DOCS / f"{name}.ipynb", as_version=4)
+    made = maker.notebook(DOCS / f"{name}.md")
+    assert [(cell.cell_type, cell.source) for cell in stored.cells] == [
+        (cell.cell_type, cell.source) for cell in made.cells
+    ]
+    code = [cell for cell in stored.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert list(maker.PAGES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_runs(name: str, maker: Any, tmp_path: Path) -> None:
+    made = maker.notebook(DOCS / f"{name}.md")
+    for cell in made.cells:
+        if cell.cell_type == "code":
+            cell.source = shortened(cell.source)
+    maker.run(made, tmp_path, seconds=600)
+    outputs = [output for cell in made.cells for output in cell.get("outputs", [])]
+    assert not [o for o in outputs if o.output_type == "error"]
+    pictures = sum("image/png" in o.get("data", {}) for o in outputs)
+    assert pictures >= (2 if name == "lenet" else 0)
