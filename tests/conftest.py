@@ -49,3 +49,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.skipped and os.environ.get("MINICNN_NO_SKIPS") == "1":
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and MINICNN_NO_SKIPS=1 allows none"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """The same for a whole file, which skips itself where a package is missing."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and os.environ.get("MINICNN_NO_SKIPS") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} was skipped, and MINICNN_NO_SKIPS=1 allows none"
