@@ -51,7 +51,7 @@ class GpuPredictor(_OnGpu, Predictor):
 
     def __call__(self, x: Any) -> Tensor:
         """``net(x)`` without recording, in the net's present mode. x: as for ``Predictor``."""
-        pixels = self._array(x)
+        (pixels,) = self._arrays(x)
         with on_device(self.device):
             engine = self._engine(pixels)
             engine.set_keys(moves_on=False)
@@ -79,7 +79,7 @@ class GpuStep(_OnGpu, CompiledStep):
 
     def __call__(self, x: Any, y: Any, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
         """One step of training: see ``CompiledStep``. x and y are on the net's device."""
-        pixels, labels = self._array(x), self._array(y)
+        pixels, labels = self._arrays(x, y)
         if labels.dtype.kind not in "iu":
             raise TypeError(f"compile: y is {labels.dtype}; wanted class indices, integers")
         if labels.shape != (len(pixels),):

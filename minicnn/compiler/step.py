@@ -106,20 +106,22 @@ class Compiled:
     def _masks(self, engine: Engine) -> list[tuple[int, int]]:
         return [random.next_mask_key() for _ in range(engine.plan.masks)]
 
-    def _array(self, x: Any) -> Array:
-        """The array of a batch, which has to be where the net is."""
-        tensor = as_tensor(x)
+    def _arrays(self, *batch: Any) -> list[Array]:
+        """The arrays of a batch, C-contiguous; they have to be where the net is."""
         here = device_of_net(self.net)
         if here != self.device:
             raise RuntimeError(
                 f"compile: the net has moved from {self.device} to {here}; compile it there"
             )
+        return [self._array(as_tensor(part)) for part in batch]
+
+    def _array(self, tensor: Tensor) -> Array:
         if tensor.device != self.device:
             raise TypeError(
                 f"compile: received an array on {tensor.device}; wanted one on {self.device}, "
                 "where the net is"
             )
-        return tensor.data
+        return np.ascontiguousarray(tensor.data) if self.device == "cpu" else tensor.data
 
 
 class Predictor(Compiled):
@@ -130,7 +132,7 @@ class Predictor(Compiled):
 
         x: (N, C, H, W) in the net's dtype, or uint8 (pixels, divided by 255). Returns (N, classes).
         """
-        pixels = np.ascontiguousarray(self._array(x))
+        (pixels,) = self._arrays(x)
         engine = self._engine(pixels)
         result = np.empty((len(pixels), *engine.result_shape), engine.plan.dtype)
         engine.run(pixels, engine.no_labels, result, self._masks(engine), self.profile)
@@ -161,21 +163,21 @@ class CompiledStep(Compiled):
             The loss and the logits (N, classes) of before the update, without a past; both are
             valid until the next call.
         """
-        pixels = np.ascontiguousarray(self._array(x))
-        target = Tensor(np.ascontiguousarray(self._array(y)))
-        engine = self._engine(pixels)
-        logits = self._room_for_logits(engine, len(pixels))
-        settings = (self.loss.weight, self.loss.ignore_index, self.loss.reduction)
+        pixels, target = self._arrays(x, y)
         if target.dtype.kind == "f":
             raise TypeError(f"compile: y is {target.dtype}; wanted class indices, integers")
-        indices, weights = F.class_indices("compile", Tensor(logits), target, *settings)
+        engine = self._engine(pixels)
+        logits = self._room_for_logits(engine, len(pixels))
+        scores = Tensor(logits)
+        settings = (self.loss.weight, self.loss.ignore_index, self.loss.reduction)
+        indices, weights = F.class_indices("compile", scores, Tensor(target), *settings)
         divisor = self._divisor(indices, weights)
         with np.errstate(divide="ignore", invalid="ignore"):  # no label counts: the loss is nan
             self._set_loss(engine, gradient / divisor)
             engine.run(pixels, indices, logits, self._masks(engine), self.profile)
-            loss = engine.losses[: len(pixels)].sum() / engine.plan.dtype.type(divisor)
+            loss = engine.losses[: len(pixels)].sum(keepdims=True) / logits.dtype.type(divisor)
         self._update(engine)
-        return Tensor(loss), Tensor(logits)
+        return Tensor(loss.reshape(())), scores
 
     def gradients(self) -> dict[str, Tensor]:
         """The gradients of the last step, by the parameters' names; valid until the next."""
