@@ -1,26 +1,34 @@
 """The LeNet chapter's exercises, every answer a run: writes docs/exercises.md.
 
-    python -m benchmarks.exercises [--seeds 3] [--only TITLE] [--mnist DIR]
+    python -m benchmarks.exercises [--seeds 3] [--jobs 2] [--mnist DIR]
     python -m benchmarks.exercises --from-json
 
 Each row is ``python -m minicnn.train`` with the options that stand in it, once a seed, on the whole
 of Fashion-MNIST; ``--mnist`` names the folder with MNIST's four files (without it that table is
-left out). Results are kept in benchmarks/results/exercises/exercises.json as they come, and a run
-that is in there is not trained again; ``--from-json`` trains nothing.
+left out). As many runs as ``--jobs`` go on side by side, on one thread each. Results are kept in
+benchmarks/results/exercises/exercises.json as they come, and a run that is in there is not trained
+again; ``--from-json`` trains nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import statistics
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.common import RESULTS, as_markdown, versions
-from benchmarks.results import PAGE, trained
+from benchmarks.results import PAGE
 from minicnn.files import write_whole
+from minicnn.runs import read_jsonl
 
 FILE = RESULTS / "exercises" / "exercises.json"
 MODERN = "--pool max --activation relu --lr 0.1"
@@ -82,11 +90,9 @@ EXERCISES: dict[str, list[str]] = {
     "Epochs": [
         "",
         "--epochs 20",
-        "--epochs 40",
         f"{MODERN} --epochs 5",
         MODERN,
         f"{MODERN} --epochs 20",
-        f"{MODERN} --epochs 40",
     ],
     "What else helps": [
         MODERN,
@@ -95,22 +101,20 @@ EXERCISES: dict[str, list[str]] = {
         f"{MOMENTUM} --schedule cosine --weight-decay 0.0005",
         f"{MOMENTUM} --schedule cosine --batch-norm",
         f"{MOMENTUM} --schedule cosine --dropout 0.3",
-        f"{MOMENTUM} --schedule cosine --channels 32,64",
-        f"{MOMENTUM} --schedule cosine --channels 32,64 --dropout 0.5",
         "--model lenet-plus",
     ],
 }
-MNIST = "MNIST"
+MNIST = "--dataset mnist"
 ON_MNIST = ["", MODERN, "--model lenet-plus"]
 
 HEAD = """\
 # The chapter's exercises, measured
 
 Made by `python -m benchmarks.exercises` on {date}: {versions}. Every row is a command,
-`python -m minicnn.train` followed by what stands in the row, with `--seed 0` to `--seed {last}`;
-medians over the seeds, and the lowest and the highest test accuracy. Loss and train accuracy are
-means over the last epoch as it was trained, test accuracy is measured after it. Seconds are those
-of training and evaluation, compiled, on this machine. [lenet.md](lenet.md) says what they teach.
+`python -m minicnn.train --threads 1` followed by what stands in the row and by `--seed 0` to
+`--seed {last}`; medians over the seeds, and the lowest and the highest test accuracy. Loss and
+train accuracy are means over the last epoch as it was trained, test accuracy is measured after it.
+[lenet.md](lenet.md) says what they teach.
 """
 
 Runs = dict[str, dict[str, Any]]
@@ -119,39 +123,44 @@ Runs = dict[str, dict[str, Any]]
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.exercises")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", metavar="TITLE", help="one table's runs")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--mnist", metavar="DIR", help="the folder with MNIST's files")
     parser.add_argument("--from-json", action="store_true", help="do not train")
     options = parser.parse_args()
     runs: Runs = json.loads(FILE.read_text()) if FILE.is_file() else {}
     if not options.from_json:
-        for title, rows in EXERCISES.items():
-            if options.only in (None, title):
-                train_all(rows, options.seeds, [], runs)
-        if options.mnist and options.only in (None, MNIST):
-            where = ["--dataset", "mnist", "--data-dir", options.mnist]
-            train_all(ON_MNIST, options.seeds, where, runs, of_mnist)
+        rows = list(dict.fromkeys(row for table in EXERCISES.values() for row in table))
+        rows += [f"{row} {MNIST}".strip() for row in ON_MNIST if options.mnist]
+        train_all(rows, options, runs)
     write(runs)
 
 
-def of_mnist(row: str) -> str:
-    return f"{row} --dataset mnist".strip()
-
-
-def train_all(
-    rows: list[str], seeds: int, where: list[str], runs: Runs, key: Any = lambda row: row
-) -> None:
+def train_all(rows: list[str], options: argparse.Namespace, runs: Runs) -> None:
     """Train what is not in ``runs`` yet, and put it there."""
-    for seed in range(seeds):
-        for row in rows:
-            name = f"{key(row)} --seed {seed}".strip()
-            if name not in runs:
-                print(f"== {name}", flush=True)
-                epochs, _ = trained([*shlex.split(row), "--seed", str(seed), *where])
-                seconds = sum(epoch["seconds"] + epoch["eval_seconds"] for epoch in epochs)
-                runs[name] = {**epochs[-1], "seconds": seconds, "date": time.strftime("%Y-%m-%d")}
-                FILE.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(FILE, json.dumps(runs, indent=1) + "\n")
+    names = [f"{row} --seed {seed}".strip() for seed in range(options.seeds) for row in rows]
+    missing = [name for name in names if name not in runs]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        jobs = {pool.submit(last_epoch, name, options.mnist): name for name in missing}
+        for job in as_completed(jobs):
+            runs[jobs[job]] = {**job.result(), "date": time.strftime("%Y-%m-%d")}
+            print(f"{jobs[job]}: {job.result()['test_acc']:.3f}", flush=True)
+            FILE.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(FILE, json.dumps(runs, indent=1) + "\n")
+
+
+def last_epoch(arguments: str, mnist: str) -> dict[str, Any]:
+    """What ``python -m minicnn.train`` with these arguments measured in its last epoch.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    where = ["--data-dir", mnist] if MNIST in arguments else []
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        command = [sys.executable, "-m", "minicnn.train", "--threads", "1", "--device", "cpu"]
+        command += [*shlex.split(arguments), *where, "--out", str(out)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return read_jsonl(out / "metrics.jsonl")[-1]
 
 
 def write(runs: Runs) -> None:
@@ -163,7 +172,7 @@ def write(runs: Runs) -> None:
         versions=versions(),
         last=max(seeds),
     )
-    tables = {**EXERCISES, MNIST: [of_mnist(row) for row in ON_MNIST]}
+    tables = {**EXERCISES, "On MNIST": [f"{row} {MNIST}".strip() for row in ON_MNIST]}
     sections = [section(title, rows, runs) for title, rows in tables.items()]
     write_whole(PAGE.parent / "exercises.md", "\n".join([head, *filter(None, sections)]))
 
@@ -173,7 +182,7 @@ def section(title: str, rows: list[str], runs: Runs) -> str:
     cells = [line for row in rows if (line := cells_of(row, runs))]
     if not cells:
         return ""
-    head = ["command", "epochs", "loss", "train acc", "test acc", "lowest", "highest", "seconds"]
+    head = ["command", "epochs", "loss", "train acc", "test acc", "lowest", "highest"]
     return f"## {title}\n\n{as_markdown([head, *cells])}\n"
 
 
@@ -186,11 +195,8 @@ def cells_of(row: str, runs: Runs) -> list[str]:
     accuracies = [run["test_acc"] for run in of_row]
     medians = [statistics.median(run[key] for run in of_row) for key in ("loss", "train_acc")]
     numbers = [*medians, statistics.median(accuracies), min(accuracies), max(accuracies)]
-    seconds = statistics.median(run["seconds"] for run in of_row)
     command = f"`{row}`" if row else "(nothing: the chapter's net)"
-    return [
-        command, str(of_row[0]["epoch"]), *(f"{number:.3f}" for number in numbers), f"{seconds:.0f}"
-    ]  # fmt: skip
+    return [command, str(of_row[0]["epoch"]), *(f"{number:.3f}" for number in numbers)]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ compares the medians with the published renders of the chapter.
 from __future__ import annotations
 
 import argparse
-import shlex
 import statistics
 import time
 from pathlib import Path
@@ -73,30 +72,19 @@ def section(model: str, seeds: int, *extra: str) -> str:
     picture = "-".join([model, *extra]).replace("---", "-")
     results = []
     for seed in range(seeds):
-        epochs, curve = trained(["--model", model, "--seed", str(seed), *extra])
-        results.append(epochs[-1])
-        if seed == 0:
-            figure = plots.curves(curve, f"{title}, seed 0")
-            (PAGE.parent / "pictures" / f"{picture}-curves.png").write_bytes(plots.png(figure))
+        with TemporaryDirectory() as folder:
+            out = Path(folder) / "run"
+            options = ["--dataset", "fashion-mnist", "--device", "cpu", "--out", str(out)]
+            status = train.main(["--model", model, "--seed", str(seed), *options, *extra])
+            if status:
+                raise SystemExit(f"{model}, seed {seed}: training ended with status {status}")
+            metrics = runs.read_jsonl(out / "metrics.jsonl")
+            results.append(metrics[-1])
+            if seed == 0:
+                figure = plots.curves(runs.read_jsonl(out / "curve.jsonl"), f"{title}, seed 0")
+                (PAGE.parent / "pictures" / f"{picture}-curves.png").write_bytes(plots.png(figure))
     image = f"![Loss and accuracies against the epoch](pictures/{picture}-curves.png)"
     return f"{table(model, title, results)}\n{image}\n"
-
-
-Rows = list[dict[str, Any]]
-
-
-def trained(options: list[str]) -> tuple[Rows, Rows]:
-    """``python -m minicnn.train`` with these options: its epochs and its curve.
-
-    On the CPU, and on the whole of Fashion-MNIST where the options name no data set.
-    """
-    with TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        where = ["--dataset", "fashion-mnist", "--device", "cpu", "--out", str(out)]
-        status = train.main([*where, *options])
-        if status:
-            raise SystemExit(f"{shlex.join(options)}: training ended with status {status}")
-        return runs.read_jsonl(out / "metrics.jsonl"), runs.read_jsonl(out / "curve.jsonl")
 
 
 def table(model: str, title: str, results: list[dict[str, Any]]) -> str:

@@ -35,7 +35,7 @@ RECIPES = {
     "lenet": Recipe(epochs=10, lr=0.9),
     "lenet-max": Recipe(epochs=5, lr=0.9, divide_by="batch-size"),
     "lenet-plus": Recipe(
-        epochs=15, lr=0.03, batch_size=128, momentum=0.9, weight_decay=5e-4, schedule="cosine"
+        epochs=10, lr=0.03, batch_size=128, momentum=0.9, weight_decay=5e-4, schedule="cosine"
     ),
     "mlp": Recipe(epochs=10, lr=0.1),
 }
