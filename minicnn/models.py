@@ -132,7 +132,7 @@ LENET_PLUS = {
     "channels": (32, 64),
     "hidden": (256,),
     "init": "kaiming_uniform",
-    "dropout": 0.5,
+    "dropout": 0.25,
 }
 
 PRESETS: dict[str, tuple[Callable[..., nn.Sequential], dict[str, Any]]] = {

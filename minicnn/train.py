@@ -35,7 +35,7 @@ RECIPES = {
     "lenet": Recipe(epochs=10, lr=0.9),
     "lenet-max": Recipe(epochs=5, lr=0.9, divide_by="batch-size"),
     "lenet-plus": Recipe(
-        epochs=10, lr=0.03, batch_size=128, momentum=0.9, weight_decay=5e-4, schedule="cosine"
+        epochs=10, lr=0.05, batch_size=128, momentum=0.9, weight_decay=5e-4, schedule="cosine"
     ),
     "mlp": Recipe(epochs=10, lr=0.1),
 }
@@ -123,7 +123,7 @@ def parser() -> command.Parser:
     inits = [*models.INITS, "default"]
     p.add("--init", "NAME", f"initial weights: {', '.join(inits)}", choices=inits)
     p.add("--batch-norm", None, "normalise after every convolution", default=None)
-    p.add("--dropout", "P", "before each dense layer; 0 by default, lenet-plus 0.5", type=amount)
+    p.add("--dropout", "P", "before each dense layer; 0 by default, lenet-plus 0.25", type=amount)
     return p  # fmt: skip
 
 
