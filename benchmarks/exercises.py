@@ -52,7 +52,6 @@ EXERCISES: dict[str, list[str]] = {
         f"{MODERN} --channels 3,8",
         MODERN,
         f"{MODERN} --channels 12,32",
-        f"{MODERN} --channels 32,64",
     ],
     "How many convolutions": [
         f"{MODERN} --channels 16",
