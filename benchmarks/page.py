@@ -133,13 +133,14 @@ def folded(title: str, cells: list[list[str]]) -> str:
 
 def wins(reports: list[Report]) -> str:
     """Every row of PyTorch (or ONNX Runtime) whose median is smaller than one of minicnn's."""
-    found = [line for report in reports for line in lost(report)]
     text = (
         "Every row below in which PyTorch's median (or ONNX Runtime's) is smaller than minicnn's."
     )
-    cells = [["case", "side", "median", "minicnn's side", "minicnn's median", "times"], *found]
-    body = as_markdown(cells) if found else "There is none."
-    return f"## Where PyTorch wins\n\n{text}\n\n{body}\n"
+    head = ["case", "side", "median", "minicnn's side", "minicnn's median", "times"]
+    tables = [
+        folded(TITLES[report.name], [head, *found]) for report in reports if (found := lost(report))
+    ]
+    return "\n\n".join(["## Where PyTorch wins", text, *(tables or ["There is none."])]) + "\n"
 
 
 def lost(report: Report) -> list[list[str]]:
