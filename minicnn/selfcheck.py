@@ -158,7 +158,7 @@ def check_compiled(model: str, dtype: str, device: str) -> str | None:
 
 
 def train(model: str, dtype: str, device: str, make: Callable[..., Any]) -> list[np.ndarray]:
-    """Some steps on random pictures, the last batch smaller: their losses and the parameters."""
+    """Some steps on random pictures, the last batch smaller: their losses and the net's state."""
     minicnn.manual_seed(1)
     net = NETS[model]().to(dtype).to(device)
     optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9, dampening=0.1, weight_decay=1e-3)
@@ -173,14 +173,15 @@ def train(model: str, dtype: str, device: str, make: Callable[..., Any]) -> list
         y = Tensor(to_device(rng.integers(0, 10, n), device))
         losses.append(step(x, y)[0].item())
         optimizer.lr *= 0.9
-    return [np.array(losses, dtype), *(p.numpy() for p in net.parameters())]
+    return [np.array(losses, dtype), *(t.numpy() for t in net.state_dict().values())]
 
 
 def _others() -> nn.Sequential:
     """A small net of what LeNet does not have."""
     return nn.Sequential(
-        nn.Conv2d(1, 3, (3, 5), stride=2, padding=1, bias=False), nn.MaxPool2d(3, 2, 1), nn.ReLU(),
-        nn.Flatten(), nn.Dropout(0.3), nn.Linear(147, 10), nn.Tanh(),
+        nn.Conv2d(1, 3, (3, 5), stride=2, padding=1, bias=False), nn.BatchNorm2d(3),
+        nn.MaxPool2d(3, 2, 1), nn.ReLU(), nn.BatchNorm2d(3, momentum=None), nn.Flatten(),
+        nn.Dropout(0.3), nn.Linear(147, 10), nn.Tanh(),
     )  # fmt: skip
 
 

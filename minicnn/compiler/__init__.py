@@ -56,9 +56,8 @@ def compile(
     not called. A net is a chain of convolutions (no groups), dense layers, pooling, ReLU, sigmoid,
     tanh, dropout, ``BatchNorm2d`` and flattening.
 
-    On a GPU (where the net is when this is called) the batches have to be there too, there is no
-    ``BatchNorm2d``, and a class index that is no class makes the loss nan instead of raising: to
-    look would be to wait.
+    On a GPU (where the net is when this is called) the batches have to be there too, and a class
+    index that is no class makes the loss nan instead of raising: to look would be to wait.
 
     Args:
         loss: ``nn.CrossEntropyLoss`` (or ``F.cross_entropy``) of class indices, reduction

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -120,6 +120,7 @@ class Program:
         self.gradients: dict[int, Array] = {}
         self.keys = self.xp.zeros(2 * max(1, masks), np.uint64)
         self.masks = 0  # that were given to a layer
+        self.momenta: list[tuple[nn.BatchNorm2d, Array]] = []  # layers, and where theirs lies
 
     def buffer(self, *shape: int, dtype: Any = None) -> Array:
         """Memory for a result."""
@@ -137,6 +138,11 @@ class Program:
             raise CompileError("compile: on a GPU, a parameter cannot be shared by two operations")
         self.gradients[id(parameter)] = self.buffer(*parameter.shape)
         return self.gradients[id(parameter)]
+
+    def momentum_of(self, layer: nn.BatchNorm2d) -> Array:
+        """Memory for the momentum of a layer, which may change between steps."""
+        self.momenta.append((layer, self.buffer(1)))
+        return self.momenta[-1][1]
 
     def launch(
         self, kernel: str, name: str, what: str, grid: int | tuple[int, int], *arguments: Any,
@@ -168,9 +174,9 @@ class Lowering:
     def __init__(self, stage: Stage, needs_dinput: bool):
         self.stage, self.needs_dinput = stage, needs_dinput
         self.operation: Any = stage.operation
-        for p in stage.parameters:
-            if not p.data.flags.c_contiguous:
-                raise CompileError("compile: wanted parameters that are C-contiguous")
+        buffers = stage.module._buffers.values() if stage.module else ()
+        if not all(t.data.flags.c_contiguous for t in (*stage.parameters, *buffers)):
+            raise CompileError("compile: wanted parameters and buffers that are C-contiguous")
         self.learns = any(p.requires_grad for p in stage.parameters)
 
     def forward(self, program: Program, x: Value) -> Value:
@@ -365,6 +371,95 @@ class Dropout(Lowering):
         program.launch("dropout", name, shapes(self.x.shape), blocks, *arguments, kind)
 
 
+class BatchNorm(Lowering):
+    """See ``ops.norm``: a block for each channel's sums, a thread for each cell.
+
+    Where no running statistics are kept, some are that nobody reads.
+    """
+
+    takes_activation = True
+    is_fixed = False  # mean and variance, whatever x is
+
+    def forward(self, program: Program, x: Value) -> Value:
+        if self.stage.module is None:
+            raise CompileError(f"compile: {self.operation.name} outside of nn.BatchNorm2d")
+        self.x, self.layer = x, self.stage.module
+        c, h, w = x.shape
+        self.sizes, self.eps = (c, h * w), program.dtype.type(self.operation.eps)
+        running = self._running(program)
+        self.mean, self.var = self._statistics(program, running)
+        gamma, beta, has_affine = self._parameters()
+        y = program.value(x.shape, self.kind)
+        arrays = x.array, gamma, beta, self.mean, self.var, y.array, running[2]
+        program.over_cells("norm_forward", self.title, shapes(x.shape), y.array.size, arrays,
+                           has_affine, int(not self.is_fixed), self.kind, self.eps,
+                           *self.sizes)  # fmt: skip
+        return y
+
+    def _running(self, program: Program) -> tuple[Array, Array, Array]:
+        """The layer's running mean and variance, and how many batches it has seen."""
+        layer, c = self.layer, self.sizes[0]
+        if layer.running_mean is None or layer.running_var is None:
+            return program.buffer(c), program.buffer(c), program.buffer(1, dtype=np.int64)
+        batches = layer.num_batches_tracked.data
+        if batches.dtype != np.int64:
+            raise CompileError(f"compile: num_batches_tracked is {batches.dtype}; wanted int64")
+        return layer.running_mean.data, layer.running_var.data, batches
+
+    def _statistics(
+        self, program: Program, running: tuple[Array, Array, Array]
+    ) -> tuple[Array, Array]:
+        """Mean and variance of the batch, which move the running ones."""
+        (c, values), x = self.sizes, self.x.array
+        if program.images * values < 2:
+            raise ValueError(
+                f"batch_norm: {program.images * values} values a channel; the statistics of a "
+                "batch need two or more"
+            )
+        mean, var = program.buffer(c), program.buffer(c)
+        momentum = program.momentum_of(self.layer)
+        program.launch("norm_moments", "mean, variance", shapes(self.x.shape, (c,)), c, x, mean,
+                       var, *running, momentum, program.images, *self.sizes)  # fmt: skip
+        return mean, var
+
+    def _parameters(self) -> tuple[Array, Array, int]:
+        return super()._parameters() if self.stage.parameters else (self.mean, self.var, 0)
+
+    def backward(self, program: Program, dy: Array) -> Array | None:
+        sums = self._sums(program, dy)
+        if not self.needs_dinput:
+            return None
+        x, dx, (gamma, _, has_affine) = self.x, program.value(self.x.shape), self._parameters()
+        arrays = x.array, dy, gamma, self.mean, self.var, *sums, x.array, dx.array
+        program.over_cells("norm_dinput", "norm dinput", shapes(x.shape), dx.array.size, arrays,
+                           has_affine, int(self.is_fixed), x.kind, self.eps, program.images,
+                           *self.sizes)  # fmt: skip
+        return dx.array
+
+    def _sums(self, program: Program, dy: Array) -> tuple[Array, Array]:
+        """dweight and dbias: dx needs them as well, unless mean and variance are fixed."""
+        c = self.sizes[0]
+        is_needed = self.learns or (self.needs_dinput and not self.is_fixed)
+        if not is_needed:
+            return self.mean, self.var
+        sums = self._gradients(program) if self.learns else (program.buffer(c), program.buffer(c))
+        program.launch("norm_dweight", "norm dweight, dbias", shapes(self.x.shape, (c,)), c,
+                       self.x.array, dy, self.mean, self.var, *sums, self.eps, program.images,
+                       *self.sizes)  # fmt: skip
+        return sums
+
+
+class FixedBatchNorm(BatchNorm):
+    """With the running statistics, as they are when the step runs."""
+
+    is_fixed = True
+
+    def _statistics(
+        self, program: Program, running: tuple[Array, Array, Array]
+    ) -> tuple[Array, Array]:
+        return running[:2]
+
+
 class Reshape(Lowering):
     """Flattening: the same cells, in the same order."""
 
@@ -385,6 +480,8 @@ LOWERINGS: dict[type[ops.Operation], type[Lowering]] = {
     ops.Tanh: Activation,
     ops.ReLU: Activation,
     ops.Dropout: Dropout,
+    ops.BatchNorm: BatchNorm,
+    ops.FixedBatchNorm: FixedBatchNorm,
     ops.Reshape: Reshape,
 }
 
@@ -601,6 +698,12 @@ class Engine:
             self._send("keys", keys, self.program.keys)
         if moves_on:
             self.known["keys"] = tuple(n + masks * (i % 2) for i, n in enumerate(keys))
+
+    def set_momenta(self) -> None:
+        """The momentum of each batch normalisation; an infinite one averages over all batches."""
+        for i, (layer, array) in enumerate(self.program.momenta):
+            momentum = inf if layer.momentum is None else layer.momentum
+            self._send(f"momentum {i}", (momentum,), array)
 
     def _send(self, name: str, numbers: tuple[Any, ...], array: Array) -> None:
         """Copy numbers to the device, if they are others than it has."""

@@ -18,6 +18,7 @@ from .step import CompiledStep, Predictor
 class _OnGpu:
     """What step and prediction share: an engine for each batch size."""
 
+    net: nn.Module
     loss: Any
     graph: bool
 
@@ -35,7 +36,9 @@ class _OnGpu:
 
     def _settings(self) -> tuple[Any, ...]:
         loss = self.loss
-        return () if loss is None else (id(loss.weight), loss.ignore_index, loss.reduction)
+        of_loss = () if loss is None else (id(loss.weight), loss.ignore_index, loss.reduction)
+        buffers = [b for module in self.net.modules() for b in module._buffers.values()]
+        return (*of_loss, *(id(buffer.data) for buffer in buffers))
 
     def _make_engine(self, x: Array, dtype: np.dtype) -> Engine:
         stages = self._record(x, dtype)  # type: ignore[attr-defined]
@@ -55,6 +58,7 @@ class GpuPredictor(_OnGpu, Predictor):
         with on_device(self.device):
             engine = self._engine(pixels)
             engine.set_keys(moves_on=False)
+            engine.set_momenta()
             array_module(pixels).copyto(engine.given, pixels)
             engine.run(self.profile)
             return Tensor(engine.logits.copy())
@@ -95,6 +99,7 @@ class GpuStep(_OnGpu, CompiledStep):
                 [self.optimizer.params[i] for i in learned], [*map(self._velocity, learned)]
             )
             engine.set_keys(moves_on=bool(learned))  # the update counts the masks on
+            engine.set_momenta()
             copy = array_module(pixels).copyto
             copy(engine.given, pixels)
             copy(engine.labels, labels)

@@ -13,6 +13,16 @@ from minicnn import CompileError, Tensor, models, nn, optim
 from minicnn.device import gpu_problem, to_device
 from minicnn.training import EagerStep
 
+
+def norm(channels: int, **options: Any) -> nn.BatchNorm2d:
+    """Batch normalisation that has learned and seen something."""
+    layer = nn.BatchNorm2d(channels, **options)
+    for tensor in (*layer.parameters(), *layer._buffers.values()):
+        if tensor.dtype.kind == "f":
+            tensor.data += abs(minicnn.randn(channels).data) / 2
+    return layer
+
+
 NETS: dict[str, Callable[[], nn.Module]] = {
     "lenet": models.lenet,
     "lenet-max": lambda: models.build("lenet-max"),
@@ -39,6 +49,46 @@ NETS: dict[str, Callable[[], nn.Module]] = {
         nn.Linear(30, 20), nn.ReLU(), nn.Dropout(0.5), nn.Linear(20, 10),
     ),
 }  # fmt: skip
+NORMED: dict[str, Callable[[], nn.Module]] = {
+    "norm behind conv": lambda: nn.Sequential(
+        nn.Conv2d(1, 3, 5, stride=3, bias=False), norm(3), nn.Conv2d(3, 2, 2), nn.ReLU(),
+        nn.Flatten(), nn.Linear(98, 10),
+    ),
+    "norm between activations": lambda: nn.Sequential(
+        nn.Conv2d(1, 3, 5, stride=3), nn.Sigmoid(), norm(3, eps=0.1, momentum=0.7), nn.Tanh(),
+        nn.AvgPool2d(2), nn.ReLU(), norm(3), nn.Flatten(), nn.LazyLinear(10),
+    ),
+    "norm first and last": lambda: nn.Sequential(
+        norm(1), nn.AvgPool2d(4), nn.Conv2d(1, 10, 7), nn.ReLU(), norm(10, momentum=None),
+        nn.Flatten(),
+    ),
+    "norm by the average": lambda: nn.Sequential(
+        nn.Conv2d(1, 3, 5, stride=3), norm(3, momentum=None), nn.ReLU(), nn.Dropout(0.3),
+        norm(3, momentum=0.0), nn.Flatten(), nn.LazyLinear(10),
+    ),
+    "norm that is not affine": lambda: nn.Sequential(
+        nn.Conv2d(1, 3, 5, stride=3), nn.Tanh(), norm(3, affine=False), nn.Sigmoid(),
+        nn.Flatten(), nn.LazyLinear(10),
+    ),
+    "norm that is not tracked": lambda: nn.Sequential(
+        nn.Conv2d(1, 3, 5, stride=3), norm(3, track_running_stats=False), nn.ReLU(),
+        norm(3, affine=False, track_running_stats=False), nn.Flatten(), nn.LazyLinear(10),
+    ),
+    "norms in a row": lambda: nn.Sequential(
+        nn.Conv2d(1, 4, 5, stride=3), norm(4), norm(4, momentum=None), nn.Sigmoid(), nn.Tanh(),
+        norm(4), nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(10),
+    ),
+    "one norm twice": lambda: used_twice(nn.BatchNorm2d(3, momentum=None, affine=False)),
+}  # fmt: skip
+
+
+def used_twice(layer: nn.Module) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 5, stride=3), layer, nn.Conv2d(3, 3, 3), layer, nn.ReLU(), nn.Flatten(),
+        nn.LazyLinear(10),
+    )  # fmt: skip
+
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "momentum": {"momentum": 0.9, "weight_decay": 0.01},
@@ -66,21 +116,22 @@ def trained(
     make: Callable[..., Any],
     data: list[tuple[np.ndarray, np.ndarray]],
     loss: Any = None,
+    training: bool = True,
     **settings: Any,
 ) -> list[np.ndarray]:
-    """Losses, logits of the last batch and parameters in float64 after a step for each batch."""
+    """Losses, logits of the last batch and the net's state in float64 after a step a batch."""
     minicnn.manual_seed(3)
     net = make_net()
     net(Tensor(np.zeros((2, 1, 28, 28), np.float32)))  # lazy layers
     minicnn.manual_seed(4)
-    net = net.to("float64").to(device)
+    net = net.to("float64").to(device).train(training)
     step = make(net, loss or nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1, **settings))
     losses = []
     for pixels, labels in data:
         x = pixels if make is minicnn.compile else pixels / 255
         one, logits = step(Tensor(to_device(x, device)), Tensor(to_device(labels, device)))
         losses.append(one.item())
-    return [np.array(losses), logits.numpy(), *(p.numpy() for p in net.parameters())]
+    return [np.array(losses), logits.numpy(), *(t.numpy() for t in net.state_dict().values())]
 
 
 def assert_close(ours: list[np.ndarray], theirs: list[np.ndarray]) -> None:
@@ -88,21 +139,28 @@ def assert_close(ours: list[np.ndarray], theirs: list[np.ndarray]) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", [*NETS, *NORMED])
 def test_equal_to_eager_on_the_cpu(name: str) -> None:
-    data = batches(5, 5, 5, 3)
+    data, net = batches(5, 5, 5, 3), {**NETS, **NORMED}[name]
+    assert_close(trained(net, "gpu", minicnn.compile, data), trained(net, "cpu", EagerStep, data))
+
+
+@pytest.mark.parametrize("name", [*NORMED, "dropout"])
+def test_equal_to_eager_in_evaluation_mode(name: str) -> None:
+    data, net = batches(5, 5, 3), {**NETS, **NORMED}[name]
     assert_close(
-        trained(NETS[name], "gpu", minicnn.compile, data),
-        trained(NETS[name], "cpu", EagerStep, data),
+        trained(net, "gpu", minicnn.compile, data, training=False),
+        trained(net, "cpu", EagerStep, data, training=False),
     )
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
-def test_the_order_of_threads_does_not_matter(cupy: Any, order: int) -> None:
-    data = batches(5, 5)
-    expected = trained(NETS["strides"], "gpu", minicnn.compile, data)
+@pytest.mark.parametrize("name", ["strides", "norms in a row"])
+def test_the_order_of_threads_does_not_matter(cupy: Any, name: str, order: int) -> None:
+    data, net = batches(5, 5), {**NETS, **NORMED}[name]
+    expected = trained(net, "gpu", minicnn.compile, data)
     cupy.set_thread_order(order)
-    for a, b in zip(trained(NETS["strides"], "gpu", minicnn.compile, data), expected, strict=True):
+    for a, b in zip(trained(net, "gpu", minicnn.compile, data), expected, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -165,9 +223,11 @@ def steps(net: nn.Module, momentum: float = 0.0) -> tuple[Any, optim.SGD, Any, A
     return step, optimizer, Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu"))
 
 
-@pytest.mark.parametrize("name", ["lenet", "lenet-max", "dropout"])
+@pytest.mark.parametrize("name", ["lenet", "lenet-max", "dropout", *NORMED])
 def test_the_steady_state_copies_waits_and_allocates_nothing(cupy: Any, name: str) -> None:
-    step, _, x, y = steps(NETS[name](), momentum=0.9)
+    net = {**NETS, **NORMED}[name]()
+    net(Tensor(np.zeros((2, 1, 28, 28), np.float32)))
+    step, _, x, y = steps(net, momentum=0.9)
     step(x, y), step(x, y)
     cupy.reset_counters()
     for _ in range(3):
@@ -329,16 +389,224 @@ def test_masks_differ_where_nothing_is_learned() -> None:
 
 
 def test_what_cannot_be_compiled_is_named() -> None:
-    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.LazyLinear(10))
-    net(Tensor(np.zeros((2, 1, 28, 28), np.float32)))
+    net = nn.Sequential(nn.Conv2d(1, 2, 2, padding="same"), nn.Flatten(), nn.Linear(1568, 10))
     step, _, x, y = steps(net)
-    with pytest.raises(CompileError, match="BatchNorm cannot be compiled for a GPU"):
+    with pytest.raises(CompileError, match="Pad cannot be compiled for a GPU"):
         step(x, y)
     shared = nn.Linear(784, 784)
     net = nn.Sequential(nn.Flatten(), shared, shared, nn.Linear(784, 10))
     step, _, x, y = steps(net)
     with pytest.raises(CompileError, match="cannot be shared"):
         step(x, y)
+
+
+# Batch normalisation ------------------------------------------------------------------------------
+
+
+def twins(make: Callable[[], nn.Module], dtype: str = "float64") -> list[Any]:
+    """Twice the same net: on the GPU and on the CPU."""
+    nets = []
+    for device in ("gpu", "cpu"):
+        minicnn.manual_seed(3)
+        net = make()
+        net(Tensor(np.zeros((2, 1, 28, 28), np.float32)))
+        nets.append(net.to(dtype).to(device))
+    return nets
+
+
+def assert_same_state(ours: nn.Module, theirs: nn.Module, rtol: float = 1e-9) -> None:
+    expected = theirs.state_dict()
+    for name, tensor in ours.state_dict().items():
+        np.testing.assert_allclose(
+            tensor.numpy(), expected[name].numpy(), rtol=rtol, atol=1e-6 * rtol, err_msg=name
+        )
+
+
+def pictures(*sizes: int, dtype: str = "float64") -> list[np.ndarray]:
+    return [(pixels / 255).astype(dtype) for pixels, _ in batches(*sizes)]
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-9), ("float32", 1e-4)])
+@pytest.mark.parametrize("name", NORMED)
+def test_a_prediction_normalises_and_counts_as_eager_does(
+    name: str, dtype: str, rtol: float
+) -> None:
+    ours, theirs = twins(NORMED[name], dtype)
+    predict = minicnn.compile(ours)
+    for training in (True, False, True, False):
+        ours.train(training), theirs.train(training)
+        for x in pictures(7, 7, 4, 7, dtype=dtype):
+            minicnn.manual_seed(8)
+            logits = predict(Tensor(to_device(x, "gpu"))).numpy()
+            minicnn.manual_seed(8)
+            expected = theirs(Tensor(x)).numpy()
+            np.testing.assert_allclose(logits, expected, rtol=0, atol=rtol * abs(expected).max())
+        assert_same_state(ours, theirs, rtol)
+
+
+def test_a_prediction_in_the_steady_state_copies_nothing_and_does_not_wait(cupy: Any) -> None:
+    net, _ = twins(NORMED["norms in a row"], "float32")
+    predict, (pixels,) = minicnn.compile(net), pictures(4, dtype="float32")
+    x = Tensor(to_device(pixels, "gpu"))
+    predict(x), predict(x)
+    cupy.reset_counters()
+    predict(x), predict(x)
+    counts = cupy.counters
+    assert (counts.h2d, counts.d2h, counts.synchronisations) == (0, 0, 0)
+    assert (counts.graph_launches, counts.allocations) == (2, 2)  # the results
+
+
+def test_a_momentum_that_changes_goes_over_once(cupy: Any) -> None:
+    ours, theirs = twins(NORMED["norm behind conv"])
+    predict, (x,) = minicnn.compile(ours), pictures(5)
+    given = Tensor(to_device(x, "gpu"))
+    predict(given), theirs(Tensor(x))
+    for momentum in (0.5, None, 0.0, 0.25):
+        ours[1].momentum = theirs[1].momentum = momentum
+        cupy.reset_counters()
+        predict(given), predict(given)
+        assert cupy.counters.h2d == 1
+        theirs(Tensor(x)), theirs(Tensor(x))
+        assert_same_state(ours, theirs)
+
+
+@pytest.mark.parametrize("images", [0, 1])
+def test_one_value_a_channel_has_no_statistics(images: int) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 10, 28), nn.BatchNorm2d(10), nn.Flatten())
+    (x,) = pictures(images, dtype="float32")
+    with pytest.raises(ValueError, match=f"{images} values a channel; the statistics of a batch"):
+        net(Tensor(x))
+    predict, given = minicnn.compile(net.to("gpu")), Tensor(to_device(x, "gpu"))
+    for _ in range(2):
+        with pytest.raises(ValueError, match=f"{images} values a channel; the statistics of a"):
+            predict(given)
+    net.eval()
+    np.testing.assert_allclose(
+        predict(given).numpy(), net.to("cpu")(Tensor(x)).numpy(), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+def test_gradients_of_a_norm_are_eagers(training: bool) -> None:
+    ours, theirs = twins(NORMED["norm between activations"])
+    ((pixels, labels),) = batches(6)
+    loss = nn.CrossEntropyLoss()
+    loss(theirs.train(training)(Tensor(pixels / 255)), Tensor(labels)).backward()
+    step = minicnn.compile(ours.train(training), loss, optim.SGD(ours.parameters(), 0.1))
+    step(Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu")))
+    gradients = step.gradients()
+    assert gradients.keys() == dict(theirs.named_parameters()).keys()
+    for name, p in theirs.named_parameters():
+        expected = p.grad.numpy()
+        np.testing.assert_allclose(
+            gradients[name].numpy(), expected, rtol=0, atol=1e-9 * abs(expected).max(), err_msg=name
+        )
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize(
+    "frozen", [{"1.weight"}, {"1.weight", "1.bias"}, {"0.weight"}, {"0.", "1."}]
+)
+def test_frozen_norms_and_norms_behind_what_is_frozen(frozen: set[str], training: bool) -> None:
+    def run(device: str, make: Callable[..., Any]) -> list[np.ndarray]:
+        def net() -> nn.Module:
+            made = NORMED["norm behind conv"]()
+            for name, p in made.named_parameters():
+                p.requires_grad = not name.startswith(tuple(frozen))
+            return made
+
+        return trained(net, device, make, batches(5, 5), training=training)
+
+    assert_close(run("gpu", minicnn.compile), run("cpu", EagerStep))
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+def test_only_what_is_needed_is_launched(training: bool) -> None:
+    def kernels_of(*frozen: str) -> list[str]:
+        net, _ = twins(NORMED["norm behind conv"], "float32")
+        for name, p in net.named_parameters():
+            p.requires_grad = not name.startswith(frozen)
+        step, _, x, y = steps(net.train(training))
+        step(x, y)
+        return [line.kernel for line in step.plan.lines if line.kernel.startswith("norm")]
+
+    forward = ["norm_moments", "norm_forward"] if training else ["norm_forward"]
+    assert kernels_of("?") == [*forward, "norm_dweight", "norm_dinput"]
+    assert kernels_of("0.") == [*forward, "norm_dweight"]
+    assert kernels_of("0.", "1.") == forward
+    assert kernels_of("1.") == [*forward, *["norm_dweight"] * training, "norm_dinput"]
+
+
+def test_a_norm_takes_the_activation_behind_it_along() -> None:
+    net, _ = twins(NORMED["norm that is not affine"], "float32")
+    step, _, x, y = steps(net)
+    step(x, y)
+    assert "BatchNorm, sigmoid" in [line.name for line in step.plan.lines]
+    assert not [line for line in step.plan.lines if line.kernel.startswith("activate")]
+
+
+def test_running_statistics_put_elsewhere_are_found() -> None:
+    ours, theirs = twins(NORMED["norm behind conv"])
+    predict, (x,) = minicnn.compile(ours), pictures(5)
+    predict(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
+    for net, device in ((ours, "gpu"), (theirs, "cpu")):
+        net[1].running_mean = Tensor(np.linspace(-1, 1, 3), device=device)
+        net[1].num_batches_tracked.data = to_device(np.array(7), device)
+        net[1].momentum = None
+    predict(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
+    assert_same_state(ours, theirs)
+    theirs.load_state_dict(twins(NORMED["norm behind conv"])[1].state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    predict(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
+    assert_same_state(ours, theirs)
+
+
+def test_eager_and_compiled_take_turns() -> None:
+    ours, theirs = twins(NORMED["norms in a row"])
+    predict, given = minicnn.compile(ours), [to_device(x, "gpu") for x in pictures(5, 5, 5, 5)]
+    first = predict._engine(given[0])
+    for i, x in enumerate(given):
+        (predict if i % 2 else ours)(Tensor(x))
+        theirs(Tensor(x.get()))
+    assert predict._engine(given[0]) is first
+    assert_same_state(ours, theirs)
+
+
+def test_a_nan_stays_in_its_channel_and_a_momentum_of_0_keeps_it_out() -> None:
+    def net() -> nn.Module:
+        return nn.Sequential(norm(1), nn.Conv2d(1, 2, 28), nn.Flatten())
+
+    for momentum in (0.1, 0.0):
+        ours, theirs = twins(net)
+        ours[0].momentum = theirs[0].momentum = momentum
+        (x,) = pictures(3)
+        x[1, 0, 5, 5] = np.nan
+        logits = minicnn.compile(ours)(Tensor(to_device(x, "gpu"))).numpy()
+        assert np.isnan(logits).all()
+        assert_close([logits], [theirs(Tensor(x)).numpy()])
+        assert_same_state(ours, theirs)
+        assert np.isnan(ours[0].running_var.numpy()).all() == bool(momentum)
+
+
+def test_what_a_norm_cannot_do_is_named() -> None:
+    class Bare(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.batch_norm(x, None, None, training=True)
+
+    (pixels,) = pictures(3, dtype="float32")
+    given = Tensor(to_device(pixels, "gpu"))
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), Bare()).to("gpu")
+    with pytest.raises(CompileError, match=r"BatchNorm outside of nn\.BatchNorm2d"):
+        minicnn.compile(net)(given)
+    layer = nn.BatchNorm2d(1).to("gpu")
+    layer.num_batches_tracked = Tensor(0, device="gpu")
+    with pytest.raises(CompileError, match="num_batches_tracked is float32; wanted int64"):
+        minicnn.compile(layer)(given)
+    layer = nn.BatchNorm2d(2).to("gpu")
+    layer.running_mean = Tensor(np.zeros((2, 2), np.float32), device="gpu")[:, 0]
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), layer).to("gpu")
+    with pytest.raises(CompileError, match="wanted parameters and buffers that are C-contiguous"):
+        minicnn.compile(net)(given)
 
 
 def test_batches_from_elsewhere_are_refused() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from minicnn.kernels import arrays, reference
 
-from minicnn import selfcheck
+from minicnn import ops, selfcheck
 from minicnn.device import gpu_problem, to_device, to_host
 
 DTYPES = ["float32", "float64"]
@@ -114,3 +114,164 @@ def test_signatures_are_those_of_the_reference(gpu: ModuleType) -> None:
         ours, theirs = (inspect.signature(getattr(m, name)) for m in (gpu, reference))
         assert ours.parameters.keys() == theirs.parameters.keys(), name
     assert {name for name, _ in CASES.values()} == set(gpu.__all__)
+
+
+# Batch normalisation: kernels of compiled steps alone ---------------------------------------------
+
+NORM_SHAPES = {
+    "two values": (2, 3, 1, 1),
+    "one image": (1, 4, 3, 5),
+    "a warp and a bit": (11, 1, 1, 3),
+    "a block": (16, 2, 4, 4),
+    "a block and one": (257, 2, 1, 1),
+    "a picture larger than a block": (3, 2, 17, 19),
+    "many images": (300, 5, 2, 3),
+}
+EPS = 1e-3
+
+
+class Norm:
+    """The kernels on the arrays of one batch normalisation, each of which ends in an attribute."""
+
+    def __init__(self, gpu: ModuleType, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray):
+        self.gpu, self.sizes = gpu, [np.int32(n) for n in (len(x), x.shape[1], x[0, 0].size)]
+        self.eps, self.channels = x.dtype.type(EPS), x.shape[1]
+        self.x, self.gamma, self.beta = on_gpu(x, gamma, beta)
+        zeros = np.zeros(self.channels, x.dtype)
+        self.mean, self.var, self.dgamma, self.dbeta = on_gpu(zeros, zeros, zeros, zeros)
+        self.running_mean, self.running_var = on_gpu(beta, gamma)
+        (self.batches,) = on_gpu(np.array(3))
+
+    def run(self, name: str, blocks: int, *arguments: Any) -> None:
+        self.gpu.kernel(name, self.x.dtype.name)((blocks,), (self.gpu.BLOCK,), arguments)
+
+    def moments(self, momentum: float) -> None:
+        """Mean and variance; the running ones move."""
+        (momenta,) = on_gpu(np.array([momentum], self.x.dtype))
+        moved = self.running_mean, self.running_var, self.batches
+        arrays = self.x, self.mean, self.var, *moved, momenta
+        self.run("norm_moments", self.channels, *arrays, *self.sizes)
+
+    def forward(self, kind: int = arrays.NONE, has_affine: int = 1, counts: int = 1) -> Any:
+        """y."""
+        y = self.x * 0
+        used = self.x, self.gamma, self.beta, self.mean, self.var, y, self.batches
+        flags = np.int64(y.size), np.int32(has_affine), np.int32(counts), np.int32(kind)
+        blocks = self.gpu.blocks(y.size)
+        self.run("norm_forward", blocks, *used, *flags, self.eps, *self.sizes[1:])
+        return to_host(y)
+
+    def backward(
+        self, dy: Any, kind: int = arrays.NONE, has_affine: int = 1, is_fixed: int = 0
+    ) -> Any:
+        """dx; dgamma and dbeta are attributes."""
+        (dy,) = on_gpu(dy)
+        sums, dx = (self.dgamma, self.dbeta), self.x * 0
+        statistics = self.mean, self.var
+        self.run("norm_dweight", self.channels, self.x, dy, *statistics, *sums, self.eps,
+                 *self.sizes)  # fmt: skip
+        used = self.x, dy, self.gamma, *statistics, *sums, self.x, dx
+        flags = np.int64(dx.size), np.int32(has_affine), np.int32(is_fixed), np.int32(kind)
+        blocks = self.gpu.blocks(dx.size)
+        self.run("norm_dinput", blocks, *used, *flags, self.eps, *self.sizes)
+        return to_host(dx)
+
+
+def norm_of(gpu: ModuleType, shape: tuple[int, ...], dtype: str, seed: int = 0) -> Any:
+    """The arrays of a batch normalisation, twice: as ``Norm`` and in float64, with a dy."""
+    rng = np.random.default_rng(seed)
+    x, dy = (3 * rng.standard_normal(shape).astype(dtype) + k for k in (2, 0.5))
+    gamma, beta = rng.random((2, shape[1])).astype(dtype) + dtype_of(dtype)(0.5)
+    return Norm(gpu, x, gamma, beta), *(a.astype(float) for a in (x, gamma, beta)), dy
+
+
+def dtype_of(name: str) -> Any:
+    return np.dtype(name).type
+
+
+def near(ours: Any, theirs: Any, dtype: str) -> None:
+    """Within rounding of the largest number."""
+    tolerance = {"float32": 3e-5, "float64": 1e-13}[dtype]
+    largest = np.abs(theirs[np.isfinite(theirs)]).max(initial=1e-3)
+    np.testing.assert_allclose(to_host(ours), theirs, rtol=0, atol=tolerance * largest)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", NORM_SHAPES.values(), ids=NORM_SHAPES)
+def test_norms_of_every_size(
+    gpu: ModuleType, cupy: Any, shape: tuple[int, ...], dtype: str, order: int
+) -> None:
+    cupy.set_thread_order(order)
+    ours, x, gamma, beta, dy = norm_of(gpu, shape, dtype)
+    theirs = ops.BatchNorm(EPS)
+    y = theirs.forward(x, gamma, beta)
+    ours.moments(0.25)
+    near(ours.mean, theirs.mean, dtype)
+    near(ours.var, theirs.var, dtype)
+    count = x.size // shape[1]
+    near(ours.running_mean, 0.75 * beta + 0.25 * theirs.mean, dtype)
+    near(ours.running_var, 0.75 * gamma + 0.25 * theirs.var * count / (count - 1), dtype)
+    near(ours.forward(), y, dtype)
+    near(ours.forward(has_affine=0), theirs.z, dtype)
+    assert int(ours.batches) == 5
+    dx, dgamma, dbeta = theirs.backward(dy.astype(float))
+    near(ours.backward(dy), dx, dtype)
+    near(ours.dgamma, dgamma, dtype)
+    near(ours.dbeta, dbeta, dtype)
+    theirs.weight = None
+    near(ours.backward(dy, has_affine=0), theirs.backward(dy.astype(float)), dtype)
+    scale = (gamma / np.sqrt(theirs.var + EPS))[:, None, None]
+    near(ours.backward(dy, is_fixed=1), dy * scale, dtype)
+
+
+@pytest.mark.parametrize("kind", [arrays.SIGMOID, arrays.TANH, arrays.RELU])
+def test_a_norm_with_activations_before_and_behind(gpu: ModuleType, kind: int) -> None:
+    ours, x, gamma, beta, dy = norm_of(gpu, (3, 2, 5, 4), "float64")
+    theirs = ops.BatchNorm(EPS)
+    y = theirs.forward(x, gamma, beta)
+    ours.moments(0.0)
+    activated = {
+        arrays.SIGMOID: reference.sigmoid(y), arrays.TANH: np.tanh(y), arrays.RELU: np.maximum(y, 0)
+    }  # fmt: skip
+    near(ours.forward(kind), activated[kind], "float64")
+    slope = {arrays.SIGMOID: x * (1 - x), arrays.TANH: 1 - x * x, arrays.RELU: x > 0}[kind]
+    near(ours.backward(dy, kind), theirs.backward(dy)[0] * slope, "float64")
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.1, 1.0, np.inf])
+def test_running_statistics_by_every_momentum(gpu: ModuleType, momentum: float) -> None:
+    ours, x, gamma, beta, _ = norm_of(gpu, (4, 2, 3, 3), "float64")
+    ours.moments(momentum)
+    mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3), ddof=1)
+    part = 1 / 4 if momentum == np.inf else momentum  # three batches were before
+    near(ours.running_mean, beta + part * (mean - beta), "float64")
+    near(ours.running_var, gamma + part * (var - gamma), "float64")
+    assert int(ours.batches) == 3
+    ours.forward(counts=0)
+    assert int(ours.batches) == 3
+    ours.forward()
+    assert int(ours.batches) == 4
+
+
+def test_a_large_mean_leaves_the_variance(gpu: ModuleType, rng: np.random.Generator) -> None:
+    x = (rng.standard_normal((40, 2, 5, 5)) + 1e4).astype("float32")
+    ours = Norm(gpu, x, *np.ones((2, 2), "float32"))
+    ours.moments(0.0)
+    np.testing.assert_allclose(to_host(ours.var), x.astype(float).var((0, 2, 3)), 1e-4)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_stays_in_its_channel(gpu: ModuleType, wrong: float) -> None:
+    ours, x, gamma, beta, dy = norm_of(gpu, (4, 3, 3, 3), "float64")
+    x[2, 1, 0, 1] = ours.x[2, 1, 0, 1] = wrong
+    theirs = ops.BatchNorm(EPS)
+    ours.moments(0.0)
+    np.testing.assert_array_equal(to_host(ours.running_var), gamma)
+    ours.moments(0.5)
+    with np.errstate(invalid="ignore"):
+        near(ours.forward(), theirs.forward(x, gamma, beta), "float64")
+        expected = theirs.backward(dy)
+    for a, b in zip((ours.backward(dy), ours.dgamma, ours.dbeta), expected, strict=True):
+        near(a, b, "float64")
+    assert [bool(np.isnan(n)) for n in to_host(ours.running_var)] == [False, True, False]

@@ -67,17 +67,25 @@ def eager_cases(n: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "random_uniform", (normal(31 * n), 2**40 + 1, 2**33 + 2)
 
 
+def norm(channels: int, **options: Any) -> nn.BatchNorm2d:
+    """Batch normalisation that has seen something."""
+    layer = nn.BatchNorm2d(channels, **options)
+    layer.running_mean = Tensor(np.linspace(-1, 1, channels, dtype=np.float32))
+    return layer
+
+
 def nets() -> list[tuple[Any, nn.CrossEntropyLoss, dict[str, Any]]]:
     """Between them every kernel of a step, behind every activation."""
     first = nn.Sequential(
         nn.Conv2d(2, 5, (3, 2), stride=(2, 1), padding=(1, 1), dilation=(1, 2)), nn.Tanh(),
         nn.MaxPool2d((3, 2), stride=(2, 1), padding=(1, 1)), nn.Conv2d(5, 3, 2, 1, 1, bias=False),
-        nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(120, 32), nn.Sigmoid(),
-        nn.Dropout(0.5), nn.Linear(32, CLASSES), nn.Tanh(),
+        norm(3, momentum=None), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(120, 32),
+        nn.Sigmoid(), nn.Dropout(0.5), nn.Linear(32, CLASSES), nn.Tanh(),
     )  # fmt: skip
     second = nn.Sequential(
-        nn.Conv2d(2, 5, 2), nn.Sigmoid(), nn.Conv2d(5, 3, (1, 2), stride=2, padding=(1, 0)),
-        nn.ReLU(), nn.AvgPool2d((3, 2), stride=1, padding=1), nn.Tanh(), nn.Flatten(),
+        nn.Conv2d(2, 5, 2), nn.Sigmoid(), norm(5, affine=False), nn.Tanh(),
+        nn.Conv2d(5, 3, (1, 2), stride=2, padding=(1, 0)), nn.ReLU(),
+        nn.AvgPool2d((3, 2), stride=1, padding=1), nn.Tanh(), nn.Flatten(),
         nn.Linear(60, 19, bias=False), nn.Tanh(), nn.Linear(19, CLASSES),
     )  # fmt: skip
     loss = nn.CrossEntropyLoss(Tensor(np.linspace(0.5, 2, CLASSES)), 3, label_smoothing=0.1)
@@ -87,7 +95,7 @@ def nets() -> list[tuple[Any, nn.CrossEntropyLoss, dict[str, Any]]]:
 
 
 def trained(which: int, device: str, n: int, steps: int) -> list[np.ndarray]:
-    """What some steps leave behind: losses, logits, the sums of an epoch, the parameters."""
+    """What some steps leave behind: losses, logits, the sums of an epoch, the net's state."""
     minicnn.manual_seed(1)
     net, loss, settings = nets()[which]
     list(net.parameters())[-1].data[4] += 1  # it likes class 4
@@ -103,7 +111,8 @@ def trained(which: int, device: str, n: int, steps: int) -> list[np.ndarray]:
         sums += one * n, (logits.argmax(axis=1) == labels).sum()
         results += [one, logits]
     counts = step.counts and [float(step.counts.loss), float(step.counts.hits)]
-    return [*results, np.array(counts or sums), *(p.numpy() for p in net.parameters())]
+    state = [tensor.numpy().astype(float) for tensor in net.state_dict().values()]
+    return [*results, np.array(counts or sums), *state]
 
 
 def predicted(device: str, n: int) -> list[np.ndarray]:
