@@ -65,8 +65,11 @@ NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
 def check_same(printed: str, shown: str) -> None:
     """The same words, and the same numbers up to the rounding of other machines."""
     assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", shown).split()
-    numbers = [[float(n.replace(",", "")) for n in NUMBER.findall(t)] for t in (printed, shown)]
-    np.testing.assert_allclose(*numbers, rtol=1e-5)
+    ours, theirs = (
+        [float(number.replace(",", "")) for number in NUMBER.findall(text)]
+        for text in (printed, shown)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES[1:] if blocks(p)], ids=lambda page: page.name)
