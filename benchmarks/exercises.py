@@ -110,10 +110,10 @@ HEAD = """\
 # The chapter's exercises, measured
 
 Made by `python -m benchmarks.exercises` on {date}: {versions}. Every row is a command,
-`python -m minicnn.train --threads 1` followed by what stands in the row and by `--seed 0` to
-`--seed {last}`; medians over the seeds, and the lowest and the highest test accuracy. Loss and
-train accuracy are means over the last epoch as it was trained, test accuracy is measured after it.
-[lenet.md](lenet.md) says what they teach.
+`python -m minicnn.train --threads 1` followed by what stands in the row and by `--seed 0`, 1 and so
+on; medians over as many seeds as the row says, and the lowest and the highest test accuracy. Loss
+and train accuracy are means over the last epoch as it was trained, test accuracy is measured after
+it. [lenet.md](lenet.md) says what they teach.
 """
 
 Runs = dict[str, dict[str, Any]]
@@ -164,13 +164,8 @@ def last_epoch(arguments: str, mnist: str) -> dict[str, Any]:
 
 def write(runs: Runs) -> None:
     """The page with a table for each exercise."""
-    seeds = {int(name.rsplit(" ", 1)[1]) for name in runs}
     dates = sorted({run["date"] for run in runs.values()})
-    head = HEAD.format(
-        date=" and ".join(dict.fromkeys([dates[0], dates[-1]])),
-        versions=versions(),
-        last=max(seeds),
-    )
+    head = HEAD.format(date=" and ".join(dict.fromkeys([dates[0], dates[-1]])), versions=versions())
     tables = {**EXERCISES, "On MNIST": [f"{row} {MNIST}".strip() for row in ON_MNIST]}
     sections = [section(title, rows, runs) for title, rows in tables.items()]
     write_whole(PAGE.parent / "exercises.md", "\n".join([head, *filter(None, sections)]))
@@ -181,7 +176,7 @@ def section(title: str, rows: list[str], runs: Runs) -> str:
     cells = [line for row in rows if (line := cells_of(row, runs))]
     if not cells:
         return ""
-    head = ["command", "epochs", "loss", "train acc", "test acc", "lowest", "highest"]
+    head = ["command", "epochs", "seeds", "loss", "train acc", "test acc", "lowest", "highest"]
     return f"## {title}\n\n{as_markdown([head, *cells])}\n"
 
 
@@ -195,7 +190,8 @@ def cells_of(row: str, runs: Runs) -> list[str]:
     medians = [statistics.median(run[key] for run in of_row) for key in ("loss", "train_acc")]
     numbers = [*medians, statistics.median(accuracies), min(accuracies), max(accuracies)]
     command = f"`{row}`" if row else "(nothing: the chapter's net)"
-    return [command, str(of_row[0]["epoch"]), *(f"{number:.3f}" for number in numbers)]
+    counts = [str(of_row[0]["epoch"]), str(len(of_row))]
+    return [command, *counts, *(f"{number:.3f}" for number in numbers)]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,15 +111,15 @@ def test_the_readme_runs(
 BY_HAND = {"benchmarks.md", "exercises.md", "results.md", "gpu-runs.md"}  # records of long runs
 
 
-def commands() -> Iterator[tuple[str, str]]:
+def commands() -> list[tuple[str, str]]:
     """(module, arguments) of every command of the pages that names all it needs."""
     found = set()
     for page in PAGES:
         if page.name not in BY_HAND:
             text = page.read_text()
-            lines = re.findall(r"^    .*?python -m (minicnn\.\w+)([^#`\n]*)", text, re.M)
+            lines = re.findall(r"^    (?:.*&& )?python -m (minicnn\.\w+)([^#\n]*)", text, re.M)
             found |= set(lines + re.findall(r"`python -m (minicnn\.\w+)([^`]*)`", text))
-    yield from sorted((module, " ".join(arguments.split())) for module, arguments in found)
+    return sorted((module, " ".join(arguments.split())) for module, arguments in found)
 
 
 @pytest.fixture(scope="module")
