@@ -7,7 +7,7 @@ Each row is ``python -m minicnn.train`` with the options that stand in it, once 
 of Fashion-MNIST; ``--mnist`` names the folder with MNIST's four files (without it that table is
 left out). As many runs as ``--jobs`` go on side by side, on one thread each. Results are kept in
 benchmarks/results/exercises/exercises.json as they come, and a run that is in there is not trained
-again; ``--from-json`` trains nothing.
+again (where a preset was changed, delete its runs there); ``--from-json`` trains nothing.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from minicnn.files import write_whole
 from minicnn.runs import read_jsonl
 
 FILE = RESULTS / "exercises" / "exercises.json"
-MODERN = "--pool max --activation relu --lr 0.1"
-MOMENTUM = "--pool max --activation relu --lr 0.03 --momentum 0.9"
+RELU = "--pool max --activation relu"
+MODERN = f"{RELU} --lr 0.1"
+MOMENTUM = f"{RELU} --lr 0.03 --momentum 0.9"
 
 EXERCISES: dict[str, list[str]] = {
     "Max for average pooling, ReLU for sigmoid": [
@@ -70,10 +71,10 @@ EXERCISES: dict[str, list[str]] = {
         "--lr 0.3",
         "",
         "--lr 1.5",
-        f"{MODERN} --lr 0.01",
-        f"{MODERN} --lr 0.03",
+        f"{RELU} --lr 0.01",
+        f"{RELU} --lr 0.03",
         MODERN,
-        f"{MODERN} --lr 0.3",
+        f"{RELU} --lr 0.3",
     ],
     "Initial weights": [
         "",
@@ -127,6 +128,8 @@ def main() -> None:
     parser.add_argument("--from-json", action="store_true", help="do not train")
     options = parser.parse_args()
     runs: Runs = json.loads(FILE.read_text()) if FILE.is_file() else {}
+    if options.from_json and not runs:
+        parser.error(f"there is no {FILE}: run without --from-json")
     if not options.from_json:
         rows = list(dict.fromkeys(row for table in EXERCISES.values() for row in table))
         rows += [f"{row} {MNIST}".strip() for row in ON_MNIST if options.mnist]
@@ -140,11 +143,15 @@ def train_all(rows: list[str], options: argparse.Namespace, runs: Runs) -> None:
     missing = [name for name in names if name not in runs]
     with ThreadPoolExecutor(options.jobs) as pool:
         jobs = {pool.submit(last_epoch, name, options.mnist): name for name in missing}
-        for job in as_completed(jobs):
-            runs[jobs[job]] = {**job.result(), "date": time.strftime("%Y-%m-%d")}
-            print(f"{jobs[job]}: {job.result()['test_acc']:.3f}", flush=True)
-            FILE.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(FILE, json.dumps(runs, indent=1) + "\n")
+        try:
+            for job in as_completed(jobs):
+                runs[jobs[job]] = {**job.result(), "date": time.strftime("%Y-%m-%d")}
+                print(f"{jobs[job]}: {job.result()['test_acc']:.3f}", flush=True)
+                FILE.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(FILE, json.dumps(runs, indent=1) + "\n")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def last_epoch(arguments: str, mnist: str) -> dict[str, Any]:
@@ -153,7 +160,7 @@ def last_epoch(arguments: str, mnist: str) -> dict[str, Any]:
     Raises:
         CalledProcessError: it failed.
     """
-    where = ["--data-dir", mnist] if MNIST in arguments else []
+    where = ["--data-dir", mnist] if MNIST in arguments else ["--dataset", "fashion-mnist"]
     with TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         command = [sys.executable, "-m", "minicnn.train", "--threads", "1", "--device", "cpu"]

@@ -67,6 +67,17 @@ def integers(text: str) -> tuple[int, ...]:
     return numbers
 
 
+def share(text: str) -> float:
+    """An argument type: a number from 0 to below 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; wanted a number from 0 to below 1")
+    return number
+
+
 def non_negative(text: str) -> float:
     """An argument type: a finite number that is not negative."""
     try:

@@ -49,7 +49,7 @@ def lenet(
             with zero biases; or ``"default"``, PyTorch's default for weights and biases.
         batch_norm: normalise what comes out of every convolution (``nn.BatchNorm2d``).
         dropout: the probability with which ``nn.Dropout`` zeroes a cell before each dense layer;
-            without it at 0.
+            0: no such layer.
 
     Raises:
         ValueError: an unknown name, or sizes that leave nothing of the picture.

@@ -99,7 +99,7 @@ def parser() -> command.Parser:
         "over the epochs (the default of lenet-plus)",
         choices=list(SCHEDULES),
     )
-    p.add("--batch-size", "N", "256 by default; lenet-plus 128", type=positive)
+    p.add("--batch-size", "N", _defaults("batch_size"), type=positive)
     p.add(
         "--divide-by",
         "NAME",
@@ -107,8 +107,8 @@ def parser() -> command.Parser:
         "last batch count less (the first edition; the default of lenet-max)",
         choices=["images", "batch-size"],
     )
-    p.add("--momentum", "M", "0 by default; lenet-plus 0.9", type=amount)
-    p.add("--weight-decay", "W", "0 by default; lenet-plus 0.0005", type=amount)
+    p.add("--momentum", "M", _defaults("momentum"), type=amount)
+    p.add("--weight-decay", "W", _defaults("weight_decay"), type=amount)
     p.add("--seed", "N", "of weights, shuffles and dropout; 0 by default", type=natural, default=0)
     p.add("--threads", "N", "CPU threads; by default as many as cores", type=positive)
     p.add("--out", "DIR", "a new or empty folder; runs/<time> by default", type=Path)
@@ -123,8 +123,22 @@ def parser() -> command.Parser:
     inits = [*models.INITS, "default"]
     p.add("--init", "NAME", f"initial weights: {', '.join(inits)}", choices=inits)
     p.add("--batch-norm", None, "normalise after every convolution", default=None)
-    p.add("--dropout", "P", "before each dense layer; 0 by default, lenet-plus 0.25", type=amount)
+    p.add(
+        "--dropout",
+        "P",
+        "before each dense layer, but not on the pixels; 0 by default, lenet-plus "
+        f"{models.LENET_PLUS['dropout']}",
+        type=command.share,
+    )
     return p  # fmt: skip
+
+
+def _defaults(name: str) -> str:
+    """The usual value of this part of a recipe, and which models have another one."""
+    usual = Recipe._field_defaults[name]
+    found = {model: getattr(recipe, name) for model, recipe in RECIPES.items()}
+    others = [f"{model} {value}" for model, value in found.items() if value != usual]
+    return "; ".join([f"{usual:g} by default", *others])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -191,8 +205,6 @@ def _train_and_report(
             history=history,
             compile=run.config["compiled"],
         )
-    except compiler.CompileError as error:
-        raise ValueError(f"{error}; --no-compile trains it eagerly") from None
     except DivergedError as error:
         print(f"python -m minicnn.train: {error}", file=sys.stderr)
         status = 1

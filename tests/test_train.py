@@ -224,6 +224,8 @@ def test_every_exercise_is_an_option(tmp_path: Path) -> None:
         (["--device", "tpu"], "device is 'tpu'"),
         (["--threads", "0"], "--threads"),
         (["--kernel-size", "40"], "kernel_size 40"),
+        (["--dropout", "1"], "--dropout.*'1'.*below 1"),
+        (["--schedule", "linear"], "--schedule.*linear"),
         (["--model", "mlp", "--pool", "max"], "pool does not apply to mlp"),
         (["--data-dir", "/no/such/folder"], "/no/such/folder"),
         (["--dataset", "fashion-mnist-sample", "--data-dir", "."], "sample"),
@@ -336,20 +338,6 @@ def test_the_schedule_lowers_the_learning_rate(
     assert train.main([*options, "--out", str(tmp_path / "run")]) == 0
     expected = [0.1 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(4)]
     assert rates == pytest.approx(expected)
-
-
-def test_what_cannot_be_compiled_is_one_line_that_names_the_way_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse(*arguments: Any, **options: Any) -> None:
-        raise minicnn.compiler.CompileError("compile: BatchNorm2d on a GPU")
-
-    monkeypatch.setattr(minicnn.compiler, "compile", refuse)
-    options = ["--dataset", "fashion-mnist-sample", "--device", "cpu", "--epochs", "1"]
-    with pytest.raises(SystemExit) as ended:
-        train.main([*options, "--out", str(tmp_path / "run")])
-    assert ended.value.code == 2
-    assert re.fullmatch(r".*BatchNorm2d.*--no-compile.*\n", capsys.readouterr().err)
 
 
 def test_divergence_ends_with_status_1_and_one_line(

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from minicnn import Tensor, data, models, nn, randn
+from minicnn import data, models, nn, randn
 
 INK, FAINT, SOFT = "#22313f", "#8fa3b5", "#7b8894"
 MAPS, POOLED, DENSE = "#9ecae1", "#a1d99b", "#fdd0a2"
@@ -38,7 +38,7 @@ class Stage:
 
 def stages(net: nn.Sequential) -> list[Stage]:
     """The picture and what every layer with a size of its own makes of it."""
-    x = Tensor(randn(1, 1, 28, 28))
+    x = randn(1, 1, 28, 28)
     found = [Stage(x.shape[1:], "none", ["picture"])]
     for layer in net:
         x = layer(x)
@@ -111,11 +111,13 @@ def draw(net: nn.Sequential, title: str) -> Figure:
 
 
 TITLES = {
-    "lenet": "lenet, the second edition's: 61,706 parameters",
-    "lenet-max": "lenet-max, the first edition's: 44,426 parameters",
+    "lenet": "lenet, the second edition's",
+    "lenet-max": "lenet-max, the first edition's",
 }
 
 if __name__ == "__main__":
     for name, title in TITLES.items():
         path = Path(__file__).parent / f"architecture-{name}.png"
-        draw(models.build(name), title).savefig(path, dpi=120)
+        net = models.build(name)
+        parameters = sum(p.size for p in net.parameters())
+        draw(net, f"{title}: {parameters:,} parameters").savefig(path, dpi=120)

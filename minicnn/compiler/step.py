@@ -107,7 +107,7 @@ class Compiled:
         return [random.next_mask_key() for _ in range(engine.plan.masks)]
 
     def _arrays(self, *batch: Any) -> list[Array]:
-        """The arrays of a batch, C-contiguous; they have to be where the net is."""
+        """The arrays of a batch, which have to be where the net is; on the CPU C-contiguous."""
         here = device_of_net(self.net)
         if here != self.device:
             raise RuntimeError(
@@ -175,9 +175,9 @@ class CompiledStep(Compiled):
         with np.errstate(divide="ignore", invalid="ignore"):  # no label counts: the loss is nan
             self._set_loss(engine, gradient / divisor)
             engine.run(pixels, indices, logits, self._masks(engine), self.profile)
-            loss = engine.losses[: len(pixels)].sum(keepdims=True) / logits.dtype.type(divisor)
+            loss = engine.losses[: len(pixels)].sum() / logits.dtype.type(divisor)
         self._update(engine)
-        return Tensor(loss.reshape(())), scores
+        return Tensor(np.asarray(loss)), scores
 
     def gradients(self) -> dict[str, Tensor]:
         """The gradients of the last step, by the parameters' names; valid until the next."""
