@@ -7,6 +7,8 @@ from pathlib import Path
 if not (Path(__file__).parent / "kernels").is_dir():
     __path__.append(str(Path(__file__).parent.parent))
 
+from numpy import float32, float64
+
 from minicnn import data, models, nn, optim
 from minicnn.checkpoint import load, save
 from minicnn.compiler import CompileError, compile
@@ -31,6 +33,8 @@ __all__ = [
     "data",
     "evaluate",
     "fit",
+    "float32",
+    "float64",
     "from_dlpack",
     "get_num_threads",
     "gradcheck",

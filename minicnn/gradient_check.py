@@ -13,6 +13,7 @@ from itertools import chain, combinations, permutations
 
 import numpy as np
 
+from minicnn.nn import Module
 from minicnn.tensor import Tensor, no_grad
 
 STEP = 1e-6
@@ -81,8 +82,17 @@ def gradcheck(
             times a constant, in another order, not summed or still in its padding; the error has
             both gradients.
         ValueError: no input requires a gradient.
+        TypeError: an input that is no tensor, a module whose parameters are not float64.
     """
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for i, x in enumerate(given):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"gradcheck: input {i} is a {type(x).__name__}; wanted a Tensor")
+    for p in fn.parameters() if isinstance(fn, Module) else ():
+        if p.dtype != np.float64:
+            raise TypeError(
+                f"gradcheck: the module's parameters are {p.dtype}; wanted fn.to('float64')"
+            )
     xs = [_in_float64(x) for x in given]
     learnt = [i for i, x in enumerate(xs) if x.requires_grad]
     if not learnt:
@@ -95,7 +105,10 @@ def gradcheck(
         before, u = y.numpy().copy(), rng.standard_normal(y.shape)
         for x in xs:
             x.grad = None
-        y.backward(Tensor(u, device=y.device))
+        dy = Tensor(u.copy(), device=y.device)
+        y.backward(dy)
+        if not np.array_equal(dy.numpy(), u):
+            raise GradientError("gradcheck: backward writes into dy, which others use too; copy it")
         for i in learnt:
             grad, difference = xs[i].grad, partial(_difference, fn, xs, i, u)
             if grad is None:

@@ -74,6 +74,10 @@ class SGD:
 
     def _update(self, i: int, g: Array) -> None:
         p, v = self.params[i].data, self.velocity[i]
+        if g.shape != p.shape:
+            raise ValueError(
+                f"SGD: the gradient of parameter {i} has shape {g.shape}; wanted {p.shape}"
+            )
         dampening = 0 if v is None else self.dampening
         if self.momentum:
             v = self.velocity[i] = self._velocity_like(p, v)

@@ -58,17 +58,23 @@ def next_mask_key() -> tuple[int, int]:
 
 
 def rand(
-    *size: int, dtype: Any = np.float32, generator: np.random.Generator | None = None
+    *shape: int,
+    size: tuple[int, ...] = (),
+    dtype: Any = np.float32,
+    generator: np.random.Generator | None = None,
 ) -> Tensor:
-    """A tensor of shape ``size``, uniform in [0, 1)."""
-    return Tensor((generator or default_generator()).random(size).astype(dtype))
+    """A tensor of this shape, uniform in [0, 1): ``rand(2, 3)`` or ``rand(size=(2, 3))``."""
+    return Tensor((generator or default_generator()).random(shape or size).astype(dtype))
 
 
 def randn(
-    *size: int, dtype: Any = np.float32, generator: np.random.Generator | None = None
+    *shape: int,
+    size: tuple[int, ...] = (),
+    dtype: Any = np.float32,
+    generator: np.random.Generator | None = None,
 ) -> Tensor:
-    """A tensor of shape ``size``, normally distributed with mean 0 and variance 1."""
-    return Tensor((generator or default_generator()).standard_normal(size).astype(dtype))
+    """The same, normally distributed with mean 0 and variance 1."""
+    return Tensor((generator or default_generator()).standard_normal(shape or size).astype(dtype))
 
 
 @contextmanager

@@ -277,7 +277,8 @@ class Tensor:
 
         Raises:
             RuntimeError: nothing recorded leads here, the tape was freed by an earlier
-                ``backward``, or ``gradient`` is missing for a tensor that is not a scalar.
+                ``backward``, ``gradient`` is missing for a tensor that is not a scalar, or an
+                operation's ``backward`` does not return an array for each input that needs one.
             ValueError, TypeError: a gradient of another shape, or of another dtype.
         """
         if not (self.requires_grad or self._freed):
@@ -296,9 +297,7 @@ class Tensor:
                 tensor._accumulate(dy)
             if tensor.node is None:
                 continue
-            dinputs = tensor.node.operation.backward(dy)
-            if len(tensor.node.inputs) == 1:
-                dinputs = (dinputs,)
+            dinputs = _checked(tensor.node, tensor.node.operation.backward(dy))
             for (x, needed), dx in zip(tensor.node.edges(), dinputs, strict=True):
                 if needed:
                     gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
@@ -629,6 +628,24 @@ def _meet(name: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
         return a, b.to(a.dtype)
     both = np.result_type(a.dtype, b.dtype)
     return a.to(both), b.to(both)
+
+
+def _checked(node: Node, returned: Any) -> Sequence[Array | None]:
+    """What an operation's backward returned, which anybody may have written: one for each input."""
+    dinputs = [returned] if len(node.inputs) == 1 else returned
+    if not isinstance(dinputs, tuple | list) or len(dinputs) != len(node.inputs):
+        count = f"{len(dinputs)} gradients" if isinstance(dinputs, tuple | list) else "no tuple"
+        raise RuntimeError(
+            f"{node.operation.name}.backward: returned {count}; wanted a gradient for each of its "
+            f"{len(node.inputs)} inputs"
+        )
+    for i, ((_, needed), dx) in enumerate(zip(node.edges(), dinputs, strict=True)):
+        if needed and (isinstance(dx, Tensor) or not hasattr(dx, "shape")):
+            raise RuntimeError(
+                f"{node.operation.name}.backward: the gradient by input {i} is a "
+                f"{type(dx).__name__}; wanted an array"
+            )
+    return dinputs
 
 
 def _compare(relation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Tensor:

@@ -300,7 +300,7 @@ class Printer:
             f"{epoch['epoch']:5}  {epoch['loss']:5.3f}  {epoch['train_acc']:9.3f}  {test_acc:>8}  "
             f"{epoch['seconds']:7.2f}"
         )
-        on_plateau = self.may_plateau and epoch["loss"] > 2.2 and epoch["train_acc"] < 0.25
+        on_plateau = self.may_plateau and 2.2 < epoch["loss"] < 2.8 and epoch["train_acc"] < 0.25
         if on_plateau:
             early = epoch["epoch"] * self.batches <= USUAL_PLATEAU
             line += "   on the plateau, as expected" if early else "   still on the plateau"

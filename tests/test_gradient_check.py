@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import GradientError, Tensor, gradcheck, no_grad
+from minicnn import GradientError, Tensor, gradcheck, nn, no_grad
 from minicnn.nn import functional as F
 from minicnn.ops import Operation
 
@@ -522,3 +522,44 @@ def test_a_function_that_is_never_the_same_is_found_out() -> None:
         return x * Tensor(rng.integers(0, 2, x.shape))
 
     assert "different results for the same inputs" in message_of(drop, random(20))
+
+
+class Tripled(Operation):
+    """3 x, whose backward writes into dy: the slope comes out as 9."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return 3 * x
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        dy *= 3
+        return 3 * dy
+
+
+class ReluInPlace(Operation):
+    """max(x, 0), whose backward writes into dy, which another branch has too."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.negative = x < 0
+        return np.maximum(x, 0)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        dy[self.negative] = 0
+        return dy
+
+
+def test_a_backward_that_writes_into_dy_is_noticed() -> None:
+    x = Tensor(np.array([-1.5, 2.0, 0.5]), requires_grad=True)
+    with pytest.raises(GradientError, match="backward writes into dy"):
+        gradcheck(lambda x: minicnn.apply(Tripled(), x), x)
+    with pytest.raises(GradientError):
+        gradcheck(lambda x: (x + minicnn.apply(ReluInPlace(), x)) * 2, x)
+
+
+def test_what_cannot_be_checked_is_said() -> None:
+    conv = nn.Conv2d(1, 2, 3)
+    x = Tensor(np.ones((1, 1, 4, 5)), requires_grad=True)
+    with pytest.raises(TypeError, match=r"parameters are float32; wanted fn.to\('float64'\)"):
+        gradcheck(conv, x)
+    assert gradcheck(conv.to("float64"), x)
+    with pytest.raises(TypeError, match="input 0 is a ndarray; wanted a Tensor"):
+        gradcheck(lambda x: x, [np.ones(3)])  # type: ignore[list-item]

@@ -280,3 +280,12 @@ def test_a_parameter_in_another_memory_order_is_updated_in_place(momentum: float
         p.grad = Tensor(np.ones((3, 2)))
         optimizer.step()
     np.testing.assert_allclose(array, np.arange(6.0).reshape(2, 3).T - (2 + momentum))
+
+
+def test_a_gradient_of_another_shape_is_refused() -> None:
+    p = Tensor(np.ones((4, 5)), requires_grad=True)
+    sgd = optim.SGD([p], lr=0.1)
+    with pytest.raises(
+        ValueError, match=r"gradient of parameter 0 has shape \(5,\); wanted \(4, 5\)"
+    ):
+        sgd.update(0, np.ones(5))

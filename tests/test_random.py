@@ -104,3 +104,11 @@ def test_shape_dtype_and_generator_can_be_given(draw: Callable[..., Tensor]) -> 
     b = draw(4, generator=np.random.default_rng(1)).numpy()
     np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(minicnn.rand(2).numpy(), expected)
+
+
+def test_the_shape_may_have_a_name() -> None:
+    x = minicnn.rand(size=(1, 1, 28, 28), dtype=minicnn.float32)  # as the book types it
+    assert x.shape == (1, 1, 28, 28)
+    assert x.dtype == np.float32
+    assert minicnn.randn(size=(2, 3)).shape == minicnn.randn(2, 3).shape == (2, 3)
+    assert minicnn.rand().shape == ()

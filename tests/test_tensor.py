@@ -1000,3 +1000,28 @@ def test_comparison_with_what_is_no_number_is_like_numpy() -> None:
 def test_to_what_is_neither_dtype_nor_device(target: object) -> None:
     with pytest.raises(TypeError, match="wanted"):
         Tensor([1.0]).to(target)
+
+
+@pytest.mark.parametrize(
+    ("returned", "complaint"),
+    [
+        (lambda dy: (dy,), "returned 1 gradients; wanted a gradient for each of its 2 inputs"),
+        (lambda dy: (dy, dy, dy), "returned 3 gradients"),
+        (lambda dy: None, "returned no tuple"),
+        (lambda dy: dy, "returned no tuple"),
+        (lambda dy: (dy, None), "the gradient by input 1 is a NoneType; wanted an array"),
+        (lambda dy: (Tensor(dy), dy), "the gradient by input 0 is a Tensor; wanted an array"),
+        (lambda dy: (1.0, dy), "the gradient by input 0 is a float; wanted an array"),
+    ],
+)
+def test_a_backward_that_returns_something_else_is_named(returned: Any, complaint: str) -> None:
+    class Sum(Operation):
+        def forward(self, x: Any, y: Any) -> Any:
+            return x + y
+
+        def backward(self, dy: Any) -> Any:
+            return returned(dy)
+
+    x, y = (Tensor(np.ones((2, 3)), requires_grad=True) for _ in range(2))
+    with pytest.raises(RuntimeError, match=f"^Sum.backward: {complaint}"):
+        minicnn.apply(Sum(), x, y).sum().backward()

@@ -89,6 +89,8 @@ def main(argv: list[str] | None = None) -> int:
 def _explain(options: argparse.Namespace) -> int:
     explained, about = _from_run(options) if options.run else (_example(options), "")
     if options.text:
+        if options.out:
+            raise ValueError("--text prints and writes no page; wanted it without --out")
         print(explained, end="")
         return 0
     path = options.out or Path("explain.html")

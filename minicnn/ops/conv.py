@@ -40,7 +40,7 @@ col2im(Wᵀ dy) is
 
     dx̄[n, c, h, w] = sum_{o, i, j} W[o, c, i, j] dy[n, o, (h - i DH) / SH, (w - j DW) / SW]
 
-over the (i, j) for which the divisions leave no rest: a convolution of dy with the kernel turned by
+over the (i, j) for which the divisions come out even: a convolution of dy with the kernel turned by
 180 degrees. Cells of x that no window reaches (when the stride does not fit) get 0; the frame's
 gradients are dropped.
 """

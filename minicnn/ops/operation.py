@@ -11,7 +11,8 @@ class Operation:
     ``forward`` computes the result and keeps on ``self`` what ``backward`` needs. ``backward``
     takes dy, the gradient of the loss by the result, and returns the gradients by the inputs, in
     their order and of their shapes: one array for one input, otherwise a tuple, None for an input
-    that needs none. Gradients are named d + the input's name.
+    that needs none. Gradients are named d + the input's name. dy may be another operation's too:
+    make a new array, do not write into it.
 
     An instance is used once: the tape of ``minicnn.tensor`` keeps it. Operations know arrays only,
     no tensors.
