@@ -267,7 +267,7 @@ def number(value: float | None) -> str:
 
 
 def is_text(column: int, cells: list[list[str]]) -> bool:
-    return cells[0][column] in ("case", "side", "minicnn's side")
+    return cells[0][column] in ("case", "command", "side", "minicnn's side")
 
 
 def as_text(cells: list[list[str]]) -> str:
