@@ -105,7 +105,7 @@ EXERCISES: dict[str, list[str]] = {
     ],
 }
 MNIST = "--dataset mnist"
-ON_MNIST = ["", MODERN, "--model lenet-plus"]
+ON_MNIST = [MNIST, f"{MODERN} {MNIST}", f"--model lenet-plus {MNIST}"]
 
 HEAD = """\
 # The chapter's exercises, measured
@@ -132,7 +132,7 @@ def main() -> None:
         parser.error(f"there is no {FILE}: run without --from-json")
     if not options.from_json:
         rows = list(dict.fromkeys(row for table in EXERCISES.values() for row in table))
-        rows += [f"{row} {MNIST}".strip() for row in ON_MNIST if options.mnist]
+        rows += ON_MNIST if options.mnist else []
         train_all(rows, options, runs)
     write(runs)
 
@@ -173,7 +173,7 @@ def write(runs: Runs) -> None:
     """The page with a table for each exercise."""
     dates = sorted({run["date"] for run in runs.values()})
     head = HEAD.format(date=" and ".join(dict.fromkeys([dates[0], dates[-1]])), versions=versions())
-    tables = {**EXERCISES, "On MNIST": [f"{row} {MNIST}".strip() for row in ON_MNIST]}
+    tables = {**EXERCISES, "On MNIST": ON_MNIST}
     sections = [section(title, rows, runs) for title, rows in tables.items()]
     write_whole(PAGE.parent / "exercises.md", "\n".join([head, *filter(None, sections)]))
 
@@ -189,8 +189,7 @@ def section(title: str, rows: list[str], runs: Runs) -> str:
 
 def cells_of(row: str, runs: Runs) -> list[str]:
     """Medians of a command over its seeds."""
-    prefix = f"{row} --seed ".lstrip()
-    of_row = [run for name, run in runs.items() if name.rpartition(" ")[0] + " " == prefix]
+    of_row = [run for name, run in runs.items() if name.rpartition("--seed")[0].strip() == row]
     if not of_row:
         return []
     accuracies = [run["test_acc"] for run in of_row]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -69,21 +70,19 @@ def integers(text: str) -> tuple[int, ...]:
 
 def share(text: str) -> float:
     """An argument type: a number from 0 to below 1."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; wanted a number from 0 to below 1")
-    return number
+    return _number(text, 1, "a number from 0 to below 1")
 
 
 def non_negative(text: str) -> float:
     """An argument type: a finite number that is not negative."""
+    return _number(text, math.inf, "a number of at least 0")
+
+
+def _number(text: str, limit: float, wanted: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}; wanted a number of at least 0")
+    if not 0 <= number < limit:
+        raise argparse.ArgumentTypeError(f"{text!r}; wanted {wanted}")
     return number

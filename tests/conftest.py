@@ -45,17 +45,18 @@ def same_start() -> Iterator[None]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """With MINICNN_NO_SKIPS=1, as in CI, a skipped test is a failed one."""
     outcome = yield
-    report = outcome.get_result()  # type: ignore[attr-defined]
-    if report.skipped and os.environ.get("MINICNN_NO_SKIPS") == "1":
-        report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} was skipped, and MINICNN_NO_SKIPS=1 allows none"
+    fail_if_skipped(outcome.get_result())  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     """The same for a whole file, which skips itself where a package is missing."""
     outcome = yield
-    report = outcome.get_result()  # type: ignore[attr-defined]
+    fail_if_skipped(outcome.get_result())  # type: ignore[attr-defined]
+
+
+def fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Make the report of a skip that of a failure, where none is allowed."""
     if report.skipped and os.environ.get("MINICNN_NO_SKIPS") == "1":
         report.outcome = "failed"
-        report.longrepr = f"{collector.nodeid} was skipped, and MINICNN_NO_SKIPS=1 allows none"
+        report.longrepr = f"{report.nodeid} was skipped, and MINICNN_NO_SKIPS=1 allows none"
