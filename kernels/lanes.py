@@ -90,6 +90,52 @@ def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), generate
 
 
+RUN = 16  # cells that ``load_apart`` and ``store_apart`` find next to each other
+
+
+@intrinsic(prefer_literal=True)
+def load_apart(typing: Any, width: Any, array: Any, index: Any, step: Any) -> Any:
+    """Runs of 16 cells of a flat array, at index, index + step, ...: ``width`` cells in all."""
+    lanes, run = Lanes(array.dtype, width.literal_value), Lanes(array.dtype, RUN)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, array, index, step = arguments
+        kind, runs = signature.args[1], []
+        for _ in range(lanes.width // RUN):
+            runs.append(builder.load(_place(context, builder, kind, array, index, run)))
+            runs[-1].align = kind.dtype.bitwidth // 8
+            index = builder.add(index, step)
+        while len(runs) > 1:
+            pairs = zip(runs[::2], runs[1::2], strict=True)
+            runs = [_picked(builder, a, b, range(2 * a.type.count)) for a, b in pairs]
+        return runs[0]
+
+    return lanes(width, array, types.intp, types.intp), generate
+
+
+@intrinsic
+def store_apart(typing: Any, array: Any, index: Any, step: Any, lanes: Any) -> Any:
+    """The opposite of ``load_apart``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, index, step, vector = arguments
+        kind, run = signature.args[0], Lanes(lanes.dtype, RUN)
+        for first in range(0, lanes.width, RUN):
+            part = _picked(builder, vector, vector, range(first, first + RUN))
+            stored = builder.store(part, _place(context, builder, kind, array, index, run))
+            stored.align = kind.dtype.bitwidth // 8
+            index = builder.add(index, step)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, lanes), generate
+
+
+def _picked(builder: Any, a: Any, b: Any, places: range) -> Any:
+    """The cells at ``places``, counted through a and on through b."""
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
+    return builder.shuffle_vector(a, b, mask)
+
+
 @intrinsic(prefer_literal=True)
 def fill(typing: Any, width: Any, number: Any) -> Any:
     """``width`` times the number."""

@@ -27,14 +27,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numba.extending import overload
 
 from .arrays import LANES, MASK, RELU, SIGMOID, TANH
-from .cpu import FASTMATH, at, inside, jit, philox
+from .cpu import FASTMATH, at, jit, philox
 from .lanes import (
     WHOLE,
     equal,
@@ -45,9 +45,11 @@ from .lanes import (
     larger,
     limited,
     load,
+    load_apart,
     power_of_two,
     reciprocal,
     store,
+    store_apart,
     total,
     transpose,
     transpose_bytes,
@@ -59,10 +61,8 @@ WIDE = 64 if has_avx512() else 16  # cells of each of 4 rows that ``product`` ke
 
 FIELDS = (
     *("code", "out", "inp", "saved", "weight", "bias", "key", "kind", "result"),
-    *("channels", "height", "width", "out_height", "out_width"),
-    *("kernel_height", "kernel_width", "stride_height", "stride_width"),
-    *("pad_height", "pad_width", "dilation_height", "dilation_width"),
-    *("framed_height", "framed_width"),
+    *("channels", "height", "width", "stride_width", "pad_height", "pad_width"),
+    *("framed_height", "framed_width", "windows", "fours", "ones", "large", "small"),
     *("begin", "rows", "y_rows", "w_rows", "taps", "x_taps", "w_taps", "lines", "line_table"),
     *("out_line", "inp_line", "out_tile", "inp_tile", "length", "size", "pitch", "by_tile"),
 )
@@ -451,74 +451,84 @@ def unflatten(memory, op, tiles):
 # Pooling ------------------------------------------------------------------------------------------
 
 
-def _for_windows(for_line: Callable[..., None]) -> Any:
-    """A walk over the windows of a pooling: a tap of all windows of a line, then the next tap.
+class Pooling(NamedTuple):
+    """What a pooling's loops need of its instruction: in registers, not read for each window."""
 
-    ``for_line(memory, weights, op, x, y, step, count, tap, window)`` meets the tap of ``count``
-    windows: their cells lie at x, x + step, ... of the large picture, the windows at y, y + LANES,
-    ... of the small one; ``window`` is the first one's number in its plane.
+    inp: int
+    out: int
+    saved: int
+    result: int
+    share: int
+    kind: int
+    add: bool
+    step: int
+
+
+def _for_windows(for_windows: Callable[..., None]) -> Any:
+    """A walk over the windows of a pooling, channel by channel.
+
+    The table ``windows`` says for each where it lies in the small picture and in the large one, and
+    which taps it has: the first, and how many. Each tap is two numbers: its place, counted from the
+    window's, and its number i KW + j. First come ``fours``: windows that are met together with
+    their three neighbours to the right; then, one by one, those at the edges.
+
+    ``for_windows(cells, memory, weights, pool, x, y, window, first, last, tables)`` meets one
+    window (16 cells, the images) or four (64): their taps lie at x, x + step, ... of the large
+    picture, the windows side by side at y of the small one.
     """
 
     @inner()
-    def walk(memory, weights, op, tiles):
-        height, width, out_width = op.height, op.width, op.out_width
-        stride, step = op.stride_width, op.stride_width * LANES
+    def walk(memory, weights, op, tiles, tables):
+        pool = Pooling(op.inp, op.out, op.saved, op.result, op.weight, op.kind, op.begin == ADD,
+                       op.stride_width * LANES)  # fmt: skip
+        large, small = op.large, op.small
+        fours, end = op.windows + 4 * op.fours, op.windows + 4 * (op.fours + op.ones)
         for plane in range(tiles * op.channels):
-            large, small = plane * height * width, plane * op.out_height * out_width
-            for r in range(op.out_height):
-                top = r * op.stride_height - op.pad_height
-                i0, i1 = inside(top, op.dilation_height, height, op.kernel_height)
-                for i in range(i0, i1):
-                    line = large + (top + i * op.dilation_height) * width
-                    for j in range(op.kernel_width):
-                        left = j * op.dilation_width - op.pad_width
-                        o0, o1 = inside(left, stride, width, out_width)  # windows that have it
-                        window = r * out_width + o0
-                        x = (line + left + o0 * stride) * LANES
-                        y = (small + window) * LANES
-                        tap = i * op.kernel_width + j
-                        for_line(memory, weights, op, x, y, step, o1 - o0, tap, window)
+            for k in range(op.windows, end, 4):
+                window, first = tables[at(k)], tables[at(k + 2)]
+                last = first + 2 * tables[at(k + 3)]
+                x, y = plane * large + tables[at(k + 1)], plane * small + window * LANES
+                if k < fours:
+                    for_windows(64, memory, weights, pool, x, y, window, first, last, tables)
+                else:
+                    for_windows(16, memory, weights, pool, x, y, window, first, last, tables)
 
     return walk
 
 
 @inner(forceinline=True)
-def _avg_line(memory, weights, op, x, y, step, count, tap, window):
-    x, y, share = op.inp + x, op.out + y, op.weight + window
-    for o in range(count):
-        a = weights[at(share + o)] * load(16, memory, x + o * step)
-        store(memory, y + o * LANES, a + load(16, memory, y + o * LANES))
+def _avg_windows(cells, memory, weights, pool, x, y, window, first, last, tables):
+    a = fill(cells, memory.dtype.type(0))
+    for tap in range(first, last, 2):
+        a = a + load_apart(cells, memory, pool.inp + x + tables[at(tap)], pool.step)
+    store(memory, pool.out + y, weights[at(pool.share + window)] * a)
 
 
 @inner(forceinline=True)
-def _avg_line_backward(memory, weights, op, x, y, step, count, tap, window):
-    dx, dy, share = op.out + x, op.inp + y, op.weight + window
-    saved, kind, add = op.result + x, op.kind, op.begin == ADD
-    for o in range(count):
-        g = weights[at(share + o)] * load(16, memory, dy + o * LANES)
-        _put(memory, dx + o * step, g, add, saved + o * step, kind)
+def _avg_windows_backward(cells, memory, weights, pool, x, y, window, first, last, tables):
+    g = weights[at(pool.share + window)] * load(cells, memory, pool.inp + y)
+    for tap in range(first, last, 2):
+        _put(cells, memory, pool, x + tables[at(tap)], g)
 
 
 @inner(forceinline=True)
-def _max_line(memory, weights, op, x, y, step, count, tap, window):
-    x, best, won = op.inp + x, op.out + y, op.saved + y
-    now = fill(16, memory.dtype.type(tap))
-    for o in range(0, count * LANES, LANES):
-        value, so_far = load(16, memory, x), load(16, memory, best + o)
-        store(memory, best + o, winner(value, so_far, value, so_far))
-        store(memory, won + o, winner(value, so_far, now, load(16, memory, won + o)))
-        x += step
+def _max_windows(cells, memory, weights, pool, x, y, window, first, last, tables):
+    number = memory.dtype.type
+    best, won = fill(cells, number(-np.inf)), fill(cells, number(tables[at(first + 1)]))
+    for tap in range(first, last, 2):
+        value = load_apart(cells, memory, pool.inp + x + tables[at(tap)], pool.step)
+        won = winner(value, best, fill(cells, number(tables[at(tap + 1)])), won)
+        best = winner(value, best, value, best)
+    store(memory, pool.out + y, best)
+    store(memory, pool.saved + y, won)
 
 
 @inner(forceinline=True)
-def _max_line_backward(memory, weights, op, x, y, step, count, tap, window):
-    dx, dy, won = op.out + x, op.inp + y, op.saved + y
-    saved, kind, add = op.result + x, op.kind, op.begin == ADD
-    zero, now = fill(16, memory.dtype.type(0)), fill(16, memory.dtype.type(tap))
-    for o in range(count):
-        g = load(16, memory, dy + o * LANES)
-        g = equal(load(16, memory, won + o * LANES), now, g, zero)
-        _put(memory, dx + o * step, g, add, saved + o * step, kind)
+def _max_windows_backward(cells, memory, weights, pool, x, y, window, first, last, tables):
+    dy, won = load(cells, memory, pool.inp + y), load(cells, memory, pool.saved + y)
+    for tap in range(first, last, 2):
+        here = fill(cells, memory.dtype.type(tables[at(tap + 1)]))
+        _put(cells, memory, pool, x + tables[at(tap)], equal(won, here, dy, dy - dy))
 
 
 @inner(forceinline=True)
@@ -536,61 +546,50 @@ def _down(dy, y, kind):
 
 
 @inner(forceinline=True)
-def _put(memory, place, g, add, result, kind):
-    """Add g, or store what of it goes back through the activation with this result."""
-    if add:
-        store(memory, place, g + load(16, memory, place))
+def _put(cells, memory, pool, x, g):
+    """Add g to dx, or store what of it goes back through the activation before."""
+    dx, y = pool.out + x, pool.result + x
+    if pool.add:
+        g = g + load_apart(cells, memory, dx, pool.step)
     else:
-        store(memory, place, _down(g, load(16, memory, result), kind))
+        g = _down(g, load_apart(cells, memory, y, pool.step), pool.kind)
+    store_apart(memory, dx, pool.step, g)
 
 
-_avg_lines, _avg_lines_backward = _for_windows(_avg_line), _for_windows(_avg_line_backward)
-_max_lines, _max_lines_backward = _for_windows(_max_line), _for_windows(_max_line_backward)
-
-
-@inner()
-def avg_pool(memory, weights, op, tiles):
-    """The cells of each window, each times the window's share (a table at ``weight``), added."""
-    set_zero(memory, op.out, tiles * op.channels * op.out_height * op.out_width * LANES)
-    _avg_lines(memory, weights, op, tiles)
+_avg_pool, _avg_pool_backward = _for_windows(_avg_windows), _for_windows(_avg_windows_backward)
+_max_pool, _max_pool_backward = _for_windows(_max_windows), _for_windows(_max_windows_backward)
 
 
 @inner()
-def avg_pool_backward(memory, weights, op, tiles):
+def avg_pool(memory, weights, op, tiles, tables):
+    """The sum of each window's cells times the window's share (a table at ``weight``)."""
+    _avg_pool(memory, weights, op, tiles, tables)
+
+
+@inner()
+def avg_pool_backward(memory, weights, op, tiles, tables):
     """Every cell of a window gets its share of dy. ``inp`` is dy, ``out`` dx.
 
     Windows that overlap add up; where they do not (``begin`` is FROM_ZERO) a cell is written once,
     and may go back through the activation before (``kind``, its results in ``result``) right away.
     """
     if op.begin == ADD:
-        set_zero(memory, op.out, tiles * op.channels * op.height * op.width * LANES)
-    _avg_lines_backward(memory, weights, op, tiles)
+        set_zero(memory, op.out, tiles * op.channels * op.large)
+    _avg_pool_backward(memory, weights, op, tiles, tables)
 
 
 @inner()
-def max_pool(memory, weights, op, tiles):
+def max_pool(memory, weights, op, tiles, tables):
     """The largest cell of each window; ``saved`` keeps the number i KW + j of the tap that won."""
-    number = memory.dtype.type
-    lowest, place = fill(16, number(-np.inf)), 0
-    for _ in range(tiles * op.channels):
-        for r in range(op.out_height):
-            top = r * op.stride_height - op.pad_height
-            i0, _ = inside(top, op.dilation_height, op.height, op.kernel_height)
-            for o in range(op.out_width):
-                left = o * op.stride_width - op.pad_width
-                j0, _ = inside(left, op.dilation_width, op.width, op.kernel_width)
-                store(memory, op.out + place, lowest)
-                store(memory, op.saved + place, fill(16, number(i0 * op.kernel_width + j0)))
-                place += LANES
-    _max_lines(memory, weights, op, tiles)
+    _max_pool(memory, weights, op, tiles, tables)
 
 
 @inner()
-def max_pool_backward(memory, weights, op, tiles):
+def max_pool_backward(memory, weights, op, tiles, tables):
     """dy goes to the tap that won. ``inp`` is dy, ``out`` dx; ``begin`` as for averages."""
     if op.begin == ADD:
-        set_zero(memory, op.out, tiles * op.channels * op.height * op.width * LANES)
-    _max_lines_backward(memory, weights, op, tiles)
+        set_zero(memory, op.out, tiles * op.channels * op.large)
+    _max_pool_backward(memory, weights, op, tiles, tables)
 
 
 # Activations and dropout --------------------------------------------------------------------------
@@ -602,17 +601,17 @@ def _sigmoid(x):
     f = np.float32
     x = limited(x, f(-87), f(87))
     # n = -x / log(2), rounded: to so large a number as WHOLE nothing but whole numbers are added
-    z = f(-1 / math.log(2)) * x + fill(16, f(WHOLE))
-    n = z - fill(16, f(WHOLE))
+    z = f(WHOLE) + f(-1 / math.log(2)) * x
+    n = f(-WHOLE) + z
     r = f(-math.log(2)) * n - x
     # the Taylor series up to r**7 / 7!, in pairs: shorter to wait for than one term after the other
     r2 = r * r
-    e01 = r + fill(16, f(1))
-    e23 = f(1 / 6) * r + fill(16, f(1 / 2))
-    e45 = f(1 / 120) * r + fill(16, f(1 / 24))
-    e67 = f(1 / 5040) * r + fill(16, f(1 / 720))
+    e01 = f(1) + r
+    e23 = f(1 / 2) + f(1 / 6) * r
+    e45 = f(1 / 24) + f(1 / 120) * r
+    e67 = f(1 / 720) + f(1 / 5040) * r
     e = (e67 * r2 + e45) * (r2 * r2) + (e23 * r2 + e01)
-    return reciprocal(e * power_of_two(z) + fill(16, f(1)))
+    return reciprocal(f(1) + e * power_of_two(z))
 
 
 @inner()
@@ -624,37 +623,37 @@ def _tanh(x):
     f = np.float32
     x = limited(x, f(-7.9053111), f(7.9053111))
     u = x * x
-    p = f(-2.76076847742355e-16) * u + fill(16, f(2.00018790482477e-13))
-    p = p * u + fill(16, f(-8.60467152213735e-11))
-    p = p * u + fill(16, f(5.12229709037114e-08))
-    p = p * u + fill(16, f(1.48572235717979e-05))
-    p = p * u + fill(16, f(6.37261928875436e-04))
-    p = p * u + fill(16, f(4.89352455891786e-03))
-    q = f(1.19825839466702e-06) * u + fill(16, f(1.18534705686654e-04))
-    q = q * u + fill(16, f(2.26843463243900e-03))
-    q = q * u + fill(16, f(4.89352518554385e-03))
+    p = f(2.00018790482477e-13) + f(-2.76076847742355e-16) * u
+    p = f(-8.60467152213735e-11) + p * u
+    p = f(5.12229709037114e-08) + p * u
+    p = f(1.48572235717979e-05) + p * u
+    p = f(6.37261928875436e-04) + p * u
+    p = f(4.89352455891786e-03) + p * u
+    q = f(1.18534705686654e-04) + f(1.19825839466702e-06) * u
+    q = f(2.26843463243900e-03) + q * u
+    q = f(4.89352518554385e-03) + q * u
     return x * p * reciprocal(q)
 
 
-def _curve(memory, place, result, kind):  # type: ignore[no-untyped-def]
+def _curve(width, memory, place, result, kind):  # type: ignore[no-untyped-def]
     raise NotImplementedError("only inside compiled code")
 
 
-@overload(_curve, jit_options={"_nrt": False})
-def _curve_of(memory, place, result, kind):
-    """Sigmoid or tanh of the 16 cells at ``place``, stored at ``result``."""
+@overload(_curve, jit_options={"_nrt": False}, prefer_literal=True)
+def _curve_of(width, memory, place, result, kind):
+    """Sigmoid or tanh of the ``width`` cells at ``place``, stored at ``result``."""
     if memory.dtype == numba.types.float32:
         return _curve_float32
     return _curve_float64
 
 
-def _curve_float32(memory, place, result, kind):
-    x = load(16, memory, place)
+def _curve_float32(width, memory, place, result, kind):
+    x = load(width, memory, place)
     store(memory, result, _sigmoid(x) if kind == SIGMOID else _tanh(x))
 
 
-def _curve_float64(memory, place, result, kind):
-    for k in range(16):
+def _curve_float64(width, memory, place, result, kind):
+    for k in range(width):
         x = memory[at(place + k)]
         memory[at(result + k)] = 1 / (1 + math.exp(-x)) if kind == SIGMOID else math.tanh(x)
 
@@ -663,14 +662,18 @@ def _curve_float64(memory, place, result, kind):
 def activate(memory, op, tiles):
     """Sigmoid, tanh or relu, cell by cell; ``out`` may be ``inp``."""
     size = op.size * tiles if op.by_tile else op.size
-    zero = fill(16, memory.dtype.type(0))
-    away = op.inp - op.out
-    for k in range(op.out, op.out + size, 16):
-        if op.kind == RELU:
+    end, away, kind = op.out + size, op.inp - op.out, op.kind
+    if kind == RELU:
+        zero = fill(16, memory.dtype.type(0))
+        for k in range(op.out, end, 16):
             x = load(16, memory, k + away)
             store(memory, k, winner(x, zero, x, zero))
-        else:
-            _curve(memory, k + away, k, op.kind)
+        return
+    whole = op.out + size // WIDE * WIDE
+    for k in range(op.out, whole, WIDE):
+        _curve(WIDE, memory, k + away, k, kind)
+    for k in range(whole, end, 16):
+        _curve(16, memory, k + away, k, kind)
 
 
 @inner()
@@ -891,13 +894,13 @@ def run(program, tables, memory, weights, gradients, sums, given, labels, keys, 
             elif op.code == UNFLATTEN:
                 unflatten(cells, op, tiles)
             elif op.code == AVG_POOL:
-                avg_pool(cells, weights, op, tiles)
+                avg_pool(cells, weights, op, tiles, tables)
             elif op.code == AVG_POOL_BACKWARD:
-                avg_pool_backward(cells, weights, op, tiles)
+                avg_pool_backward(cells, weights, op, tiles, tables)
             elif op.code == MAX_POOL:
-                max_pool(cells, weights, op, tiles)
+                max_pool(cells, weights, op, tiles, tables)
             elif op.code == MAX_POOL_BACKWARD:
-                max_pool_backward(cells, weights, op, tiles)
+                max_pool_backward(cells, weights, op, tiles, tables)
             elif op.code == ACTIVATE:
                 activate(cells, op, tiles)
             elif op.code == ACTIVATE_BACKWARD:

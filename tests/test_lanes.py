@@ -63,6 +63,21 @@ def test_load_and_store_take_just_their_cells_wherever_they_lie(dtype: str) -> N
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", [16, 64])
+def test_runs_that_lie_apart(width: int, dtype: str) -> None:
+    @numba.njit
+    def move(x, i, step, y, j, y_step):  # type: ignore[no-untyped-def]
+        lanes.store_apart(y, j, y_step, lanes.load_apart(width, x, i, step))
+
+    x, y = cells(dtype, 120), np.zeros(150, dtype)
+    move(x, 3, 33, y, 7, 40)
+    wanted = np.zeros(150, dtype)
+    for run in range(width // 16):
+        wanted[7 + 40 * run : 23 + 40 * run] = x[3 + 33 * run : 19 + 33 * run]
+    np.testing.assert_array_equal(y, wanted)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [16, 64])
 def test_fill_and_total(width: int, dtype: str) -> None:
     @numba.njit
     def run(x, y):  # type: ignore[no-untyped-def]

@@ -348,7 +348,7 @@ class Pool(Lowering):
     before: Activation | None = None  # whose result is pooled; the way back through it is one
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
-        self.window = self._window()
+        self.window = self._windows(plan)
         y = plan.buffer(self.stage.output_shape, by_tile=True)
         self.extra = self._extra(plan, y)
         kh, kw = self.geometry()[0]
@@ -385,13 +385,32 @@ class Pool(Lowering):
         windows = zip(kernel, stride, padding, dilation, size, output, strict=True)
         return all(k == s and p == 0 and d == 1 and n == k * o for k, s, p, d, n, o in windows)
 
-    def _window(self) -> dict[str, int]:
+    def _windows(self, plan: Plan) -> dict[str, int]:
+        """The table of the windows and their taps, for ``tiles``."""
         (kh, kw), (sh, sw), (ph, pw), (dh, dw) = self.geometry()
         (c, h, w), (_, oh, ow) = self.stage.input_shape, self.stage.output_shape
+        inside_h = [_inside(r * sh - ph, dh, h, kh) for r in range(oh)]
+        inside_w = [_inside(o * sw - pw, dw, w, kw) for o in range(ow)]
+        fours: list[int] = []
+        ones: list[int] = []
+        for r in range(oh):
+            o = 0
+            while o < ow:
+                taps = [
+                    number
+                    for i in inside_h[r]
+                    for j in inside_w[o]
+                    for number in ((i * dh * w + j * dw) * LANES, i * kw + j)
+                ]
+                x = ((r * sh - ph) * w + o * sw - pw) * LANES
+                alike = o + 4 <= ow and len(inside_w[o]) == len(inside_w[o + 3]) == kw
+                table = fours if alike else ones
+                table += [r * ow + o, x, plan.table(taps or [0, 0]), len(taps) // 2]
+                o += 4 if alike else 1
         return {
-            **{"channels": c, "height": h, "width": w, "out_height": oh, "out_width": ow},
-            **{"kernel_height": kh, "kernel_width": kw, "stride_height": sh, "stride_width": sw},
-            **{"pad_height": ph, "pad_width": pw, "dilation_height": dh, "dilation_width": dw},
+            **{"channels": c, "stride_width": sw, "windows": plan.table(fours + ones)},
+            **{"fours": len(fours) // 4, "ones": len(ones) // 4},
+            **{"large": h * w * LANES, "small": oh * ow * LANES},
         }
 
     def geometry(self) -> Any:
@@ -725,6 +744,12 @@ def _as_matrix(plan: Plan, x: Buffer) -> Buffer:
     fields: dict[str, Any] = {"inp": x, "out": flat, "rows": x.cells, "pitch": plan.images}
     plan.emit(tiles.FLATTEN, "flatten", shapes(x.shape, flat.shape), **fields)
     return flat
+
+
+def _inside(start: int, step: int, size: int, count: int) -> range:
+    """The k of 0..count-1 with 0 <= start + k * step < size."""
+    inside = [k for k in range(count) if 0 <= start + k * step < size]
+    return range(inside[0], inside[-1] + 1) if inside else range(0)
 
 
 def _extent(x: Buffer) -> dict[str, int]:
