@@ -549,11 +549,12 @@ def sgd(
         return
     g = np.ascontiguousarray(g).reshape(-1)
     velocity = g if v is None else v.reshape(-1)
-    share(_sgd, p.size, p.size, p.reshape(-1), g, velocity, *map(float, settings))
+    share(sgd_cells, p.size, p.size, p.reshape(-1), g, velocity, *map(float, settings))
 
 
 @jit
-def _sgd(first, last, p, g, v, lr, momentum, dampening, decay, nesterov, maximize):
+def sgd_cells(first, last, p, g, v, lr, momentum, dampening, decay, nesterov, maximize):
+    """``sgd`` for the cells from ``first`` to before ``last`` of flat arrays."""
     number = p.dtype.type
     lr, momentum, decay = number(lr), number(momentum), number(decay)
     undamped, sign = number(1 - dampening), number(-1 if maximize else 1)

@@ -31,10 +31,10 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 from .arrays import LANES, MASK, RELU, SIGMOID, TANH
-from .cpu import FASTMATH, at, jit, philox
+from .cpu import FASTMATH, at, jit, philox, sgd_cells
 from .lanes import (
     WHOLE,
     equal,
@@ -806,23 +806,31 @@ def give_logits(memory, op, tiles, first, images, logits):
 
 
 @inner()
-def loss(memory, op, tiles, first, images, labels, losses, weights):
+def loss(memory, op, tiles, first, images, labels, weights, sums):
     """Softmax cross-entropy with class weights w and label smoothing s, and its gradient.
 
         loss = sum_c q_c w_c (-log p_c),   q_c = (1 - s) [c = label] + s / C
         dlogits_c = scale (p_c sum_k q_k w_k - q_c w_c)
 
-    A label of -1 does not count. At ``key`` in ``weights``: s, scale, w. ``out``: dlogits.
+    A label that is no class, or the ignored one, does not count. At ``key`` in ``weights``: s,
+    scale, the ignored class, w. ``out``: dlogits. ``sums`` gets at ``bias`` the losses, and behind
+    them how often the largest score is that of the label (as in NumPy the first one, or a NaN).
     """
     zero, one = memory.dtype.type(0), memory.dtype.type(1)
     smoothing, scale = weights[at(op.key)], weights[at(op.key + 1)]
-    spread, w0 = smoothing / memory.dtype.type(op.rows), op.key + 2
+    ignored, w0 = np.int64(weights[at(op.key + 2)]), op.key + 3
+    spread = smoothing / memory.dtype.type(op.rows)
+    losses, hits = np.float64(0), 0
     for image in range(tiles * LANES):
         x, dx = op.inp + image, op.out + image
         label = labels[at(first + image)] if first + image < images else -1
-        largest = memory[at(x)]
+        counts = 0 <= label < op.rows and label != ignored
+        largest, best = memory[at(x)], 0
         for c in range(1, op.rows):
-            largest = max(largest, memory[at(x + c * op.pitch)])
+            score = memory[at(x + c * op.pitch)]
+            if not (score <= largest) and largest == largest:
+                largest, best = score, c
+        hits += best == label
         sum_e = sum_qw = sum_loss = zero
         for c in range(op.rows):
             e = math.exp(memory[at(x + c * op.pitch)] - largest)
@@ -839,16 +847,55 @@ def loss(memory, op, tiles, first, images, labels, losses, weights):
             q = spread + (one - smoothing if c == label else zero)
             p = memory[at(dx + c * op.pitch)] / sum_e
             d = scale * (p * sum_qw - q * weights[at(w0 + c)])
-            memory[at(dx + c * op.pitch)] = d if label >= 0 else zero
-        if first + image < images:
-            losses[at(first + image)] = sum_loss if label >= 0 else zero
+            memory[at(dx + c * op.pitch)] = d if counts else zero
+        losses += np.float64(sum_loss) if counts else np.float64(0)
+    sums[at(op.bias)] += losses
+    sums[at(op.bias + 1)] += hits
+
+
+# Parameters ---------------------------------------------------------------------------------------
+
+PARAMETER = np.dtype(
+    [(name, np.int64) for name in ("address", "velocity", "is_new", "place", "size")]
+)
+
+
+@intrinsic
+def _pointer(typing: Any, address: Any, like: Any) -> Any:
+    """A pointer to numbers of the dtype of ``like``."""
+    pointer = numba.types.CPointer(like.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(pointer))
+
+    return pointer(address, like), generate
+
+
+@jit
+def take(parameters, weights):
+    """Copy the parameters, PARAMETER records, from their addresses to their places."""
+    for k in range(len(parameters)):
+        p = parameters[k]
+        weights[p.place : p.place + p.size] = numba.carray(_pointer(p.address, weights), p.size)
+
+
+@jit
+def update(parameters, gradients, lr, momentum, dampening, decay, nesterov, maximize):
+    """A step of ``cpu.sgd`` for each of the parameters, where they lie."""
+    for k in range(len(parameters)):
+        p = parameters[k]
+        g = gradients[p.place : p.place + p.size]
+        x = numba.carray(_pointer(p.address, gradients), p.size)
+        v = numba.carray(_pointer(p.velocity, gradients), p.size) if momentum else x
+        undamped = 0.0 if p.is_new else dampening
+        sgd_cells(0, p.size, x, g, v, lr, momentum, undamped, decay, nesterov, maximize)
 
 
 # The program --------------------------------------------------------------------------------------
 
 
 @partial(jit, _nrt=False)
-def run(program, tables, memory, weights, gradients, sums, given, labels, keys, losses, logits,
+def run(program, tables, memory, weights, gradients, sums, given, labels, keys, logits,
         first, last, images, group):  # fmt: skip
     """Execute ``program`` for the tiles from ``first`` to before ``last``, ``group`` by ``group``.
 
@@ -858,10 +905,10 @@ def run(program, tables, memory, weights, gradients, sums, given, labels, keys, 
         memory: (slots, size), this thread's; group g uses slot g % slots.
         weights: the parameters one after the other, then constants.
         gradients: this thread's, placed as the parameters; added to.
-        sums: float64, this thread's sums of batch normalisation; added to.
+        sums: float64, this thread's sums (batch normalisation, the loss); added to.
         given: the batch's pictures, flat, as bytes.
         labels, keys: int64 (images,); uint64, the key of each dropout mask.
-        losses, logits: (images,) and flat (images, classes), of ``images`` in the batch.
+        logits: flat (images, classes), of ``images`` in the batch.
     """
     for start in range(first, last, group):
         cells = memory[((start - first) // group) % len(memory)]
@@ -918,4 +965,4 @@ def run(program, tables, memory, weights, gradients, sums, given, labels, keys, 
             elif op.code == GIVE_LOGITS:
                 give_logits(cells, op, tiles, image, images, logits)
             elif op.code == LOSS:
-                loss(cells, op, tiles, image, images, labels, losses, weights)
+                loss(cells, op, tiles, image, images, labels, weights, sums)

@@ -72,19 +72,31 @@ class SGD:
         with beside(g):
             self._update(i, g)
 
+    def settings(self) -> tuple[float, float, float, float, bool, bool]:
+        """What the kernels are given: lr, momentum, dampening, weight_decay, nesterov, maximize."""
+        rates = (self.lr, self.momentum, self.dampening, self.weight_decay)
+        return (*rates, self.nesterov, self.maximize)
+
+    def velocity_of(self, i: int) -> tuple[Array | None, bool]:
+        """The velocity of parameter number ``i``, and whether it is zeros made now.
+
+        None without momentum. With a new one there is no dampening.
+        """
+        if not self.momentum:
+            return None, False
+        before = self.velocity[i]
+        v = self.velocity[i] = self._velocity_like(self.params[i].data, before)
+        return v, before is None
+
     def _update(self, i: int, g: Array) -> None:
-        p, v = self.params[i].data, self.velocity[i]
+        p = self.params[i].data
         if g.shape != p.shape:
             raise ValueError(
                 f"SGD: the gradient of parameter {i} has shape {g.shape}; wanted {p.shape}"
             )
-        dampening = 0 if v is None else self.dampening
-        if self.momentum:
-            v = self.velocity[i] = self._velocity_like(p, v)
-        else:
-            v = None
-        settings = (self.momentum, dampening, self.weight_decay, self.nesterov, self.maximize)
-        kernels.of(p).sgd(p, g, v, self.lr, *settings)
+        v, is_new = self.velocity_of(i)
+        lr, momentum, dampening, *others = self.settings()
+        kernels.of(p).sgd(p, g, v, lr, momentum, 0 if is_new else dampening, *others)
 
     def _velocity_like(self, p: Array, v: Array | None) -> Array:
         """Zeros at the first step, later v; where p is, which may have been moved or converted."""

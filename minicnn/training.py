@@ -89,8 +89,8 @@ class RunningMeans:
         return copy.copy(self)
 
 
-class DeviceMeans(RunningMeans):
-    """The same, where a compiled step on a GPU sums up loss and hits by itself."""
+class CountedMeans(RunningMeans):
+    """The same, of a compiled step, which sums up loss and hits by itself."""
 
     def __init__(self, counts: Any):
         super().__init__()
@@ -98,11 +98,11 @@ class DeviceMeans(RunningMeans):
         self.loss, self.hits = counts.loss, counts.hits
 
     def add(self, loss: Tensor, logits: Tensor, y: Tensor) -> None:
-        """Count a batch that the device has counted already."""
+        """Count a batch that the step has counted already."""
         self.examples += len(y)
 
     def copy(self) -> RunningMeans:
-        """As they stand now: a copy on the device."""
+        """As they stand now: a copy on the net's device."""
         now = copy.copy(self)
         now.loss, now.hits = self.loss.copy(), self.hits.copy()
         return now
@@ -110,7 +110,7 @@ class DeviceMeans(RunningMeans):
 
 def means_of(step: EagerStep | compiler.CompiledStep) -> RunningMeans:
     """Means over the batches that ``step`` is going to train on."""
-    return RunningMeans() if step.counts is None else DeviceMeans(step.counts)
+    return RunningMeans() if step.counts is None else CountedMeans(step.counts)
 
 
 def fit(
@@ -206,7 +206,7 @@ def fit(
 class EagerStep:
     """One step of training, the textbook's lines; ``minicnn.compile`` gives the same, compiled."""
 
-    counts = None  # nothing is summed up on the way: see ``DeviceMeans``
+    counts = None  # nothing is summed up on the way: see ``CountedMeans``
 
     def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.SGD):
         self.net, self.loss, self.optimizer = net, loss, optimizer

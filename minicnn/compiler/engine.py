@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import nn
+from minicnn import nn, optim
 from minicnn.kernels import cpu, tiles
 from minicnn.kernels.arrays import LANES
 from minicnn.tensor import Tensor
 
+from .parameters import Parameters
 from .plan import Part, Plan
 
 ALIGNMENT = 64  # bytes: a vector register
@@ -66,7 +67,6 @@ class Engine:
         images: in the current batch.
         weights: the parameters, then the constants.
         result_shape: of one image.
-        losses: of the last batch.
         modules: those of the net.
     """
 
@@ -75,10 +75,7 @@ class Engine:
         self.weights = aligned(plan.parameters_size + plan.constants_size, plan.dtype)
         if plan.constants:
             self.weights[plan.parameters_size :] = np.concatenate(plan.constants)
-        self.parameters = [
-            (tensor, self.weights[place : place + tensor.size].reshape(tensor.shape))
-            for tensor, place in plan.parameters.values()
-        ]
+        self.parameters = Parameters(plan, self.weights)
         self.programs = [plan.program(part, tiles.INSTRUCTION) for part in plan.parts]
         self.flops = sum(line.flops for line in plan.lines)
         self.tables = np.array([*plan.tables, 0], np.int64)
@@ -86,7 +83,6 @@ class Engine:
         self.gradients: dict[int, np.ndarray] = {}
         self.keys = np.zeros(2 * max(1, plan.masks), np.uint64)
         self.no_labels = np.zeros(1, np.int64)
-        self.losses = np.zeros(1, plan.dtype)
         self.images = 0
         self.modules: list[nn.Module] = []
         self._compile()
@@ -96,7 +92,7 @@ class Engine:
         worker = Worker(self.plan, gradients=False)
         with said_if_slow():
             self._run(worker, self.programs[0][:0], self.plan.parts[0], 0, 0,
-                      np.zeros(0, np.uint8), self.no_labels, self.losses)  # fmt: skip
+                      np.zeros(0, np.uint8), self.no_labels, self.weights)  # fmt: skip
 
     def run(
         self,
@@ -108,7 +104,7 @@ class Engine:
     ) -> None:
         """One step for the batch ``x`` (N, ...), labels (N,) int64; scores go to ``logits``."""
         self.images = len(x)
-        self._take_parameters()
+        self.parameters.take()
         self._get_ready(masks)
         count = -(-self.images // LANES)
         worth = self.images * self.flops // WORTH_A_THREAD
@@ -136,14 +132,8 @@ class Engine:
             self.active[0].gradients += worker.gradients
         self.plan.images_seen += self.images if profile else 0
 
-    def _take_parameters(self) -> None:
-        for tensor, weight in self.parameters:
-            np.copyto(weight, tensor.data)
-
     def _get_ready(self, masks: list[tuple[int, int]]) -> None:
         self.keys[: 2 * len(masks)] = np.array(masks, np.uint64).reshape(-1)
-        if len(self.losses) < self.images:
-            self.losses = np.zeros(self.images, self.plan.dtype)
         for prepare in self.plan.before:
             prepare(self)
 
@@ -174,8 +164,17 @@ class Engine:
         x: np.ndarray, labels: np.ndarray, result: np.ndarray,
     ) -> None:  # fmt: skip
         tiles.run(program, self.tables, memory, self.weights, worker.gradients, worker.sums, x,
-                  labels, self.keys, self.losses, result, first, last, self.images,
-                  self.plan.group)  # fmt: skip
+                  labels, self.keys, result, first, last, self.images, self.plan.group)  # fmt: skip
+
+    def loss_and_hits(self) -> tuple[float, int]:
+        """Of the last batch: the sum of its losses, and how many it classified rightly."""
+        place = self.plan.loss_sums
+        loss, hits = (sum(w.sums[place + k] for w in self.active) for k in (0, 1))
+        return float(loss), int(hits)
+
+    def step(self, optimizer: optim.SGD) -> None:
+        """Take the optimiser's step with the last batch's gradients."""
+        self.parameters.step(optimizer, self.workers[0].gradients)
 
     def gradient_of(self, parameter: Tensor) -> np.ndarray | None:
         """The last step's gradient of a parameter of the plan: always the same view."""

@@ -23,6 +23,7 @@ from minicnn.tensor import Tensor
 
 from .plan import shapes
 from .record import ACTIVATIONS, CompileError, Stage, lowering_of
+from .step import Counts
 
 TILE, ROWS = 16, 4  # as in kernels/steps.cu
 
@@ -503,19 +504,6 @@ def lower(stages: list[Stage]) -> list[Lowering]:
             lowered.append(lowering(stage, learns))
         learns = learns or any(p.requires_grad for p in stage.parameters)
     return lowered
-
-
-class Counts:
-    """What is told of an epoch, summed up on the device: read when somebody asks."""
-
-    def __init__(self, like: Array):
-        xp = array_module(like)
-        self.loss, self.hits = xp.zeros((), like.dtype), xp.zeros((), np.int64)
-
-    def reset(self) -> None:
-        """Begin anew."""
-        self.loss.fill(0)
-        self.hits.fill(0)
 
 
 class Engine:

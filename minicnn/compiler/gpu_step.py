@@ -11,8 +11,8 @@ from minicnn.device import on_device
 from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
-from .gpu import Counts, Engine
-from .step import CompiledStep, Predictor
+from .gpu import Engine
+from .step import CompiledStep, Counts, Predictor
 
 
 class _OnGpu:
@@ -96,7 +96,8 @@ class GpuStep(_OnGpu, CompiledStep):
             learned = self._learned(engine)
             engine.set_settings(self.optimizer, gradient)
             engine.set_table(
-                [self.optimizer.params[i] for i in learned], [*map(self._velocity, learned)]
+                [self.optimizer.params[i] for i in learned],
+                [self.optimizer.velocity_of(i) for i in learned],
             )
             engine.set_keys(moves_on=bool(learned))  # the update counts the masks on
             engine.set_momenta()
@@ -118,12 +119,3 @@ class GpuStep(_OnGpu, CompiledStep):
             for i, p in enumerate(self.optimizer.params)
             if p.requires_grad and engine.gradient_of(p) is not None
         ]
-
-    def _velocity(self, i: int) -> tuple[Array | None, bool]:
-        """The velocity of parameter number i, and whether it was made just now."""
-        optimizer = self.optimizer
-        if not optimizer.momentum:
-            return None, False
-        before = optimizer.velocity[i]
-        optimizer.velocity[i] = optimizer._velocity_like(optimizer.params[i].data, before)
-        return optimizer.velocity[i], before is None

@@ -711,10 +711,12 @@ def _give_result(plan: Plan, y: Buffer) -> None:
 def _loss(plan: Plan, logits: Buffer, loss: nn.CrossEntropyLoss) -> Buffer:
     """Emit the loss and its gradient by the logits."""
     classes = logits.cells
-    settings = plan.loss_settings = plan.constant(np.zeros(2 + classes))
+    settings = plan.loss_settings = plan.constant(np.zeros(3 + classes))
+    plan.loss_sums, plan.sums = plan.sums, plan.sums + 2
     dlogits = plan.buffer(logits.shape, by_tile=False)
     plan.emit(tiles.LOSS, "cross-entropy", shapes(logits.shape), 6 * classes, inp=logits,
-              out=dlogits, rows=classes, pitch=plan.images, key=settings)  # fmt: skip
+              out=dlogits, rows=classes, pitch=plan.images, key=settings,
+              bias=plan.loss_sums)  # fmt: skip
     plan.backward_from = len(plan.lines)
     return dlogits
 

@@ -77,9 +77,11 @@ class Plan:
         constants: what follows the parameters in ``weights``.
         tables: offsets of rows and taps.
         before: functions called at the beginning of each step.
-        loss_settings: the constants of the loss: smoothing, scale of the gradient, class weights.
+        loss_settings: the constants of the loss: smoothing, scale of the gradient, ignored class,
+            class weights.
         masks: dropout masks drawn a step.
-        sums: places for batch normalisation's sums.
+        sums: places for sums over the batch.
+        loss_sums: two of them: the losses, and how often the scores were right.
     """
 
     def __init__(self, group: int, dtype: np.dtype):
@@ -94,7 +96,7 @@ class Plan:
         self._known_tables: dict[tuple[int, ...], int] = {}
         self.before: list[Callable[[Any], None]] = []
         self.masks = self.sums = self.memory = 0
-        self.backward_from = self.loss_settings = 0
+        self.backward_from = self.loss_settings = self.loss_sums = 0
         self.images_seen = 0  # by a profiled run
 
     # Building -------------------------------------------------------------------------------------

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minicnn import nn, optim, random
-from minicnn.kernels import Array
+from minicnn.kernels import Array, array_module
 from minicnn.nn import functional as F
-from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor, as_tensor
 
 from .plan import Plan
@@ -23,12 +24,24 @@ LARGEST_GROUP = 4  # tiles
 MOST_ENGINES = 8  # kept; the longest unused goes
 
 
+class Counts:
+    """The loss and what was right, summed up over an epoch where the net is."""
+
+    def __init__(self, like: Array):
+        xp = array_module(like)
+        self.loss, self.hits = xp.zeros((), like.dtype), xp.zeros((), np.int64)
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.loss.fill(0)
+        self.hits.fill(0)
+
+
 class Compiled:
     """Keeps an engine for each shape of picture, dtype and mode."""
 
     loss: nn.CrossEntropyLoss | None = None
     device = "cpu"
-    counts: Any = None  # sums of an epoch that a GPU keeps
 
     def __init__(self, net: nn.Module, profile: bool):
         self.net, self.profile = net, profile
@@ -53,6 +66,7 @@ class Compiled:
         """The engine for such pictures, in the net's present mode."""
         modules = list(self.net.modules())
         parameters = [p for m in modules for p in m._parameters.values()]
+        self._check_device(parameters)
         dtype = parameters[0].dtype if parameters else np.dtype(np.float32)
         if x.dtype not in (np.uint8, dtype):
             raise TypeError(f"compile: x is {x.dtype}; wanted uint8 or the net's {dtype}")
@@ -108,20 +122,23 @@ class Compiled:
 
     def _arrays(self, *batch: Any) -> list[Array]:
         """The arrays of a batch, which have to be where the net is; on the CPU C-contiguous."""
-        here = device_of_net(self.net)
-        if here != self.device:
-            raise RuntimeError(
-                f"compile: the net has moved from {self.device} to {here}; compile it there"
-            )
         return [self._array(as_tensor(part)) for part in batch]
 
     def _array(self, tensor: Tensor) -> Array:
         if tensor.device != self.device:
+            self._check_device([*self.net.parameters()])
             raise TypeError(
                 f"compile: received an array on {tensor.device}; wanted one on {self.device}, "
                 "where the net is"
             )
         return np.ascontiguousarray(tensor.data) if self.device == "cpu" else tensor.data
+
+    def _check_device(self, parameters: Sequence[Tensor]) -> None:
+        here = parameters[0].device if parameters else self.device
+        if here != self.device:
+            raise RuntimeError(
+                f"compile: the net has moved from {self.device} to {here}; compile it there"
+            )
 
 
 class Predictor(Compiled):
@@ -149,6 +166,7 @@ class CompiledStep(Compiled):
     ):
         super().__init__(net, profile)
         self.loss, self.optimizer = loss, optimizer
+        self.counts = Counts(np.zeros((), np.float64))
         self._logits = np.zeros(0)
 
     def __call__(self, x: Any, y: Any, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -172,12 +190,15 @@ class CompiledStep(Compiled):
         settings = (self.loss.weight, self.loss.ignore_index, self.loss.reduction)
         indices, weights = F.class_indices("compile", scores, Tensor(target), *settings)
         divisor = self._divisor(indices, weights)
-        with np.errstate(divide="ignore", invalid="ignore"):  # no label counts: the loss is nan
-            self._set_loss(engine, gradient / divisor)
-            engine.run(pixels, indices, logits, self._masks(engine), self.profile)
-            loss = engine.losses[: len(pixels)].sum() / logits.dtype.type(divisor)
-        self._update(engine)
-        return Tensor(np.asarray(loss)), scores
+        self._set_loss(engine, gradient / divisor if divisor else math.nan)
+        labels = target.astype(np.int64, copy=False)
+        engine.run(pixels, labels, logits, self._masks(engine), self.profile)
+        total, hits = engine.loss_and_hits()
+        loss = np.array(total / divisor if divisor else math.nan, logits.dtype)
+        self.counts.loss += float(loss) * len(labels)
+        self.counts.hits += hits
+        engine.step(self.optimizer)
+        return Tensor(loss), scores
 
     def gradients(self) -> dict[str, Tensor]:
         """The gradients of the last step, by the parameters' names; valid until the next."""
@@ -188,26 +209,23 @@ class CompiledStep(Compiled):
             if p.requires_grad and (gradient := engine.gradient_of(p)) is not None
         }
 
-    def _divisor(self, indices: np.ndarray, weights: np.ndarray | None) -> np.float64:
+    def _divisor(self, indices: np.ndarray, weights: np.ndarray | None) -> float:
         if self.loss.reduction == "sum":
-            return np.float64(1)
-        return np.float64((indices >= 0).sum() if weights is None else weights.sum())
+            return 1.0
+        return float(np.count_nonzero(indices >= 0) if weights is None else weights.sum())
 
-    def _set_loss(self, engine: Engine, scale: np.float64) -> None:
-        settings = engine.constants_at(engine.plan.loss_settings, 2 + engine.result_shape[0])
+    def _set_loss(self, engine: Engine, scale: float) -> None:
+        classes, ignored = engine.result_shape[0], self.loss.ignore_index
+        settings = engine.constants_at(engine.plan.loss_settings, 3 + classes)
         settings[0], settings[1] = self.loss.label_smoothing, scale
-        settings[2:] = 1 if self.loss.weight is None else self.loss.weight.data
+        settings[2] = ignored if 0 <= ignored < classes else -1  # others are no class anyway
+        settings[3:] = 1 if self.loss.weight is None else self.loss.weight.data
 
     def _room_for_logits(self, engine: Engine, images: int) -> np.ndarray:
         size = images * engine.result_shape[0]
         if self._logits.dtype != engine.plan.dtype or self._logits.size < size:
             self._logits = np.zeros(size, engine.plan.dtype)
         return self._logits[:size].reshape(images, *engine.result_shape)
-
-    def _update(self, engine: Engine) -> None:
-        for i, p in enumerate(self.optimizer.params):
-            if p.requires_grad and (gradient := engine.gradient_of(p)) is not None:
-                self.optimizer.update(i, gradient)
 
 
 def _check_result(stages: list[Stage], loss: nn.CrossEntropyLoss | None) -> None:

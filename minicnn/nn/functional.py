@@ -615,7 +615,8 @@ def _indices(
     given = target.data.reshape(-1).astype(xp.int64, copy=False)
     if not is_host(given):
         return _indices_unseen(given, classes, weight, ignore_index, input)
-    all_right = given.size > 0 and given.min() >= 0 and given.max() < classes
+    # a negative number is a large one without its sign: one look at all labels
+    all_right = given.size > 0 and given.view(np.uint64).max() < classes
     if all_right and weight is None and not 0 <= ignore_index < classes:
         return given, None
     ignored = given == ignore_index
