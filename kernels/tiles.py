@@ -876,7 +876,10 @@ def take(parameters, weights):
     """Copy the parameters, PARAMETER records, from their addresses to their places."""
     for k in range(len(parameters)):
         p = parameters[k]
-        weights[p.place : p.place + p.size] = numba.carray(_pointer(p.address, weights), p.size)
+        x = numba.carray(_pointer(p.address, weights), p.size)
+        w = weights[p.place : p.place + p.size]
+        for cell in range(p.size):
+            w[cell] = x[cell]
 
 
 @jit

@@ -94,17 +94,21 @@ class CountedMeans(RunningMeans):
 
     def __init__(self, counts: Any):
         super().__init__()
+        self.counts = counts
         counts.reset()
-        self.loss, self.hits = counts.loss, counts.hits
 
     def add(self, loss: Tensor, logits: Tensor, y: Tensor) -> None:
         """Count a batch that the step has counted already."""
         self.examples += len(y)
 
+    def read(self) -> dict[str, float]:
+        """The means as numbers."""
+        return self.copy().read()
+
     def copy(self) -> RunningMeans:
-        """As they stand now: a copy on the net's device."""
-        now = copy.copy(self)
-        now.loss, now.hits = self.loss.copy(), self.hits.copy()
+        """As they stand now."""
+        now = RunningMeans()
+        now.examples, (now.loss, now.hits) = self.examples, self.counts.now()
         return now
 
 

@@ -168,9 +168,11 @@ class Engine:
 
     def loss_and_hits(self) -> tuple[float, int]:
         """Of the last batch: the sum of its losses, and how many it classified rightly."""
-        place = self.plan.loss_sums
-        loss, hits = (sum(w.sums[place + k] for w in self.active) for k in (0, 1))
-        return float(loss), int(hits)
+        place, loss, hits = self.plan.loss_sums, 0.0, 0.0
+        for worker in self.active:
+            loss += worker.sums.item(place)
+            hits += worker.sums.item(place + 1)
+        return loss, int(hits)
 
     def step(self, optimizer: optim.SGD) -> None:
         """Take the optimiser's step with the last batch's gradients."""

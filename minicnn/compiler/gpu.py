@@ -23,7 +23,6 @@ from minicnn.tensor import Tensor
 
 from .plan import shapes
 from .record import ACTIVATIONS, CompileError, Stage, lowering_of
-from .step import Counts
 
 TILE, ROWS = 16, 4  # as in kernels/steps.cu
 
@@ -504,6 +503,23 @@ def lower(stages: list[Stage]) -> list[Lowering]:
             lowered.append(lowering(stage, learns))
         learns = learns or any(p.requires_grad for p in stage.parameters)
     return lowered
+
+
+class Counts:
+    """The loss and what was right, summed up over an epoch on the device."""
+
+    def __init__(self, like: Array):
+        xp = array_module(like)
+        self.loss, self.hits = xp.zeros((), like.dtype), xp.zeros((), np.int64)
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.loss.fill(0)
+        self.hits.fill(0)
+
+    def now(self) -> tuple[Array, Array]:
+        """Both sums as they stand now: copies on the device; to read them is to wait."""
+        return self.loss.copy(), self.hits.copy()
 
 
 class Engine:

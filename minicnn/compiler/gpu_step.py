@@ -11,8 +11,8 @@ from minicnn.device import on_device
 from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
-from .gpu import Engine
-from .step import CompiledStep, Counts, Predictor
+from .gpu import Counts, Engine
+from .step import CompiledStep, Predictor
 
 
 class _OnGpu:

@@ -56,8 +56,9 @@ class Parameters:
             for i, row in learned.items():
                 optimizer.update(i, self.part_of(row, gradients))
             return
-        for i, row in learned.items():
-            self._find_velocity(optimizer, i, row)
+        if optimizer.momentum:
+            for i, row in learned.items():
+                self._find_velocity(optimizer, i, row)
         rows = [*learned.values()]
         table = self.table if len(rows) == len(self.table) else self.table[rows]
         tiles.update(table, gradients, *map(float, optimizer.settings()))
@@ -68,11 +69,12 @@ class Parameters:
 
     def _find_velocity(self, optimizer: optim.SGD, i: int, row: int) -> None:
         v, is_new = optimizer.velocity_of(i)
-        if v is not None and v is not self.velocities[row] and not self._address(row, v):
-            v = optimizer.velocity[i] = np.array(v, order="C")
+        assert v is not None  # with momentum there is one
         if v is not self.velocities[row]:
+            if not self._address(row, v):
+                v = optimizer.velocity[i] = np.array(v, order="C")
             self.velocities[row] = v
-            self.table[row]["velocity"] = 0 if v is None else self._address(row, v)
+            self.table[row]["velocity"] = self._address(row, v)
         self.table[row]["is_new"] = is_new
 
     def _address(self, row: int, array: np.ndarray) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn import nn, optim, random
-from minicnn.kernels import Array, array_module
+from minicnn.kernels import Array
 from minicnn.nn import functional as F
 from minicnn.tensor import Tensor, as_tensor
 
@@ -19,22 +19,24 @@ from .record import CompileError, Stage, record
 if TYPE_CHECKING:
     from .engine import Engine
 
-GROUP_BYTES = 3_200_000  # that a group's memory may take: the size of a core's caches, about
+GROUP_BYTES = 1_600_000  # that a group's memory may take: most of a core's second cache, about
 LARGEST_GROUP = 4  # tiles
 MOST_ENGINES = 8  # kept; the longest unused goes
 
 
 class Counts:
-    """The loss and what was right, summed up over an epoch where the net is."""
+    """The loss and what was right, summed up over an epoch."""
 
-    def __init__(self, like: Array):
-        xp = array_module(like)
-        self.loss, self.hits = xp.zeros((), like.dtype), xp.zeros((), np.int64)
+    def __init__(self) -> None:
+        self.reset()
 
     def reset(self) -> None:
         """Begin anew."""
-        self.loss.fill(0)
-        self.hits.fill(0)
+        self.loss, self.hits = 0.0, 0
+
+    def now(self) -> tuple[Any, Any]:
+        """Both sums as they stand now."""
+        return self.loss, self.hits
 
 
 class Compiled:
@@ -166,7 +168,7 @@ class CompiledStep(Compiled):
     ):
         super().__init__(net, profile)
         self.loss, self.optimizer = loss, optimizer
-        self.counts = Counts(np.zeros((), np.float64))
+        self.counts: Any = Counts()
         self._logits = np.zeros(0)
 
     def __call__(self, x: Any, y: Any, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -187,9 +189,7 @@ class CompiledStep(Compiled):
         engine = self._engine(pixels)
         logits = self._room_for_logits(engine, len(pixels))
         scores = Tensor(logits)
-        settings = (self.loss.weight, self.loss.ignore_index, self.loss.reduction)
-        indices, weights = F.class_indices("compile", scores, Tensor(target), *settings)
-        divisor = self._divisor(indices, weights)
+        divisor = self._divisor(scores, target)
         self._set_loss(engine, gradient / divisor if divisor else math.nan)
         labels = target.astype(np.int64, copy=False)
         engine.run(pixels, labels, logits, self._masks(engine), self.profile)
@@ -209,10 +209,17 @@ class CompiledStep(Compiled):
             if p.requires_grad and (gradient := engine.gradient_of(p)) is not None
         }
 
-    def _divisor(self, indices: np.ndarray, weights: np.ndarray | None) -> float:
-        if self.loss.reduction == "sum":
-            return 1.0
-        return float(np.count_nonzero(indices >= 0) if weights is None else weights.sum())
+    def _divisor(self, scores: Tensor, target: Array) -> float:
+        """What the sum of the losses is divided by. A target that eager refuses is refused."""
+        loss, (images, classes) = self.loss, scores.shape
+        as_usual = loss.weight is None and not 0 <= loss.ignore_index < classes
+        if as_usual and target.shape == (images,) and F.are_classes(target, classes):
+            count: Any = images
+        else:
+            settings = (loss.weight, loss.ignore_index, loss.reduction)
+            indices, weights = F.class_indices("compile", scores, Tensor(target), *settings)
+            count = np.count_nonzero(indices >= 0) if weights is None else weights.sum()
+        return 1.0 if loss.reduction == "sum" else float(count)
 
     def _set_loss(self, engine: Engine, scale: float) -> None:
         classes, ignored = engine.result_shape[0], self.loss.ignore_index

@@ -101,8 +101,10 @@ class DataLoader:
 
     def _pick(self, array: Any, rows: Any) -> Any:
         """array[rows]: raw and on a GPU, in memory kept for batches of this size."""
-        if isinstance(rows, slice) or not self.raw or is_host(array):
+        if isinstance(rows, slice):
             return array[rows]
+        if not self.raw or is_host(array):
+            return array.take(rows, axis=0)
         key = id(array), len(rows)
         if key not in self._memory:
             self._memory[key] = array[rows]

@@ -615,9 +615,7 @@ def _indices(
     given = target.data.reshape(-1).astype(xp.int64, copy=False)
     if not is_host(given):
         return _indices_unseen(given, classes, weight, ignore_index, input)
-    # a negative number is a large one without its sign: one look at all labels
-    all_right = given.size > 0 and given.view(np.uint64).max() < classes
-    if all_right and weight is None and not 0 <= ignore_index < classes:
+    if weight is None and not 0 <= ignore_index < classes and are_classes(given, classes):
         return given, None
     ignored = given == ignore_index
     outside = ((given < 0) | (given >= classes)) & ~ignored
@@ -629,6 +627,13 @@ def _indices(
     if weight is None:
         return indices, None
     return indices, xp.where(ignored, 0, weight.data[indices]).astype(input.dtype)
+
+
+def are_classes(target: np.ndarray, classes: int) -> bool:
+    """Whether all of ``target``, int64 and at least one, are from 0 to classes - 1."""
+    if target.dtype != np.int64 or target.size == 0:
+        return False
+    return bool(target.view(np.uint64).max() < classes)  # without its sign, -1 is a large number
 
 
 def _indices_unseen(

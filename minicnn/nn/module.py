@@ -138,14 +138,15 @@ class Module:
 
     def modules(self) -> Iterator[Module]:
         """This module and all inside it, each once."""
-        seen: set[int] = set()
+        seen: set[Module] = set()
         waiting: list[Module] = [self]
         while waiting:
             module = waiting.pop()
-            if id(module) not in seen:
-                seen.add(id(module))
+            if module not in seen:
+                seen.add(module)
                 yield module
-                waiting.extend(reversed(module._modules.values()))
+                if module._modules:
+                    waiting.extend(reversed(module._modules.values()))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """All parameters with their names; one that two modules share, once."""
