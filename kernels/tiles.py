@@ -899,7 +899,7 @@ def update(parameters, gradients, lr, momentum, dampening, decay, nesterov, maxi
 
 @partial(jit, _nrt=False)
 def run(program, tables, memory, weights, gradients, sums, given, labels, keys, logits,
-        first, last, images, group):  # fmt: skip
+        first, last, images, group, anew):  # fmt: skip
     """Execute ``program`` for the tiles from ``first`` to before ``last``, ``group`` by ``group``.
 
     Args:
@@ -909,10 +909,14 @@ def run(program, tables, memory, weights, gradients, sums, given, labels, keys, 
         weights: the parameters one after the other, then constants.
         gradients: this thread's, placed as the parameters; added to.
         sums: float64, this thread's sums (batch normalisation, the loss); added to.
+        anew: set gradients and sums to zero at first.
         given: the batch's pictures, flat, as bytes.
         labels, keys: int64 (images,); uint64, the key of each dropout mask.
         logits: flat (images, classes), of ``images`` in the batch.
     """
+    if anew:
+        gradients[:] = 0
+        sums[:] = 0
     for start in range(first, last, group):
         cells = memory[((start - first) // group) % len(memory)]
         tiles = min(group, last - start)

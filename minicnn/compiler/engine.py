@@ -141,10 +141,8 @@ class Engine:
         self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, *batch: Any
     ) -> None:
         """The tiles from ``first`` to before ``last``."""
-        if part is self.plan.parts[0]:
-            worker.gradients.fill(0)
-            worker.sums.fill(0)
-        self._execute(program, worker.memory, worker, first, last, *batch)
+        anew = part is self.plan.parts[0]
+        self._execute(program, worker.memory, worker, anew, first, last, *batch)
 
     def _run_profiled(
         self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, *batch: Any
@@ -156,15 +154,16 @@ class Engine:
             end = min(start + self.plan.group, last)
             for k, line in enumerate(part.lines):
                 began = time.perf_counter()
-                self._execute(program[k : k + 1], memory, worker, start, end, *batch)
+                self._execute(program[k : k + 1], memory, worker, False, start, end, *batch)
                 line.seconds += time.perf_counter() - began
 
     def _execute(
-        self, program: np.ndarray, memory: np.ndarray, worker: Worker, first: int, last: int,
-        x: np.ndarray, labels: np.ndarray, result: np.ndarray,
+        self, program: np.ndarray, memory: np.ndarray, worker: Worker, anew: bool, first: int,
+        last: int, x: np.ndarray, labels: np.ndarray, result: np.ndarray,
     ) -> None:  # fmt: skip
         tiles.run(program, self.tables, memory, self.weights, worker.gradients, worker.sums, x,
-                  labels, self.keys, result, first, last, self.images, self.plan.group)  # fmt: skip
+                  labels, self.keys, result, first, last, self.images, self.plan.group,
+                  anew)  # fmt: skip
 
     def loss_and_hits(self) -> tuple[float, int]:
         """Of the last batch: the sum of its losses, and how many it classified rightly."""
@@ -177,6 +176,10 @@ class Engine:
     def step(self, optimizer: optim.SGD) -> None:
         """Take the optimiser's step with the last batch's gradients."""
         self.parameters.step(optimizer, self.workers[0].gradients)
+
+    def is_current(self) -> bool:
+        """Whether the net's parameters are those of the last run, and learn as they did."""
+        return self.parameters.are_known()
 
     def gradient_of(self, parameter: Tensor) -> np.ndarray | None:
         """The last step's gradient of a parameter of the plan: always the same view."""

@@ -22,6 +22,7 @@ class Parameters:
     def __init__(self, plan: Plan, weights: np.ndarray):
         self.weights = weights
         self.tensors = [tensor for tensor, _ in plan.parameters.values()]
+        self.learn = [tensor.requires_grad for tensor in self.tensors]
         self.row_of = {number: row for row, number in enumerate(plan.parameters)}
         self.shapes = [tensor.shape for tensor in self.tensors]
         self.slices = [slice(at, at + tensor.size) for tensor, at in plan.parameters.values()]
@@ -31,6 +32,11 @@ class Parameters:
         self.arrays: list[np.ndarray | None] = [None] * len(self.tensors)
         self.velocities: list[np.ndarray | None] = [None] * len(self.tensors)
         self.are_plain = True
+
+    def are_known(self) -> bool:
+        """Whether all have the arrays that they had at the last ``take``, and learn as at first."""
+        rows = zip(self.tensors, self.arrays, self.learn, strict=True)
+        return all(p.data is array and p.requires_grad is learns for p, array, learns in rows)
 
     def take(self) -> None:
         """Copy all of them, as they are now."""

@@ -49,6 +49,7 @@ class Compiled:
         self.net, self.profile = net, profile
         self._engines: dict[Any, Any] = {}
         self._last: Any = None
+        self._seen: Any = None
 
     @property
     def plan(self) -> Plan:
@@ -66,6 +67,13 @@ class Compiled:
 
     def _engine(self, x: Array) -> Any:
         """The engine for such pictures, in the net's present mode."""
+        seen = nn.Module.changes, self._shape_of(x), x.dtype
+        if seen != self._seen or not self._last.is_current():
+            self._last = self._find_engine(x)
+            self._seen = seen
+        return self._last
+
+    def _find_engine(self, x: Array) -> Any:
         modules = list(self.net.modules())
         parameters = [p for m in modules for p in m._parameters.values()]
         self._check_device(parameters)
@@ -88,7 +96,7 @@ class Compiled:
                 del self._engines[next(iter(self._engines))]
             engine = self._make_engine(x, dtype)
             engine.modules = modules  # kept alive, so that nobody gets their ids
-        self._engines[key] = self._last = engine  # behind the others: the first goes first
+        self._engines[key] = engine  # behind the others: the first goes first
         return engine
 
     def _shape_of(self, x: Array) -> tuple[int, ...]:

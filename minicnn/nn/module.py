@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
@@ -46,6 +47,9 @@ def device_of_net(net: Module) -> str:
     return next((p.device for p in net.parameters()), "cpu")
 
 
+_changes = itertools.count(1)
+
+
 class Module:
     """A layer or a net: write ``__init__`` (parameters and layers as attributes) and ``forward``.
 
@@ -54,6 +58,7 @@ class Module:
     """
 
     training: bool
+    changes = 0  # another number whenever an attribute of any module was set
 
     def __init__(self) -> None:
         self.training = True
@@ -82,11 +87,13 @@ class Module:
         if home is not None:
             self.__dict__[home][name] = value
         super().__setattr__(name, value)
+        Module.changes = next(_changes)
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         for register in (self._parameters, self._modules, self._buffers):
             register.pop(name, None)
+        Module.changes = next(_changes)
 
     def register_buffer(self, name: str, tensor: Tensor) -> None:
         """Keep ``tensor`` as an attribute that is saved and moved with the module, not learnt.
