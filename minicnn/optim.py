@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from minicnn import kernels
 from minicnn.device import beside, device_of, to_device
-from minicnn.kernels import Array, array_module
+from minicnn.kernels import Array, array_module, is_host
 from minicnn.tensor import Tensor
 
 
@@ -68,7 +68,11 @@ class SGD:
                 self.update(i, p.grad.data)
 
     def update(self, i: int, g: Array) -> None:
-        """Take the step for parameter number ``i`` with gradient ``g``, of its shape and dtype."""
+        """Take the step for parameter number ``i`` with gradient ``g``, of its shape and dtype.
+
+        Raises:
+            ValueError: a gradient of another shape, or a parameter that cannot be written to.
+        """
         with beside(g):
             self._update(i, g)
 
@@ -94,6 +98,8 @@ class SGD:
             raise ValueError(
                 f"SGD: the gradient of parameter {i} has shape {g.shape}; wanted {p.shape}"
             )
+        if is_host(p) and not p.flags.writeable:
+            raise ValueError(f"SGD: the array of parameter {i} is read-only; wanted one to change")
         v, is_new = self.velocity_of(i)
         lr, momentum, dampening, *others = self.settings()
         kernels.of(p).sgd(p, g, v, lr, momentum, 0 if is_new else dampening, *others)

@@ -416,6 +416,19 @@ def test_thawing_a_layer_is_seen() -> None:
     assert_same(result_of(step, *batch(5)), eager(net, *batch(5)), 1e-11)
 
 
+def test_freezing_a_layer_is_seen() -> None:
+    net = build(NETS["written"], "float64")
+    step = compiled(net, lr=0.1)
+    step(*batch(5))
+    for p in net.parameters():
+        p.requires_grad = False
+    before = [p.numpy().copy() for p in net.parameters()]
+    step(*batch(5))
+    assert not step.gradients()
+    for p, array in zip(net.parameters(), before, strict=True):
+        np.testing.assert_array_equal(p.numpy(), array)
+
+
 @pytest.mark.parametrize("gradient", [0.0, 0.25, -3.0])
 def test_the_gradient_to_begin_with(gradient: float) -> None:
     net = build(NETS["deep-conv-stride"], "float64")
@@ -581,6 +594,76 @@ def test_eager_and_compiled_steps_share_parameters_and_momentum() -> None:
         by_turns[i // 2 % 2](*tensors(5 + i))
         reference(*tensors(5 + i))
     assert_same_state(mixed, theirs, 1e-12)
+
+
+def assert_steps_alike(exchange: Callable[[int, Tensor], None], **settings: float) -> None:
+    """Six steps are eager's, though ``exchange(i, p)`` has done something to each parameter."""
+    nets = [build(NETS["deep-conv-stride"], "float64") for _ in range(2)]
+    steps = compiled(nets[0], lr=0.1, **settings), eager_step(nets[1], **settings)
+    for i in range(6):
+        for net, step in zip(nets, steps, strict=True):
+            for p in net.parameters():
+                exchange(i, p)
+            step(*tensors(5 + i))
+    assert_same_state(*nets, 1e-12)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_arrays_may_be_exchanged_between_steps(momentum: float) -> None:
+    def exchange(i: int, p: Tensor) -> None:
+        if i == 2:
+            p.data = p.data.copy()
+        elif i == 3:
+            p.data = np.asfortranarray(p.data * 1.5)  # no kernel follows its strides
+        elif i == 5:
+            p.data = np.ascontiguousarray(p.data)
+
+    assert_steps_alike(exchange, momentum=momentum)
+
+
+def test_a_velocity_may_be_exchanged_between_steps() -> None:
+    net, twin = (build(NETS["deep-conv-stride"], "float64") for _ in range(2))
+    settings = {"momentum": 0.9, "dampening": 0.3}
+    steps = compiled(net, lr=0.1, **settings), eager_step(twin, **settings)
+    for i in range(6):
+        for step in steps:
+            if i == 2:
+                step.optimizer.velocity = [
+                    np.asfortranarray(2 * v) for v in step.optimizer.velocity if v is not None
+                ]
+            if i == 4:
+                step.optimizer.velocity[1] = None
+            step(*tensors(5 + i))
+    assert_same_state(net, twin, 1e-12)
+
+
+def test_an_array_that_cannot_be_written_is_not() -> None:
+    net = build(NETS["written"], "float64")
+    step = compiled(net, lr=0.1)
+    step(*batch(5))
+    p = next(net.parameters())
+    p.data = p.data.copy()
+    p.data.flags.writeable = False
+    before = p.numpy().copy()
+    with pytest.raises(ValueError, match="parameter 0 is read-only"):
+        step(*batch(5))
+    np.testing.assert_array_equal(p.numpy(), before)
+
+
+@pytest.mark.parametrize("ignore_index", [-100, 2])
+def test_a_step_counts_loss_and_hits_as_eager_does(ignore_index: int) -> None:
+    net, twin = (build(NETS["deep-conv-stride"], "float64") for _ in range(2))
+    loss = nn.CrossEntropyLoss(ignore_index=ignore_index)
+    ours = compiled(net, loss, lr=0.1)
+    theirs = minicnn.training.EagerStep(twin, loss, sgd(twin, 0.1))
+    for _ in range(2):  # the second time, the sums begin anew
+        means = [minicnn.training.means_of(step) for step in (ours, theirs)]
+        for i in range(3):
+            x, y = tensors(21 + i)
+            for step, mean in zip((ours, theirs), means, strict=True):
+                mean.add(*step(x, y), y)
+        assert means[0].read() == pytest.approx(means[1].read(), rel=1e-12)
+        assert 0 < means[0].read()["train_acc"] < 1
 
 
 def test_an_optimizer_of_some_of_the_parameters() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -334,6 +337,40 @@ def test_what_goes_wrong_on_another_thread_is_raised_here() -> None:
 
     with three_threads(), pytest.raises(ZeroDivisionError):
         cpu.share(fail_at_the_end, 30, 1)
+
+
+def test_all_calls_have_ended_when_one_is_raised() -> None:
+    ended: list[int] = []
+
+    def call(number: int) -> None:
+        if number == 0:
+            raise ZeroDivisionError
+        time.sleep(0.05)
+        ended.append(number)
+
+    with three_threads():
+        with pytest.raises(ZeroDivisionError):
+            cpu.together([partial(call, number) for number in range(3)])
+        assert sorted(ended) == [1, 2]
+
+
+def test_threads_of_a_team_end_with_it() -> None:
+    team = cpu.Team(2)
+    done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    on: list[threading.Thread] = []
+    meet = threading.Barrier(2)
+
+    def call() -> None:
+        on.append(threading.current_thread())
+        meet.wait()
+
+    for _ in range(2):
+        team.calls.put((call, done))
+    assert [done.get(), done.get()] == [None, None]
+    del team
+    for thread in on:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

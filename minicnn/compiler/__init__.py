@@ -1,9 +1,10 @@
 """``minicnn.compile``: a net's tape as a plan of fused kernels over tiles of 16 images.
 
 ``record`` follows the net's operations, ``lowering`` turns each into instructions forward and
-backward, ``plan`` places them in memory and prints them, ``engine`` runs them on threads; the
-instructions themselves are in ``kernels.tiles``. ``docs/compile.md`` explains the layout. On a GPU
-``gpu`` does all of this with the kernels of ``kernels/steps.cu`` (docs/gpu.md).
+backward, ``plan`` places them in memory and prints them, ``engine`` runs them on threads,
+``parameters`` reads and updates the net's own arrays; the instructions themselves are in
+``kernels.tiles``. ``docs/compile.md`` explains the layout. On a GPU ``gpu`` does all of this with
+the kernels of ``kernels/steps.cu`` (docs/gpu.md).
 """
 
 from __future__ import annotations
