@@ -103,13 +103,16 @@ class CountedMeans(RunningMeans):
 
     def read(self) -> dict[str, float]:
         """The means as numbers."""
-        return self.copy().read()
+        return self._of(self.counts.loss, self.counts.hits).read()
 
     def copy(self) -> RunningMeans:
         """As they stand now."""
-        now = RunningMeans()
-        now.examples, (now.loss, now.hits) = self.examples, self.counts.now()
-        return now
+        return self._of(*self.counts.now())
+
+    def _of(self, loss: Array, hits: Array) -> RunningMeans:
+        means = RunningMeans()
+        means.loss, means.hits, means.examples = loss, hits, self.examples
+        return means
 
 
 def means_of(step: EagerStep | compiler.CompiledStep) -> RunningMeans:

@@ -599,13 +599,13 @@ def test_eager_and_compiled_steps_share_parameters_and_momentum() -> None:
 def assert_steps_alike(exchange: Callable[[int, Tensor], None], **settings: float) -> None:
     """Six steps are eager's, though ``exchange(i, p)`` has done something to each parameter."""
     nets = [build(NETS["deep-conv-stride"], "float64") for _ in range(2)]
-    steps = compiled(nets[0], lr=0.1, **settings), eager_step(nets[1], **settings)
+    steps: list[Any] = [compiled(nets[0], lr=0.1, **settings), eager_step(nets[1], **settings)]
     for i in range(6):
         for net, step in zip(nets, steps, strict=True):
             for p in net.parameters():
                 exchange(i, p)
             step(*tensors(5 + i))
-    assert_same_state(*nets, 1e-12)
+    assert_same_state(nets[0], nets[1], 1e-12)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -624,7 +624,7 @@ def test_arrays_may_be_exchanged_between_steps(momentum: float) -> None:
 def test_a_velocity_may_be_exchanged_between_steps() -> None:
     net, twin = (build(NETS["deep-conv-stride"], "float64") for _ in range(2))
     settings = {"momentum": 0.9, "dampening": 0.3}
-    steps = compiled(net, lr=0.1, **settings), eager_step(twin, **settings)
+    steps: list[Any] = [compiled(net, lr=0.1, **settings), eager_step(twin, **settings)]
     for i in range(6):
         for step in steps:
             if i == 2:
@@ -654,10 +654,10 @@ def test_an_array_that_cannot_be_written_is_not() -> None:
 def test_a_step_counts_loss_and_hits_as_eager_does(ignore_index: int) -> None:
     net, twin = (build(NETS["deep-conv-stride"], "float64") for _ in range(2))
     loss = nn.CrossEntropyLoss(ignore_index=ignore_index)
-    ours = compiled(net, loss, lr=0.1)
-    theirs = minicnn.training.EagerStep(twin, loss, sgd(twin, 0.1))
+    ours: Any = compiled(net, loss, lr=0.1)
+    theirs: Any = minicnn.training.EagerStep(twin, loss, sgd(twin, 0.1))
     for _ in range(2):  # the second time, the sums begin anew
-        means = [minicnn.training.means_of(step) for step in (ours, theirs)]
+        means: list[Any] = [minicnn.training.means_of(step) for step in (ours, theirs)]
         for i in range(3):
             x, y = tensors(21 + i)
             for step, mean in zip((ours, theirs), means, strict=True):
