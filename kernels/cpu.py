@@ -153,19 +153,32 @@ def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> 
 def together(calls: Sequence[Callable[[], None]]) -> None:
     """Make all calls at the same time: the first on this thread, the others on the team's.
 
-    What a call raises is raised here, once all have ended.
+    What a call raises is raised here, once all have ended; so is an interruption (Ctrl-C).
     """
-    others, reports = calls[1:], SimpleQueue[BaseException | None]()
-    if others:
-        team = _team(_threads - 1)
-        for call in others:
-            team.calls.put((call, reports))
+    reports, given = SimpleQueue[BaseException | None](), 0
     try:
+        for call in calls[1:]:
+            _team(max(1, _threads - 1)).calls.put((call, reports))
+            given += 1
         calls[0]()
     finally:
-        errors = [error for _ in others if (error := reports.get()) is not None]
-    if errors:
-        raise errors[0]
+        error = _wait(reports, given)
+    if error is not None:
+        raise error
+
+
+def _wait(reports: SimpleQueue[BaseException | None], count: int) -> BaseException | None:
+    """Wait for so many reports; what one of the calls raised, or an interruption meanwhile."""
+    problem = None
+    while count:
+        try:
+            report = reports.get()
+        except KeyboardInterrupt as interruption:
+            problem = interruption
+        else:
+            count -= 1
+            problem = report if problem is None else problem
+    return problem
 
 
 class _OneBlasThread:
@@ -347,10 +360,10 @@ def _max_pool_plane(x, y, index, kh, kw, sh, sw, ph, pw, dh, dw):
     height, width = x.shape
     for r in range(y.shape[0]):
         top = r * sh - ph
-        i0, i1 = inside(top, dh, height, kh)
+        i0, i1 = _inside(top, dh, height, kh)
         for o in range(y.shape[1]):
             left = o * sw - pw
-            j0, j1 = inside(left, dw, width, kw)
+            j0, j1 = _inside(left, dw, width, kw)
             if i0 == i1 or j0 == j1:  # a window without a cell
                 y[r, o], index[r, o] = -np.inf, -1
                 continue
@@ -367,7 +380,7 @@ def _max_pool_plane(x, y, index, kh, kw, sh, sw, ph, pw, dh, dw):
 
 
 @jit
-def inside(start, step, size, count):
+def _inside(start, step, size, count):
     """The k, from the first to before the last, of 0..count-1 with 0 <= start + k * step < size."""
     if start >= 0 and start + (count - 1) * step < size:  # all of them, and no division
         return 0, count

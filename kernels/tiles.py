@@ -525,10 +525,12 @@ def _max_windows(cells, memory, weights, pool, x, y, window, first, last, tables
 
 @inner(forceinline=True)
 def _max_windows_backward(cells, memory, weights, pool, x, y, window, first, last, tables):
+    number = memory.dtype.type
     dy, won = load(cells, memory, pool.inp + y), load(cells, memory, pool.saved + y)
+    zero = fill(cells, number(0))
     for tap in range(first, last, 2):
-        here = fill(cells, memory.dtype.type(tables[at(tap + 1)]))
-        _put(cells, memory, pool, x + tables[at(tap)], equal(won, here, dy, dy - dy))
+        here = fill(cells, number(tables[at(tap + 1)]))
+        _put(cells, memory, pool, x + tables[at(tap)], equal(won, here, dy, zero))
 
 
 @inner(forceinline=True)
@@ -855,6 +857,9 @@ def loss(memory, op, tiles, first, images, labels, weights, sums):
 
 # Parameters ---------------------------------------------------------------------------------------
 
+# Of a parameter: the addresses of its numbers and, with momentum, of its velocity; whether that is
+# new (there is no dampening then); its place among the weights and gradients; its size. The
+# kernels are shared among threads by these places: from ``first`` to before ``last``.
 PARAMETER = np.dtype(
     [(name, np.int64) for name in ("address", "velocity", "is_new", "place", "size")]
 )
@@ -872,26 +877,34 @@ def _pointer(typing: Any, address: Any, like: Any) -> Any:
 
 
 @jit
-def take(parameters, weights):
-    """Copy the parameters, PARAMETER records, from their addresses to their places."""
-    for k in range(len(parameters)):
-        p = parameters[k]
-        x = numba.carray(_pointer(p.address, weights), p.size)
-        w = weights[p.place : p.place + p.size]
-        for cell in range(p.size):
-            w[cell] = x[cell]
+def _cells(parameter, first, last):
+    """Which of the parameter's cells have their places from ``first`` to before ``last``."""
+    begin = min(max(first - parameter.place, 0), parameter.size)
+    return begin, min(max(last - parameter.place, begin), parameter.size)
 
 
 @jit
-def update(parameters, gradients, lr, momentum, dampening, decay, nesterov, maximize):
+def take(first, last, parameters, weights):
+    """Copy the parameters from their addresses to their places."""
+    for k in range(len(parameters)):
+        p = parameters[k]
+        x = numba.carray(_pointer(p.address, weights), p.size)
+        begin, end = _cells(p, first, last)
+        for cell in range(begin, end):
+            weights[at(p.place + cell)] = x[at(cell)]
+
+
+@jit
+def update(first, last, parameters, gradients, lr, momentum, dampening, decay, nesterov, maximize):
     """A step of ``cpu.sgd`` for each of the parameters, where they lie."""
     for k in range(len(parameters)):
         p = parameters[k]
         g = gradients[p.place : p.place + p.size]
         x = numba.carray(_pointer(p.address, gradients), p.size)
         v = numba.carray(_pointer(p.velocity, gradients), p.size) if momentum else x
-        undamped = 0.0 if p.is_new else dampening
-        sgd_cells(0, p.size, x, g, v, lr, momentum, undamped, decay, nesterov, maximize)
+        damping = 0.0 if p.is_new else dampening
+        begin, end = _cells(p, first, last)
+        sgd_cells(begin, end, x, g, v, lr, momentum, damping, decay, nesterov, maximize)
 
 
 # The program --------------------------------------------------------------------------------------

@@ -85,11 +85,18 @@ class SGD:
         """The velocity of parameter number ``i``, and whether it is zeros made now.
 
         None without momentum. With a new one there is no dampening.
+
+        Raises:
+            ValueError: a velocity of another shape than the parameter.
         """
         if not self.momentum:
             return None, False
-        before = self.velocity[i]
-        v = self.velocity[i] = self._velocity_like(self.params[i].data, before)
+        p, before = self.params[i].data, self.velocity[i]
+        if before is not None and before.shape != p.shape:
+            raise ValueError(
+                f"SGD: the velocity of parameter {i} has shape {before.shape}; wanted {p.shape}"
+            )
+        v = self.velocity[i] = self._velocity_like(p, before)
         return v, before is None
 
     def _update(self, i: int, g: Array) -> None:

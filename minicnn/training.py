@@ -90,11 +90,13 @@ class RunningMeans:
 
 
 class CountedMeans(RunningMeans):
-    """The same, of a compiled step, which sums up loss and hits by itself."""
+    """The same, of a compiled step, which sums up loss and hits by itself.
+
+    One at a time: the next one for the same step begins its sums anew.
+    """
 
     def __init__(self, counts: Any):
-        super().__init__()
-        self.counts = counts
+        self.counts, self.examples = counts, 0
         counts.reset()
 
     def add(self, loss: Tensor, logits: Tensor, y: Tensor) -> None:
@@ -109,7 +111,7 @@ class CountedMeans(RunningMeans):
         """As they stand now."""
         return self._of(*self.counts.now())
 
-    def _of(self, loss: Array, hits: Array) -> RunningMeans:
+    def _of(self, loss: Any, hits: Any) -> RunningMeans:
         means = RunningMeans()
         means.loss, means.hits, means.examples = loss, hits, self.examples
         return means

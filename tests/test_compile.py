@@ -382,6 +382,48 @@ def test_a_picture_larger_than_a_group() -> None:
     assert_step_is_eagers(net, *batch(18, shape=shape), 1e-11)
 
 
+@pytest.mark.parametrize("activation", [nn.Sigmoid, nn.Tanh, nn.ReLU])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.AvgPool2d((3, 2)),
+        lambda: nn.AvgPool2d((2, 3), stride=1),
+        lambda: nn.AvgPool2d(2, stride=(1, 3), padding=1),
+        lambda: nn.AvgPool2d((3, 4), stride=2, padding=(1, 2), count_include_pad=False),
+        lambda: nn.MaxPool2d(2),
+        lambda: nn.MaxPool2d((2, 3), stride=1),
+        lambda: nn.MaxPool2d(2, stride=(1, 3), padding=1),
+        lambda: nn.MaxPool2d((3, 2), stride=2, padding=1, dilation=(1, 3)),
+        lambda: nn.MaxPool2d((2, 3), stride=(2, 1), ceil_mode=True),
+    ],
+)
+def test_windows_beside_each_other(
+    make: Callable[[], nn.Module], activation: Callable[[], nn.Module]
+) -> None:
+    shape = (2, 6, 23)
+    layers = nn.Conv2d(2, 3, (1, 2)), activation(), make()
+    net = build(lambda: with_head(shape, *layers), "float64")
+    assert_step_is_eagers(net, *batch(18, shape=shape), 1e-11)
+
+
+def test_windows_without_a_cell() -> None:
+    shape = (2, 1, 1)
+    pool = nn.MaxPool2d(2, padding=1, dilation=2)
+    net = build(lambda: with_head(shape, nn.Conv2d(2, 3, 1), pool, nn.ReLU()), "float64")
+    assert_step_is_eagers(net, *batch(18, shape=shape), 1e-11)
+
+
+def test_an_infinite_gradient_stays_with_the_cell_that_won() -> None:
+    layers = nn.Conv2d(3, 2, (2, 1)), nn.MaxPool2d(2)
+    net = build(lambda: of_picture(*layers), "float32")
+    x, y = batch(3, "float32")
+    with np.errstate(all="ignore"):
+        theirs = eager(net, x, y, gradient=float("inf"))
+    ours = result_of(compiled(net), x, y, float("inf"))
+    for name, gradient in theirs[2].items():
+        np.testing.assert_array_equal(np.isnan(ours[2][name]), np.isnan(gradient), err_msg=name)
+
+
 @pytest.mark.parametrize("name", ["norm", "norm-average", "norm-not-affine", "norm-untracked"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_running_statistics_move_as_eagers(name: str, dtype: str) -> None:
@@ -417,16 +459,13 @@ def test_thawing_a_layer_is_seen() -> None:
 
 
 def test_freezing_a_layer_is_seen() -> None:
-    net = build(NETS["written"], "float64")
-    step = compiled(net, lr=0.1)
+    net = build(lambda: frozen(0), "float64")
+    step = compiled(net)
     step(*batch(5))
-    for p in net.parameters():
+    for p in next(net.children()).parameters():
         p.requires_grad = False
-    before = [p.numpy().copy() for p in net.parameters()]
-    step(*batch(5))
-    assert not step.gradients()
-    for p, array in zip(net.parameters(), before, strict=True):
-        np.testing.assert_array_equal(p.numpy(), array)
+    assert_same(result_of(step, *batch(5)), eager(net, *batch(5)), 1e-11)
+    assert len([line for line in step.plan.lines if line.name == "conv dweight"]) == 1
 
 
 @pytest.mark.parametrize("gradient", [0.0, 0.25, -3.0])
@@ -637,12 +676,46 @@ def test_a_velocity_may_be_exchanged_between_steps() -> None:
     assert_same_state(net, twin, 1e-12)
 
 
+def test_a_velocity_of_another_shape_is_refused() -> None:
+    step = compiled(build(NETS["written"], "float64"), lr=0.1, momentum=0.9)
+    step(*batch(5))
+    step.optimizer.velocity[1] = np.zeros(2)
+    with pytest.raises(ValueError, match=r"velocity of parameter 1 has shape \(2,\)"):
+        step(*batch(5))
+
+
+def test_a_parameter_that_is_named_twice_takes_two_steps() -> None:
+    nets = [build(NETS["written"], "float64") for _ in range(2)]
+    steps: list[Any] = []
+    for net, make in zip(nets, (minicnn.compile, minicnn.training.EagerStep), strict=True):
+        params = [*net.parameters()][1:]  # as many as there are, one of them twice
+        optimizer = optim.SGD([params[0], *params], lr=0.1, momentum=0.9)
+        steps.append(make(net, nn.CrossEntropyLoss(), optimizer))  # type: ignore[operator]
+    for i in range(4):
+        for step in steps:
+            step(*tensors(5 + i))
+    assert_same_state(nets[0], nets[1], 1e-12)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(3), "no array", Tensor(np.zeros((2, 2)))])
+def test_what_is_no_array_of_the_parameters_shape_is_refused_each_time(wrong: Any) -> None:
+    net = build(NETS["written"], "float64")
+    step, x, y = compiled(net, lr=0.1), *batch(5)
+    step(x, y)
+    p = [*net.parameters()][-1]
+    right, p.data = p.data, wrong
+    for _ in range(2):
+        with pytest.raises((ValueError, AttributeError)):
+            step(x, y)
+    p.data = right
+    step(x, y)
+
+
 def test_an_array_that_cannot_be_written_is_not() -> None:
     net = build(NETS["written"], "float64")
     step = compiled(net, lr=0.1)
     step(*batch(5))
     p = next(net.parameters())
-    p.data = p.data.copy()
     p.data.flags.writeable = False
     before = p.numpy().copy()
     with pytest.raises(ValueError, match="parameter 0 is read-only"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import queue
 import threading
 import time
@@ -352,6 +353,22 @@ def test_all_calls_have_ended_when_one_is_raised() -> None:
         with pytest.raises(ZeroDivisionError):
             cpu.together([partial(call, number) for number in range(3)])
         assert sorted(ended) == [1, 2]
+
+
+def test_an_interruption_waits_for_the_calls() -> None:
+    ended = threading.Event()
+
+    def call(number: int) -> None:
+        if number:
+            time.sleep(0.05)
+            ended.set()
+        else:
+            _thread.interrupt_main()
+
+    with three_threads():
+        with pytest.raises(KeyboardInterrupt):
+            cpu.together([partial(call, number) for number in range(2)])
+        assert ended.is_set()
 
 
 def test_threads_of_a_team_end_with_it() -> None:

@@ -67,6 +67,7 @@ class Engine:
         images: in the current batch.
         weights: the parameters, then the constants.
         result_shape: of one image.
+        active: the workers of the current batch.
         modules: those of the net.
     """
 
@@ -80,6 +81,7 @@ class Engine:
         self.flops = sum(line.flops for line in plan.lines)
         self.tables = np.array([*plan.tables, 0], np.int64)
         self.workers: list[Worker] = []
+        self.active: list[Worker] = []
         self.gradients: dict[int, np.ndarray] = {}
         self.keys = np.zeros(2 * max(1, plan.masks), np.uint64)
         self.no_labels = np.zeros(1, np.int64)
@@ -93,6 +95,7 @@ class Engine:
         with said_if_slow():
             self._run(worker, self.programs[0][:0], self.plan.parts[0], 0, 0,
                       np.zeros(0, np.uint8), self.no_labels, self.weights)  # fmt: skip
+            self.parameters.compile()
 
     def run(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn import optim
-from minicnn.kernels import tiles
+from minicnn.kernels import cpu, tiles
 
 from .plan import Plan
 
@@ -15,23 +15,29 @@ class Parameters:
 
     A net has its parameters in many small arrays; to visit each from Python takes longer than to
     compute. So the kernels get a table of addresses, kept up to date, since an array may be
-    exchanged between two steps (``load_state_dict``, ``p.data = ...``). If one is not as a kernel
-    wants it (contiguous, writable, of the plan's dtype), all are visited from Python after all.
+    exchanged between two steps (``net.to(...)``, ``p.data = ...``). If one is not as a kernel wants
+    it (contiguous, writable, of the plan's dtype), all are visited from Python after all.
     """
 
     def __init__(self, plan: Plan, weights: np.ndarray):
-        self.weights = weights
+        self.weights, self.size = weights, plan.parameters_size
         self.tensors = [tensor for tensor, _ in plan.parameters.values()]
         self.learn = [tensor.requires_grad for tensor in self.tensors]
-        self.row_of = {number: row for row, number in enumerate(plan.parameters)}
         self.shapes = [tensor.shape for tensor in self.tensors]
         self.slices = [slice(at, at + tensor.size) for tensor, at in plan.parameters.values()]
+        self.row_of = {number: row for row, number in enumerate(plan.parameters)}
         self.table: np.ndarray = np.zeros(len(self.tensors), tiles.PARAMETER)
         self.table["place"] = [part.start for part in self.slices]
         self.table["size"] = [tensor.size for tensor in self.tensors]
+        # those whose addresses stand in the table, and who therefore have to live on
         self.arrays: list[np.ndarray | None] = [None] * len(self.tensors)
         self.velocities: list[np.ndarray | None] = [None] * len(self.tensors)
-        self.are_plain = True
+        self.are_plain = False
+
+    def compile(self) -> None:
+        """Have the kernels ready: from the disk, or compiled now."""
+        tiles.take(0, 0, self.table, self.weights)
+        tiles.update(0, 0, self.table, self.weights, *[0.0] * 6)
 
     def are_known(self) -> bool:
         """Whether all have the arrays that they had at the last ``take``, and learn as at first."""
@@ -39,14 +45,20 @@ class Parameters:
         return all(p.data is array and p.requires_grad is learns for p, array, learns in rows)
 
     def take(self) -> None:
-        """Copy all of them, as they are now."""
+        """Copy all of them, as they are now.
+
+        Raises:
+            ValueError: one has another shape than the plan was made for.
+        """
+        are_plain = True
         for row, tensor in enumerate(self.tensors):
-            if tensor.data is not self.arrays[row]:
-                self.arrays[row] = tensor.data
-                self.table[row]["address"] = self._address(row, tensor.data)
-                self.are_plain = bool(self.table["address"].all())
-        if self.are_plain:
-            tiles.take(self.table, self.weights)
+            array = tensor.data
+            if array is not self.arrays[row]:
+                self._find(row, array)
+            are_plain = are_plain and array.flags.carray and array.dtype == self.weights.dtype
+        self.are_plain = are_plain
+        if are_plain:
+            cpu.share(tiles.take, self.size, self.size, self.table, self.weights)
             return
         for row, tensor in enumerate(self.tensors):
             np.copyto(self.part_of(row, self.weights), tensor.data)
@@ -58,33 +70,37 @@ class Parameters:
             for i, p in enumerate(optimizer.params)
             if p.requires_grad and (row := self.row_of.get(id(p))) is not None
         }
-        if not self.are_plain:
+        rows = [*learned.values()]
+        if not self.are_plain or len(set(rows)) < len(rows):
             for i, row in learned.items():
                 optimizer.update(i, self.part_of(row, gradients))
             return
         if optimizer.momentum:
             for i, row in learned.items():
                 self._find_velocity(optimizer, i, row)
-        rows = [*learned.values()]
         table = self.table if len(rows) == len(self.table) else self.table[rows]
-        tiles.update(table, gradients, *map(float, optimizer.settings()))
+        settings = map(float, optimizer.settings())
+        cpu.share(tiles.update, self.size, self.size, table, gradients, *settings)
 
     def part_of(self, row: int, flat: np.ndarray) -> np.ndarray:
         """The part of a flat array that belongs to the parameter of this row, in its shape."""
         return flat[self.slices[row]].reshape(self.shapes[row])
 
+    def _find(self, row: int, array: np.ndarray) -> None:
+        if array.shape != self.shapes[row]:
+            raise ValueError(
+                f"compile: a parameter has the shape {array.shape} now; the plan was made for "
+                f"{self.shapes[row]}"
+            )
+        self.table[row]["address"] = array.ctypes.data
+        self.arrays[row] = array  # the last thing: from now on the row counts as known
+
     def _find_velocity(self, optimizer: optim.SGD, i: int, row: int) -> None:
         v, is_new = optimizer.velocity_of(i)
         assert v is not None  # with momentum there is one
+        if not v.flags.carray:
+            v = optimizer.velocity[i] = np.array(v, order="C")
         if v is not self.velocities[row]:
-            if not self._address(row, v):
-                v = optimizer.velocity[i] = np.array(v, order="C")
+            self.table[row]["velocity"] = v.ctypes.data
             self.velocities[row] = v
-            self.table[row]["velocity"] = self._address(row, v)
         self.table[row]["is_new"] = is_new
-
-    def _address(self, row: int, array: np.ndarray) -> int:
-        """Where a kernel finds the array; 0 if that is not as it wants it."""
-        is_plain = array.flags.carray and array.dtype == self.weights.dtype
-        alike = array.shape == self.shapes[row]
-        return int(array.ctypes.data) if is_plain and alike else 0

@@ -67,7 +67,7 @@ class Compiled:
 
     def _engine(self, x: Array) -> Any:
         """The engine for such pictures, in the net's present mode."""
-        seen = nn.Module.changes, self._shape_of(x), x.dtype
+        seen = nn.Module.changes, self.net, self._shape_of(x), x.dtype
         if seen != self._seen or not self._last.is_current():
             self._last = self._find_engine(x)
             self._seen = seen
@@ -220,7 +220,8 @@ class CompiledStep(Compiled):
     def _divisor(self, scores: Tensor, target: Array) -> float:
         """What the sum of the losses is divided by. A target that eager refuses is refused."""
         loss, (images, classes) = self.loss, scores.shape
-        as_usual = loss.weight is None and not 0 <= loss.ignore_index < classes
+        nothing_ignored = loss.weight is None and not 0 <= loss.ignore_index < classes
+        as_usual = nothing_ignored and loss.reduction in ("mean", "sum")
         if as_usual and target.shape == (images,) and F.are_classes(target, classes):
             count: Any = images
         else:

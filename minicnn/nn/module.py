@@ -58,7 +58,9 @@ class Module:
     """
 
     training: bool
-    changes = 0  # another number whenever an attribute of any module was set
+    # Another number whenever an attribute of any module was set or deleted: a compiled step looks
+    # at its net again. (What is moved about in ``_modules`` itself, it does not see.)
+    changes = 0
 
     def __init__(self) -> None:
         self.training = True
@@ -145,12 +147,12 @@ class Module:
 
     def modules(self) -> Iterator[Module]:
         """This module and all inside it, each once."""
-        seen: set[Module] = set()
+        seen: set[int] = set()
         waiting: list[Module] = [self]
         while waiting:
             module = waiting.pop()
-            if module not in seen:
-                seen.add(module)
+            if id(module) not in seen:
+                seen.add(id(module))
                 yield module
                 if module._modules:
                     waiting.extend(reversed(module._modules.values()))
