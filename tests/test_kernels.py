@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import queue
+import signal
 import threading
 import time
 from collections import Counter
@@ -355,7 +356,9 @@ def test_all_calls_have_ended_when_one_is_raised() -> None:
         assert sorted(ended) == [1, 2]
 
 
-def test_an_interruption_waits_for_the_calls() -> None:
+def test_an_interruption_waits_for_the_calls(request: pytest.FixtureRequest) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # some shells ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     ended = threading.Event()
 
     def call(number: int) -> None:
