@@ -360,10 +360,10 @@ def _max_pool_plane(x, y, index, kh, kw, sh, sw, ph, pw, dh, dw):
     height, width = x.shape
     for r in range(y.shape[0]):
         top = r * sh - ph
-        i0, i1 = _inside(top, dh, height, kh)
+        i0, i1 = inside(top, dh, height, kh)
         for o in range(y.shape[1]):
             left = o * sw - pw
-            j0, j1 = _inside(left, dw, width, kw)
+            j0, j1 = inside(left, dw, width, kw)
             if i0 == i1 or j0 == j1:  # a window without a cell
                 y[r, o], index[r, o] = -np.inf, -1
                 continue
@@ -380,7 +380,7 @@ def _max_pool_plane(x, y, index, kh, kw, sh, sw, ph, pw, dh, dw):
 
 
 @jit
-def _inside(start, step, size, count):
+def inside(start, step, size, count):
     """The k, from the first to before the last, of 0..count-1 with 0 <= start + k * step < size."""
     if start >= 0 and start + (count - 1) * step < size:  # all of them, and no division
         return 0, count

@@ -24,6 +24,8 @@ from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
+from .arrays import LANES
+
 # Multiplications and additions may be fused; sums of a register's cells may be reordered.
 CONTRACT = ("contract",)
 
@@ -90,18 +92,15 @@ def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), generate
 
 
-RUN = 16  # cells that ``load_apart`` and ``store_apart`` find next to each other
-
-
 @intrinsic(prefer_literal=True)
 def load_apart(typing: Any, width: Any, array: Any, index: Any, step: Any) -> Any:
     """Runs of 16 cells of a flat array, at index, index + step, ...: ``width`` cells in all."""
-    lanes, run = Lanes(array.dtype, width.literal_value), Lanes(array.dtype, RUN)
+    lanes, run = Lanes(array.dtype, width.literal_value), Lanes(array.dtype, LANES)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, array, index, step = arguments
         kind, runs = signature.args[1], []
-        for _ in range(lanes.width // RUN):
+        for _ in range(lanes.width // LANES):
             runs.append(builder.load(_place(context, builder, kind, array, index, run)))
             runs[-1].align = kind.dtype.bitwidth // 8
             index = builder.add(index, step)
@@ -119,9 +118,9 @@ def store_apart(typing: Any, array: Any, index: Any, step: Any, lanes: Any) -> A
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, index, step, vector = arguments
-        kind, run = signature.args[0], Lanes(lanes.dtype, RUN)
-        for first in range(0, lanes.width, RUN):
-            part = _picked(builder, vector, vector, range(first, first + RUN))
+        kind, run = signature.args[0], Lanes(lanes.dtype, LANES)
+        for first in range(0, lanes.width, LANES):
+            part = _picked(builder, vector, vector, range(first, first + LANES))
             stored = builder.store(part, _place(context, builder, kind, array, index, run))
             stored.align = kind.dtype.bitwidth // 8
             index = builder.add(index, step)

@@ -406,6 +406,19 @@ def test_windows_beside_each_other(
     assert_step_is_eagers(net, *batch(18, shape=shape), 1e-11)
 
 
+def test_an_infinite_gradient_stays_with_the_cell_that_won() -> None:
+    net: Any = build(lambda: of_picture(nn.Conv2d(3, 2, (2, 1)), nn.MaxPool2d(2)), "float32")
+    net[0].bias.data[:] = 5  # all scores of class 0 are large, and their gradient larger
+    net[3].weight.data[0, 4] = 1e10
+    x, y = np.abs(batch(3, "float32")[0]) + 0.1, np.array([1, 2, 3])
+    with np.errstate(all="ignore"):
+        theirs = eager(net, x, y, gradient=1e30)[2]
+    ours = result_of(compiled(net), x, y, 1e30)[2]
+    assert np.isinf(theirs["0.weight"]).any()
+    for name, gradient in theirs.items():
+        np.testing.assert_allclose(ours[name], gradient, rtol=1e-4, err_msg=name)
+
+
 def test_windows_without_a_cell() -> None:
     shape = (2, 1, 1)
     pool = nn.MaxPool2d(2, padding=1, dilation=2)
@@ -624,29 +637,24 @@ def test_eager_and_compiled_steps_share_parameters_and_momentum() -> None:
     assert_same_state(mixed, theirs, 1e-12)
 
 
-def assert_steps_alike(exchange: Callable[[int, Tensor], None], **settings: float) -> None:
-    """Six steps are eager's, though ``exchange(i, p)`` has done something to each parameter."""
-    nets = [build(NETS["deep-conv-stride"], "float64") for _ in range(2)]
-    steps: list[Any] = [compiled(nets[0], lr=0.1, **settings), eager_step(nets[1], **settings)]
-    for i in range(6):
-        for net, step in zip(nets, steps, strict=True):
-            for p in net.parameters():
-                exchange(i, p)
-            step(*tensors(5 + i))
-    assert_same_state(nets[0], nets[1], 1e-12)
-
-
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_arrays_may_be_exchanged_between_steps(momentum: float) -> None:
-    def exchange(i: int, p: Tensor) -> None:
-        if i == 2:
-            p.data = p.data.copy()
-        elif i == 3:
-            p.data = np.asfortranarray(p.data * 1.5)  # no kernel follows its strides
-        elif i == 5:
-            p.data = np.ascontiguousarray(p.data)
-
-    assert_steps_alike(exchange, momentum=momentum)
+    net, twin = (build(NETS["deep-conv-stride"], "float64") for _ in range(2))
+    steps: list[Any] = [
+        compiled(net, lr=0.1, momentum=momentum),
+        eager_step(twin, momentum=momentum),
+    ]
+    for i in range(6):
+        for p in (*net.parameters(), *twin.parameters()):
+            if i == 2:
+                p.data = p.data.copy()
+            elif i == 3:
+                p.data = np.asfortranarray(p.data * 1.5)  # no kernel follows its strides
+            elif i == 5:
+                p.data = np.ascontiguousarray(p.data)
+        for step in steps:
+            step(*tensors(5 + i))
+    assert_same_state(net, twin, 1e-12)
 
 
 def test_a_velocity_may_be_exchanged_between_steps() -> None:

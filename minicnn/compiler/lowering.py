@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import nn, ops
-from minicnn.kernels import tiles
+from minicnn.kernels import cpu, tiles
 from minicnn.kernels.arrays import LANES, MASK, NONE
 from minicnn.nn.functional import move_running
 
@@ -389,8 +389,8 @@ class Pool(Lowering):
         """The table of the windows and their taps, for ``tiles``."""
         (kh, kw), (sh, sw), (ph, pw), (dh, dw) = self.geometry()
         (c, h, w), (_, oh, ow) = self.stage.input_shape, self.stage.output_shape
-        inside_h = [_inside(r * sh - ph, dh, h, kh) for r in range(oh)]
-        inside_w = [_inside(o * sw - pw, dw, w, kw) for o in range(ow)]
+        inside_h = [range(*cpu.inside(r * sh - ph, dh, h, kh)) for r in range(oh)]
+        inside_w = [range(*cpu.inside(o * sw - pw, dw, w, kw)) for o in range(ow)]
         fours: list[int] = []
         ones: list[int] = []
         for r in range(oh):
@@ -746,12 +746,6 @@ def _as_matrix(plan: Plan, x: Buffer) -> Buffer:
     fields: dict[str, Any] = {"inp": x, "out": flat, "rows": x.cells, "pitch": plan.images}
     plan.emit(tiles.FLATTEN, "flatten", shapes(x.shape, flat.shape), **fields)
     return flat
-
-
-def _inside(start: int, step: int, size: int, count: int) -> range:
-    """The k of 0..count-1 with 0 <= start + k * step < size."""
-    inside = [k for k in range(count) if 0 <= start + k * step < size]
-    return range(inside[0], inside[-1] + 1) if inside else range(0)
 
 
 def _extent(x: Buffer) -> dict[str, int]:
