@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import queue
 import signal
 import threading
@@ -356,17 +355,20 @@ def test_all_calls_have_ended_when_one_is_raised() -> None:
         assert sorted(ended) == [1, 2]
 
 
-def test_an_interruption_waits_for_the_calls(request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("by", [0, 1])
+def test_an_interruption_waits_for_the_calls(by: int, request: pytest.FixtureRequest) -> None:
+    """Ctrl-C in this thread's own call, or while it waits for the other."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # some shells ignore it
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
-    ended = threading.Event()
+    here, ended = threading.get_ident(), threading.Event()
 
     def call(number: int) -> None:
-        if number:
+        if number == by:
+            time.sleep(0.02)
+            signal.pthread_kill(here, signal.SIGINT)
+        if number == 1:
             time.sleep(0.05)
             ended.set()
-        else:
-            _thread.interrupt_main()
 
     with three_threads():
         with pytest.raises(KeyboardInterrupt):

@@ -67,11 +67,14 @@ class Compiled:
 
     def _engine(self, x: Array) -> Any:
         """The engine for such pictures, in the net's present mode."""
-        seen = nn.Module.changes, self.net, self._shape_of(x), x.dtype
-        if seen != self._seen or not self._last.is_current():
+        if self._seen != self._state(x) or not self._last.is_current():
             self._last = self._find_engine(x)
-            self._seen = seen
+            self._seen = self._state(x)  # to look at the net was a change as well, put back
         return self._last
+
+    def _state(self, x: Array) -> tuple[Any, ...]:
+        """While this stays as it is, the engine does too, unless a parameter changes."""
+        return nn.Module.changes, self.net, self._shape_of(x), x.dtype
 
     def _find_engine(self, x: Array) -> Any:
         modules = list(self.net.modules())
