@@ -22,7 +22,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any
@@ -186,45 +186,51 @@ class _OneBlasThread:
 
     def __init__(self) -> None:
         self.lock, self.inside = threading.Lock(), 0
-        self.controller = ThreadpoolController().select(user_api="blas")
+        self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with self.lock:
             self.inside += 1
             if self.inside == 1:
-                self.limiter = self.controller.limit(limits=1)
+                self.before = [library.get_num_threads() for library in self.libraries]
+                for library in self.libraries:
+                    library.set_num_threads(1)
         try:
             yield
         finally:
             with self.lock:
                 self.inside -= 1
                 if self.inside == 0:
-                    self.limiter.restore_original_limits()
+                    for library, threads in zip(self.libraries, self.before, strict=True):
+                        library.set_num_threads(threads)
 
 
 _one_blas_thread = _OneBlasThread()
 
 
-def matmul(a: Array, b: Array) -> Array:
+def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
     """See ``reference.matmul``. Threads share the first axis of the result, BLAS has one."""
     with _one_blas_thread():
         if min(a.ndim, b.ndim) < 2 or not a.size or not b.size:
-            return a @ b
+            return reference.matmul(a, b, plus)
         shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
         product = np.empty(shape, np.result_type(a, b))
         work = product.size * a.shape[-1] // 16  # BLAS does many multiply-adds a cell's time
-        share(_matmul, shape[0], work, a, b, product)
+        share(_matmul, shape[0], work, a, b, plus, product)
         return product
 
 
-def _matmul(first: int, last: int, a: Array, b: Array, product: Array) -> None:
-    stacked = product.ndim > 2  # of two plain matrices only the first has the rows of the result
-    rows = slice(first, last)
-    a = a[rows] if a.ndim == product.ndim and len(a) == len(product) else a
-    b = b[rows] if b.ndim == product.ndim and len(b) == len(product) and stacked else b
+def _matmul(first: int, last: int, a: Array, b: Array, plus: Array | None, product: Array) -> None:
+    def rows(array: Array) -> Array:  # if it has the first axis of the product
+        has_them = array.ndim == product.ndim and len(array) == len(product)
+        return array[first:last] if has_them else array
+
+    b = rows(b) if product.ndim > 2 else b  # a plain matrix b has the columns of the product
     with np.errstate(all="ignore"):  # as silent as the loops: an overflow is an infinity
-        np.matmul(a, b, out=product[rows])
+        part = np.matmul(rows(a), b, out=rows(product))
+        if plus is not None:
+            part += rows(plus)
 
 
 # Convolution --------------------------------------------------------------------------------------
@@ -339,44 +345,62 @@ def max_pool(
     x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output: Pair
 ) -> tuple[Array, Array]:
     """See ``reference.max_pool``."""
-    n, c = x.shape[:2]
+    n, c, h, w = x.shape
     y = np.empty((n, c, *output), x.dtype)
     index = np.empty((n, c, *output), np.int64)
-    window = (*kernel_size, *stride, *padding, *dilation)
-    share(_max_pool, n * c, x.size, np.ascontiguousarray(x), y, index, *window)
+    cells, ends = _seen(*output, h, w, *kernel_size, *stride, *padding, *dilation)
+    planes, windows = n * c, output[0] * output[1]
+    x = np.ascontiguousarray(x).reshape(planes, h * w)
+    flat = x, y.reshape(planes, windows), index.reshape(planes, windows)
+    share(_max_pool, planes, x.size, *flat, cells, ends)
     return y, index
 
 
+@lru_cache(16)
 @jit
-def _max_pool(first, last, x, y, index, kh, kw, sh, sw, ph, pw, dh, dw):
-    channels = x.shape[1]
-    for plane in range(first, last):
-        n, c = plane // channels, plane % channels
-        _max_pool_plane(x[n, c], y[n, c], index[n, c], kh, kw, sh, sw, ph, pw, dh, dw)
+def _seen(oh, ow, height, width, kh, kw, sh, sw, ph, pw, dh, dw):
+    """Which cells each window sees: cells[ends[k - 1]:ends[k]], numbered h W + w, in row order.
 
-
-@jit
-def _max_pool_plane(x, y, index, kh, kw, sh, sw, ph, pw, dh, dw):
-    height, width = x.shape
-    for r in range(y.shape[0]):
+    Made once for all planes: to find the edges of a window takes longer than to look through it.
+    """
+    cells, ends = np.empty(oh * ow * kh * kw, np.int64), np.empty(oh * ow, np.int64)
+    count = 0
+    for r in range(oh):
         top = r * sh - ph
         i0, i1 = inside(top, dh, height, kh)
-        for o in range(y.shape[1]):
+        for o in range(ow):
             left = o * sw - pw
             j0, j1 = inside(left, dw, width, kw)
-            if i0 == i1 or j0 == j1:  # a window without a cell
-                y[r, o], index[r, o] = -np.inf, -1
-                continue
-            place = (top + i0 * dh) * width + left + j0 * dw
-            best = x[at(top + i0 * dh), at(left + j0 * dw)]
             for i in range(i0, i1):
                 for j in range(j0, j1):
-                    value = x[at(top + i * dh), at(left + j * dw)]
-                    # larger, or the first NaN: a NaN is not <= anything, nor equal to itself
-                    wins = not (value <= best) and best == best
-                    best = value if wins else best
-                    place = (top + i * dh) * width + left + j * dw if wins else place
-            y[r, o], index[r, o] = best, place
+                    cells[count] = (top + i * dh) * width + left + j * dw
+                    count += 1
+            ends[r * ow + o] = count
+    return cells[:count], ends
+
+
+@jit
+def _max_pool(first, last, x, y, index, cells, ends):
+    for plane in range(first, last):
+        _max_pool_plane(x[plane], y[plane], index[plane], cells, ends)
+
+
+@jit
+def _max_pool_plane(x, y, index, cells, ends):
+    begin = 0
+    for window in range(y.size):
+        end = ends[window]
+        best, place = x.dtype.type(-np.inf), -1  # of a window without a cell
+        if begin < end:
+            place = cells[begin]
+            best = x[at(place)]
+        for k in range(begin + 1, end):
+            value = x[at(cells[at(k)])]
+            # larger, or the first NaN: a NaN is not <= anything, nor equal to itself
+            if not (value <= best) and best == best:
+                best, place = value, cells[at(k)]
+        y[window], index[window] = best, place
+        begin = end
 
 
 @jit

@@ -111,9 +111,15 @@ def col2im(
     return xp.ascontiguousarray(framed[:, :, ph : ph + h, pw : pw + w])
 
 
-def matmul(a: Array, b: Array) -> Array:
-    """The matrix product a @ b, stacked and broadcast as NumPy's. (..., M, K), (..., K, N)."""
-    return a @ b
+def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
+    """The matrix product a @ b, stacked and broadcast as NumPy's; ``plus`` is added to it.
+
+    a: (..., M, K), b: (..., K, N), plus: whatever broadcasts to the product, of its dtype.
+    """
+    product = a @ b
+    if plus is not None:
+        product += plus
+    return product
 
 
 def max_pool(

@@ -215,6 +215,7 @@ COMPUTE: dict[str, Callable[[ModuleType, Draw], Any]] = {
     ),
     "matmul": lambda k, draw: k.matmul(draw(2, 7), draw(7, 5)),
     "matmul, stacked": lambda k, draw: k.matmul(draw(2, 3, 7), draw(2, 7, 5)),
+    "matmul, plus": lambda k, draw: k.matmul(draw(2, 7), draw(7, 5), plus=draw(2, 1)),
 }
 
 
@@ -422,10 +423,31 @@ def test_shared_products_are_numpys(
     np.testing.assert_allclose(product, left @ right, rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "plus"),
+    [
+        *(((5, 2, 4), (5, 4, 3), plus) for plus in [(5, 2, 3), (5, 1, 1), (1, 2, 1), (2, 1), ()]),
+        *(((2, 4), (5, 4, 3), plus) for plus in [(5, 2, 3), (1, 1, 3), (2, 1)]),
+        *(((5, 4), (4, 3), plus) for plus in [(5, 3), (5, 1), (1, 3), (3,), (1,)]),
+    ],
+)
+def test_shared_products_add_what_broadcasts(
+    a: tuple[int, ...], b: tuple[int, ...], plus: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    left, right, term = (np.asarray(rng.standard_normal(shape)) for shape in (a, b, plus))
+    with three_threads():
+        product = cpu.matmul(left, right, plus=term)
+    np.testing.assert_allclose(product, left @ right + term, rtol=1e-13, atol=1e-13)
+
+
 def test_blas_gets_its_threads_back(rng: np.random.Generator) -> None:
     before = reference.get_num_threads()
-    cpu.matmul(rng.standard_normal((200, 200)), rng.standard_normal((200, 200)))
-    assert reference.get_num_threads() == before
+    try:
+        reference.set_num_threads(2)
+        cpu.matmul(rng.standard_normal((200, 200)), rng.standard_normal((200, 200)))
+        assert reference.get_num_threads() == 2
+    finally:
+        reference.set_num_threads(before)
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 90, 130), (1, 1, 300, 301)])
@@ -552,13 +574,14 @@ def test_a_step_of_lenet_is_these_operations_and_kernels(
 
     calls.clear()
     loss.backward()
-    # weights 5, inputs 4 (nobody asks for the pictures' gradient, so no first col2im)
-    assert calls == {"matmul": 9, "col2im": 1, "sigmoid_backward": 4, "avg_pool_backward": 2}
+    # weights 5, inputs 4 (nobody asks for the pictures' gradient, so no first col2im), biases of
+    # convolutions 2
+    assert calls == {"matmul": 11, "col2im": 1, "sigmoid_backward": 4, "avg_pool_backward": 2}
 
 
 def counted(name: str, kernel: Callable[..., Any], calls: Counter[str]) -> Callable[..., Any]:
-    def call(*arguments: Any) -> Any:
+    def call(*arguments: Any, **named: Any) -> Any:
         calls[name] += 1
-        return kernel(*arguments)
+        return kernel(*arguments, **named)
 
     return call

@@ -30,7 +30,7 @@ A 3 x 3 picture and a 2 x 2 kernel have four windows, so four columns:
 y[n, o, l], for every image and every window; so, collecting what multiplies each of them,
 
     dW[o, r]    = sum_{n, l} dy[n, o, l] X[n, r, l]      dW    = sum_n dy[n] X[n]ᵀ
-    db[o]       = sum_{n, l} dy[n, o, l]
+    db[o]       = sum_{n, l} dy[n, o, l]                   db    = sum_n dy[n] 1
     dX[n, r, l] = sum_o W[o, r] dy[n, o, l]              dX[n] = Wᵀ dy[n]
 
 A pixel of x stands in as many columns as windows cover it, so its gradient is the *sum* over those
@@ -72,9 +72,8 @@ class Conv2d(Operation):
 
         self.columns = loops.im2col(x, (kh, kw), *self.window)  # (N, C·KH·KW, OH·OW)
         w = weight.reshape(out_channels, -1)  # (O, C·KH·KW)
-        y = loops.matmul(w, self.columns)  # (N, O, OH·OW)
-        if bias is not None:
-            y += bias[:, None]
+        b = None if bias is None else bias[:, None]
+        y = loops.matmul(w, self.columns, plus=b)  # W X + b: (N, O, OH·OW)
         return y.reshape(len(x), out_channels, *self.output)
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
@@ -85,7 +84,8 @@ class Conv2d(Operation):
         if self.needs_gradient[1]:
             dw = loops.matmul(self.columns, dy.swapaxes(1, 2))  # X dyᵀ = (dy Xᵀ)ᵀ: faster so
             dweight = dw.sum(axis=0).T.reshape(self.weight.shape)  # from (C·KH·KW, O)
-        dbias = dy.sum(axis=(0, 2))
+        ones = kernels.array_module(dy).ones(dy.shape[2], dy.dtype)
+        dbias = loops.matmul(dy, ones).sum(axis=0)  # dy 1: each picture's sums
         if self.needs_gradient[0]:
             w = self.weight.reshape(out_channels, -1)
             dcolumns = loops.matmul(w.T, dy)  # (N, C·KH·KW, OH·OW)

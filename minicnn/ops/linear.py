@@ -49,10 +49,7 @@ class Linear(Operation):
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         self.x, self.weight = x, weight
-        y = kernels.of(x).matmul(x, weight.T)
-        if bias is not None:
-            y += bias
-        return y
+        return kernels.of(x).matmul(x, weight.T, plus=bias)
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         matmul = kernels.of(dy).matmul
