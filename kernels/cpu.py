@@ -22,7 +22,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any
@@ -182,7 +182,12 @@ def _wait(reports: SimpleQueue[BaseException | None], count: int) -> BaseExcepti
 
 
 class _OneBlasThread:
-    """Keeps BLAS on one thread while anybody is inside; counts, since threads may overlap."""
+    """Keeps BLAS on one thread while anybody is inside; counts, since threads may overlap.
+
+    ``ThreadpoolController.limit`` does the same, but looks every library over at each call, and a
+    training step comes by a dozen times. Either way OpenBLAS (but for OpenMP builds of it) heeds
+    only the first Python thread that asks, as long as it lives.
+    """
 
     def __init__(self) -> None:
         self.lock, self.inside = threading.Lock(), 0
@@ -216,21 +221,21 @@ def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
             return reference.matmul(a, b, plus)
         shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
         product = np.empty(shape, np.result_type(a, b))
+        plus = None if plus is None else np.broadcast_to(plus, shape)
         work = product.size * a.shape[-1] // 16  # BLAS does many multiply-adds a cell's time
         share(_matmul, shape[0], work, a, b, plus, product)
         return product
 
 
 def _matmul(first: int, last: int, a: Array, b: Array, plus: Array | None, product: Array) -> None:
-    def rows(array: Array) -> Array:  # if it has the first axis of the product
-        has_them = array.ndim == product.ndim and len(array) == len(product)
-        return array[first:last] if has_them else array
-
-    b = rows(b) if product.ndim > 2 else b  # a plain matrix b has the columns of the product
+    stacked = product.ndim > 2  # of two plain matrices only the first has the rows of the result
+    rows = slice(first, last)
+    a = a[rows] if a.ndim == product.ndim and len(a) == len(product) else a
+    b = b[rows] if b.ndim == product.ndim and len(b) == len(product) and stacked else b
     with np.errstate(all="ignore"):  # as silent as the loops: an overflow is an infinity
-        part = np.matmul(rows(a), b, out=rows(product))
+        np.matmul(a, b, out=product[rows])
         if plus is not None:
-            part += rows(plus)
+            product[rows] += plus[rows]
 
 
 # Convolution --------------------------------------------------------------------------------------
@@ -346,61 +351,57 @@ def max_pool(
 ) -> tuple[Array, Array]:
     """See ``reference.max_pool``."""
     n, c, h, w = x.shape
-    y = np.empty((n, c, *output), x.dtype)
-    index = np.empty((n, c, *output), np.int64)
-    cells, ends = _seen(*output, h, w, *kernel_size, *stride, *padding, *dilation)
-    planes, windows = n * c, output[0] * output[1]
-    x = np.ascontiguousarray(x).reshape(planes, h * w)
-    flat = x, y.reshape(planes, windows), index.reshape(planes, windows)
-    share(_max_pool, planes, x.size, *flat, cells, ends)
-    return y, index
-
-
-@lru_cache(16)
-@jit
-def _seen(oh, ow, height, width, kh, kw, sh, sw, ph, pw, dh, dw):
-    """Which cells each window sees: cells[ends[k - 1]:ends[k]], numbered h W + w, in row order.
-
-    Made once for all planes: to find the edges of a window takes longer than to look through it.
-    """
-    cells, ends = np.empty(oh * ow * kh * kw, np.int64), np.empty(oh * ow, np.int64)
-    count = 0
-    for r in range(oh):
-        top = r * sh - ph
-        i0, i1 = inside(top, dh, height, kh)
-        for o in range(ow):
-            left = o * sw - pw
-            j0, j1 = inside(left, dw, width, kw)
-            for i in range(i0, i1):
-                for j in range(j0, j1):
-                    cells[count] = (top + i * dh) * width + left + j * dw
-                    count += 1
-            ends[r * ow + o] = count
-    return cells[:count], ends
+    y = np.empty((n * c, *output), x.dtype)
+    index = np.empty((n * c, *output), np.int64)
+    planes = np.ascontiguousarray(x).reshape(n * c, h * w)
+    window = (*kernel_size, *stride, *padding, *dilation)
+    share(_max_pool, n * c, x.size, planes, y, index, h, w, *window)
+    return y.reshape(n, c, *output), index.reshape(n, c, *output)
 
 
 @jit
-def _max_pool(first, last, x, y, index, cells, ends):
+def _max_pool(first, last, x, y, index, height, width, kh, kw, sh, sw, ph, pw, dh, dw):
+    whole, part = np.empty(kh * kw, np.int64), np.empty(kh * kw, np.int64)
+    _taps(whole, 0, kh, 0, kw, dh * width, dw)
     for plane in range(first, last):
-        _max_pool_plane(x[plane], y[plane], index[plane], cells, ends)
+        for r in range(y.shape[1]):
+            top = r * sh - ph
+            i0, i1 = inside(top, dh, height, kh)
+            for o in range(y.shape[2]):
+                left = o * sw - pw
+                j0, j1 = inside(left, dw, width, kw)
+                corner, count = top * width + left, (i1 - i0) * (j1 - j0)
+                if count == kh * kw:
+                    best, place = _largest(x, plane, corner, whole, count)
+                else:  # a window at the edge
+                    _taps(part, i0, i1, j0, j1, dh * width, dw)
+                    best, place = _largest(x, plane, corner, part, count)
+                y[plane, r, o], index[plane, r, o] = best, place
 
 
 @jit
-def _max_pool_plane(x, y, index, cells, ends):
-    begin = 0
-    for window in range(y.size):
-        end = ends[window]
-        best, place = x.dtype.type(-np.inf), -1  # of a window without a cell
-        if begin < end:
-            place = cells[begin]
-            best = x[at(place)]
-        for k in range(begin + 1, end):
-            value = x[at(cells[at(k)])]
-            # larger, or the first NaN: a NaN is not <= anything, nor equal to itself
-            if not (value <= best) and best == best:
-                best, place = value, cells[at(k)]
-        y[window], index[window] = best, place
-        begin = end
+def _taps(taps, i0, i1, j0, j1, down, right):
+    """Where the cells of a window lie, counted from its corner, in row order."""
+    count = 0
+    for i in range(i0, i1):
+        for j in range(j0, j1):
+            taps[count] = i * down + j * right
+            count += 1
+
+
+@jit
+def _largest(x, plane, corner, taps, count):
+    """The largest cell of a window, and its place in the plane."""
+    if count == 0:
+        return x.dtype.type(-np.inf), -1
+    place = corner + taps[0]
+    best = x[plane, at(place)]
+    for k in range(1, count):
+        value = x[plane, at(corner + taps[k])]
+        # larger, or the first NaN: a NaN is not <= anything, nor equal to itself
+        if not (value <= best) and best == best:
+            best, place = value, corner + taps[k]
+    return best, place
 
 
 @jit

@@ -90,7 +90,7 @@ def kernel_cases(dtype: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     columns = reference.im2col(x, size, stride, padding, dilation)
     yield "im2col", (x, size, stride, padding, dilation)
     yield "col2im", (normal(*columns.shape), x.shape, size, stride, padding, dilation)
-    yield "matmul", (normal(3, 7, 13), normal(13, 5))
+    yield "matmul", (normal(3, 7, 13), normal(13, 5), normal(7, 1))
     output = arrays.output_sizes(x.shape[2:], size, stride, padding, dilation)
     y, index = reference.max_pool(x, size, stride, padding, dilation, output)
     yield "max_pool", (x, size, stride, padding, dilation, output)

@@ -440,11 +440,36 @@ def test_shared_products_add_what_broadcasts(
     np.testing.assert_allclose(product, left @ right + term, rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("plus", [(2, 3), (5, 2), (6, 3), (1, 5, 3)])
+def test_what_does_not_broadcast_to_a_product_is_refused(
+    plus: tuple[int, ...], threads: int, rng: np.random.Generator
+) -> None:
+    a, b = rng.standard_normal((5, 4)), rng.standard_normal((4, 3))
+    with three_threads():
+        cpu.set_num_threads(threads)
+        with pytest.raises(ValueError, match=r"broadcast|dimensions"):
+            cpu.matmul(a, b, plus=np.ones(plus))
+
+
+@pytest.mark.parametrize("inner", [0, 2])
+def test_products_without_a_cell_or_a_summand(inner: int) -> None:
+    row = np.arange(3.0)
+    for rows in (0, 2):
+        product = cpu.matmul(np.ones((rows, inner)), np.ones((inner, 3)), plus=row)
+        np.testing.assert_array_equal(product, np.tile(row + inner, (rows, 1)))
+
+
 def test_blas_gets_its_threads_back(rng: np.random.Generator) -> None:
     before = reference.get_num_threads()
     try:
         reference.set_num_threads(2)
-        cpu.matmul(rng.standard_normal((200, 200)), rng.standard_normal((200, 200)))
+        with cpu._one_blas_thread():
+            cpu.matmul(rng.standard_normal((200, 200)), rng.standard_normal((200, 200)))
+            assert reference.get_num_threads() == 1
+        assert reference.get_num_threads() == 2
+        with pytest.raises(ValueError, match="broadcast"):
+            cpu.matmul(np.ones((2, 3, 4)), np.ones((5, 4, 3)))
         assert reference.get_num_threads() == 2
     finally:
         reference.set_num_threads(before)

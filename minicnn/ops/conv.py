@@ -30,8 +30,10 @@ A 3 x 3 picture and a 2 x 2 kernel have four windows, so four columns:
 y[n, o, l], for every image and every window; so, collecting what multiplies each of them,
 
     dW[o, r]    = sum_{n, l} dy[n, o, l] X[n, r, l]      dW    = sum_n dy[n] X[n]ᵀ
-    db[o]       = sum_{n, l} dy[n, o, l]                   db    = sum_n dy[n] 1
+    db[o]       = sum_{n, l} dy[n, o, l]                 db    = sum_n dy[n] 1
     dX[n, r, l] = sum_o W[o, r] dy[n, o, l]              dX[n] = Wᵀ dy[n]
+
+(1 is a column of OH·OW ones: to multiply by it is to sum.)
 
 A pixel of x stands in as many columns as windows cover it, so its gradient is the *sum* over those
 places: col2im adds every column back to the window it came from. (im2col is linear and col2im is
@@ -79,13 +81,14 @@ class Conv2d(Operation):
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         loops, (out_channels, _, kh, kw) = kernels.of(dy), self.weight.shape
         dy = dy.reshape(len(dy), out_channels, self.columns.shape[2])  # (N, O, OH·OW)
-        dx = dweight = None
+        dx = dweight = dbias = None
 
         if self.needs_gradient[1]:
             dw = loops.matmul(self.columns, dy.swapaxes(1, 2))  # X dyᵀ = (dy Xᵀ)ᵀ: faster so
             dweight = dw.sum(axis=0).T.reshape(self.weight.shape)  # from (C·KH·KW, O)
-        ones = kernels.array_module(dy).ones(dy.shape[2], dy.dtype)
-        dbias = loops.matmul(dy, ones).sum(axis=0)  # dy 1: each picture's sums
+        if any(self.needs_gradient[2:]):
+            ones = kernels.array_module(dy).ones((dy.shape[2], 1), dy.dtype)
+            dbias = loops.matmul(dy, ones).sum(axis=(0, 2))  # dy 1: faster than to sum dy at once
         if self.needs_gradient[0]:
             w = self.weight.reshape(out_channels, -1)
             dcolumns = loops.matmul(w.T, dy)  # (N, C·KH·KW, OH·OW)

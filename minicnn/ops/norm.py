@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from minicnn.kernels import Array, array_module
 
 from .operation import Operation
@@ -15,7 +13,7 @@ class FixedBatchNorm(Operation):
     They do not depend on x (they are running statistics), so with sums over all axes but the
     channels' (axis 1)
 
-        dx = gamma / s dy,  dgamma = sum(dy z),  dbeta = sum(dy)
+        dx = (gamma / s) dy,  dgamma = sum(dy z),  dbeta = sum(dy)
 
     x, y: (N, C, ...), mean, var, gamma (weight), beta (bias): (C,); the last two may be none.
     """
@@ -35,29 +33,31 @@ class FixedBatchNorm(Operation):
         return self.z * gamma + bias.reshape(along)
 
     def backward(self, dy: Array) -> Array | tuple[Array, ...]:
-        axes = _all_but_channels(dy)
-        dgamma = (dy * self.z).sum(axis=axes, keepdims=True)
-        dbeta = dy.sum(axis=axes, keepdims=True)
-        dx = self.dx(dy, dgamma, dbeta)
+        dx = self.scale * dy
         if len(self.needs_gradient) == 1:
             return dx
+        dgamma, dbeta = self._sums(dy)
         return dx, dgamma.reshape(-1), dbeta.reshape(-1)
 
-    def dx(self, dy: Array, dgamma: Array, dbeta: Array) -> Array:
-        """The gradient by x; those by gamma and beta are given, laid along axis 1."""
-        return self.scale * dy
+    def _sums(self, dy: Array) -> tuple[Array, Array]:
+        """dgamma and dbeta, laid along axis 1."""
+        axes = _all_but_channels(dy)
+        dgamma = (dy * self.z).sum(axis=axes, keepdims=True)
+        return dgamma, dy.sum(axis=axes, keepdims=True)
 
 
 class BatchNorm(FixedBatchNorm):
-    """The same with mean and variance of the batch, over the m = N ... cells of each channel.
+    """y = gamma z + beta with z = (x - mean) / s, s = sqrt(var + eps), mean and var of the batch.
 
-    Both depend on x, so dx has three terms. With dz = gamma dy:
+    They are taken over the m cells of each channel, and depend on x, so dx has three terms. With
+    dz = gamma dy:
 
         dx = (dz - mean(dz) - z mean(dz z)) / s
-           = gamma / s (dy - (dbeta + z dgamma) / m)
+           = (gamma / s) (dy - dbeta / m - z dgamma / m)
 
     mean(dz) is what flows back through the mean, z mean(dz z) what flows through the variance:
-    the gradient stays orthogonal to the shifts and scalings that normalising takes away.
+    the gradient stays orthogonal to the shifts and scalings that normalising takes away. The rest
+    is as in ``FixedBatchNorm``.
 
     After ``forward``, ``mean`` and ``var`` (biased) hold the batch's statistics, (C,).
     """
@@ -70,9 +70,13 @@ class BatchNorm(FixedBatchNorm):
         self.mean, self.var = x.mean(axis=axes), x.var(axis=axes)
         return super().forward(x, weight, bias)
 
-    def dx(self, dy: Array, dgamma: Array, dbeta: Array) -> Array:
-        m = math.prod(dy.shape[axis] for axis in _all_but_channels(dy))
-        return self.scale * (dy - (dbeta + self.z * dgamma) / m)
+    def backward(self, dy: Array) -> Array | tuple[Array, ...]:
+        dgamma, dbeta = self._sums(dy)
+        m = dy.size // dy.shape[1]
+        dx = self.scale * (dy - dbeta / m - self.z * (dgamma / m))
+        if len(self.needs_gradient) == 1:
+            return dx
+        return dx, dgamma.reshape(-1), dbeta.reshape(-1)
 
 
 def _all_but_channels(x: Array) -> tuple[int, ...]:

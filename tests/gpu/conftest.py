@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
+from minicnn.device import gpu_problem
 from tests.gpu.pretend import standin_for_cupy
 
 
 @pytest.fixture
 def cupy() -> Iterator[Any]:
     """The stand-in, as ``import cupy`` gives it during the test."""
+    gpu_problem.cache_clear()
     with standin_for_cupy() as module:
         yield module
         module.set_thread_order(0)
         module.cuda.Device(0).use()
+    gpu_problem.cache_clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 import minicnn
 from minicnn import CompileError, Tensor, models, nn, optim
-from minicnn.device import gpu_problem, to_device
+from minicnn.device import to_device
 from minicnn.training import EagerStep
 
 
@@ -89,6 +89,8 @@ def used_twice(layer: nn.Module) -> nn.Module:
     )  # fmt: skip
 
 
+pytestmark = pytest.mark.usefixtures("cupy")
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "momentum": {"momentum": 0.9, "weight_decay": 0.01},
@@ -96,13 +98,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "nesterov": {"momentum": 0.8, "nesterov": True},
     "maximize": {"maximize": True, "weight_decay": 0.1},
 }
-
-
-@pytest.fixture(autouse=True)
-def device(cupy: Any) -> Iterator[None]:
-    gpu_problem.cache_clear()
-    yield
-    gpu_problem.cache_clear()
 
 
 def batches(*sizes: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -12,7 +12,7 @@ import pytest
 from minicnn.kernels import arrays, reference
 
 from minicnn import ops, selfcheck
-from minicnn.device import gpu_problem, to_device, to_host
+from minicnn.device import to_device, to_host
 
 DTYPES = ["float32", "float64"]
 ORDERS = [0, 1, 2, 3]  # of threads and blocks: forward, backward, two at random
@@ -33,7 +33,6 @@ WINDOWS = {  # picture, kernel, stride, padding, dilation
 
 @pytest.fixture
 def gpu(cupy: Any) -> ModuleType:
-    gpu_problem.cache_clear()
     return importlib.import_module("minicnn.kernels.gpu")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,13 @@ import pytest
 
 import minicnn
 from minicnn import data, models, nn, optim
-from minicnn.device import gpu_problem
 from minicnn.training import EagerStep, evaluate, fit
 
 STANDIN = Path(__file__).parent / "standin"
 ROOT = Path(__file__).parent.parent.parent
 STEPS, BATCH = 20, 8
 
-
-@pytest.fixture(autouse=True)
-def device(cupy: Any) -> Iterator[None]:
-    gpu_problem.cache_clear()
-    yield
-    gpu_problem.cache_clear()
+pytestmark = pytest.mark.usefixtures("cupy")
 
 
 @pytest.fixture(scope="module")
