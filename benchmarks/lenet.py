@@ -8,8 +8,9 @@
 An epoch is counted whole: shuffling, batching 60,000 images of bytes into float32, the steps, the
 mean loss and counting what was right. The first epoch of a process warms up (kernels from the
 cache, threads, allocations), the second one counts. The floor is what the products and sums of a
-compiled step would take at the machine's best: the speed of NumPy's matrix product (sgemm) over two
-seconds, measured in the same rounds.
+compiled step would take at the machine's best: the speed of NumPy's matrix product (sgemm), measured
+in the same process for two seconds before the compiled epochs and for two behind them. "times
+floor" is the median over the rounds of what a round took, over its own floor.
 
 ``--from-outside``: the wall-clock of ``python -m minicnn.train --epochs 4`` less that of
 ``--epochs 1``, over 3, beside the same of a PyTorch program (``benchmarks/torch_lenet.py``).
@@ -114,9 +115,12 @@ def peak_mb() -> float:
 
 
 def measure_compiled(options: argparse.Namespace) -> dict[str, float]:
+    before = common.sgemm_peak(options)["gflops"]
     seconds, step = minicnn_epochs(options.model[0], options.threads, 2)
+    memory, after = peak_mb(), common.sgemm_peak(options)["gflops"]
     flops = sum(line.flops for line in step.plan.lines)
-    return {"seconds": seconds[1], "peak_mb": peak_mb(), "flops": flops}
+    peak = (before + after) / 2
+    return {"seconds": seconds[1], "peak_mb": memory, "flops": flops, "gflops": peak}
 
 
 def measure_eager(options: argparse.Namespace) -> dict[str, float]:
@@ -154,14 +158,12 @@ def measure_whole(options: argparse.Namespace, program: str, warm: bool) -> dict
     return {"seconds": seconds}
 
 
-PEAK = "sgemm peak"
 EPOCH = {
     COMPILED: Side(measure_compiled),
     "minicnn eager": Side(measure_eager),
     "torch eager": Side(measure_torch, ("torch",)),
     "torch channels_last": Side(partial(measure_torch, channels_last=True), ("torch",)),
     "torch compile": Side(partial(measure_torch, compiled=True), ("torch",)),
-    PEAK: Side(common.sgemm_peak),
 }
 ON_GPU = {
     "minicnn graph": Side(measure_on_gpu),
@@ -186,29 +188,36 @@ WHOLE = {
 
 def epoch_rows(model: str, runs: Runs) -> list[Row]:
     """A row a side, and the floor as the last one."""
-    flops = runs[COMPILED][0]["flops"]
-    floors = [IMAGES * flops / (1e9 * run["gflops"]) for run in runs[PEAK]]
-    floor = statistics.median(floors)
+    floors = floors_of(runs)
     question = f"{model}: an epoch of training"
     rows = [
         Row(question, "", side, "s", common.column(of_side, "seconds"),
-            {"times floor": statistics.median(common.column(of_side, "seconds")) / floor,
+            {"times floor": times_floor(of_side, floors),
              "peak MB": statistics.median(common.column(of_side, "peak_mb"))})
-        for side, of_side in runs.items() if side != PEAK
+        for side, of_side in runs.items()
     ]  # fmt: skip
     return [*rows, Row(question, "", "floor", "s", floors, {"times floor": 1.0})]
 
 
+def floors_of(runs: Runs) -> list[float]:
+    """The floor of each round, in seconds."""
+    return [IMAGES * run["flops"] / (1e9 * run["gflops"]) for run in runs[COMPILED]]
+
+
+def times_floor(of_side: list[dict[str, float]], floors: list[float]) -> float:
+    """How many times its round's floor a side took: the median of the rounds."""
+    seconds = common.column(of_side, "seconds")
+    return statistics.median(s / floor for s, floor in zip(seconds, floors, strict=True))
+
+
 def floor_remark(model: str, runs: Runs) -> str:
     """How the floor comes about."""
-    flops, peaks = runs[COMPILED][0]["flops"], common.column(runs[PEAK], "gflops")
-    peak = statistics.median(peaks)
-    compiled = statistics.median(common.column(runs[COMPILED], "seconds"))
-    floor = IMAGES * flops / peak / 1e9
+    flops, peaks = runs[COMPILED][0]["flops"], common.column(runs[COMPILED], "gflops")
     return (
-        f"{model}: a step takes {flops / 1e6:.2f} MFLOP an image; sgemm's peak here is "
-        f"{peak:.0f} GFLOP/s ({min(peaks):.0f} to {max(peaks):.0f}). The floor of an epoch is "
-        f"{floor:.2f} s; compiled takes {compiled / floor:.1f} times as long."
+        f"{model}: a step takes {flops / 1e6:.2f} MFLOP an image; sgemm's peak here was "
+        f"{statistics.median(peaks):.0f} GFLOP/s ({min(peaks):.0f} to {max(peaks):.0f}), so the "
+        f"floor of an epoch {statistics.median(floors_of(runs)):.2f} s; compiled took "
+        f"{times_floor(runs[COMPILED], floors_of(runs)):.2f} times as long."
     )
 
 
