@@ -19,7 +19,7 @@ from .record import CompileError, Stage, record
 if TYPE_CHECKING:
     from .engine import Engine
 
-GROUP_BYTES = 1_600_000  # that a group's memory may take: most of a core's second cache, about
+GROUP_BYTES = 1_300_000  # that a group's memory may take: about a core's second cache
 LARGEST_GROUP = 4  # tiles
 MOST_ENGINES = 8  # kept; the longest unused goes
 
