@@ -8,7 +8,7 @@
 An epoch is counted whole: shuffling, batching 60,000 images of bytes into float32, the steps, the
 mean loss and counting what was right. The first epoch of a process warms up (kernels from the
 cache, threads, allocations), the second one counts. The floor is what the products and sums of a
-compiled step would take at the machine's best: the speed of NumPy's matrix product (sgemm), measured
+compiled step would take at the machine's best: the speed of NumPy's matrix product (sgemm), taken
 in the same process for two seconds before the compiled epochs and for two behind them. "times
 floor" is the median over the rounds of what a round took, over its own floor.
 
