@@ -361,6 +361,7 @@ def max_pool(
 
 @jit
 def _max_pool(first, last, x, y, index, height, width, kh, kw, sh, sw, ph, pw, dh, dw):
+    # of a window that lies wholly inside, as most do, and of one that the edge cuts
     whole, part = np.empty(kh * kw, np.int64), np.empty(kh * kw, np.int64)
     _taps(whole, 0, kh, 0, kw, dh * width, dw)
     for plane in range(first, last):
@@ -373,7 +374,7 @@ def _max_pool(first, last, x, y, index, height, width, kh, kw, sh, sw, ph, pw, d
                 corner, count = top * width + left, (i1 - i0) * (j1 - j0)
                 if count == kh * kw:
                     best, place = _largest(x, plane, corner, whole, count)
-                else:  # a window at the edge
+                else:
                     _taps(part, i0, i1, j0, j1, dh * width, dw)
                     best, place = _largest(x, plane, corner, part, count)
                 y[plane, r, o], index[plane, r, o] = best, place

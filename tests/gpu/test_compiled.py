@@ -13,6 +13,8 @@ from minicnn import CompileError, Tensor, models, nn, optim
 from minicnn.device import to_device
 from minicnn.training import EagerStep
 
+pytestmark = pytest.mark.usefixtures("cupy")
+
 
 def norm(channels: int, **options: Any) -> nn.BatchNorm2d:
     """Batch normalisation that has learned and seen something."""
@@ -88,8 +90,6 @@ def used_twice(layer: nn.Module) -> nn.Module:
         nn.LazyLinear(10),
     )  # fmt: skip
 
-
-pytestmark = pytest.mark.usefixtures("cupy")
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
