@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minicnn.files import write_whole
+from minicnn.files import expand, write_whole
 from minicnn.nn import Module
 from minicnn.tensor import Tensor
 
@@ -19,6 +19,7 @@ def save(obj: Module | Mapping[str, Any], path: str | Path) -> None:
 
     Raises:
         TypeError: neither a module nor a mapping.
+        OSError: it cannot be written; see ``write_whole``.
     """
     from safetensors.numpy import save as serialize
 
@@ -40,7 +41,7 @@ def load(path: str | Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.numpy import load as deserialize
 
-    content = Path(path).read_bytes()
+    content = expand(path).read_bytes()
     try:
         arrays = deserialize(content)
         return {name: Tensor(array) for name, array in arrays.items()}

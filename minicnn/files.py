@@ -1,21 +1,43 @@
-"""Writing files so that nothing is ever half-written."""
+"""Paths as people write them, and files that are never half-written."""
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
+
+
+def expand(path: str | Path) -> Path:
+    """``path`` with a leading ``~`` or ``~name`` written out, which a shell does not always do.
+
+    Raises:
+        FileNotFoundError: nobody knows that home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        home = Path(path).parts[0]
+        raise FileNotFoundError(f"{path}: no home folder is known for {home}") from None
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
     """Write ``content`` to a temporary file beside ``path`` and rename it over what was there.
 
     Raises:
-        OSError: the folder is missing or cannot be written; ``path`` is as before.
+        OSError: of the system's own kind, naming ``path``: the folder is missing or cannot be
+            written, the disk is full. ``path`` is as before.
     """
-    path = Path(path)
+    path = expand(path)
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        _write_beside(path, data)
+    except OSError as error:
+        raise OSError(error.errno, _why(path, error), str(path)) from error
+
+
+def _write_beside(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -24,6 +46,15 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _why(path: Path, error: OSError) -> str:
+    """What the system says, and what it does not say: which folder is missing, what survived."""
+    if isinstance(error, FileNotFoundError):
+        return f"there is no folder {path.parent}"
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    kept = "; the file of before is still there" if full and path.is_file() else ""
+    return f"{error.strerror or error}{kept}"
 
 
 def _umask() -> int:

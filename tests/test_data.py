@@ -1,5 +1,6 @@
 """minicnn.data.load: where data sets are looked for, verified, and downloaded from."""
 
+import errno
 import gzip
 import hashlib
 import os
@@ -120,7 +121,7 @@ def test_sample(monkeypatch, tmp_path):
 
 
 def test_sample_takes_no_root(tmp_path):
-    with pytest.raises(ValueError, match="wanted None for fashion-mnist-sample"):
+    with pytest.raises(ValueError, match=f"^{tmp_path}: no folder is wanted for fashion-mnist-sample"):
         data.load("fashion-mnist-sample", root=tmp_path)
 
 
@@ -184,12 +185,12 @@ def test_root_alone_is_searched(tmp_path, cache, register):
     root = fill(tmp_path / "root")
     (root / f"{FILES[1]}.gz").unlink()
     (root / f"{FILES[2]}.gz").unlink()
-    with pytest.raises(DatasetError, match=f"{root} lacks {FILES[1]}, {FILES[2]}$"):
+    with pytest.raises(DatasetError, match=f"{root} lacks {FILES[1]}, {FILES[2]}; wanted"):
         data.load("tiny", root=root)
 
 
 def test_root_that_is_no_folder(tmp_path, register):
-    with pytest.raises(DatasetError, match=f"root is {tmp_path}/absent; wanted a folder"):
+    with pytest.raises(DatasetError, match=f"^{tmp_path}/absent is no folder; wanted one with"):
         data.load("tiny", root=tmp_path / "absent")
 
 
@@ -246,6 +247,49 @@ def test_installed_package_serves_where_the_cache_is_incomplete(tmp_path, cache,
     (fill(cache) / f"{FILES[0]}.gz").unlink()
     assert_tiny(*data.load("tiny"))
     assert len(list(cache.iterdir())) == 3
+
+
+@pytest.fixture
+def homeless(monkeypatch) -> None:
+    """A user of a container: a number without a name, HOME not set."""
+
+    def nobody(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("homeless")
+def test_without_a_home_the_other_places_are_looked_in(tmp_path, register):
+    with pytest.raises(DatasetNotFoundError, match=f"not in {tmp_path}/installed; without a home"):
+        data.load("tiny")
+    fill(tmp_path / "installed")
+    assert_tiny(*data.load("tiny"))
+    assert len(data.load("fashion-mnist-sample")[1]) == 1000
+
+
+def test_a_cache_that_may_not_be_entered_is_none(tmp_path, cache, register, monkeypatch):
+    fill(tmp_path / "installed")
+    is_file = Path.is_file
+
+    def forbidding(path: Path) -> bool:
+        if cache in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", forbidding)
+    assert_tiny(*data.load("tiny"))
+    (tmp_path / "installed" / f"{FILES[0]}.gz").unlink()
+    with pytest.raises(DatasetNotFoundError, match="tiny is not in"):
+        data.load("tiny")
+
+
+def test_a_root_may_begin_with_a_tilde(tmp_path, monkeypatch, register):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fill(tmp_path / "root")
+    assert_tiny(*data.load("tiny", "~/root"))
 
 
 # --- the mirrors ---

@@ -11,6 +11,7 @@ from minicnn.data.dataset import Dataset
 from minicnn.data.download import download
 from minicnn.data.errors import DatasetError, DatasetNotFoundError, IdxError
 from minicnn.data.idx import read_idx
+from minicnn.files import expand
 
 
 def load(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
@@ -38,7 +39,7 @@ def load(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
     if name not in CATALOGUE:
         raise ValueError(f"name is {name!r}; wanted one of {', '.join(CATALOGUE)}")
     source = CATALOGUE[name]
-    folder = _locate(name, source) if root is None else _locate_in(Path(root), name, source)
+    folder = _locate(name, source) if root is None else _locate_in(expand(root), name, source)
     arrays = [_read(folder, file, digest) for file, digest in source.sha256.items()]
     train = Dataset(arrays[0], arrays[1], source.classes, f"{name} train")
     test = Dataset(arrays[2], arrays[3], source.classes, f"{name} test")
@@ -49,44 +50,59 @@ def _locate(name: str, source: Source) -> Path:
     """The folder that has all four files; filled from the mirrors if there is none."""
     if source.installed == SAMPLE_FOLDER:
         return SAMPLE_FOLDER
-    cache = _cache_folder() / name
-    places = [cache] if source.installed is None else [cache, source.installed]
+    cache = _cache_folder()
+    places = [] if cache is None else [cache / name]
+    places += [] if source.installed is None else [source.installed]
     for folder in places:
-        if not _missing(folder):
+        if not _not_found(folder):
             return folder
-    wanted = {file: source.sha256[file] for file in _missing(cache)}
     try:
-        download(wanted, source.mirrors, cache)
+        if cache is None:
+            raise DatasetNotFoundError("without a home folder there is no cache: see XDG_CACHE_HOME")
+        wanted = {file: source.sha256[file] for file in _not_found(places[0])}
+        download(wanted, source.mirrors, places[0])
     except DatasetNotFoundError as error:
-        looked = " nor in ".join(map(str, places))
+        looked = " nor in ".join(map(str, places)) or "any folder"
         raise DatasetNotFoundError(
             f"{name} is not in {looked}; {error}; {source.advice}put its four files into a folder"
             " and name that (load's root, --data-dir)"
         ) from error
-    return cache
+    return places[0]
+
+
+def _not_found(folder: Path) -> list[str]:
+    """The files that it lacks: all of them where this user may not enter it."""
+    try:
+        return _missing(folder)
+    except PermissionError:
+        return list(FILES)
 
 
 def _locate_in(root: Path, name: str, source: Source) -> Path:
     """``root``, or its subfolder ``name``, whichever has all four files."""
     if source.installed == SAMPLE_FOLDER:
-        raise ValueError(f"root is {root}; wanted None for {name}, which comes with minicnn")
+        raise ValueError(f"{root}: no folder is wanted for {name}, which comes with minicnn")
     if not root.is_dir():
-        raise DatasetError(f"root is {root}; wanted a folder with the files of {name}")
+        raise DatasetError(f"{root} is no folder; wanted one with the four files of {name}")
     folders = (root, root / name)
     for folder in folders:
         if not _missing(folder):
             return folder
     nearest = min(folders, key=lambda folder: len(_missing(folder)))
     lacking = ", ".join(_missing(nearest))
-    raise DatasetError(
-        f"root is {root}; wanted the four files of {name}, {nearest} lacks {lacking}"
-    )
+    raise DatasetError(f"{nearest} lacks {lacking}; wanted a folder with the four files of {name}")
 
 
-def _cache_folder() -> Path:
-    """$XDG_CACHE_HOME/minicnn, or ~/.cache/minicnn (also where the variable is not absolute)."""
+def _cache_folder() -> Path | None:
+    """$XDG_CACHE_HOME/minicnn, or ~/.cache/minicnn (also where the variable is not absolute).
+
+    None for a user without a home, as in a container with a user number of its own.
+    """
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".cache") / "minicnn"
+    try:
+        return (base if base.is_absolute() else Path.home() / ".cache") / "minicnn"
+    except RuntimeError:
+        return None
 
 
 def _missing(folder: Path) -> list[str]:

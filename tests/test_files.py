@@ -1,0 +1,72 @@
+"""Paths as people write them, and files that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minicnn
+from minicnn import Tensor, files
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.expand("~/a/b") == tmp_path / "a" / "b"
+    assert files.expand(Path("~")) == tmp_path
+    assert files.expand("a/~") == Path("a/~")
+    with pytest.raises(FileNotFoundError, match=r"^~nobody-at-all/x: no home folder .* ~nobody-at"):
+        files.expand("~nobody-at-all/x")
+
+
+def test_what_is_saved_with_a_tilde_is_loaded_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    minicnn.save({"w": Tensor([1.0, 2.0])}, "~/w")
+    assert (tmp_path / "w").is_file()
+    assert minicnn.load("~/w")["w"].shape == (2,)
+
+
+def test_a_missing_folder_is_named_and_no_hidden_file(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "net.safetensors"
+    with pytest.raises(FileNotFoundError) as raised:
+        minicnn.save({"w": Tensor([1.0])}, path)
+    assert raised.value.filename == str(path)
+    assert raised.value.strerror == f"there is no folder {path.parent}"
+
+
+def test_a_folder_in_the_files_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as raised:
+        files.write_whole(tmp_path / "folder", "content")
+    assert (raised.value.filename, raised.value.filename2) == (str(tmp_path / "folder"), None)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_full_disk_names_the_file_and_what_survived(
+    old: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "net.safetensors"
+    if old:
+        path.write_text("of before")
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        files.write_whole(path, "new")
+    assert raised.value.errno == errno.ENOSPC
+    assert raised.value.filename == str(path)
+    assert ("file of before is still there" in str(raised.value)) == old
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["of before"] * old
+
+
+def test_a_name_as_long_as_the_system_takes_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    files.write_whole(path, "content")
+    assert path.read_text() == "content"
