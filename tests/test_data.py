@@ -121,7 +121,7 @@ def test_sample(monkeypatch, tmp_path):
 
 
 def test_sample_takes_no_root(tmp_path):
-    with pytest.raises(ValueError, match=f"^{tmp_path}: no folder is wanted for fashion-mnist-sample"):
+    with pytest.raises(ValueError, match="no folder is wanted for fashion-mnist-sample"):
         data.load("fashion-mnist-sample", root=tmp_path)
 
 
@@ -263,7 +263,7 @@ def homeless(monkeypatch) -> None:
 
 @pytest.mark.usefixtures("homeless")
 def test_without_a_home_the_other_places_are_looked_in(tmp_path, register):
-    with pytest.raises(DatasetNotFoundError, match=f"not in {tmp_path}/installed; without a home"):
+    with pytest.raises(DatasetNotFoundError, match=f"not in {tmp_path}/installed; no home folder"):
         data.load("tiny")
     fill(tmp_path / "installed")
     assert_tiny(*data.load("tiny"))

@@ -58,7 +58,7 @@ def _locate(name: str, source: Source) -> Path:
             return folder
     try:
         if cache is None:
-            raise DatasetNotFoundError("without a home folder there is no cache: see XDG_CACHE_HOME")
+            raise DatasetNotFoundError("no home folder, no cache: see XDG_CACHE_HOME")
         wanted = {file: source.sha256[file] for file in _not_found(places[0])}
         download(wanted, source.mirrors, places[0])
     except DatasetNotFoundError as error:
