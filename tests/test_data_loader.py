@@ -1,5 +1,7 @@
 """minicnn.data.DataLoader: every image once an epoch, in an order that the seed gives."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -138,3 +140,39 @@ def test_batch_size_must_be_a_count(numbered, size):
 def test_seed_must_be_a_number(numbered, seed):
     with pytest.raises(ValueError, match=f"seed is {seed!r}; wanted None or an int >= 0"):
         DataLoader(numbered, 20, seed=seed)
+
+
+@pytest.mark.parametrize("arguments", [([[1]], [0]), ([[1]], [0], 32), (([[1]], [0]),), (None, 2)])
+def test_what_is_cut_is_a_dataset(arguments):
+    with pytest.raises(
+        TypeError, match=r"dataset is (list|tuple|NoneType); wanted a Dataset: data\.D"
+    ):
+        DataLoader(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("num_workers", "leave it out"),
+        ("pin_memory", "leave it out"),
+        ("drop_last", "cut the data set"),
+        ("generator", "seed=0"),
+        ("sampler", r"DataLoader\(dataset\[indices\]"),
+        ("collate_fn", "leave it out"),
+        ("batchsize", "wanted batch_size, shuffle, seed, device or raw"),
+    ],
+)
+def test_what_only_pytorchs_loader_takes_is_named(numbered, name, cure):
+    with pytest.raises(TypeError, match=f"DataLoader has no argument {name}; .*{cure}"):
+        DataLoader(numbered, 20, **dict[str, Any]({name: 1}))
+
+
+def test_drop_last_as_the_message_says(numbered):
+    batch_size = 25
+    dataset = numbered
+    dataset = dataset[: len(dataset) // batch_size * batch_size]
+    assert [len(y) for _, y in DataLoader(dataset, batch_size)] == [25] * 4
+
+
+def test_a_batch_has_one_image_unless_said(numbered):
+    assert len(DataLoader(numbered)) == N

@@ -1,65 +1,143 @@
 """Images and their labels, held together."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+CHANNELS = (1, 3, 4)  # grey, colours, colours with transparency
 
-@dataclass(eq=False, repr=False)
+
 class Dataset:
     """Images with a label each.
 
-    Attributes:
-        images: uint8 (N, H, W) or (N, C, H, W).
-        labels: int64 (N,), the class of each image; other integer types are converted.
-        classes: the name of each class: label k means ``classes[k]``.
+    Args:
+        images: whole numbers 0..255, (N, H, W) or (N, C, H, W): an array, a tensor (PyTorch's
+            too), or a list of pictures.
+        labels: integers (N,), the class of each image.
+        classes: the name of each class: label k means ``classes[k]``. A number K stands for K
+            classes called "0", "1"...
         name: what to call it when it is printed.
 
+    Attributes:
+        images: uint8; the array that was given, if it is that already.
+        labels: int64.
+        classes: a tuple of names.
+        name: as given.
+
     Raises:
-        TypeError: images are not uint8, or labels not integers.
-        ValueError: the shapes do not fit together, or a label names no class.
+        TypeError: images are not whole numbers, or labels not integers.
+        ValueError: pixels outside 0..255, shapes that do not fit together, or a label without a
+            class.
 
     ``len(dataset)`` is N. ``dataset[:100]``, or an array of indices or booleans, picks a Dataset.
     """
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    classes: tuple[str, ...]
-    name: str = "dataset"
-
-    def __post_init__(self) -> None:
-        self.classes = tuple(self.classes)
-        self._check()
-        self.labels = self.labels.astype(np.int64, copy=False)
-
-    def _check(self) -> None:
-        images, labels = self.images, self.labels
-        if images.dtype != np.uint8:
-            raise TypeError(f"images are {images.dtype}; wanted uint8")
-        if images.ndim not in (3, 4):
-            raise ValueError(f"images have shape {images.shape}; wanted (N, H, W) or (N, C, H, W)")
-        if not np.issubdtype(labels.dtype, np.integer):
-            raise TypeError(f"labels are {labels.dtype}; wanted integers")
-        if labels.shape != (len(images),):
-            raise ValueError(
-                f"labels have shape {labels.shape}; wanted ({len(images)},), one an image"
-            )
-        if labels.size and not 0 <= labels.min() <= labels.max() < len(self.classes):
-            last = len(self.classes) - 1
-            raise ValueError(f"labels are {labels.min()}..{labels.max()}; wanted 0..{last}")
+    def __init__(
+        self, images: Any, labels: Any, classes: int | Sequence[str], name: str = "dataset"
+    ) -> None:
+        self.images: NDArray[np.uint8] = _images(_array("images", images))
+        self.labels: NDArray[np.int64] = _labels(_array("labels", labels), len(self.images))
+        self.classes: tuple[str, ...] = _classes(classes)
+        self.name = name
+        _check_classes(self.labels, len(self.classes))
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: slice | NDArray[Any] | list[int]) -> "Dataset":
-        if not isinstance(index, slice | np.ndarray | list):
+    def __iter__(self) -> NoReturn:
+        raise TypeError("a Dataset has no batches; wanted data.DataLoader(dataset, batch_size)")
+
+    def __getitem__(self, index: Any) -> "Dataset":
+        rows = index if isinstance(index, slice | list | range) else np.asarray(index)
+        if isinstance(index, tuple) or getattr(rows, "ndim", 1) != 1:
             raise TypeError(
                 f"index is {index!r}; wanted a slice or an array (one image: dataset.images[i])"
             )
-        return Dataset(self.images[index], self.labels[index], self.classes, self.name)
+        return Dataset(self.images[rows], self.labels[rows], self.classes, self.name)
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.images.shape[1:]))
         return f"<{self.name}: {len(self)} images of {shape}, {len(self.classes)} classes>"
+
+
+def _array(name: str, given: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(given)
+    except ValueError as error:  # a list of parts that have different shapes
+        raise ValueError(f"{name} have parts of different shapes; wanted one shape") from error
+
+
+def _images(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """uint8 (N, H, W) or (N, C, H, W)."""
+    _check_shape(images.shape)
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind not in "biuf":
+        raise TypeError(f"images are {images.dtype}; wanted an array of uint8 pixels")
+    lowest, highest = (images.min(), images.max()) if images.size else (0, 0)
+    if images.dtype.kind in "bf":
+        cure = _to_bytes(images.dtype, float(lowest), float(highest))
+        raise TypeError(
+            f"images are {images.dtype} {lowest:.4g}..{highest:.4g}; wanted uint8: {cure}"
+        )
+    if lowest < 0 or highest > 255:
+        raise ValueError(f"images are {lowest}..{highest}; wanted 0..255")
+    return images.astype(np.uint8)
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    wanted = "wanted (N, H, W) or (N, C, H, W)"
+    if len(shape) == 4 and shape[3] in CHANNELS and min(shape[1:3]) > max(CHANNELS):
+        raise ValueError(
+            f"images have shape {shape}, channels last; {wanted}: images.transpose(0, 3, 1, 2)"
+        )
+    if len(shape) not in (3, 4):
+        side = round(shape[1] ** 0.5) if len(shape) == 2 else 0
+        cure = f": images.reshape(-1, {side}, {side})" if side and side**2 == shape[1] else ""
+        raise ValueError(f"images have shape {shape}; {wanted}{cure}")
+
+
+def _to_bytes(dtype: np.dtype[Any], lowest: float, highest: float) -> str:
+    """What makes uint8 pixels of others."""
+    if dtype.kind == "b":
+        return 'images.astype("uint8") * 255'
+    if 0 <= lowest <= highest <= 1:
+        return '(images * 255).round().astype("uint8")'
+    if 0 <= lowest <= highest <= 255:
+        return 'images.round().astype("uint8")'
+    return "pixels 0..255, before anything is subtracted from them"
+
+
+def _labels(labels: NDArray[Any], count: int) -> NDArray[np.int64]:
+    """int64 (N,)."""
+    if labels.shape != (count,):
+        cure = ""
+        if labels.ndim == 2 and len(labels) == count:
+            cure = ": labels.argmax(1)" if labels.shape[1] > 1 else ": labels[:, 0]"
+        raise ValueError(f"labels have shape {labels.shape}; wanted ({count},), one an image{cure}")
+    if not np.issubdtype(labels.dtype, np.integer) and labels.size:
+        cure = 'labels.astype("int64")'
+        if labels.dtype.kind not in "bf":
+            cure = "names, labels = numpy.unique(labels, return_inverse=True)"
+        raise TypeError(f"labels are {labels.dtype}; wanted integers: {cure}")
+    return labels.astype(np.int64, copy=False)
+
+
+def _classes(classes: int | Sequence[str]) -> tuple[str, ...]:
+    if isinstance(classes, int | np.integer):
+        return tuple(map(str, range(classes)))
+    try:
+        return tuple(map(str, classes))
+    except TypeError:
+        raise TypeError(f"classes is {classes!r}; wanted names, or a number of classes") from None
+
+
+def _check_classes(labels: NDArray[np.int64], count: int) -> None:
+    if labels.size and not 0 <= labels.min() <= labels.max() < count:
+        cure = ": labels - 1" if labels.min() == 1 and labels.max() == count else ""
+        raise ValueError(
+            f"labels are {labels.min()}..{labels.max()}; wanted 0..{count - 1}, "
+            f"one of {count} classes{cure}"
+        )

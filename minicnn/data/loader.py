@@ -11,6 +11,16 @@ from minicnn.kernels import is_host
 from minicnn.random import default_generator
 from minicnn.tensor import Tensor
 
+# What PyTorch's DataLoader takes besides, and what to do without it.
+NOT_HERE = {
+    "num_workers": "leave it out: a batch is cut from one array, in this process",
+    "pin_memory": "leave it out: with device='gpu' the images lie on the GPU already",
+    "drop_last": "cut the data set instead: dataset[: len(dataset) // batch_size * batch_size]",
+    "generator": "give seed=0, or call minicnn.manual_seed",
+    "sampler": "pick the images instead: DataLoader(dataset[indices], batch_size)",
+    "collate_fn": "leave it out: a Dataset's images and labels are arrays already",
+}
+
 
 class DataLoader:
     """Batches of a data set, an epoch each time it is iterated; the last may be smaller.
@@ -37,18 +47,21 @@ class DataLoader:
         epoch: how many epochs were begun. Set it to resume a seeded run where it stopped.
 
     Raises:
+        TypeError: dataset is no Dataset, or an argument that only PyTorch's DataLoader has.
         ValueError: batch_size is not an int >= 1, or seed neither None nor an int >= 0.
     """
 
     def __init__(
         self,
         dataset: Dataset,
-        batch_size: int,
+        batch_size: int = 1,
         shuffle: bool = False,
         seed: int | None = None,
         device: str = "cpu",
         raw: bool = False,
+        **others: Any,
     ) -> None:
+        _check_arguments(dataset, others)
         if not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise ValueError(f"batch_size is {batch_size!r}; wanted an int >= 1")
         if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
@@ -109,3 +122,14 @@ class DataLoader:
         if key not in self._memory:
             self._memory[key] = array[rows]
         return array.take(rows, axis=0, out=self._memory[key])
+
+
+def _check_arguments(dataset: Any, others: dict[str, Any]) -> None:
+    if not isinstance(dataset, Dataset):
+        raise TypeError(
+            f"dataset is {type(dataset).__name__}; wanted a Dataset: "
+            "data.Dataset(images, labels, classes), or one of data.load(name)"
+        )
+    for name in others:
+        cure = NOT_HERE.get(name, "wanted batch_size, shuffle, seed, device or raw")
+        raise TypeError(f"DataLoader has no argument {name}; {cure}")
