@@ -27,8 +27,9 @@ from .arrays import Array, array_module, is_host
 def of(array: Array) -> ModuleType:
     """The module whose kernels fit ``array``: ``cpu`` for NumPy arrays, ``gpu`` for CuPy's.
 
-    ``MINICNN_KERNELS=reference`` in the environment (or a missing Numba) chooses ``reference`` for
-    NumPy arrays; ``MINICNN_KERNELS=cpu`` is the default. The choice is made once a process.
+    ``MINICNN_KERNELS=reference`` in the environment (or a missing Numba, or one that is switched
+    off by ``NUMBA_DISABLE_JIT=1``) chooses ``reference`` for NumPy arrays; ``MINICNN_KERNELS=cpu``
+    is the default. The choice is made once a process.
     """
     if _by_reference.get():
         return _import("reference")
@@ -58,7 +59,8 @@ def host_kernels() -> ModuleType:
     name = os.environ.get("MINICNN_KERNELS", "cpu")
     if name not in ("cpu", "reference"):
         raise ValueError(f"MINICNN_KERNELS is {name!r}; wanted 'cpu' or 'reference'")
-    if importlib.util.find_spec("numba") is None:
+    switched_off = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("0", "")
+    if switched_off or importlib.util.find_spec("numba") is None:
         name = "reference"
     return _import(name)
 

@@ -1,4 +1,4 @@
-"""The kernels as compiled loops (Numba), shared among threads.
+"""The kernels as compiled loops (Numba, see ``jit``), shared among threads.
 
 Same names and signatures as ``reference``, which says what each one means. A public function makes
 its arguments C-contiguous, allocates the result and shares a loop named ``_like_it`` among the
@@ -7,9 +7,6 @@ there, so no two of them ever meet.
 
 The threads are our own (``share``), not Numba's or BLAS's: those keep their idle workers spinning
 for milliseconds after every call, and two such pools side by side starve each other.
-
-``fastmath`` is chosen flag by flag: fused multiply-adds and reordered sums are welcome, but NaN
-and infinity keep their meaning (``nnan`` and ``ninf`` would turn relu(NaN) into 0).
 """
 
 from __future__ import annotations
@@ -19,7 +16,6 @@ import math
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -27,25 +23,15 @@ from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any
 
-import numba
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from . import reference
 from .arrays import Array, Pair, output_sizes
+from .interrupts import held
+from .jit import jit
 
-FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 at = np.uintp  # an index that is known not to be negative: spares the test for wrapping around
-
-
-def jit(function: Callable[..., Any], **more: Any) -> Any:
-    """Numba's ``njit``, kept on disk; where no folder can be written, compiled anew each time."""
-    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, **more}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError as error:
-        warnings.warn(f"kernels are compiled anew in every process: {error}", stacklevel=2)
-        return numba.njit(**options)(function)
 
 
 @cache
@@ -86,7 +72,8 @@ def set_num_threads(threads: int) -> None:
     if threads < 1:
         raise ValueError(f"threads is {threads}; wanted at least 1")
     _threads = threads
-    _team.cache_clear()
+    with held():  # an interrupt in a finaliser is lost
+        _team.cache_clear()
 
 
 def get_num_threads() -> int:
@@ -116,13 +103,16 @@ def _work(calls: SimpleQueue[Any]) -> None:
     """What a thread of a team does: make the calls, and report what each raised (or None)."""
     while (given := calls.get()) is not None:
         call, reports = given
-        try:
-            call()
-        except BaseException as error:
-            reports.put(error)
-        else:
-            reports.put(None)
+        reports.put(_error_of(call))
         del given, call, reports  # and with them the arrays: the next call may be long in coming
+
+
+def _error_of(call: Callable[[], None]) -> BaseException | None:
+    try:
+        call()
+    except BaseException as error:
+        return error
+    return None
 
 
 @cache
@@ -153,32 +143,17 @@ def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> 
 def together(calls: Sequence[Callable[[], None]]) -> None:
     """Make all calls at the same time: the first on this thread, the others on the team's.
 
-    What a call raises is raised here, once all have ended; so is an interruption (Ctrl-C).
+    What a call raises is raised here, once all have ended; so is an interrupt (Ctrl-C).
     """
-    reports, given = SimpleQueue[BaseException | None](), 0
-    try:
-        for call in calls[1:]:
+    reports = SimpleQueue[BaseException | None]()
+    first, *others = calls
+    with held():  # a report that an interrupt loses would be waited for in vain
+        for call in others:
             _team(max(1, _threads - 1)).calls.put((call, reports))
-            given += 1
-        calls[0]()
-    finally:
-        error = _wait(reports, given)
-    if error is not None:
-        raise error
-
-
-def _wait(reports: SimpleQueue[BaseException | None], count: int) -> BaseException | None:
-    """Wait for so many reports; what one of the calls raised, or an interruption meanwhile."""
-    problem = None
-    while count:
-        try:
-            report = reports.get()
-        except KeyboardInterrupt as interruption:
-            problem = interruption
-        else:
-            count -= 1
-            problem = report if problem is None else problem
-    return problem
+        errors = [_error_of(first), *(reports.get() for _ in others)]
+    for error in errors:
+        if error is not None:
+            raise error
 
 
 class _OneBlasThread:
@@ -216,7 +191,7 @@ _one_blas_thread = _OneBlasThread()
 
 def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
     """See ``reference.matmul``. Threads share the first axis of the result, BLAS has one."""
-    with _one_blas_thread():
+    with held(), _one_blas_thread():
         if min(a.ndim, b.ndim) < 2 or not a.size or not b.size:
             return reference.matmul(a, b, plus)
         shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])

@@ -34,7 +34,8 @@ import numpy as np
 from numba.extending import intrinsic, overload
 
 from .arrays import LANES, MASK, RELU, SIGMOID, TANH
-from .cpu import FASTMATH, at, jit, philox, sgd_cells
+from .cpu import at, philox, sgd_cells
+from .jit import FASTMATH, jit
 from .lanes import (
     WHOLE,
     equal,

@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from minicnn.kernels.interrupts import held
+
 
 def expand(path: str | Path) -> Path:
     """``path`` with a leading ``~`` or ``~name`` written out, which a shell does not always do.
@@ -24,6 +26,8 @@ def expand(path: str | Path) -> Path:
 def write_whole(path: str | Path, content: bytes | str) -> None:
     """Write ``content`` to a temporary file beside ``path`` and rename it over what was there.
 
+    A Ctrl-C meanwhile is answered when all is written.
+
     Raises:
         OSError: of the system's own kind, naming ``path``: the folder is missing or cannot be
             written, the disk is full. ``path`` is as before.
@@ -36,6 +40,7 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
         raise OSError(error.errno, _why(path, error), str(path)) from error
 
 
+@held()
 def _write_beside(path: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:
@@ -44,7 +49,7 @@ def _write_beside(path: Path, data: bytes) -> None:
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only the owner reads
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink(missing_ok=True)  # renamed already, if a second Ctrl-C was late
         raise
 
 

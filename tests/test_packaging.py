@@ -68,20 +68,6 @@ def test_a_kernel_set_that_does_not_exist_is_named() -> None:
     assert "MINICNN_KERNELS is 'fast'; wanted 'cpu' or 'reference'" in result.stderr
 
 
-def test_where_no_cache_can_be_written_kernels_still_run(tmp_path: Path) -> None:
-    """Numba keeps compiled kernels in a folder; where there is none, there is a warning."""
-    code = (
-        "import numba.core.caching as c; c.CacheImpl._locator_classes = []; "
-        "import minicnn; print(minicnn.rand(3).sigmoid().shape)"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, "MINICNN_KERNELS": "cpu"},
-    )  # fmt: skip
-    assert result.stdout.strip() == "(3,)", result.stderr
-    assert "kernels are compiled anew in every process" in result.stderr
-
-
 def test_the_types_are_announced() -> None:
     assert (Path(minicnn.__file__).parent / "py.typed").is_file()
 

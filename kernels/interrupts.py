@@ -1,0 +1,46 @@
+"""Ctrl-C, held back for a moment.
+
+Python raises ``KeyboardInterrupt`` between any two instructions. There are moments when nobody
+could answer it: a result has just been taken out of a queue and has no name yet; a thread is still
+writing into an array; LLVM calls back into Python, from where nothing can be raised. ``held`` keeps
+the interrupt until such a moment is over.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import ContextDecorator
+from typing import Any, Self
+
+
+class held(ContextDecorator):  # noqa: N801 (read as a word: with held())
+    """``with held():`` a Ctrl-C inside is answered at the end; a second one at once.
+
+    Also a decorator. Only the main thread is ever interrupted, so elsewhere nothing happens. One
+    inside another adds nothing: the outer one's end is the end.
+    """
+
+    def __enter__(self) -> Self:
+        self.came: tuple[Any, ...] | None = None
+        self.before: Any = None
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.getsignal(signal.SIGINT)
+            if callable(handler) and not isinstance(getattr(handler, "__self__", None), held):
+                self.before = handler
+                signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
+            if self.came is not None:
+                self.before(*self.came)
+
+    def _recreate_cm(self) -> held:
+        return held()  # a decorated function may be called by itself, or by several threads
+
+    def _note(self, *signal_and_frame: Any) -> None:
+        if self.came is not None:
+            self.before(*signal_and_frame)
+        self.came = signal_and_frame

@@ -1,0 +1,199 @@
+"""How kernels are compiled (Numba), and kept on disk.
+
+Compiling takes seconds to half a minute, so the result is kept. Numba does that too
+(``cache=True``), but knows a function by the file it stands in: when a function of another file
+that is compiled into it has changed, it goes on using the old code. Here a folder holds what was
+compiled from one state of all kernel sources, for one processor, by one version of Numba with one
+setting of its switches; a digest of all these is the folder's name. Whatever has changed, the name
+is another one, and what lies in the other folders is never looked at.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import pickle
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core import config
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.registry import cpu_target
+from numba.core.serialize import dumps
+from numba.misc.appdirs import AppDirs
+
+from .interrupts import held
+
+# Chosen flag by flag: fused multiply-adds and reordered sums are welcome, but NaN and infinity keep
+# their meaning (``nnan`` and ``ninf`` would turn relu(NaN) into 0).
+FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
+
+FOLDERS_KEPT = 8  # for other versions, processors, switches; the longest unused goes
+SOURCES = Path(__file__).parent
+NOT_KEPT = "compiled kernels are not kept, but compiled again in every process"
+NOT_IN_CODE = ("THREAD", "CACHE", "COLOR", "HIGHLIGHT")  # switches that leave the code as it is
+
+
+def jit(function: Callable[..., Any], **more: Any) -> Any:
+    """Numba's ``njit``, kept on disk. A Ctrl-C while it compiles is answered when it is done."""
+    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, **more}
+    kernel = numba.njit(**options)(function)
+    if not config.DISABLE_JIT:
+        kernel._cache = Kept(function)
+        # what Numba calls for arguments of a new type: LLVM would swallow an interrupt in there
+        kernel._compile_for_args = held()(kernel._compile_for_args)
+    return kernel
+
+
+class Kept(NullCache):
+    """The compiled forms of one function on disk, as Numba's dispatcher asks for them."""
+
+    def __init__(self, function: Callable[..., Any]):
+        code = function.__code__
+        self.name = f"{Path(code.co_filename).stem}.{function.__name__}-{code.co_firstlineno}"
+
+    @property
+    def cache_path(self) -> str | None:
+        """The folder, if any."""
+        return None if folder() is None else str(folder())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The function compiled for arguments of these types, or None."""
+        path = self._path(sig)
+        if path is None or not path.exists():
+            return None
+        target_context.refresh()
+        try:
+            stored = path.read_bytes()
+            content = stored[hashlib.sha256().digest_size :]
+            if hashlib.sha256(content).digest() + content != stored:
+                raise ValueError("its checksum does not fit")
+            return CompileResult._rebuild(target_context, *pickle.loads(content))
+        except Exception as error:
+            warn(f"{path} is damaged ({error or type(error).__name__}): compiled again")
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a compiled form, unless the sources have changed since this process read them."""
+        path = self._path(sig)
+        if path is None or digest_of_sources() != _sources_read:
+            return
+        content = dumps(data._reduce())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, hashlib.sha256(content).digest() + content)
+        except OSError as error:
+            warn(f"{NOT_KEPT}: {path.parent}: {error.strerror}")
+
+    def _path(self, sig: Any) -> Path | None:
+        types = hashlib.sha256(str(sig).encode()).hexdigest()[:16]
+        return None if (where := folder()) is None else where / f"{self.name}-{types}.nbc"
+
+
+@functools.cache
+def folder() -> Path | None:
+    """Where this process keeps its kernels; None, and a warning, if it can write nowhere.
+
+    In NUMBA_CACHE_DIR where that is set, otherwise beside the sources, otherwise in the user's
+    cache. What a folder that is not ours to write in has, is used.
+    """
+    parents = list(_parents())
+    for parent in parents:
+        place = parent / f"minicnn-{_digest_of_everything()[:20]}"
+        if _can_be_written(place):
+            _forget_the_oldest(parent)
+            return place
+        if any(place.glob("*.nbc")):
+            return place
+    warn(f"{NOT_KEPT}: {' and '.join(map(str, parents))} cannot be written to")
+    return None
+
+
+def _can_be_written(place: Path) -> bool:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        os.utime(place)  # used now
+        tempfile.TemporaryFile(dir=place).close()
+    except OSError:
+        return False
+    return True
+
+
+def _parents() -> Iterator[Path]:
+    if config.CACHE_DIR:
+        yield Path(config.CACHE_DIR)
+        return
+    yield SOURCES / "__pycache__"
+    users = Path(AppDirs(appname="numba", appauthor=False).user_cache_dir)
+    if users.is_absolute():  # "~/.cache" where there is no home
+        yield users
+
+
+def _forget_the_oldest(parent: Path) -> None:
+    by_use = sorted(parent.glob("minicnn-*"), key=_last_use)
+    for old in by_use[:-FOLDERS_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _last_use(folder: Path) -> float:
+    with suppress(OSError):  # another process has just deleted it
+        return folder.stat().st_mtime
+    return 0.0
+
+
+def digest_of_sources() -> str:
+    """Of the kernels' source files, by name and content, as they are on disk now."""
+    digest = hashlib.sha256()
+    for source in sorted(SOURCES.glob("*.py")):
+        digest.update(f"{source.name} {source.stat().st_size} ".encode() + source.read_bytes())
+    return digest.hexdigest()
+
+
+_sources_read = digest_of_sources()
+
+
+def _digest_of_everything() -> str:
+    """Of all that the compiled code depends on."""
+    switches = {
+        name: str(value)
+        for name, value in sorted(vars(config).items())
+        if name.isupper() and not any(word in name for word in NOT_IN_CODE)
+    }
+    processor = cpu_target.target_context.codegen().magic_tuple()
+    versions = (config.PYVERSION, numba.__version__, llvmlite.__version__, np.__version__)
+    everything = repr((_sources_read, versions, processor, switches))
+    return hashlib.sha256(everything.encode()).hexdigest()
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Under another name, then renamed: nobody ever reads half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@functools.cache
+def _warned() -> list[str]:
+    return []
+
+
+def warn(problem: str) -> None:
+    """Say what is wrong with the folder of compiled kernels, once a process."""
+    if not _warned():
+        _warned().append(problem)
+        cure = "NUMBA_CACHE_DIR=<folder> in the environment chooses another place"
+        warnings.warn(f"minicnn: {problem}; {cure}", stacklevel=2)

@@ -1,0 +1,294 @@
+"""Ctrl-C: never lost, never waited for in vain, never between two halves of something."""
+
+# ruff: noqa: PT012 (what is raised is raised at the end of several statements)
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from minicnn.kernels import cpu, jit
+from minicnn.kernels.interrupts import held
+from numba.core import event
+
+import minicnn
+from minicnn import files
+
+
+def interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_raises() -> Iterator[None]:
+    """As in a terminal (some shells ignore it); whatever hangs ends after ten seconds."""
+
+    def give_up(*_: Any) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    alarm = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, alarm)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_is_answered_at_the_end() -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt):
+        with held():
+            interrupt()
+            reached.append("the end")
+        reached.append("too far")
+    assert reached == ["the end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_interrupt_is_answered_at_once() -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt), held():
+        interrupt()
+        reached.append("after the first")
+        interrupt()
+        reached.append("after the second")
+    assert reached == ["after the first"]
+
+
+def test_without_an_interrupt_nothing_is_raised_and_an_error_stays_what_it_is() -> None:
+    with held():
+        pass
+    with pytest.raises(ZeroDivisionError), held():
+        raise ZeroDivisionError
+
+
+def test_an_interrupt_goes_before_the_error_that_it_may_have_caused() -> None:
+    with pytest.raises(KeyboardInterrupt) as raised, held():
+        interrupt()
+        raise ZeroDivisionError
+    assert isinstance(raised.value.__context__, ZeroDivisionError)
+
+
+def test_the_end_of_an_inner_one_is_not_the_end() -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt), held():
+        with held():
+            interrupt()
+        reached.append("after the inner one")
+    assert reached == ["after the inner one"]
+
+
+def test_somebody_elses_handler_is_called_instead() -> None:
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    with held():
+        interrupt()
+        assert came == []
+    assert came == [signal.SIGINT]
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
+def test_an_interrupt_that_python_does_not_get_is_left_alone(handler: signal.Handlers) -> None:
+    signal.signal(signal.SIGINT, handler)
+    with held():
+        assert signal.getsignal(signal.SIGINT) is handler
+        if handler is signal.SIG_IGN:
+            interrupt()
+
+
+def test_another_thread_holds_nothing() -> None:
+    def elsewhere() -> None:
+        with held():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    seen: list[Any] = []
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert seen == [signal.default_int_handler]
+
+
+# A team's reports -------------------------------------------------------------------------------
+
+
+class Untimely(SimpleQueue[Any]):
+    """A queue whose every report is followed by Ctrl-C, before anybody else can go on."""
+
+    def put(self, item: Any, *_: Any) -> None:
+        super().put(item)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_an_interrupt_between_a_report_and_its_reader_loses_no_report(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minicnn.set_num_threads(threads)
+    cpu._team(threads - 1)  # with a queue of its own for the calls
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1.0)  # the reporter keeps Python to itself until it has interrupted
+    monkeypatch.setattr(cpu, "SimpleQueue", Untimely)
+    try:
+        for _ in range(20):
+            done: list[int] = []
+            with pytest.raises(KeyboardInterrupt):
+                cpu.together([partial(done.append, number) for number in range(threads)])
+            assert sorted(done) == list(range(threads)) or threads > 2  # the second is answered
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_an_interrupt_while_calls_are_handed_over_waits_for_them() -> None:
+    """As a step does: with Ctrl-C at every line of ``together`` in turn."""
+    minicnn.set_num_threads(3)
+    raised = 0
+    for line in range(40):
+        done: list[int] = []
+        with interrupted_at(line, cpu.together.__code__):
+            try:
+                cpu.together([partial(done.append, number) for number in range(3)])
+            except KeyboardInterrupt:
+                raised += 1
+                assert sorted(done) in ([], [0, 1, 2]), line
+            else:
+                assert sorted(done) == [0, 1, 2]
+    assert raised > 5
+
+
+class interrupted_at:  # noqa: N801
+    """Ctrl-C before line number ``line`` (from 0) that is executed of a function."""
+
+    def __init__(self, line: int, code: Any):
+        self.left, self.code = line, code
+
+    def __enter__(self) -> None:
+        self.before = sys.gettrace()
+        sys.settrace(self.trace)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self.before)
+
+    def trace(self, frame: Any, what: str, _: Any) -> Any:
+        if frame.f_code is not self.code:
+            return None
+        if what == "line":
+            self.left -= 1
+            if self.left == -1:
+                interrupt()
+        return self.trace
+
+
+def test_blas_gets_its_threads_back_after_an_interrupt() -> None:
+    rng = minicnn.randn(40, 50).numpy()
+    limit = cpu._one_blas_thread
+    for line in range(12):
+        for code in (inspect.unwrap(type(limit).__call__).__code__, cpu.matmul.__code__):
+            with interrupted_at(line, code), contextlib.suppress(KeyboardInterrupt):
+                cpu.matmul(rng, rng.T)
+            assert limit.inside == 0, line
+
+
+# Compiling ----------------------------------------------------------------------------------------
+
+
+class Loud(event.Listener):
+    """Ctrl-C when Numba begins to compile."""
+
+    def on_start(self, event: Any) -> None:
+        interrupt()
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def nothing_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(jit.config, "CACHE_DIR", str(tmp_path))
+    jit.folder.cache_clear()
+    yield
+    jit.folder.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_kept")
+def test_an_interrupt_while_a_kernel_compiles_is_answered_after_it() -> None:
+    kernel = jit.jit(_triple)
+    with event.install_listener("numba:compile", Loud()), pytest.raises(KeyboardInterrupt):
+        kernel(2)
+    assert len(kernel.signatures) == 1
+    assert kernel(2) == 6
+
+
+@pytest.mark.usefixtures("nothing_kept")
+def test_an_interrupt_while_a_kernel_is_loaded_is_answered_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jit.jit(_triple)(2)
+    rebuild = jit.CompileResult._rebuild
+
+    def interrupted(*arguments: Any) -> Any:
+        interrupt()
+        return rebuild(*arguments)
+
+    monkeypatch.setattr(jit.CompileResult, "_rebuild", interrupted)
+    kernel = jit.jit(_triple)
+    with pytest.raises(KeyboardInterrupt):
+        kernel(2)
+    assert sum(kernel.stats.cache_hits.values()) == 1
+
+
+def _triple(x: Any) -> Any:
+    return 3 * x
+
+
+# Files --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["fdopen", "chmod", "replace"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interrupt_while_a_file_is_written_leaves_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, when: str
+) -> None:
+    path = tmp_path / "weights"
+    files.write_whole(path, "old")
+    real: Callable[..., Any] = getattr(os, step)
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        if when == "before":
+            interrupt()
+        result = real(*arguments, **options)
+        if when == "after":
+            interrupt()
+        return result
+
+    monkeypatch.setattr(os, step, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_whole(path, "new")
+    assert path.read_text() == "new"
+    assert [file.name for file in tmp_path.iterdir()] == ["weights"]
+
+
+def test_a_second_interrupt_after_the_rename_is_no_error_of_the_clean_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def interrupted(*arguments: Any) -> None:
+        replace(*arguments)
+        interrupt()
+        interrupt()
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_whole(tmp_path / "weights", "new")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("weights", "new")]

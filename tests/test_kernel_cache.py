@@ -1,0 +1,272 @@
+"""Compiled kernels on disk: never older than their sources, never fatal, never without end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from minicnn.kernels import jit
+
+import minicnn
+
+KERNELS = Path(jit.__file__).parent
+PACKAGE = Path(minicnn.__file__).parent
+
+# Two steps of training: the second loss shows the first one's update.
+STEP = """
+import numpy as np, minicnn
+from minicnn import nn, optim
+minicnn.manual_seed(0)
+net = nn.Sequential(
+    nn.Conv2d(1, 3, (3, 2)), nn.Sigmoid(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(60, 4)
+)
+step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.1))
+x, y = np.arange(9 * 36, dtype=np.uint8).reshape(9, 1, 6, 6), np.arange(9) % 4
+print(*(step(x, y)[0].item() for _ in range(2)))
+"""
+SIGMOID = "import numpy as np, minicnn; print(minicnn.Tensor(np.float32([2])).sigmoid().item())"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the engine, without the sample of the data and without compiled kernels."""
+    nothing = shutil.ignore_patterns("__pycache__", "*.gz", "kernels")
+    shutil.copytree(PACKAGE, tmp_path / "minicnn", ignore=nothing)
+    shutil.copytree(KERNELS, tmp_path / "kernels", ignore=nothing)
+    return tmp_path
+
+
+def run(code: str, checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    ours = ("NUMBA_", "MINICNN_", "PYTHONPATH")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=checkout, env={**kept, **environment},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def result(code: str, checkout: Path, **environment: str) -> str:
+    ended = run(code, checkout, **environment)
+    assert ended.returncode == 0, ended.stderr
+    assert "Warning" not in ended.stderr
+    return ended.stdout
+
+
+def folders(checkout: Path) -> list[Path]:
+    return sorted((checkout / "kernels" / "__pycache__").glob("minicnn-*"))
+
+
+def edit(checkout: Path, source: str, old: str, new: str) -> None:
+    path = checkout / "kernels" / source
+    text = path.read_text()
+    assert text.count(old) == 1, (source, old)
+    path.write_text(text.replace(old, new))
+
+
+# One for each source that ``tiles.run`` and ``tiles.update`` compile in.
+CHANGES = [
+    ("cpu.py", "p[k] -= lr * d", "p[k] -= 3 * lr * d"),
+    ("lanes.py", "one = ir.Constant(x.type, [1.0]", "one = ir.Constant(x.type, [2.0]"),
+    ("tiles.py", "sum_loss += qw * (log_sum", "sum_loss += 2 * qw * (log_sum"),
+]
+
+
+@pytest.mark.long
+def test_a_compiled_step_is_never_older_than_a_source(checkout: Path) -> None:
+    """A change of each source, one after the other, in a tree whose cache is warm."""
+    seen = [result(STEP, checkout)]
+    assert result(STEP, checkout) == seen[0]
+    for change in CHANGES:
+        edit(checkout, *change)
+        seen.append(result(STEP, checkout))
+    assert len(set(seen)) == len(seen), seen
+
+    # the activations' numbers are the compiler's too: old kernels would compute another activation
+    edit(checkout, "arrays.py", "NONE, SIGMOID, TANH, RELU,", "NONE, TANH, RELU, SIGMOID,")
+    assert result(STEP, checkout) == seen[-1]
+    assert len(folders(checkout)) == len(seen) + 1
+
+
+UPDATE = """
+import numpy as np
+from minicnn.kernels import tiles
+x, gradient = np.ones(3), np.full(3, 0.5)
+table = np.zeros(1, tiles.PARAMETER)
+table["address"], table["size"] = x.ctypes.data, 3
+tiles.update(0, 3, table, gradient, *map(float, (0.1, 0, 0, 0, 0, 0)))
+print(*x)
+"""
+
+
+def test_an_update_is_never_older_than_the_file_it_calls_into(checkout: Path) -> None:
+    assert result(UPDATE, checkout) == "0.95 0.95 0.95\n"
+    edit(checkout, "cpu.py", "p[k] -= lr * d", "p[k] -= 3 * lr * d")
+    assert result(UPDATE, checkout) == "0.85 0.85 0.85\n"
+    edit(checkout, "cpu.py", "p[k] -= 3 * lr * d", "p[k] -= lr * d")
+    before = [path.stat().st_mtime_ns for path in sorted(checkout.rglob("*.nbc"))]
+    assert result(UPDATE, checkout) == "0.95 0.95 0.95\n"
+    assert [path.stat().st_mtime_ns for path in sorted(checkout.rglob("*.nbc"))] == before
+
+
+def test_any_source_and_any_switch_leads_to_another_folder(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jit, "SOURCES", checkout / "kernels")
+    digests = {jit.digest_of_sources()}
+    sources = sorted((checkout / "kernels").glob("*.py"))
+    assert len(sources) > 8
+    for source in sources:
+        source.write_text(source.read_text().replace("import annotations", "import annotations "))
+        digests.add(jit.digest_of_sources())
+    assert len(digests) == len(sources) + 1
+
+    everything = {jit._digest_of_everything()}
+    for name, value in [("OPT", 1), ("BOUNDSCHECK", 1), ("LOOP_VECTORIZE", 0), ("CPU_NAME", "x")]:
+        with monkeypatch.context() as patch:
+            patch.setattr(jit.config, name, value)
+            everything.add(jit._digest_of_everything())
+    for package in (jit.numba, jit.llvmlite, jit.np):
+        with monkeypatch.context() as patch:
+            patch.setattr(package, "__version__", "0.0")
+            everything.add(jit._digest_of_everything())
+    with monkeypatch.context() as patch:
+        codegen = type(jit.cpu_target.target_context.codegen())
+        patch.setattr(codegen, "magic_tuple", lambda self: ("triple", "cpu", "+avx1024"))
+        everything.add(jit._digest_of_everything())
+    assert len(everything) == 1 + 4 + 3 + 1
+    monkeypatch.setattr(jit.config, "NUMBA_NUM_THREADS", 77)
+    assert jit._digest_of_everything() in everything
+
+
+def test_a_folder_that_cannot_be_written_costs_one_warning(checkout: Path) -> None:
+    """Wherever it could lie there is a file in the way: as a read-only install without a home."""
+    (checkout / "kernels" / "__pycache__").write_bytes(b"")
+    ended = run(SIGMOID, checkout, HOME=str(checkout / "kernels" / "cpu.py"), XDG_CACHE_HOME="")
+    assert float(ended.stdout) == pytest.approx(1 / (1 + np.exp(-2)))
+    assert ended.stderr.count("Warning") == 1, ended.stderr
+    assert "compiled again in every process" in ended.stderr
+    assert str(checkout / "kernels" / "__pycache__") in ended.stderr
+
+
+FULL_DISK = """
+import pathlib, errno
+def write_bytes(self, content):
+    open(self, "wb").write(content[:100])
+    raise OSError(errno.ENOSPC, "No space left on device")
+pathlib.Path.write_bytes = write_bytes
+"""
+
+
+def test_a_full_disk_costs_one_warning_and_leaves_nothing_behind(checkout: Path) -> None:
+    ended = run(FULL_DISK + SIGMOID, checkout)
+    assert float(ended.stdout) == pytest.approx(1 / (1 + np.exp(-2)))
+    assert ended.stderr.count("Warning") == 1, ended.stderr
+    (folder,) = folders(checkout)
+    assert f"{folder}: No space left on device" in ended.stderr
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where this process keeps kernels, in a folder of the test's."""
+    monkeypatch.setattr(jit.config, "CACHE_DIR", str(tmp_path))
+    jit.folder.cache_clear()
+    folder = jit.folder()
+    assert folder is not None
+    yield folder
+    jit.folder.cache_clear()
+
+
+def doubled() -> Any:
+    return jit.jit(_double)
+
+
+def _double(x: Any) -> Any:
+    return 2 * x
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "cut off": lambda content: content[:-1],
+    "a bit flipped": lambda content: content[:-100] + bytes([content[-100] ^ 1]) + content[-99:],
+    "something else": lambda content: b"<html>",
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_a_damaged_file_is_compiled_again_with_one_warning(new_folder: Path, what: str) -> None:
+    assert (doubled()(4), doubled()(0.25)) == (8, 0.5)
+    files = sorted(new_folder.iterdir())
+    for file in files:
+        file.write_bytes(DAMAGES[what](file.read_bytes()))
+    jit._warned.cache_clear()
+    with pytest.warns(UserWarning, match="is damaged .* NUMBA_CACHE_DIR=") as warned:
+        assert (doubled()(5), doubled()(0.75)) == (10, 1.5)
+    assert len(warned) == 1
+    assert str(files[0].parent) in str(warned[0].message)
+    jit._warned.cache_clear()
+    again = doubled()
+    assert (again(5), again(0.75)) == (10, 1.5)  # whole again, and no word about it
+    assert sum(again.stats.cache_hits.values()) == 2
+
+
+def test_folders_of_other_versions_do_not_pile_up(new_folder: Path) -> None:
+    parent = new_folder.parent
+    (parent / "somebody-elses").mkdir()
+    for age in range(20):
+        old = parent / f"minicnn-{age:02}"
+        old.mkdir()
+        (old / "cpu.nbc").write_bytes(b"")
+        os.utime(old, (1e9 - age, 1e9 - age))
+    jit.folder.cache_clear()
+    assert jit.folder() == new_folder
+    left = {path.name for path in parent.iterdir()}
+    newest = {f"minicnn-{age:02}" for age in range(jit.FOLDERS_KEPT - 1)}
+    assert left == {"somebody-elses", new_folder.name, *newest}
+
+
+def test_what_a_folder_of_somebody_elses_has_is_used(
+    new_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doubled()(4) == 8
+    monkeypatch.setattr(jit, "_can_be_written", lambda place: False)
+    jit.folder.cache_clear()
+    again = doubled()
+    assert again(5) == 10
+    assert sum(again.stats.cache_hits.values()) == 1
+
+
+def test_a_kernel_is_not_kept_when_its_sources_changed_meanwhile(
+    new_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jit, "digest_of_sources", lambda: "edited since")
+    assert doubled()(4) == 8
+    assert list(new_folder.iterdir()) == []
+
+
+def test_each_type_of_argument_has_its_own_file(new_folder: Path) -> None:
+    kernel = doubled()
+    assert kernel(4) == 8
+    assert kernel(0.25) == 0.5
+    assert len(list(new_folder.iterdir())) == 2
+    again = doubled()
+    assert (again(4), again(0.25)) == (8, 0.5)
+    assert sum(again.stats.cache_hits.values()) == 2
+
+
+def test_numba_switched_off_means_the_reference_kernels(tmp_path: Path) -> None:
+    code = (
+        "import minicnn, sys; from minicnn import compiler, nn; "
+        "print(compiler.is_available(), 'numba' in sys.modules); "
+        "print(minicnn.Tensor([2.0]).sigmoid().item()); minicnn.compile(nn.Linear(2, 2))"
+    )
+    ended = run(code, PACKAGE.parent, NUMBA_DISABLE_JIT="1")
+    assert ended.stdout.splitlines()[0] == "False False", ended.stderr
+    assert "RuntimeError: compile: wanted the kernels 'cpu' (Numba)" in ended.stderr
