@@ -7,12 +7,25 @@ from pathlib import Path
 if not (Path(__file__).parent / "kernels").is_dir():
     __path__.append(str(Path(__file__).parent.parent))
 
-from numpy import float32, float64
+from numpy import float32, float64, int32, int64, uint8
 
 from minicnn import data, models, nn, optim
 from minicnn.checkpoint import load, save
 from minicnn.compiler import CompileError, compile
 from minicnn.device import DeviceError, try_gpu
+from minicnn.functions import (
+    arange,
+    cat,
+    device,
+    flatten,
+    from_numpy,
+    ones,
+    ones_like,
+    stack,
+    tensor,
+    zeros,
+    zeros_like,
+)
 from minicnn.gradient_check import GradientError, gradcheck
 from minicnn.random import manual_seed, rand, randn
 from minicnn.runs import load_run
@@ -22,6 +35,8 @@ from minicnn.training import History, evaluate, fit
 
 __version__ = "0.1.0"
 
+float, double, int, long = float32, float64, int32, int64  # PyTorch's names
+
 __all__ = [
     "CompileError",
     "DeviceError",
@@ -29,26 +44,42 @@ __all__ = [
     "History",
     "Tensor",
     "apply",
+    "arange",
+    "cat",
     "compile",
     "data",
+    "device",
+    "double",
     "evaluate",
     "fit",
+    "flatten",
     "float32",
     "float64",
     "from_dlpack",
+    "from_numpy",
     "get_num_threads",
     "gradcheck",
+    "int32",
+    "int64",
     "is_grad_enabled",
     "load",
     "load_run",
+    "long",
     "manual_seed",
     "models",
     "nn",
     "no_grad",
+    "ones",
+    "ones_like",
     "optim",
     "rand",
     "randn",
     "save",
     "set_num_threads",
+    "stack",
+    "tensor",
     "try_gpu",
+    "uint8",
+    "zeros",
+    "zeros_like",
 ]

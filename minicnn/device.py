@@ -40,10 +40,14 @@ class DeviceError(RuntimeError):
 def resolve(device: Device) -> Device:
     """``device`` by its full name: ``"cpu"`` or ``"gpu:<number>"``. ``"gpu"`` is ``"gpu:0"``.
 
+    ``"cuda"``, PyTorch's word, means ``"gpu"``.
+
     Raises:
         ValueError: not the name of a device.
     """
-    match = re.fullmatch(r"cpu|gpu(?::(\d+))?", device) if isinstance(device, str) else None
+    match = (
+        re.fullmatch(r"cpu|(?:gpu|cuda)(?::(\d+))?", device) if isinstance(device, str) else None
+    )
     if match is None:
         raise ValueError(f"device is {device!r}; wanted 'cpu', 'gpu' or 'gpu:<number>'")
     return "cpu" if device == "cpu" else f"gpu:{int(match[1] or 0)}"

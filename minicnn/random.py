@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from minicnn.device import Device
+from minicnn.names import one_tuple
 from minicnn.tensor import Tensor
 
 
@@ -58,23 +60,32 @@ def next_mask_key() -> tuple[int, int]:
 
 
 def rand(
-    *shape: int,
-    size: tuple[int, ...] = (),
+    *shape: Any,
+    size: Sequence[int] = (),
     dtype: Any = np.float32,
+    device: Device | None = None,
+    requires_grad: bool = False,
     generator: np.random.Generator | None = None,
 ) -> Tensor:
-    """A tensor of this shape, uniform in [0, 1): ``rand(2, 3)`` or ``rand(size=(2, 3))``."""
-    return Tensor((generator or default_generator()).random(shape or size).astype(dtype))
+    """A tensor of this shape, uniform in [0, 1).
+
+    ``rand(2, 3)``, ``rand((2, 3))`` or ``rand(size=(2, 3))``.
+    """
+    drawn = (generator or default_generator()).random(one_tuple(shape or (size,)))
+    return Tensor(drawn, requires_grad, dtype, device)
 
 
 def randn(
-    *shape: int,
-    size: tuple[int, ...] = (),
+    *shape: Any,
+    size: Sequence[int] = (),
     dtype: Any = np.float32,
+    device: Device | None = None,
+    requires_grad: bool = False,
     generator: np.random.Generator | None = None,
 ) -> Tensor:
     """The same, normally distributed with mean 0 and variance 1."""
-    return Tensor((generator or default_generator()).standard_normal(shape or size).astype(dtype))
+    drawn = (generator or default_generator()).standard_normal(one_tuple(shape or (size,)))
+    return Tensor(drawn, requires_grad, dtype, device)
 
 
 @contextmanager

@@ -14,20 +14,21 @@ comes back to the gradients by its inputs:
 from __future__ import annotations
 
 import contextlib
+import math
 import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 
-from minicnn import ops
+from minicnn import names, ops
 from minicnn.device import Device, beside, device_of, resolve, to_device, to_host
 from minicnn.kernels import Array, array_module, is_host
+from minicnn.names import Axes, Names
 from minicnn.ops import Operation
 
 DType = Any  # what numpy.dtype() accepts
-Axes = int | tuple[int, ...] | None
 
 
 class Node(NamedTuple):
@@ -79,8 +80,10 @@ def is_grad_enabled() -> bool:
     return _mode.recording
 
 
-class Tensor:
+class Tensor(Names):
     """An array of float32, float64, integers or booleans that remembers how it was computed.
+
+    Methods have NumPy's names; many of PyTorch's for the same are inherited from ``Names``.
 
     Args:
         data: an array (kept as it is, neither copied nor converted), a number or nested list of
@@ -136,13 +139,9 @@ class Tensor:
         return int(self.data.ndim)
 
     @property
-    def size(self) -> int:
-        """The number of cells."""
-        return int(self.data.size)
-
-    def numel(self) -> int:
-        """The number of cells, by PyTorch's name."""
-        return self.size
+    def size(self) -> names.Size:
+        """The number of cells, an int; called, as PyTorch's: ``size()`` the shape, ``size(0)``."""
+        return names.Size.of(self.shape, self.data.size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -393,22 +392,55 @@ class Tensor:
         """The square root, cell by cell."""
         return apply(ops.Sqrt(), self._floating())
 
-    def sum(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    def sum(
+        self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False
+    ) -> Tensor:
         """The sum over ``axis`` (one, several, or all). Booleans are counted."""
-        return apply(ops.Sum(axis, keepdims), self)
+        return apply(ops.Sum(names.axes("sum", axis, dim), keepdims or keepdim), self)
 
-    def mean(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    def mean(
+        self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False
+    ) -> Tensor:
         """The mean over ``axis`` (one, several, or all); float32 for integers and booleans."""
-        return apply(ops.Mean(axis, keepdims), self._floating())
+        operation = ops.Mean(names.axes("mean", axis, dim), keepdims or keepdim)
+        return apply(operation, self._floating())
 
-    def max(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        """The largest values over ``axis``; cells that tie share the gradient equally."""
-        return apply(ops.Max(axis, keepdims), self)
+    @overload
+    def max(
+        self, axis: Axes = None, keepdims: bool = False, *, keepdim: bool = False
+    ) -> Tensor: ...
+    @overload
+    def max(self, *, dim: int, keepdims: bool = False, keepdim: bool = False) -> names.Largest: ...
+    def max(
+        self,
+        axis: Axes = None,
+        keepdims: bool = False,
+        *,
+        dim: int | None = None,
+        keepdim: bool = False,
+    ) -> Tensor | names.Largest:
+        """The largest values over ``axis``; cells that tie share the gradient equally.
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        With ``dim`` instead of ``axis`` as in PyTorch: a pair ``(values, indices)``, and of cells
+        that tie the first alone has the gradient.
+        """
+        axis = names.axes("max", axis, dim)
+        if dim is not None:
+            return names.largest(self, dim, keepdims or keepdim)
+        return apply(ops.Max(axis, keepdims or keepdim), self)
+
+    def argmax(
+        self,
+        axis: int | None = None,
+        keepdims: bool = False,
+        *,
+        dim: int | None = None,
+        keepdim: bool = False,
+    ) -> Tensor:
         """Where the largest value stands along ``axis``, int64; the first of equal ones."""
+        along = names.axes("argmax", axis, dim)
         with beside(self.data):
-            return Tensor(self.data.argmax(axis=axis, keepdims=keepdims))
+            return Tensor(self.data.argmax(axis=along, keepdims=keepdims or keepdim))
 
     def relu(self) -> Tensor:
         """max(x, 0), cell by cell."""
@@ -422,23 +454,35 @@ class Tensor:
         """The hyperbolic tangent, cell by cell."""
         return apply(ops.Tanh(), self._floating())
 
-    def softmax(self, axis: int = -1) -> Tensor:
+    def softmax(self, axis: int = -1, *, dim: int | None = None) -> Tensor:
         """exp(x) / sum(exp(x)) over ``axis``."""
-        return apply(ops.Softmax(axis), self._floating())
+        return apply(ops.Softmax(axis if dim is None else dim), self._floating())
 
     # Shape, dtype, device -------------------------------------------------------------------------
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same cells in another shape, of which one axis may be -1."""
-        return apply(ops.Reshape(_one_tuple(shape)), self)
+        return apply(ops.Reshape(names.one_tuple(shape)), self)
 
-    def flatten(self) -> Tensor:
-        """All cells in one axis, as NumPy's (``nn.Flatten`` keeps the batch)."""
-        return self.reshape(-1)
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        """The axes from ``start_dim`` to ``end_dim`` made one; without arguments all of them.
+
+        ``x.flatten(1)``: (N, C, H, W) -> (N, C·H·W).
+        """
+        if self.ndim == 0:
+            return self.reshape(1)
+        start = names.from_front("flatten", "start_dim", start_dim, self.ndim)
+        end = names.from_front("flatten", "end_dim", end_dim, self.ndim)
+        if end < start:
+            raise ValueError(
+                f"flatten: start_dim {start_dim} is after end_dim {end_dim} in shape {self.shape}"
+            )
+        one = math.prod(self.shape[start : end + 1])
+        return self.reshape(*self.shape[:start], one, *self.shape[end + 1 :])
 
     def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order, reversed by default, as NumPy's."""
-        order = _one_tuple(axes) or tuple(reversed(range(self.ndim)))
+        order = names.one_tuple(axes) or tuple(reversed(range(self.ndim)))
         from_front = tuple(axis + self.ndim if axis < 0 else axis for axis in order)
         if sorted(from_front) != list(range(self.ndim)):
             raise ValueError(
@@ -454,12 +498,16 @@ class Tensor:
     def __getitem__(self, key: Any) -> Tensor:
         return apply(ops.Index(_plain_key(key)), self)
 
+    def clone(self) -> Tensor:
+        """A copy. Gradients flow back to this tensor."""
+        return apply(ops.Cast(self.dtype), self)
+
     def to(self, target: DType) -> Tensor:
         """This tensor on another device (``"cpu"``, ``"gpu:1"``) or in another dtype.
 
         Itself if there is nothing to do. Gradients flow back through the change.
         """
-        if isinstance(target, str) and target.startswith(("cpu", "gpu")):
+        if isinstance(target, str) and target.startswith(("cpu", "gpu", "cuda")):
             device = resolve(target)
             return self if device == self.device else apply(ops.Move(device), self)
         dtype = _checked_dtype(target)
@@ -684,11 +732,6 @@ def _check_gradient(name: str, gradient: Array, tensor: Tensor) -> None:
         raise ValueError(f"{name} has shape {tuple(gradient.shape)}, its tensor {tensor.shape}")
     if gradient.dtype != tensor.dtype:
         raise TypeError(f"{name} is {gradient.dtype}, its tensor {tensor.dtype}")
-
-
-def _one_tuple(sizes: tuple[Any, ...]) -> tuple[int, ...]:
-    """(2, 3) from f(2, 3) as from f((2, 3))."""
-    return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes
 
 
 def _plain_key(key: Any) -> Any:

@@ -1,5 +1,6 @@
 """minicnn.device: the names of devices, and what happens where there is no GPU."""
 
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import DeviceError, Tensor, device, nn
+from minicnn import DeviceError, Tensor, nn
+
+device = importlib.import_module("minicnn.device")  # minicnn.device is a function
 
 
 @pytest.fixture
@@ -46,6 +49,8 @@ def runtime(count: int | Exception) -> SimpleNamespace:
         ("gpu:0", "gpu:0"),
         ("gpu:12", "gpu:12"),
         ("gpu:01", "gpu:1"),
+        ("cuda", "gpu:0"),  # PyTorch's word
+        ("cuda:3", "gpu:3"),
     ],
 )
 def test_resolve_gives_the_full_name(name: str, full: str) -> None:
@@ -53,7 +58,7 @@ def test_resolve_gives_the_full_name(name: str, full: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tpu", "", "cpu:0", "gpu:", "gpu:-1", "gpu:a", "GPU", " cpu", "cuda", None, 0]
+    "name", ["tpu", "", "cpu:0", "gpu:", "gpu:-1", "gpu:a", "GPU", " cpu", "cuda:", "cuda0", None, 0]
 )
 def test_other_names_are_refused(name: Any) -> None:
     with pytest.raises(ValueError, match=r"^device is .*; wanted 'cpu', 'gpu' or 'gpu:<number>'$"):

@@ -19,6 +19,7 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, data, models, nn, optim, plots, train, training
+from minicnn.device import gpu_problem
 from minicnn.runs import read_jsonl as rows
 
 ROOT = Path(__file__).parent.parent
@@ -245,7 +246,7 @@ def test_a_users_mistake_is_one_line_and_status_2(
 
 
 def test_a_gpu_that_is_not_there_is_one_line_that_names_what_is_missing(tmp_path: Path) -> None:
-    problem = minicnn.device.gpu_problem()
+    problem = gpu_problem()
     if problem is None:
         pytest.skip("this machine has a GPU")
     ended = command("--device", "gpu", "--out", str(tmp_path / "run"))

@@ -11,6 +11,7 @@ lines) and what trains for long is left out by name below.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -23,7 +24,6 @@ import pytest
 if os.environ.get("MINICNN_ON") == "standin":
     sys.path.insert(0, str(Path(__file__).parent / "standin"))
 
-from minicnn import tensor
 from minicnn.device import gpu_problem, to_device, to_host
 
 FILES = {  # of the host, or long
@@ -92,6 +92,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _make_tensors_on_the_gpu() -> None:
+    tensor = importlib.import_module("minicnn.tensor")  # minicnn.tensor is a function
     as_array = tensor._as_array
 
     def moved(data: Any, dtype: Any) -> Any:
