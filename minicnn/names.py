@@ -179,11 +179,12 @@ def largest(x: Tensor, dim: int, keepdim: bool) -> Largest:
     """
     if x.ndim == 0:  # PyTorch lets it have an axis 0 here
         return largest(x.reshape(1), dim, keepdim=False)
-    indices = x.argmax(dim, keepdims=True)
+    along = from_front("max", "dim", dim, x.ndim)
+    indices = x.argmax(along, keepdims=True)
     places: list[Any] = list(np.ogrid[tuple(slice(n) for n in x.shape)])
-    places[from_front("max", "dim", dim, x.ndim)] = indices
+    places[along] = indices
     both = Largest(x[tuple(places)], indices)
-    return both if keepdim else Largest(*(part.squeeze(dim) for part in both))
+    return both if keepdim else Largest(*(part.squeeze(along) for part in both))
 
 
 def from_front(function: str, name: str, dim: int, ndim: int) -> int:

@@ -58,7 +58,7 @@ def test_resolve_gives_the_full_name(name: str, full: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tpu", "", "cpu:0", "gpu:", "gpu:-1", "gpu:a", "GPU", " cpu", "cuda:", "cuda0", None, 0]
+    "name", ["tpu", "", "cpu:0", "gpu:", "gpu:-1", "gpu:a", "GPU", " cpu", "cuda0", None, 0]
 )
 def test_other_names_are_refused(name: Any) -> None:
     with pytest.raises(ValueError, match=r"^device is .*; wanted 'cpu', 'gpu' or 'gpu:<number>'$"):

@@ -61,6 +61,7 @@ TESTS = {
     "test_comparisons_are_elementwise_whatever_stands_on_the_left": "a NumPy array on the left",
     "test_dlpack_to_and_from_numpy_shares_memory": "NumPy's memory",
     "test_dlpack_to_and_from_torch_shares_memory": "NumPy's memory",
+    "test_from_numpy_shares_memory": "NumPy's memory",
     "test_nothing_is_said_of_a_gradient_that_resembles_nothing": "a bug written with NumPy",
     "test_repr_says_values_dtype_and_origin": "the repr names the device",
     "test_summary_sizes_lazy_layers_and_lists_each_once": "lazy layers of a net on the CPU",
@@ -98,7 +99,7 @@ def _make_tensors_on_the_gpu() -> None:
     def moved(data: Any, dtype: Any) -> Any:
         return to_device(as_array(data, dtype), "gpu")
 
-    tensor._as_array = moved
+    tensor._as_array = moved  # type: ignore[attr-defined]
 
 
 def _of_host_arrays(check: Callable[..., None]) -> Callable[..., None]:
