@@ -66,7 +66,8 @@ def register(monkeypatch, tmp_path) -> Callable[..., None]:
     def register(*mirrors: str) -> None:
         sha256 = {file: hashlib.sha256(content).hexdigest() for file, content in TINY.items()}
         classes = tuple("0123456789")
-        source = Source(classes, sha256, tmp_path / "installed", mirrors, "`get tiny`, or ")
+        places = tmp_path / "installed", mirrors
+        source = Source(classes, sha256, *places, "`get tiny`, or ", torchvision="Tiny")
         monkeypatch.setitem(CATALOGUE, "tiny", source)
 
     register()
@@ -191,7 +192,9 @@ def test_root_alone_is_searched(tmp_path, cache, register):
 
 
 def test_root_that_is_no_folder(tmp_path, register):
-    with pytest.raises(DatasetError, match=f"^{tmp_path}/absent is no folder; wanted one with"):
+    with pytest.raises(
+        DatasetError, match=f"^{tmp_path}/absent is no folder; wanted a folder with"
+    ):
         data.load("tiny", root=tmp_path / "absent")
 
 
@@ -204,13 +207,90 @@ def test_root_with_another_file(tmp_path, register):
     assert "delete" not in str(caught.value)
 
 
+@pytest.mark.parametrize("place", ["tiny/tiny", "Tiny/raw", "raw"])
+@pytest.mark.parametrize("name", ["{}.gz", "{}", "{}/{}"])
+@pytest.mark.parametrize("dot", [False, True])
+def test_folders_and_names_as_torchvision_kaggle_and_seven_zip_make_them(
+    tmp_path, register, place, name, dot
+):
+    for file, content in TINY.items():
+        written = file.replace("-idx", ".idx") if dot else file
+        path = tmp_path / place / name.format(written, written)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    assert_tiny(*data.load("tiny", root=tmp_path))
+
+
+def test_what_is_found_instead_of_a_file_is_named(tmp_path, register):
+    root = fill(tmp_path / "root")
+    (root / f"{FILES[1]}.gz").unlink()
+    (root / f"{FILES[1]}.gz").symlink_to("/nowhere/labels.gz")
+    wanted = "wanted a folder with the four files of tiny, plain or .gz"
+    with pytest.raises(DatasetError) as caught:
+        data.load("tiny", root=root)
+    assert str(caught.value) == (
+        f"{root} lacks {FILES[1]}; {FILES[1]}.gz is a link to /nowhere/labels.gz, which is not"
+        f" there; {wanted}"
+    )
+    (root / f"{FILES[1]}.gz").unlink()
+    for name in ("a.csv", "b.zip", "c", "d", "e", "f", "g"):
+        (root / name).touch()
+    with pytest.raises(DatasetError) as caught:
+        data.load("tiny", root=root)
+    assert str(caught.value) == (
+        f"{root} lacks {FILES[1]}; it holds a.csv, b.zip, c, d, e and 2 more; make arrays of other"
+        f" formats: data.Dataset(images, labels, classes); unpack the archive; {wanted}"
+    )
+
+
+def test_root_that_is_a_file_or_a_link_that_leads_nowhere(tmp_path, register):
+    root = fill(tmp_path / "root")
+    with pytest.raises(DatasetError, match=rf"gz is a file; .* of tiny: is it {root}\?$"):
+        data.load("tiny", root=root / f"{FILES[0]}.gz")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(DatasetError, match="link is a link to nowhere, which is not there; wanted"):
+        data.load("tiny", root=tmp_path / "link")
+
+
+def test_a_file_of_another_data_set_is_named(tmp_path, register, monkeypatch):
+    root = fill(tmp_path)
+    others = {file: hashlib.sha256(file.encode()).hexdigest() for file in FILES}
+    monkeypatch.setitem(CATALOGUE, "other", Source(tuple("0123456789"), CATALOGUE["tiny"].sha256))
+    monkeypatch.setitem(CATALOGUE, "tiny", Source(tuple("0123456789"), others))
+    path = root / f"{FILES[0]}.gz"
+    with pytest.raises(IdxError) as caught:
+        data.load("tiny", root=root)
+    assert str(caught.value) == f"{path}: this is {FILES[0]} of other; wanted {FILES[0]} of tiny"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"<!DOCTYPE html>\n<html>...", r"a web page \(HTML\)"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "a Git-LFS pointer"),
+        (b"PK\x03\x04 and so on", "a zip archive"),
+        (b"PAR1 and so on", "a Parquet file"),
+    ],
+)
+def test_another_kind_of_file_is_named(tmp_path, register, content, kind):
+    path = fill(tmp_path) / f"{FILES[2]}.gz"
+    for stored in (content, gzip.compress(content)):
+        path.write_bytes(stored)
+        with pytest.raises(
+            IdxError, match=f"{path}: not an IDX file but {kind}.*: it starts with 0x"
+        ):
+            data.load("tiny", root=tmp_path)
+
+
 def test_root_with_train_and_test_exchanged(tmp_path, register):
     root = fill(tmp_path)
     a, b = root / f"{FILES[1]}.gz", root / f"{FILES[3]}.gz"
     content = a.read_bytes()
     a.write_bytes(b.read_bytes())
     b.write_bytes(content)
-    with pytest.raises(IdxError, match="not the expected file"):
+    with pytest.raises(
+        IdxError, match=f"{a}: this is {FILES[3]} of tiny; wanted {FILES[1]} of tiny"
+    ):
         data.load("tiny", root=root)
 
 

@@ -101,7 +101,7 @@ DAMAGED = {
     "header only": (HEADER, "too short"),
     "one byte short": (SOUND[:-1], r"too short: shape \(2, 3, 4\) takes 40 bytes"),
     "one byte long": (SOUND + b"x", "too long: bytes follow the 40"),
-    "text": (b"<!DOCTYPE html>", "not an IDX file: it starts with 0x3c21444f"),
+    "text": (b"<!DOCTYPE html>", r"not an IDX file but a web page \(HTML\): it starts with 0x3c21"),
     "little-endian": (b"\x03\x08\0\0" + SOUND[4:], "not an IDX file"),
     "type 0": (idx("00000003", 2, 3, 4, data=bytes(24)), "unknown IDX type code 0x00"),
     "type 0x0a": (idx("00000a01", 1, data=b"x"), "unknown IDX type code 0x0a"),

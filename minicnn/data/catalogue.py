@@ -26,6 +26,7 @@ class Source:
         installed: the folder where a package puts the files; None: no package does.
         mirrors: addresses of folders to download the files from.
         advice: how else to get them, the beginning of a sentence that ends in ", or ".
+        torchvision: the folder that torchvision makes for it.
     """
 
     classes: tuple[str, ...]
@@ -33,6 +34,7 @@ class Source:
     installed: Path | None = None
     mirrors: tuple[str, ...] = ()
     advice: str = ""
+    torchvision: str = ""
 
 
 def _sha256(*digests: str) -> dict[str, str]:
@@ -69,6 +71,7 @@ CATALOGUE = {
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets",
         ),
         advice="`apt-get install dataset-fashion-mnist` (Debian, Ubuntu), or ",
+        torchvision="FashionMNIST",
     ),
     # The first 6,000 training and the first 1,000 test images of Fashion-MNIST: make_sample.py.
     "fashion-mnist-sample": Source(
@@ -94,5 +97,6 @@ CATALOGUE = {
             "https://ossci-datasets.s3.amazonaws.com/mnist",
             "https://storage.googleapis.com/cvdf-datasets/mnist",
         ),
+        torchvision="MNIST",
     ),
 }

@@ -1,6 +1,7 @@
 """Finding a data set by its name: on this machine if it is there, else on a mirror."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,14 @@ from minicnn.data.download import download
 from minicnn.data.errors import DatasetError, DatasetNotFoundError, IdxError
 from minicnn.data.idx import read_idx
 from minicnn.files import expand
+
+# What else is found where the four files were looked for, by its name.
+CURES = {
+    (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar"): "unpack the archive",
+    (".csv", ".parquet", ".npz", ".npy", ".pt", ".png", ".jpg"): (
+        "make arrays of other formats: data.Dataset(images, labels, classes)"
+    ),
+}
 
 
 def load(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
@@ -25,7 +34,7 @@ def load(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
         name: "fashion-mnist", "mnist", or "fashion-mnist-sample": the first 6,000 training and
             1,000 test images of Fashion-MNIST, which come with minicnn.
         root: a folder to look in instead of all those places. It holds the four files, plain or
-            gzipped, or has a subfolder called ``name`` that does.
+            gzipped, or a folder ``name`` (or torchvision's ``FashionMNIST/raw``) that does.
 
     Returns:
         (train, test): images uint8 (N, 28, 28), labels int64 (N,). N is 60,000 and 10,000; in
@@ -40,7 +49,7 @@ def load(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
         raise ValueError(f"name is {name!r}; wanted one of {', '.join(CATALOGUE)}")
     source = CATALOGUE[name]
     folder = _locate(name, source) if root is None else _locate_in(expand(root), name, source)
-    arrays = [_read(folder, file, digest) for file, digest in source.sha256.items()]
+    arrays = [_read(folder, file, name) for file in FILES]
     train = Dataset(arrays[0], arrays[1], source.classes, f"{name} train")
     test = Dataset(arrays[2], arrays[3], source.classes, f"{name} test")
     return train, test
@@ -79,18 +88,41 @@ def _not_found(folder: Path) -> list[str]:
 
 
 def _locate_in(root: Path, name: str, source: Source) -> Path:
-    """``root``, or its subfolder ``name``, whichever has all four files."""
+    """``root``, or the folder below it where the files lie."""
     if source.installed == SAMPLE_FOLDER:
         raise ValueError(f"{root}: no folder is wanted for {name}, which comes with minicnn")
+    wanted = f"wanted a folder with the four files of {name}"
+    if root.is_file():
+        raise DatasetError(f"{root} is a file; {wanted}: is it {root.parent}?")
     if not root.is_dir():
-        raise DatasetError(f"{root} is no folder; wanted one with the four files of {name}")
-    folders = (root, root / name)
+        raise DatasetError(f"{root} is {_link(root) or 'no folder'}; {wanted}")
+    torchvision = Path(root, source.torchvision, "raw")
+    folders = (root, root / name, root / name / name, root / "raw", torchvision)
     for folder in folders:
         if not _missing(folder):
             return folder
     nearest = min(folders, key=lambda folder: len(_missing(folder)))
-    lacking = ", ".join(_missing(nearest))
-    raise DatasetError(f"{nearest} lacks {lacking}; wanted a folder with the four files of {name}")
+    raise DatasetError(
+        f"{nearest} lacks {', '.join(_missing(nearest))}{_found(nearest)}; {wanted}, plain or .gz"
+    )
+
+
+def _link(path: Path) -> str:
+    """What to say of a link that leads nowhere; nothing of other paths."""
+    return f"a link to {path.readlink()}, which is not there" if path.is_symlink() else ""
+
+
+def _found(folder: Path) -> str:
+    """What else lies in a folder, and what to do with it."""
+    files = {_path(folder, file) for file in FILES}
+    others = [path for path in sorted(folder.iterdir()) if path not in files]
+    said = [f"{path.name} is {_link(path)}" for path in others if not path.exists()]
+    names = [path.name for path in others if path.exists()]
+    if names:
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        said.append(f"it holds {', '.join(names[:5])}{more}")
+    cures = {cure for kinds, cure in CURES.items() for name in names if name.endswith(kinds)}
+    return "".join(f"; {part}" for part in (*said, *sorted(cures)))
 
 
 def _cache_folder() -> Path | None:
@@ -110,16 +142,38 @@ def _missing(folder: Path) -> list[str]:
 
 
 def _path(folder: Path, file: str) -> Path | None:
-    """Where a folder holds a file: gzipped, plain, or (None) not at all."""
-    paths = (folder / f"{file}.gz", folder / file)
-    return next((path for path in paths if path.is_file()), None)
+    """Where a folder holds a file: gzipped, plain, or (None) not at all.
+
+    7-Zip and Kaggle write train-images.idx3-ubyte, and may put it into a folder of that name.
+    """
+    for name in (file, file.replace("-idx", ".idx")):
+        for place in (f"{name}.gz", name, f"{name}/{name}"):
+            if (folder / place).is_file():
+                return folder / place
+    return None
 
 
-def _read(folder: Path, file: str, sha256: str) -> NDArray[Any]:
+def _read(folder: Path, file: str, name: str) -> NDArray[Any]:
     path = _path(folder, file) or folder / file
     try:
-        return read_idx(path, sha256)
+        return read_idx(path, CATALOGUE[name].sha256[file])
     except IdxError as error:
-        if _cache_folder() not in path.parents:
-            raise
-        raise DatasetError(f"{error}; delete it, and it is downloaded again") from error
+        other = _other_file(str(error))
+        said = f"{path}: this is {other}; wanted {file} of {name}" if other else str(error)
+        if _cache_folder() in path.parents:
+            said += "; delete it, and it is downloaded again"
+        raise IdxError(said) from error
+
+
+def _other_file(complaint: str) -> str | None:
+    """Which file of the catalogue has the SHA-256 that was found instead of the one wanted."""
+    found = re.search("SHA-256 of its content is ([0-9a-f]{64})", complaint)
+    return next(
+        (
+            f"{file} of {name}"
+            for name, source in CATALOGUE.items()
+            for file, digest in source.sha256.items()
+            if found and digest == found[1]
+        ),
+        None,
+    )

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minicnn.data.errors import IdxError
+from minicnn.formats import kind_of
 
 _DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -129,7 +130,9 @@ def _read_header(stream: BinaryIO) -> _Header:
         raise IdxError(f"too short for an IDX header: {len(magic)} bytes")
     zeros, code, ndim = struct.unpack(">HBB", magic)
     if zeros:
-        raise IdxError(f"not an IDX file: it starts with 0x{magic.hex()}, not with 0x0000")
+        kind = kind_of(magic + stream.read(_CHUNK))
+        known = f" but {kind}" if kind else ""
+        raise IdxError(f"not an IDX file{known}: it starts with 0x{magic.hex()}, not with 0x0000")
     if code not in _DTYPES:
         raise IdxError(f"unknown IDX type code 0x{code:02x}")
     if not 1 <= ndim <= _MAX_DIMENSIONS:
