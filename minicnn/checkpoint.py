@@ -2,24 +2,66 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from minicnn import formats
 from minicnn.files import expand, write_whole
 from minicnn.nn import Module
 from minicnn.tensor import Tensor
+
+# The dtypes of a safetensors file, little-endian; those of 16 bits are widened to float32.
+DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?",
+    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
+}  # fmt: skip
+
+# Endings that promise another format, and who reads that.
+OTHERS = {
+    ".pt": "torch.load", ".pth": "torch.load", ".npz": "numpy.load", ".npy": "numpy.load",
+    ".pkl": "pickle.load", ".h5": "h5py.File", ".keras": "keras.models.load_model",
+}  # fmt: skip
+
+# What to do with a file of another kind: two lines that convert it, {old} to {new}.
+CURES = {
+    formats.PYTORCH: "convert it with: import torch, safetensors.torch; "
+    "safetensors.torch.save_file(torch.load({old}, weights_only=True), {new})",
+    formats.NPZ: "convert it with: import minicnn, numpy; "
+    "minicnn.save(numpy.load({old}), {new})",
+    formats.NPY: "convert it with: import minicnn, numpy; "
+    "minicnn.save({{'0.weight': numpy.load({old})}}, {new})",
+    formats.PICKLE: "if you trust it, convert it with: import minicnn, pathlib, pickle; "
+    "minicnn.save(pickle.loads(pathlib.Path({old}).read_bytes()), {new})",
+    formats.HDF5: "convert it with: import h5py, minicnn; arrays = {{}}; "
+    "h5py.File({old}).visititems("
+    "lambda k, v: arrays.update({{k: v[()]}} if hasattr(v, 'dtype') else {{}})); "
+    "minicnn.save(arrays, {new}) (Keras's kernels are (KH, KW, C, O): transpose(3, 2, 0, 1))",
+    formats.KERAS: "unpack it (a zip archive) and convert its model.weights.h5",
+    formats.ZIP: "unpack it",
+    formats.GZIP: "unpack it",
+    formats.HTML: "download the file itself, not the page that shows it",
+    formats.LFS: "fetch the file: git lfs pull",
+}  # fmt: skip
 
 
 def save(obj: Module | Mapping[str, Any], path: str | Path) -> None:
     """Write a net's parameters and buffers, or a mapping of names to tensors, to a file.
 
-    ``safetensors.torch.load_file`` reads it too. The file is written beside and renamed: an
-    interruption leaves what was there before.
+    ``safetensors.torch.load_file`` reads it too; ``torch.load`` does not, so an ending like .pt is
+    warned of. The file is written beside and renamed: an interruption leaves what was there before.
 
     Raises:
         TypeError: neither a module nor a mapping.
         OSError: it cannot be written; see ``write_whole``.
+
+    Warns:
+        UserWarning: the name ends like a file of another format.
     """
     from safetensors.numpy import save as serialize
 
@@ -28,24 +70,67 @@ def save(obj: Module | Mapping[str, Any], path: str | Path) -> None:
         raise TypeError(f"save: wanted a Module or a state_dict, received {type(obj).__name__}")
     # safetensors writes the memory of an array as it lies: only C order is right
     arrays = {name: Tensor(value).numpy().copy(order="C") for name, value in state.items()}
+    path = Path(path)
     write_whole(path, serialize(arrays))
+    reader = OTHERS.get(path.suffix.lower())
+    if reader:
+        warnings.warn(
+            f"{path} is a safetensors file, which {reader} does not read; wanted a name like "
+            f"{path.with_suffix('.safetensors').name} (PyTorch: safetensors.torch.load_file)",
+            stacklevel=2,
+        )
 
 
 def load(path: str | Path) -> dict[str, Tensor]:
     """Read a file that ``save`` (or PyTorch's safetensors) wrote, for ``net.load_state_dict``.
 
+    Returns:
+        The tensors in the file's order. float16 and bfloat16 become float32, which has all of
+        their numbers.
+
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a safetensors file, or a damaged one.
+        ValueError: not a safetensors file (the message says what it is, if that is known, and what
+            converts it), a damaged one, or one with a dtype that minicnn does not have.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as deserialize
+    from safetensors import SafetensorError, deserialize
 
+    if expand(path).is_dir():
+        raise IsADirectoryError(f"{path} is a folder; wanted a file (of a run: minicnn.load_run)")
     content = expand(path).read_bytes()
     try:
-        arrays = deserialize(content)
-        return {name: Tensor(array) for name, array in arrays.items()}
+        parts = dict(deserialize(content))
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from None
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} holds a dtype that minicnn does not have: {error}") from None
+        raise ValueError(_complaint(path, content, error)) from None
+    return {name: Tensor(_array(path, name, parts[name])) for name in _names(content)}
+
+
+def _names(content: bytes) -> list[str]:
+    """The names in a sound file, in its order: its header is a length and an object of JSON."""
+    size = int.from_bytes(content[:8], "little")
+    return [name for name in json.loads(content[8 : 8 + size]) if name != "__metadata__"]
+
+
+def _array(path: str | Path, name: str, part: Mapping[str, Any]) -> np.ndarray:
+    dtype = part["dtype"]
+    if dtype not in DTYPES:
+        raise ValueError(f"{path} holds a dtype that minicnn does not have: {name} is {dtype}")
+    array = np.frombuffer(part["data"], DTYPES[dtype]).reshape(part["shape"])
+    if dtype == "BF16":  # the upper half of a float32
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float32) if dtype == "F16" else array
+
+
+def _complaint(path: str | Path, content: bytes, error: Exception) -> str:
+    """Why a file is no safetensors file: what it is instead, or what is wrong with it."""
+    if not content:
+        return f"{path} is not a safetensors file, it is empty"
+    # a header of 640 bytes begins like a pickle, but a sound header goes on with a brace
+    kind = None if content[8:9] == b"{" else formats.kind_of(content)
+    if kind is None:
+        return f"{path} is not a safetensors file, or damaged: {error}"
+    old, new = str(path), str(Path(path).with_suffix(".safetensors"))
+    cure = CURES.get(kind, "wanted one that minicnn.save wrote").format(
+        old=repr(old), new=repr(new)
+    )
+    return f"{path} is not a safetensors file but {kind}; {cure}"

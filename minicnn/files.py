@@ -26,13 +26,15 @@ def expand(path: str | Path) -> Path:
 def write_whole(path: str | Path, content: bytes | str) -> None:
     """Write ``content`` to a temporary file beside ``path`` and rename it over what was there.
 
-    A Ctrl-C meanwhile is answered when all is written.
+    A Ctrl-C meanwhile is answered when all is written. Where ``path`` is a link, the file that it
+    leads to is written.
 
     Raises:
         OSError: of the system's own kind, naming ``path``: the folder is missing or cannot be
             written, the disk is full. ``path`` is as before.
     """
     path = expand(path)
+    path = path.resolve() if path.is_symlink() else path
     data = content.encode() if isinstance(content, str) else content
     try:
         _write_beside(path, data)
