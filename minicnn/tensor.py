@@ -468,17 +468,19 @@ class Tensor(Names):
         """The axes from ``start_dim`` to ``end_dim`` made one; without arguments all of them.
 
         ``x.flatten(1)``: (N, C, H, W) -> (N, C·H·W).
+
+        Raises:
+            AxisError (an IndexError and a ValueError): there are no such axes.
         """
-        if self.ndim == 0:
-            return self.reshape(1)
-        start = names.from_front("flatten", "start_dim", start_dim, self.ndim)
-        end = names.from_front("flatten", "end_dim", end_dim, self.ndim)
-        if end < start:
-            raise ValueError(
-                f"flatten: start_dim {start_dim} is after end_dim {end_dim} in shape {self.shape}"
+        shape = self.shape or (1,)  # PyTorch lets a 0-d tensor have one axis here
+        start, end = (d + len(shape) if d < 0 else d for d in (start_dim, end_dim))
+        if not 0 <= start <= end < len(shape):
+            raise np.exceptions.AxisError(
+                f"flatten: shape {self.shape} has no axes from start_dim {start_dim} "
+                f"to end_dim {end_dim}"
             )
-        one = math.prod(self.shape[start : end + 1])
-        return self.reshape(*self.shape[:start], one, *self.shape[end + 1 :])
+        one = math.prod(shape[start : end + 1])
+        return self.reshape(*shape[:start], one, *shape[end + 1 :])
 
     def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order, reversed by default, as NumPy's."""

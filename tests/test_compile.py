@@ -521,7 +521,12 @@ def random_cases(draw: st.DrawFn) -> tuple[nn.Module, np.ndarray, np.ndarray]:
 
 
 def cell_by_cell() -> st.SearchStrategy[nn.Module]:
-    kinds = (nn.ReLU, nn.Sigmoid, nn.Tanh, lambda: nn.Dropout(0.3))
+    kinds: list[Callable[[], nn.Module]] = [
+        nn.ReLU,
+        nn.Sigmoid,
+        nn.Tanh,
+        lambda: nn.Dropout(0.3),
+    ]
     return st.sampled_from(kinds).map(lambda kind: kind())
 
 

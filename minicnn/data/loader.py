@@ -44,6 +44,7 @@ class DataLoader:
             the next one, which takes its memory.
 
     Attributes:
+        dataset: what is cut: ``len(loader.dataset)`` images.
         epoch: how many epochs were begun. Set it to resume a seeded run where it stopped.
 
     Raises:
@@ -66,6 +67,7 @@ class DataLoader:
             raise ValueError(f"batch_size is {batch_size!r}; wanted an int >= 1")
         if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
             raise ValueError(f"seed is {seed!r}; wanted None or an int >= 0")
+        self.dataset = dataset
         images = dataset.images
         if images.ndim == 3:
             images = images[:, None]

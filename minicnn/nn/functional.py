@@ -279,8 +279,8 @@ def _cells_counted(
 # Activations, dropout, normalisation --------------------------------------------------------------
 
 
-def relu(input: Tensor) -> Tensor:
-    """max(x, 0)."""
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0). ``inplace`` is taken, as PyTorch's; the input stays as it is."""
     return as_tensor(input).relu()
 
 
@@ -305,10 +305,11 @@ def log_softmax(input: Tensor, dim: int) -> Tensor:
     return apply(ops.LogSoftmax(dim), input)
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each cell with probability ``p`` and scale the others by 1 / (1 - p), in training.
 
-    The masks follow from ``minicnn.manual_seed`` alone, on every device.
+    The masks follow from ``minicnn.manual_seed`` alone, on every device. ``inplace`` is taken, as
+    PyTorch's; the input stays as it is.
 
     Raises:
         ValueError: p outside [0, 1].

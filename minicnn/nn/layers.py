@@ -32,10 +32,10 @@ class Sequential(Module):
         setattr(self, str(len(self)), module)
         return self
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         for module in self:
-            x = module(x)
-        return x
+            input = module(input)
+        return input
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -88,9 +88,9 @@ class Conv2d(Module):
         shape = (self.out_channels, in_channels // self.groups, *self.kernel_size)
         self.weight, self.bias = _default_weights(shape, self.has_bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         return F.conv2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
     def multiply_adds(self, inputs: tuple[Any, ...], output: Tensor) -> int:
@@ -122,8 +122,8 @@ class Linear(Module):
         self.in_features = in_features
         self.weight, self.bias = _default_weights((self.out_features, in_features), self.has_bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, self.bias)
 
     def multiply_adds(self, inputs: tuple[Any, ...], output: Tensor) -> int:
         return output.size * self.in_features
@@ -171,9 +171,11 @@ class LazyConv2d(_Lazy, Conv2d):
         out_channels, *arguments = self._arguments
         _turn_into(self, Conv2d(size, out_channels, *arguments))
 
-    def forward(self, x: Tensor) -> Tensor:
-        self._become(x.shape[-3] if x.ndim > 2 else 0)
-        return self.to(x.dtype).to(x.device).forward(x)  # of the plain class: hooks run once
+    def forward(self, input: Tensor) -> Tensor:
+        self._become(input.shape[-3] if input.ndim > 2 else 0)
+        return (
+            self.to(input.dtype).to(input.device).forward(input)
+        )  # of the plain class: hooks run once
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
         weight = state.get(f"{prefix}weight")
@@ -194,9 +196,11 @@ class LazyLinear(_Lazy, Linear):
     def _become(self, size: int) -> None:
         _turn_into(self, Linear(size, self.out_features, self.has_bias))
 
-    def forward(self, x: Tensor) -> Tensor:
-        self._become(x.shape[-1] if x.ndim else 0)
-        return self.to(x.dtype).to(x.device).forward(x)  # of the plain class: hooks run once
+    def forward(self, input: Tensor) -> Tensor:
+        self._become(input.shape[-1] if input.ndim else 0)
+        return (
+            self.to(input.dtype).to(input.device).forward(input)
+        )  # of the plain class: hooks run once
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
         weight = state.get(f"{prefix}weight")
@@ -230,9 +234,9 @@ class MaxPool2d(Module):
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.dilation, self.ceil_mode = padding, dilation, ceil_mode
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         window = (self.kernel_size, self.stride, self.padding, self.dilation)
-        return F.max_pool2d(x, *window, self.ceil_mode)
+        return F.max_pool2d(input, *window, self.ceil_mode)
 
     def extra_repr(self) -> str:
         return f"{self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -255,9 +259,9 @@ class AvgPool2d(Module):
         self.padding, self.ceil_mode = padding, ceil_mode
         self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         window = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
-        return F.avg_pool2d(x, *window, self.count_include_pad, self.divisor_override)
+        return F.avg_pool2d(input, *window, self.count_include_pad, self.divisor_override)
 
     def extra_repr(self) -> str:
         return f"{self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -270,49 +274,90 @@ class Flatten(Module):
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
 
-    def forward(self, x: Tensor) -> Tensor:
-        start, end = (d + x.ndim if d < 0 else d for d in (self.start_dim, self.end_dim))
-        if not 0 <= start <= end < x.ndim:
-            raise ValueError(
-                f"Flatten: shape {x.shape} has no axes from start_dim {self.start_dim} "
-                f"to end_dim {self.end_dim}"
-            )
-        one = math.prod(x.shape[start : end + 1])
-        return x.reshape(*x.shape[:start], one, *x.shape[end + 1 :])
+    def forward(self, input: Tensor) -> Tensor:
+        return input.flatten(self.start_dim, self.end_dim)
 
 
 class Sigmoid(Module):
     """1 / (1 + exp(-x)), any shape."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.sigmoid(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.sigmoid(input)
 
 
 class ReLU(Module):
-    """max(x, 0), any shape."""
+    """max(x, 0), any shape. ``inplace`` is taken, as PyTorch's; the input stays as it is."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x)
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu(input)
+
+    def extra_repr(self) -> str:
+        return "inplace=True" if self.inplace else ""
 
 
 class Tanh(Module):
     """The hyperbolic tangent, any shape."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.tanh(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.tanh(input)
+
+
+class Softmax(Module):
+    """exp(x) / sum(exp(x)) over the axis ``dim``, any shape."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softmax(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class LogSoftmax(Module):
+    """x - log(sum(exp(x))) over the axis ``dim``, any shape: for ``NLLLoss``."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.log_softmax(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Identity(Module):
+    """Its input, as it is; all arguments are ignored. It holds the place of another layer."""
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__()
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input
 
 
 class Dropout(Module):
-    """In training, zero each cell with probability ``p``: see ``F.dropout``. Any shape."""
+    """In training, zero each cell with probability ``p``: see ``F.dropout``. Any shape.
 
-    def __init__(self, p: float = 0.5):
+    ``inplace`` is taken, as PyTorch's; the input stays as it is.
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout: p is {p}; wanted a probability from 0 to 1")
-        self.p = p
+        self.p, self.inplace = p, inplace
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.p, self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout(input, self.p, self.training)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -351,12 +396,12 @@ class BatchNorm2d(Module):
             self.register_buffer("running_var", Tensor(np.ones(num_features, np.float32)))
             self.register_buffer("num_batches_tracked", Tensor(np.zeros((), np.int64)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        if x.ndim != 4:
-            raise ValueError(f"BatchNorm2d: input has shape {x.shape}; wanted (N, C, H, W)")
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim != 4:
+            raise ValueError(f"BatchNorm2d: input has shape {input.shape}; wanted (N, C, H, W)")
         momentum = self.count_batch() if self.training else 0.0
         return F.batch_norm(
-            x,
+            input,
             self.running_mean,
             self.running_var,
             self.weight,
@@ -403,6 +448,24 @@ class CrossEntropyLoss(Module):
         return F.cross_entropy(
             input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
         )
+
+
+class NLLLoss(Module):
+    """Negative log-likelihood of log-probabilities: see ``F.nll_loss``."""
+
+    weight: Tensor | None
+
+    def __init__(
+        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+    ):
+        super().__init__()
+        self.weight = None
+        if weight is not None:
+            self.register_buffer("weight", weight)
+        self.ignore_index, self.reduction = ignore_index, reduction
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
 
 
 def _default_weights(shape: Sequence[int], bias: bool) -> tuple[Parameter, Parameter | None]:
