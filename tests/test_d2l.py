@@ -118,7 +118,7 @@ def test_without_the_whole_set_the_sample_stands_in_and_says_so(
 
 
 def test_the_folder_is_the_one_given(tmp_path: Path) -> None:
-    with pytest.raises(data.DatasetError, match=r"wanted the four files"):
+    with pytest.raises(data.DatasetError, match=r"with the four files of fashion-mnist"):
         d2l.load_data_fashion_mnist(8, root=tmp_path)
 
 
