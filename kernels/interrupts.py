@@ -34,13 +34,24 @@ class held(ContextDecorator):  # noqa: N801 (read as a word: with held())
     def __exit__(self, *exception: object) -> None:
         if self.before is not None:
             signal.signal(signal.SIGINT, self.before)
-            if self.came is not None:
-                self.before(*self.came)
+            self._answer()
 
     def _recreate_cm(self) -> held:
         return held()  # a decorated function may be called by itself, or by several threads
 
     def _note(self, *signal_and_frame: Any) -> None:
-        if self.came is not None:
-            self.before(*signal_and_frame)
+        self._answer()
         self.came = signal_and_frame
+
+    def _answer(self) -> None:
+        if self.came is not None:
+            came, self.came = self.came, None
+            self.before(*came)
+
+
+def answer_now() -> None:
+    """Answer a Ctrl-C that is being held back: here nothing is left half done."""
+    if threading.current_thread() is threading.main_thread():
+        holder = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+        if isinstance(holder, held):
+            holder._answer()

@@ -25,14 +25,14 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
-from numba.core import config
+from numba.core import config, event
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
-from .interrupts import held
+from .interrupts import answer_now, held
 
 # Chosen flag by flag: fused multiply-adds and reordered sums are welcome, but NaN and infinity keep
 # their meaning (``nnan`` and ``ninf`` would turn relu(NaN) into 0).
@@ -45,14 +45,28 @@ NOT_IN_CODE = ("THREAD", "CACHE", "COLOR", "HIGHLIGHT")  # switches that leave t
 
 
 def jit(function: Callable[..., Any], **more: Any) -> Any:
-    """Numba's ``njit``, kept on disk. A Ctrl-C while it compiles is answered when it is done."""
+    """Numba's ``njit``, kept on disk. A Ctrl-C is answered between two steps of compiling."""
     options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, **more}
     kernel = numba.njit(**options)(function)
     if not config.DISABLE_JIT:
         kernel._cache = Kept(function)
-        # what Numba calls for arguments of a new type: LLVM would swallow an interrupt in there
+        # what Numba calls for arguments of a new type: in there, LLVM would lose an interrupt
         kernel._compile_for_args = held()(kernel._compile_for_args)
     return kernel
+
+
+class BetweenPasses(event.Listener):
+    """Told by Numba of each pass of its compiler."""
+
+    def on_start(self, event: event.Event) -> None:
+        """A pass is about to begin."""
+        answer_now()
+
+    def on_end(self, event: event.Event) -> None:
+        """It has ended."""
+
+
+event.register("numba:run_pass", BetweenPasses())
 
 
 class Kept(NullCache):
