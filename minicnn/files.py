@@ -37,12 +37,12 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
     path = path.resolve() if path.is_symlink() else path
     data = content.encode() if isinstance(content, str) else content
     try:
-        _write_beside(path, data)
+        with held():
+            _write_beside(path, data)
     except OSError as error:
         raise OSError(error.errno, _why(path, error), str(path)) from error
 
 
-@held()
 def _write_beside(path: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:
