@@ -18,7 +18,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,6 +43,7 @@ __all__ = [
     "load_data_fashion_mnist",
     "sgd",
     "show_images",
+    "size",
     "train_ch3",
     "train_ch5",
     "train_ch6",
@@ -52,6 +53,18 @@ __all__ = [
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 Net = Callable[[Tensor], Tensor]
+
+plt: Any  # Matplotlib's pyplot, loaded by the first ``d2l.plt``
+
+if not TYPE_CHECKING:  # a type checker would take it for any name
+
+    def __getattr__(name: str) -> Any:
+        if name == "plt":
+            from matplotlib import pyplot
+
+            return pyplot
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 SAMPLE_NOTICE = """\
 NOTE: the whole Fashion-MNIST is not on this machine and could not be downloaded; these are the
@@ -248,6 +261,11 @@ class Timer:
     def cumsum(self) -> list[float]:
         """The sums of the first time, the first two, and so on."""
         return np.cumsum(self.times).tolist()
+
+
+def size(a: Any) -> int:
+    """The number of cells of a tensor, an array or nested lists."""
+    return int(np.size(a))
 
 
 def accuracy(y_hat: Any, y: Any) -> float:

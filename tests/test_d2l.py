@@ -198,6 +198,21 @@ def test_the_share_of_what_is_right(few: data.Dataset) -> None:
         d2l.evaluate_accuracy(net, [])
 
 
+def test_the_share_as_the_second_edition_counts_it(few: data.Dataset) -> None:
+    net, loader = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), data.DataLoader(few, 77)
+    metric = d2l.Accumulator(2)
+    for X, y in loader:
+        metric.add(d2l.accuracy(net(X), y), d2l.size(y))
+    assert metric[1] == 300
+    assert metric[0] / metric[1] == d2l.evaluate_accuracy(net, loader)
+
+
+def test_size_counts_cells() -> None:
+    sizes = [d2l.size(a) for a in (minicnn.zeros(2, 3, 4), np.ones((5, 2)), [[1, 2, 3]], 1.0)]
+    assert sizes == [24, 10, 3, 1]
+    assert {type(size) for size in sizes} == {int}
+
+
 def test_evaluating_records_nothing(few: data.Dataset) -> None:
     w = Tensor(np.zeros((784, 10), np.float32), requires_grad=True)
     seen: list[Tensor] = []
@@ -465,3 +480,11 @@ def test_every_name_is_there() -> None:
     assert d2l.__all__ == sorted(d2l.__all__)
     assert all(hasattr(d2l, name) for name in d2l.__all__)
     assert d2l.try_gpu() == minicnn.try_gpu()
+    with pytest.raises(AttributeError, match=r"^module 'minicnn\.d2l' has no attribute 'plot'$"):
+        d2l.plot  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_plt_is_matplotlibs_pyplot() -> None:
+    from matplotlib import pyplot
+
+    assert d2l.plt is pyplot
