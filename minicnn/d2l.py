@@ -15,6 +15,7 @@ with. What differs from the book is said at each function.
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn import data, nn, optim
+from minicnn.d2l_names import complaint
 from minicnn.data.catalogue import CATALOGUE
 from minicnn.device import Device, device_of, to_device, try_gpu
 from minicnn.files import write_whole
@@ -63,7 +65,7 @@ if not TYPE_CHECKING:  # a type checker would take it for any name
             from matplotlib import pyplot
 
             return pyplot
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(complaint(name), name=name, obj=sys.modules[__name__])
 
 
 SAMPLE_NOTICE = """\
@@ -102,10 +104,20 @@ def load_data_fashion_mnist(
     train, test = _load(dataset, root)
     if resize is None:
         return data.DataLoader(train, batch_size, shuffle=True), data.DataLoader(test, batch_size)
-    size = (resize, resize) if isinstance(resize, int) else tuple(resize)
-    if len(size) != 2 or min(size) < 1:
-        raise ValueError(f"resize is {resize!r}; wanted a number of at least 1, or two of them")
+    size = _height_and_width(resize)
     return _Resized(train, batch_size, True, size), _Resized(test, batch_size, False, size)
+
+
+def _height_and_width(resize: Any) -> tuple[int, int]:
+    """A whole number for both, or two; 64.0 and NumPy's numbers are whole numbers too."""
+    numbers = np.asarray(resize)
+    whole = numbers.dtype.kind in "iuf" and bool(
+        (np.isfinite(numbers) & (np.trunc(numbers) == numbers)).all()
+    )
+    if numbers.shape not in ((), (2,)) or not whole or numbers.min() < 1:
+        raise ValueError(f"resize is {resize!r}; wanted a number of at least 1, or two of them")
+    height, width = np.broadcast_to(numbers, 2).tolist()
+    return int(height), int(width)
 
 
 def _load(name: str | None, root: str | Path | None) -> tuple[data.Dataset, data.Dataset]:

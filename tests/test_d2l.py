@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import minicnn
-from minicnn import Tensor, d2l, data, models, nn, optim
+from minicnn import Tensor, d2l, d2l_names, data, models, nn, optim
 
 SAMPLE = "fashion-mnist-sample"
 
@@ -89,7 +89,17 @@ def test_a_resampling_matrix_in_numbers() -> None:
     )
 
 
-@pytest.mark.parametrize("resize", [0, (28, 0), (28,), (1, 2, 3)])
+@pytest.mark.parametrize(
+    "resize", [np.int64(9), 9.0, np.float32(9), [9, 9], np.array([9, 9]), (np.int8(9), 9.0)]
+)
+def test_a_size_is_any_whole_number(resize: Any) -> None:
+    _, test_iter = d2l.load_data_fashion_mnist(30, resize, dataset=SAMPLE)
+    assert next(iter(test_iter))[0].shape == (30, 1, 9, 9)
+
+
+@pytest.mark.parametrize(
+    "resize", [0, (28, 0), (28,), (1, 2, 3), 9.5, np.nan, np.inf, "28", (28, None), True]
+)
 def test_a_size_that_is_none_is_refused(resize: Any) -> None:
     with pytest.raises(ValueError, match=r"resize is .*wanted a number of at least 1, or two"):
         d2l.load_data_fashion_mnist(8, resize, dataset=SAMPLE)
@@ -480,11 +490,39 @@ def test_every_name_is_there() -> None:
     assert d2l.__all__ == sorted(d2l.__all__)
     assert all(hasattr(d2l, name) for name in d2l.__all__)
     assert d2l.try_gpu() == minicnn.try_gpu()
-    with pytest.raises(AttributeError, match=r"^module 'minicnn\.d2l' has no attribute 'plot'$"):
-        d2l.plot  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_plt_is_matplotlibs_pyplot() -> None:
     from matplotlib import pyplot
 
     assert d2l.plt is pyplot
+
+
+@pytest.mark.parametrize("name", [*d2l_names.INSTEAD, *d2l_names.SAME])
+def test_a_name_that_is_not_here_says_of_which_edition_it_is_and_what_to_write(name: str) -> None:
+    with pytest.raises(
+        AttributeError,
+        match=rf"^d2l\.{name} of (\w+ \w+ edition|every edition|today's site) is not here; \w+ ",
+    ):
+        getattr(d2l, name)
+    assert name not in d2l.__all__
+
+
+def test_a_name_of_no_edition_is_only_refused() -> None:
+    with pytest.raises(AttributeError, match=r"^minicnn\.d2l has no name resnet18"):
+        d2l.resnet18  # type: ignore[attr-defined]  # noqa: B018
+    assert not hasattr(d2l, "__path__")
+
+
+def test_what_is_named_instead_is_there() -> None:
+    said = [cure for _, cure in d2l_names.INSTEAD.values()] + [*d2l_names.SAME.values()]
+    for module, name in re.findall(
+        r"\b(minicnn|d2l|data|nn|nn\.functional)\.(\w+)", " ".join(said)
+    ):
+        assert hasattr(minicnn if module == "minicnn" else eval(module), name), (module, name)
+
+
+def test_corr2d_as_the_message_says() -> None:
+    X, K = Tensor(np.arange(9.0).reshape(3, 3)), Tensor(np.arange(4.0).reshape(2, 2))
+    Y = nn.functional.conv2d(X[None, None], K[None, None])[0, 0]
+    np.testing.assert_array_equal(Y.numpy(), [[19, 25], [37, 43]])
