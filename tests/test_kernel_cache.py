@@ -25,10 +25,10 @@ import numpy as np, minicnn
 from minicnn import nn, optim
 minicnn.manual_seed(0)
 net = nn.Sequential(
-    nn.Conv2d(1, 3, (3, 2)), nn.Sigmoid(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(60, 4)
+    nn.Conv2d(1, 3, (3, 2)), nn.Sigmoid(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(96, 4)
 )
 step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.1))
-x, y = np.arange(20 * 36, dtype=np.uint8).reshape(20, 1, 6, 6), np.arange(20) % 4
+x, y = np.arange(20 * 68, dtype=np.uint8).reshape(20, 1, 4, 17), np.arange(20) % 4
 print(*(step(x, y)[0].item() for _ in range(2)))
 """
 SIGMOID = "import numpy as np, minicnn; print(minicnn.Tensor(np.float32([2])).sigmoid().item())"
