@@ -75,6 +75,7 @@ class SGD:
         """
         with beside(g):
             self._update(i, g)
+        self.params[i].increment_version()
 
     def settings(self) -> tuple[float, float, float, float, bool, bool]:
         """What the kernels are given: lr, momentum, dampening, weight_decay, nesterov, maximize."""

@@ -14,6 +14,7 @@ comes back to the gradients by its inputs:
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import operator
 import threading
@@ -26,16 +27,21 @@ from minicnn import names, ops
 from minicnn.device import Device, beside, device_of, resolve, to_device, to_host
 from minicnn.kernels import Array, array_module, is_host
 from minicnn.names import Axes, Names
+from minicnn.numpy_calls import NumPyCalls
 from minicnn.ops import Operation
 
 DType = Any  # what numpy.dtype() accepts
 
 
 class Node(NamedTuple):
-    """How a tensor was computed: ``operation.forward(*inputs)``."""
+    """How a tensor was computed: ``operation.forward(*inputs)``.
+
+    ``versions``: those of the inputs, then of the result, when the operation was recorded.
+    """
 
     operation: Operation
     inputs: tuple[Tensor, ...]
+    versions: tuple[int, ...]
 
     def edges(self) -> Iterator[tuple[Tensor, bool]]:
         """The inputs, and whether each needed a gradient when the operation was recorded."""
@@ -80,7 +86,7 @@ def is_grad_enabled() -> bool:
     return _mode.recording
 
 
-class Tensor(Names):
+class Tensor(Names, NumPyCalls):
     """An array of float32, float64, integers or booleans that remembers how it was computed.
 
     Methods have NumPy's names; many of PyTorch's for the same are inherited from ``Names``.
@@ -93,7 +99,6 @@ class Tensor(Names):
         device: moves to ``"cpu"``, ``"gpu"`` or ``"gpu:<number>"``.
 
     Attributes:
-        data: the NumPy or CuPy array.
         requires_grad: whether gradients flow to this tensor.
         node: the operation and inputs it was computed from; None for a leaf.
 
@@ -102,11 +107,11 @@ class Tensor(Names):
         RuntimeError: integers or booleans that require a gradient.
     """
 
-    __slots__ = ("_freed", "_grad", "_keeps_grad", "_requires_grad", "data", "node")
-    __array_ufunc__ = None  # so that array + tensor reaches Tensor.__radd__
+    __slots__ = ("_data", "_freed", "_grad", "_keeps_grad", "_requires_grad", "_version", "node")
     __hash__ = object.__hash__  # == compares cells, the hash is the object's
 
-    data: Array
+    _data: Array
+    _version: list[int]  # one number: how often the memory was written to; shared as the memory is
     node: Node | None
 
     def __init__(
@@ -119,7 +124,9 @@ class Tensor(Names):
         array = _as_array(data, dtype)
         if device is not None:
             array = to_device(array, device)
-        self.data = array
+        self._data = array
+        is_shared = isinstance(data, Tensor) and array is data._data
+        self._version = data._version if is_shared else [0]
         self.requires_grad = requires_grad
         self.node = None
         self._grad: Tensor | None = None
@@ -127,6 +134,32 @@ class Tensor(Names):
         self._freed = False
 
     # What it is -----------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Array:
+        """The NumPy or CuPy array. May be set, to an array or to that of another tensor.
+
+        As in PyTorch the new array may have another shape, dtype and device, and is shared, not
+        copied; a ``backward`` that would have to read the old numbers is refused from then on.
+
+        Raises:
+            TypeError: neither an array nor a tensor, or a dtype that tensors do not have.
+            RuntimeError: integers or booleans where a gradient is required.
+        """
+        return self._data
+
+    @data.setter
+    def data(self, new: Array | Tensor) -> None:
+        if not isinstance(new, Tensor | np.ndarray | np.generic) and not _is_cupy(new):
+            raise TypeError(
+                f"data: received {_name_of(type(new))}; wanted an array or a tensor, "
+                "as Tensor(...) makes one"
+            )
+        array = _as_array(new, None)
+        if self._requires_grad:
+            _check_floating(array.dtype)
+        self._data = array
+        self.increment_version()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -160,12 +193,13 @@ class Tensor(Names):
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
-        if wanted and self.data.dtype.kind != "f":
-            raise RuntimeError(
-                f"requires_grad: only floating-point tensors have gradients, this one is "
-                f"{self.dtype}; convert it with .to('float32')"
-            )
+        if wanted:
+            _check_floating(self._data.dtype)
         self._requires_grad = bool(wanted)
+
+    def _is_recorded(self) -> bool:
+        """Whether what is computed from this goes on the tape."""
+        return self._requires_grad and _mode.recording
 
     @property
     def is_leaf(self) -> bool:
@@ -222,6 +256,43 @@ class Tensor(Names):
     def __dlpack_device__(self) -> tuple[int, int]:
         return self.data.__dlpack_device__()
 
+    # Copies and pickles ---------------------------------------------------------------------------
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A leaf with its gradient.
+
+        Raises:
+            RuntimeError: a tensor that was computed, as in PyTorch.
+        """
+        if not self.is_leaf:
+            raise RuntimeError(
+                "deepcopy: this tensor was computed from others, and the copy would have to take "
+                "the whole tape with it; copy its .detach()"
+            )
+        again = type(self).__new__(type(self))
+        memo[id(self)] = again
+        again.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return again
+
+    def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """What a pickle keeps: the past stays behind, as in PyTorch, and the result is a leaf."""
+        return getattr(self, "__dict__", None), {
+            "data": self._data,
+            "node": None,
+            "_requires_grad": self._requires_grad,
+            "_grad": self._grad,
+            "_keeps_grad": self._keeps_grad,
+            "_freed": False,
+        }
+
+    def __setstate__(self, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
+        attributes, slots = state
+        self._data, self._version = slots.pop("data"), [0]
+        for name, value in {**slots, **(attributes or {})}.items():
+            setattr(self, name, value)
+
+    # As a sequence and as a number ----------------------------------------------------------------
+
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
@@ -258,7 +329,7 @@ class Tensor(Names):
 
     def detach(self) -> Tensor:
         """The same array in a tensor without a past."""
-        return Tensor(self.data)
+        return Tensor(self)
 
     def retain_grad(self) -> None:
         """Let ``backward`` leave a gradient in ``grad`` although this tensor was computed."""
@@ -267,8 +338,10 @@ class Tensor(Names):
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
         """Add to ``grad`` of every leaf its gradient: d(sum(self * gradient)) / d(leaf).
 
-        The tape holds the arrays themselves, no copies: do not write into ``data`` of what was
-        computed with before ``backward`` has run.
+        The tape holds the arrays themselves, no copies. What an optimiser, an initialiser,
+        ``load_state_dict``, arithmetic in place or ``data = ...`` has changed since is noticed.
+        What was written into an array through NumPy (``x.data[0] = 1``, a batch's buffer filled
+        again) is not: do that after ``backward``, or say so with ``increment_version``.
 
         Args:
             gradient: the gradient by this tensor, of its shape; 1 by default, for a scalar.
@@ -276,8 +349,9 @@ class Tensor(Names):
 
         Raises:
             RuntimeError: nothing recorded leads here, the tape was freed by an earlier
-                ``backward``, ``gradient`` is missing for a tensor that is not a scalar, or an
-                operation's ``backward`` does not return an array for each input that needs one.
+                ``backward``, ``gradient`` is missing for a tensor that is not a scalar, numbers
+                that are needed were changed after the forward pass, or an operation's ``backward``
+                does not return an array for each input that needs one.
             ValueError, TypeError: a gradient of another shape, or of another dtype.
         """
         if not (self.requires_grad or self._freed):
@@ -361,6 +435,131 @@ class Tensor(Names):
 
     def __neg__(self) -> Tensor:
         return apply(ops.Negate(), self)
+
+    # In place -------------------------------------------------------------------------------------
+
+    def increment_version(self) -> None:
+        """Say that this tensor's numbers have changed, which a later ``backward`` may have to know.
+
+        After ``torch.autograd.graph.increment_version``. Whatever changes numbers here calls it;
+        call it yourself after writing into ``data`` through NumPy.
+        """
+        self._version[0] += 1
+
+    def __iadd__(self, other: Any) -> Self:
+        return self._replaced("+=", operator.add, other)
+
+    def __isub__(self, other: Any) -> Self:
+        return self._replaced("-=", operator.sub, other)
+
+    def __imul__(self, other: Any) -> Self:
+        return self._replaced("*=", operator.mul, other)
+
+    def __itruediv__(self, other: Any) -> Self:
+        return self._replaced("/=", operator.truediv, other)
+
+    def __ipow__(self, other: Any) -> Self:
+        return self._replaced("**=", operator.pow, other)
+
+    def _replaced(self, sign: str, operation: Callable[[Any, Any], Any], other: Any) -> Any:
+        """A new tensor; under ``no_grad`` this one with the new numbers.
+
+        Raises:
+            RuntimeError: a leaf that requires a gradient, outside of ``no_grad``; under it, a
+                tensor on the tape.
+            ValueError, TypeError: a result that this tensor cannot hold.
+        """
+        if not _mode.recording:
+            return self._updated(sign, operation, other)
+        if self.is_leaf:
+            self._check_tape(sign)
+        return operation(self, other)
+
+    def _updated(self, what: str, operation: Callable[[Any, Any], Tensor], other: Any) -> Self:
+        """This tensor, with the result of ``operation(self, other)`` written into it."""
+        self._check_writable(what)
+        result = operation(self.detach(), other)
+        if result.shape != self.shape:
+            raise ValueError(
+                f"{what}: the result has shape {result.shape}; this tensor's is {self.shape}"
+            )
+        return self._write(what, ..., result)
+
+    def add_(self, other: Any, alpha: float = 1) -> Self:
+        """Add ``alpha * other`` to this tensor's own numbers. As all methods of such a name:
+
+        Raises:
+            RuntimeError: this tensor is on the tape, or a leaf that requires a gradient outside of
+                ``no_grad``; or the new numbers require a gradient, and would lose it.
+            ValueError: a shape that this tensor cannot hold, or a read-only array.
+            TypeError: numbers of a kind that this tensor cannot hold: fractions in one of integers.
+        """
+        return self._updated("add_", operator.add, other if alpha == 1 else other * alpha)
+
+    def sub_(self, other: Any, alpha: float = 1) -> Self:
+        """Subtract ``alpha * other``, in place: see ``add_``."""
+        return self._updated("sub_", operator.sub, other if alpha == 1 else other * alpha)
+
+    def mul_(self, other: Any) -> Self:
+        """Multiply by ``other``, in place: see ``add_``."""
+        return self._updated("mul_", operator.mul, other)
+
+    def div_(self, other: Any) -> Self:
+        """Divide by ``other``, in place: see ``add_``."""
+        return self._updated("div_", operator.truediv, other)
+
+    def copy_(self, source: Any) -> Self:
+        """Take the numbers of ``source``, broadcast and converted, in place: see ``add_``."""
+        return self._write("copy_", ..., as_tensor(source, like=self))
+
+    def fill_(self, value: float) -> Self:
+        """Make every cell ``value``, in place: see ``add_``."""
+        return self._write("fill_", ..., as_tensor(value, like=self))
+
+    def zero_(self) -> Self:
+        """Make every cell 0, in place: see ``add_``."""
+        return self._write("zero_", ..., as_tensor(0, like=self))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._write("[...] =", _plain_key(key), as_tensor(value, like=self))
+
+    def _check_tape(self, what: str) -> None:
+        if self.node is not None:
+            raise RuntimeError(
+                f"{what}: this tensor was computed by {self.node.operation.name} and is on the "
+                "tape, which needs its numbers as they are; wanted a new tensor (y = y + 1)"
+            )
+        if self._is_recorded():
+            raise RuntimeError(
+                f"{what}: this tensor requires a gradient, and the tape may need its numbers as "
+                "they are; write it inside of 'with minicnn.no_grad():'"
+            )
+
+    def _check_writable(self, what: str) -> None:
+        self._check_tape(what)
+        if is_host(self._data) and not self._data.flags.writeable:
+            raise ValueError(f"{what}: the array is read-only; wanted one to change")
+
+    def _write(self, what: str, key: Any, values: Tensor) -> Self:
+        self._check_writable(what)
+        if values._is_recorded():
+            raise RuntimeError(
+                f"{what}: the new numbers require a gradient, which would be lost; write their "
+                ".detach(), or put a new tensor together"
+            )
+        _check_devices(what, (self, values))
+        counts = self.dtype.kind == "b" and values.dtype.kind in "iu"  # 0 or 1 for a boolean
+        if not counts and not np.can_cast(values.dtype, self.dtype, "same_kind"):
+            raise TypeError(
+                f"{what}: the new numbers are {values.dtype}, this tensor is {self.dtype}; convert "
+                f"them with .to('{self.dtype}')"
+            )
+        with beside(self._data):
+            self._data[key] = values._data
+        self.increment_version()
+        return self
+
+    # Comparison -----------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
         return _compare(operator.eq, self, other)
@@ -535,10 +734,40 @@ def apply(operation: Operation, *inputs: Any) -> Tensor:
     operation.needs_gradient = tuple(x.requires_grad and _mode.recording for x in tensors)
     with beside(tensors[0].data):
         result = Tensor(operation.forward(*(x.data for x in tensors)))
+    _share_version(result, tensors)
     if any(operation.needs_gradient) and result.dtype.kind == "f":
         result.requires_grad = True
-        result.node = Node(operation, tensors)
+        result.node = Node(operation, tensors, _versions(tensors, result))
     return result
+
+
+def _share_version(result: Tensor, inputs: tuple[Tensor, ...]) -> None:
+    """Let a view (``w.T``, ``w[0]``) have the version of what it is a view of."""
+    array, owner = result._data, result._data.base
+    for x in inputs:
+        given = x._data
+        if array is given or (owner is not None and (owner is given or owner is given.base)):
+            result._version = x._version
+
+
+def _versions(inputs: tuple[Tensor, ...], result: Tensor) -> tuple[int, ...]:
+    return (*[x._version[0] for x in inputs], result._version[0])
+
+
+def _check_unchanged(node: Node, result: Tensor) -> None:
+    """Refuse to go back through numbers that are no longer those of the forward pass."""
+    now = _versions(node.inputs, result)
+    if now == node.versions:
+        return
+    for i in node.operation.arrays_read():
+        if now[i] != node.versions[i]:
+            what = "result" if i == ops.RESULT else f"input {i} of shape {node.inputs[i].shape}"
+            raise RuntimeError(
+                f"backward(): {node.operation.name} needs its {what} as it was in the forward "
+                "pass, and it was changed in place since (by an optimiser, an initialiser, "
+                "load_state_dict, data = ... or arithmetic); call backward() before that, or "
+                "compute the forward pass again"
+            )
 
 
 def _in_order_of_computation(last: Tensor) -> list[Tensor]:
@@ -565,6 +794,7 @@ def _in_order_of_computation(last: Tensor) -> list[Tensor]:
             )
         stack.append((tensor, True))
         if tensor.node is not None:
+            _check_unchanged(tensor.node, tensor)
             stack.extend((x, False) for x, needed in tensor.node.edges() if needed)
     return order
 
@@ -635,7 +865,7 @@ def _as_array(data: Any, dtype: DType) -> Array:
     if dtype is None and type(data) is np.ndarray and data.dtype in _USUAL:  # without delay
         return data
     wanted = None if dtype is None else _checked_dtype(dtype)
-    if type(data).__module__.partition(".")[0] == "cupy":
+    if _is_cupy(data):
         return data if wanted is None else data.astype(wanted, copy=False)
     array = np.asarray(data)
     is_array = hasattr(data, "dtype")
@@ -645,6 +875,23 @@ def _as_array(data: Any, dtype: DType) -> Array:
     if wanted is None:
         wanted = _checked_dtype(array.dtype if is_array or array.dtype.kind == "b" else np.float32)
     return array.astype(wanted, copy=False)  # also turns foreign byte order into ours
+
+
+def _name_of(kind: type) -> str:
+    """list, torch.Tensor."""
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def _is_cupy(data: Any) -> bool:
+    return type(data).__module__.partition(".")[0] == "cupy"
+
+
+def _check_floating(dtype: np.dtype[Any]) -> None:
+    if dtype.kind != "f":
+        raise RuntimeError(
+            f"requires_grad: only floating-point tensors have gradients, this one is {dtype}; "
+            "convert it with .to('float32')"
+        )
 
 
 def _checked_dtype(dtype: DType) -> np.dtype[Any]:

@@ -699,15 +699,15 @@ def test_a_parameter_that_is_named_twice_takes_two_steps() -> None:
     assert_same_state(nets[0], nets[1], 1e-12)
 
 
-@pytest.mark.parametrize("wrong", [np.zeros(3), "no array", Tensor(np.zeros((2, 2)))])
-def test_what_is_no_array_of_the_parameters_shape_is_refused_each_time(wrong: Any) -> None:
+@pytest.mark.parametrize("wrong", [np.zeros(3), Tensor(np.zeros((2, 2)))])
+def test_an_array_of_another_shape_is_refused_each_time(wrong: Any) -> None:
     net = build(NETS["written"], "float64")
     step, x, y = compiled(net, lr=0.1), *batch(5)
     step(x, y)
     p = [*net.parameters()][-1]
     right, p.data = p.data, wrong
     for _ in range(2):
-        with pytest.raises((ValueError, AttributeError)):
+        with pytest.raises(ValueError, match="the plan was made for"):
             step(x, y)
     p.data = right
     step(x, y)

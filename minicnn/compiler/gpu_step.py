@@ -105,6 +105,8 @@ class GpuStep(_OnGpu, CompiledStep):
             copy(engine.given, pixels)
             copy(engine.labels, labels)
             engine.run(self.profile)
+        for i in learned:
+            self.optimizer.params[i].increment_version()
         return Tensor(engine.result.reshape(())), Tensor(engine.logits)
 
     def _make_engine(self, x: Array, dtype: np.dtype) -> Engine:

@@ -81,6 +81,8 @@ class Parameters:
         table = self.table if len(rows) == len(self.table) else self.table[rows]
         settings = map(float, optimizer.settings())
         cpu.share(tiles.update, self.size, self.size, table, gradients, *settings)
+        for row in rows:
+            self.tensors[row].increment_version()
 
     def part_of(self, row: int, flat: np.ndarray) -> np.ndarray:
         """The part of a flat array that belongs to the parameter of this row, in its shape."""

@@ -63,7 +63,7 @@ def record(net: nn.Module, image_shape: tuple[int, ...], dtype: np.dtype) -> lis
                 "compile: the result of the net does not depend on its input through operations "
                 "on the tape"
             )
-        operation, (source, *parameters) = result.node
+        operation, (source, *parameters) = result.node.operation, result.node.inputs
         _check_chain(operation, source, parameters, x)
         stages.append(
             Stage(

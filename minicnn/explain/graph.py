@@ -236,7 +236,7 @@ class _Reader:
 
     def _add(self, tensor: Tensor) -> None:
         assert tensor.node is not None
-        operation, inputs = tensor.node
+        operation, inputs = tensor.node.operation, tensor.node.inputs
         names = _argument_names(operation, len(inputs))
         source = self._source(inputs)
         if source is not None:

@@ -118,4 +118,5 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
 def _fill(tensor: Tensor, values: np.ndarray) -> Tensor:
     with beside(tensor.data):
         tensor.data[...] = to_device(values.astype(tensor.dtype), tensor.device)
+    tensor.increment_version()
     return tensor

@@ -222,6 +222,7 @@ class Module:
         for name, tensor in new.items():
             with beside(tensor.data):
                 own[name].data[...] = tensor.data
+            own[name].increment_version()
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
         """A hook for layers whose parameters do not exist yet."""

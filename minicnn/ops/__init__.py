@@ -19,11 +19,12 @@ from .conv import Conv2d
 from .linear import Linear, MatMul
 from .loss import NegativeLogLikelihood, SoftmaxCrossEntropy
 from .norm import BatchNorm, FixedBatchNorm
-from .operation import Operation
+from .operation import RESULT, Operation
 from .pool import AvgPool2d, MaxPool2d
 from .shape import Cast, Concatenate, Index, Move, Pad, Reshape, Transpose
 
 __all__ = [
+    "RESULT",
     "Add",
     "AvgPool2d",
     "BatchNorm",

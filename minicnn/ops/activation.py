@@ -5,11 +5,13 @@ from __future__ import annotations
 from minicnn import kernels
 from minicnn.kernels import Array, array_module
 
-from .operation import Operation
+from .operation import RESULT, Operation
 
 
 class Sigmoid(Operation):
     """s = 1 / (1 + exp(-x));  dx = dy * s * (1 - s).  Any shape."""
+
+    reads = ((RESULT,),)
 
     def forward(self, x: Array) -> Array:
         self.s = kernels.of(x).sigmoid(x)
@@ -22,6 +24,8 @@ class Sigmoid(Operation):
 class Tanh(Operation):
     """t = tanh(x);  dx = dy * (1 - t**2).  Any shape."""
 
+    reads = ((RESULT,),)
+
     def forward(self, x: Array) -> Array:
         self.t = array_module(x).tanh(x)
         return self.t
@@ -32,6 +36,8 @@ class Tanh(Operation):
 
 class ReLU(Operation):
     """y = max(x, 0), NaN stays NaN;  dx = dy where x > 0, otherwise 0.  Any shape."""
+
+    reads = ((RESULT,),)
 
     def forward(self, x: Array) -> Array:
         self.y = array_module(x).maximum(x, x.dtype.type(0))
@@ -47,6 +53,8 @@ class Softmax(Operation):
     From dp_i/dx_j = p_i (1[i = j] - p_j):  dx_j = sum_i dy_i p_i (1[i = j] - p_j).
     """
 
+    reads = ((RESULT,),)
+
     def __init__(self, axis: int):
         self.axis = axis
 
@@ -61,6 +69,8 @@ class Softmax(Operation):
 
 class LogSoftmax(Operation):
     """y = x - log(sum(exp(x))) over ``axis``;  dx = dy - softmax(x) * sum(dy)."""
+
+    reads = ((RESULT,),)
 
     def __init__(self, axis: int):
         self.axis = axis
@@ -80,6 +90,8 @@ class Dropout(Operation):
 
     ``key`` = (seed, number of the mask): see ``kernels.reference.random_uniform``.
     """
+
+    reads = ()
 
     def __init__(self, p: float, key: tuple[int, int]):
         self.p, self.key = p, key

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from minicnn.kernels import Array, array_module
 
-from .operation import Operation
+from .operation import RESULT, Operation
 
 Axes = int | tuple[int, ...] | None
 
@@ -25,6 +25,8 @@ def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
 class Add(Operation):
     """y = a + b;  da = dy, db = dy."""
 
+    reads = ()
+
     def forward(self, a: Array, b: Array) -> Array:
         self.shapes = a.shape, b.shape
         return a + b
@@ -36,6 +38,8 @@ class Add(Operation):
 class Subtract(Operation):
     """y = a - b;  da = dy, db = -dy."""
 
+    reads = ()
+
     def forward(self, a: Array, b: Array) -> Array:
         self.shapes = a.shape, b.shape
         return a - b
@@ -46,6 +50,8 @@ class Subtract(Operation):
 
 class Multiply(Operation):
     """y = a * b;  da = dy * b, db = dy * a."""
+
+    reads = ((1,), (0,))
 
     def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b = a, b
@@ -60,6 +66,8 @@ class Multiply(Operation):
 class Divide(Operation):
     """y = a / b;  da = dy / b, db = -dy * a / b**2 = -da * y."""
 
+    reads = ((1,), (1, RESULT))
+
     def forward(self, a: Array, b: Array) -> Array:
         self.b, self.y, self.a_shape = b, a / b, a.shape
         return self.y
@@ -71,6 +79,8 @@ class Divide(Operation):
 
 class Negate(Operation):
     """y = -x;  dx = -dy."""
+
+    reads = ()
 
     def forward(self, x: Array) -> Array:
         return -x
@@ -84,6 +94,8 @@ class Power(Operation):
 
     At its edges as in PyTorch: da = 0 where b = 0, and db = 0 where a = 0 and b >= 0.
     """
+
+    reads = ((0, 1), (0, 1, RESULT))
 
     def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b, self.y = a, b, a**b
@@ -105,6 +117,8 @@ class Power(Operation):
 class Exp(Operation):
     """y = exp(x);  dx = dy * y."""
 
+    reads = ((RESULT,),)
+
     def forward(self, x: Array) -> Array:
         self.y = array_module(x).exp(x)
         return self.y
@@ -115,6 +129,8 @@ class Exp(Operation):
 
 class Log(Operation):
     """y = log(x);  dx = dy / x."""
+
+    reads = ((0,),)
 
     def forward(self, x: Array) -> Array:
         self.x = x
@@ -127,6 +143,8 @@ class Log(Operation):
 class Sqrt(Operation):
     """y = sqrt(x);  dx = dy / (2 y)."""
 
+    reads = ((RESULT,),)
+
     def forward(self, x: Array) -> Array:
         self.y = array_module(x).sqrt(x)
         return self.y
@@ -137,6 +155,8 @@ class Sqrt(Operation):
 
 class Reduction(Operation):
     """A reduction over ``axis`` (an axis, several, or None for all), as NumPy's."""
+
+    reads = ()
 
     shape: tuple[int, ...]  # the input's
 

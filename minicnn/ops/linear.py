@@ -16,6 +16,8 @@ class MatMul(Operation):
     may be (K,), as in NumPy: a vector is a matrix of one row (a) or one column (b).
     """
 
+    reads = ((1,), (0,))
+
     def forward(self, a: Array, b: Array) -> Array:
         self.a, self.b = a, b
         return kernels.of(a).matmul(a, b)
@@ -46,6 +48,8 @@ class Linear(Operation):
 
     x: (M, K), weight: (O, K), bias: (O,), y: (M, O).
     """
+
+    reads = ((1,), (0,), ())
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         self.x, self.weight = x, weight

@@ -21,6 +21,8 @@ class RowLoss(Operation):
     ``weight``: (M,) or None for ones (0 where the row is ignored).
     """
 
+    reads = ((1,),)
+
     def __init__(self, weight: Array | None, reduction: str):
         self.weight, self.reduction = weight, reduction
 

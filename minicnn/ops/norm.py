@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minicnn.kernels import Array, array_module
 
-from .operation import Operation
+from .operation import RESULT, Operation
 
 
 class FixedBatchNorm(Operation):
@@ -17,6 +17,8 @@ class FixedBatchNorm(Operation):
 
     x, y: (N, C, ...), mean, var, gamma (weight), beta (bias): (C,); the last two may be none.
     """
+
+    reads = ((RESULT,), (RESULT,), ())  # z, without a weight
 
     def __init__(self, mean: Array, var: Array, eps: float):
         self.mean, self.var, self.eps = mean, var, eps

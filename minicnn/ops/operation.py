@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from minicnn.kernels import Array
 
+RESULT = -1  # the number of an operation's result, where inputs are 0, 1...
+
 
 class Operation:
     """A function of arrays that knows its own derivative.
@@ -21,6 +23,10 @@ class Operation:
     needs_gradient: tuple[bool, ...] = ()
     """Which inputs want a gradient; the tape sets it before ``forward``."""
 
+    reads: tuple[tuple[int, ...], ...] | None = None
+    """For the gradient by each input: the inputs, by their numbers, whose arrays ``backward`` reads
+    (RESULT for the result). They must not be written to before. None: all, where nobody looked."""
+
     def forward(self, *inputs: Array) -> Array:
         """The result of the operation."""
         raise NotImplementedError
@@ -28,6 +34,13 @@ class Operation:
     def backward(self, dy: Array) -> Array | tuple[Array | None, ...]:
         """The gradients by the inputs, from the gradient ``dy`` by the result."""
         raise NotImplementedError
+
+    def arrays_read(self) -> set[int]:
+        """The numbers of the arrays that ``backward`` reads for the gradients that are wanted."""
+        if self.reads is None:
+            return {RESULT, *range(len(self.needs_gradient))}
+        wanted = zip(self.needs_gradient, self.reads, strict=False)
+        return {number for needed, numbers in wanted if needed for number in numbers}
 
     @property
     def name(self) -> str:

@@ -23,6 +23,8 @@ class MaxPool2d(Operation):
     x: (N, C, H, W), y: (N, C, OH, OW).
     """
 
+    reads = ()
+
     def __init__(
         self, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output: Pair
     ):
@@ -44,6 +46,8 @@ class AvgPool2d(Operation):
 
     x: (N, C, H, W), divisor: (OH, OW) (how many cells each window counts), y: (N, C, OH, OW).
     """
+
+    reads = ()
 
     def __init__(self, kernel_size: Pair, stride: Pair, padding: Pair, divisor: Array):
         self.divisor = divisor

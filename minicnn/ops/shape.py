@@ -16,6 +16,8 @@ from .operation import Operation
 class Reshape(Operation):
     """The same cells, in row order, in another shape."""
 
+    reads = ()
+
     def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
 
@@ -29,6 +31,8 @@ class Reshape(Operation):
 
 class Transpose(Operation):
     """y = x with its axes in the order ``axes``; dx = dy with them put back."""
+
+    reads = ()
 
     def __init__(self, axes: tuple[int, ...]):
         self.axes = axes
@@ -45,6 +49,8 @@ class Transpose(Operation):
 
 class Index(Operation):
     """y = x[key], any key of NumPy's; dx = dy put there, added up where a cell was taken twice."""
+
+    reads = ()
 
     def __init__(self, key: Any):
         self.key = key
@@ -81,6 +87,8 @@ def _beside(x: Array, key: Any) -> Any:
 class Concatenate(Operation):
     """Arrays joined along ``axis``; dy is cut into their parts again."""
 
+    reads = ()
+
     def __init__(self, axis: int):
         self.axis = axis
 
@@ -97,6 +105,8 @@ class Pad(Operation):
 
     dx is the part of dy inside the frame. A negative width cuts cells off, and dx is 0 there.
     """
+
+    reads = ()
 
     def __init__(self, widths: tuple[tuple[int, int], ...], value: float = 0.0):
         self.value = value
@@ -120,6 +130,8 @@ class Pad(Operation):
 class Cast(Operation):
     """``x`` in another dtype; dx = dy in x's dtype."""
 
+    reads = ()
+
     def __init__(self, dtype: np.dtype[Any]):
         self.dtype = dtype
 
@@ -133,6 +145,8 @@ class Cast(Operation):
 
 class Move(Operation):
     """``x`` on another device; dx = dy on x's device."""
+
+    reads = ()
 
     def __init__(self, device: Device):
         self.device = device

@@ -26,15 +26,17 @@ PLAIN = (*NUMBERS, type(None), str, slice, type(...), type, range, np.dtype)
 class ndarray:  # noqa: N801
     """An array on a device. Created with the current device's memory, poisoned."""
 
-    __slots__ = ("__weakref__", "_array", "_memory")
+    __slots__ = ("__weakref__", "_array", "_memory", "base")
     __hash__ = None  # type: ignore[assignment]
 
     dtype: np.dtype[Any]
     strides: tuple[int, ...]
+    base: ndarray | None  # the array that a view is a view of
 
     def __init__(self, shape: Any, dtype: Any = float, *, order: Any = "C") -> None:
         self._array = poisoned(np.empty(shape, dtype, order))
         self._memory = Memory()
+        self.base = None
 
     # The host's side: each of these copies.
 
@@ -227,7 +229,7 @@ def wrap(result: Any, sources: list[ndarray]) -> Any:
         if array is source._array:
             return source
         if _owner(array) is _owner(source._array):
-            return new(array, source._memory)
+            return new(array, source._memory, source if source.base is None else source.base)
     _machine.check_devices(source._memory for source in sources)
     counters.cupy_kernels += 1
     return new(array, Memory())
@@ -239,9 +241,9 @@ def _owner(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def new(array: np.ndarray, memory: Memory) -> ndarray:
+def new(array: np.ndarray, memory: Memory, base: ndarray | None = None) -> ndarray:
     made = ndarray.__new__(ndarray)
-    made._array, made._memory = array, memory
+    made._array, made._memory, made.base = array, memory, base
     return made
 
 
