@@ -1,6 +1,12 @@
 """minicnn: a convolutional network engine from scratch, small enough to read in an evening."""
 
+import sys
 from pathlib import Path
+
+from minicnn.terminal import say_interrupted
+
+if sys.argv[:1] == ["-m"]:  # python -m minicnn.train, which is not running yet
+    say_interrupted()
 
 # The hot loops live in the top-level folder kernels/ and are installed as minicnn.kernels.
 # In a checkout they are still beside this package: look there too.

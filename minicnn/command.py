@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import math
-import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
+import minicnn
 from minicnn.device import DeviceError
+from minicnn.files import expand
+from minicnn.terminal import complain, say
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,6 +21,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, name: str, description: str):
         prog = f"python -m minicnn.{name}"
         super().__init__(prog, f"{prog} [options]", description, allow_abbrev=False)
+        self.add_argument("--version", action="version", version=f"minicnn {minicnn.__version__}")
         self._open: Any = self
 
     def group(self, title: str) -> None:
@@ -28,22 +33,51 @@ class Parser(argparse.ArgumentParser):
         kind = {"action": "store_true"} if value is None else {"metavar": value}
         self._open.add_argument(name, help=help, **kind, **options)
 
+    def parse(self, argv: list[str] | None) -> argparse.Namespace:
+        """The options given; an unknown one is an error that names the nearest."""
+        options, unknown = self.parse_known_args(argv)
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            near = difflib.get_close_matches(name, self._option_string_actions, 1)
+            advice = f"did you mean {near[0]}?" if near else "see --help"
+            self.error(f"{name} is no option; {advice}")
+        return options
+
+    def print_help(self, file: Any = None) -> None:
+        say(self.format_help().rstrip("\n"), file)
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        complain(f"{self.prog}: error: {message}")
+        self.exit(2)
 
 
 def run(parser: Parser, main: Callable[[argparse.Namespace], int], argv: list[str] | None) -> int:
     """Parse, and call ``main``; what a user can cause ends with one line and status 2."""
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse(argv)
     try:
         return main(arguments)
-    except (ValueError, OSError, DeviceError) as error:
-        parser.error(" ".join(str(error).split()))
+    except (ValueError, OSError, DeviceError, ImportError) as error:
+        parser.error(in_a_line(error))
     except MemoryError as error:
-        parser.error(f"out of memory; try a smaller batch ({' '.join(str(error).split())})")
+        parser.error(f"out of memory; try a smaller batch ({in_a_line(error)})")
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        complain(f"{parser.prog}: interrupted")
         return 130
+
+
+def in_a_line(error: BaseException) -> str:
+    """What an error says, without line breaks and numbers of the system."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def path(text: str) -> Path:
+    """An argument type: a file or folder; ``~`` is the home folder."""
+    try:
+        return expand(text)
+    except FileNotFoundError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def at_least(least: int) -> Callable[[str], int]:

@@ -29,7 +29,18 @@ from minicnn.data.catalogue import CATALOGUE
 from minicnn.device import Device, device_of, to_device, try_gpu
 from minicnn.files import write_whole
 from minicnn.nn.modes import in_evaluation_mode
-from minicnn.plots import GRID, INK, LOSS, TEST, TRAIN, LiveCurves, LiveFigure, in_notebook, png
+from minicnn.plots import (
+    GRID,
+    INK,
+    LOSS,
+    TEST,
+    TRAIN,
+    LiveCurves,
+    LiveFigure,
+    in_notebook,
+    own_style,
+    png,
+)
 from minicnn.tensor import Tensor, no_grad
 from minicnn.training import History, fit
 
@@ -168,6 +179,7 @@ def get_fashion_mnist_labels(labels: Iterable[Any]) -> list[str]:
     return [classes[int(label)].lower().removesuffix("/top") for label in labels]
 
 
+@own_style()
 def show_images(
     imgs: Any,
     num_rows: int,
@@ -205,11 +217,11 @@ def show_images(
     for place in axes:
         place.set_axis_off()
     for place, picture in zip(axes, pictures, strict=False):
-        place.imshow(picture)
+        place.imshow(picture, cmap="gray")
     for place, title in zip(axes, titles or (), strict=False):
         place.set_title(title, fontsize="small")
     if in_notebook():
-        LiveFigure()(figure)
+        LiveFigure().show(figure)
     return axes
 
 
@@ -390,8 +402,9 @@ class Animator:
                 self.X[i].append(float(a))
                 self.Y[i].append(float(b))
         if in_notebook():
-            self._live(self.figure())
+            self._live(self.figure)
 
+    @own_style()
     def figure(self) -> Any:
         """The curves as a Matplotlib figure."""
         from matplotlib.figure import Figure

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.kernels import Array, is_host
+from minicnn.terminal import first_line
 
 __all__ = [
     "Device",
@@ -31,6 +32,10 @@ __all__ = [
 ]
 
 Device = str
+
+INSTALL = (
+    "in a copy of the repository: pip install '.[cuda13]' (or '.[cuda12]', for an older driver)"
+)
 
 
 class DeviceError(RuntimeError):
@@ -130,13 +135,15 @@ def try_gpu(number: int = 0) -> Device:
 def gpu_problem(number: int = 0) -> str | None:
     """What keeps this machine from computing on GPU ``number``, in one line; None if nothing does.
 
-    ``import cupy`` succeeds without a driver, so the proof is a matrix product and a kernel
-    compiled at run time.
+    First what is wrong; after a semicolon, where there is one, what mends it. ``import cupy``
+    succeeds without a driver, so the proof is a matrix product and a kernel compiled at run time.
     """
     try:
         cupy = _cupy()
-    except ImportError as error:
-        return f"cupy is missing ({error}); install the extra cuda13 or cuda12"
+    except Exception as error:  # a CuPy made for another NumPy or CUDA raises all kinds
+        absent = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
+        what = "is not installed" if absent else f"cannot be imported ({first_line(error)})"
+        return f"CuPy {what}; {INSTALL}"
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
@@ -152,9 +159,9 @@ def gpu_problem(number: int = 0) -> str | None:
             if float((double(ones) @ ones).sum()) != 16:
                 return "the GPU computed a wrong product"
     except MemoryError as error:
-        return f"its memory is full ({_first_line(error)})"
+        return f"its memory is full ({first_line(error)})"
     except Exception as error:
-        return f"CUDA's compiler or libraries (NVRTC, cuBLAS) failed ({_first_line(error)})"
+        return f"CUDA's compiler or libraries (NVRTC, cuBLAS) failed ({first_line(error)})"
     return None
 
 
@@ -166,16 +173,12 @@ def _driver_problem(cupy: Any, error: Exception) -> str:
         if driver:
             return (
                 f"the NVIDIA driver is for CUDA {_version(driver)}, this CuPy needs "
-                f"{_version(wanted)}; update the driver, or install the extra cuda12"
+                f"{_version(wanted)}; update the driver, or pip install '.[cuda12]'"
             )
-    return f"no NVIDIA driver or GPU was found ({_first_line(error)})"
+    return f"no NVIDIA driver or GPU was found ({first_line(error)})"
 
 
 def _cupy() -> Any:
     import cupy
 
     return cupy
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

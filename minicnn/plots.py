@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from minicnn.terminal import first_line
 
 INK, GRID = "#333333", "#e3e3e3"
 LOSS, TRAIN, TEST = "#0072b2", "#d55e00", "#009e73"  # colours of Okabe and Ito's palette
 
 
+@contextlib.contextmanager
+def own_style() -> Iterator[None]:
+    """Matplotlib as it comes: the user's style, or LaTeX, shall not decide what is drawn here."""
+    matplotlib = _matplotlib()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
+
+
+def _matplotlib() -> Any:
+    """The package, which refuses to be imported where MPLBACKEND names a backend it does not know.
+
+    A program started from a notebook inherits that variable, but not the notebook's packages.
+    """
+    if "matplotlib" not in sys.modules:
+        backend = os.environ.pop("MPLBACKEND", None)
+        import matplotlib
+
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+            with contextlib.suppress(ValueError):
+                matplotlib.rcParams["backend"] = backend
+    return sys.modules["matplotlib"]
+
+
+@own_style()
 def curves(curve: Sequence[dict[str, Any]], title: str = "") -> Any:
     """A matplotlib figure of the loss and the accuracies against the epoch.
 
@@ -48,6 +79,7 @@ def curves(curve: Sequence[dict[str, Any]], title: str = "") -> Any:
     return figure
 
 
+@own_style()
 def png(figure: Any) -> bytes:
     """The figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
@@ -56,12 +88,24 @@ def png(figure: Any) -> bytes:
 
 
 class LiveFigure:
-    """Shows a figure in a notebook, and each later one in its place."""
+    """Shows a figure in a notebook, and each later one in its place, while that works."""
 
     def __init__(self) -> None:
         self.handle: Any = None
+        self.works = True
 
-    def __call__(self, figure: Any) -> None:
+    def __call__(self, draw: Callable[[], Any]) -> None:
+        """Show what ``draw`` returns. What fails is told once, in a warning: the work goes on."""
+        if not self.works:
+            return
+        try:
+            self.show(draw())
+        except Exception as error:  # fonts, disks, displays: training depends on none of them
+            self.works = False
+            warnings.warn(f"the curves are not shown: {first_line(error)}", stacklevel=3)
+
+    def show(self, figure: Any) -> None:
+        """Show ``figure``."""
         from IPython.display import Image, display
 
         picture = Image(png(figure), retina=True)
@@ -71,15 +115,17 @@ class LiveFigure:
             self.handle.update(picture)
 
 
-class LiveCurves(LiveFigure):
-    """Draws the curves anew after each epoch."""
+class LiveCurves:
+    """Draws the curves, and draws them again after each epoch."""
+
+    def __init__(self) -> None:
+        self.live = LiveFigure()
 
     def __call__(self, history: Any) -> None:
-        super().__call__(curves(history.curve))
+        self.live(lambda: curves(history.curve))
 
 
 def in_notebook() -> bool:
-    """Whether this runs in a Jupyter kernel, which can show pictures."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
+    """Whether this runs in a Jupyter kernel (Colab's, Spyder's...), which can show pictures."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
+    return getattr(get_ipython(), "kernel", None) is not None

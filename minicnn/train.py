@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +14,7 @@ import minicnn
 from minicnn import command, compiler, data, models, nn, optim
 from minicnn.device import gpu_problem, resolve, to_device, try_gpu
 from minicnn.runs import Run
+from minicnn.terminal import complain, say
 from minicnn.training import DivergedError, History, fit
 
 
@@ -76,7 +75,7 @@ def parser() -> command.Parser:
         "be had, the sample in the package",
         choices=sets,
     )
-    p.add("--data-dir", "DIR", "look for the data set's files here only", type=Path)
+    p.add("--data-dir", "DIR", "look for the data set's files here only", type=command.path)
     p.add(
         "--model",
         "NAME",
@@ -111,7 +110,7 @@ def parser() -> command.Parser:
     p.add("--weight-decay", "W", _defaults("weight_decay"), type=amount)
     p.add("--seed", "N", "of weights, shuffles and dropout; 0 by default", type=natural, default=0)
     p.add("--threads", "N", "CPU threads; by default as many as cores", type=positive)
-    p.add("--out", "DIR", "a new or empty folder; runs/<time> by default", type=Path)
+    p.add("--out", "DIR", "a new or empty folder; runs/<time> by default", type=command.path)
     p.add("--no-compile", None, "train with the textbook's eager operations: slower, same results")
     p.group("the net (the exercises of the chapter)")
     p.add("--activation", "NAME", ", ".join(models.ACTIVATIONS), choices=list(models.ACTIVATIONS))
@@ -169,7 +168,7 @@ def _train(options: argparse.Namespace) -> int:
         "minicnn": minicnn.__version__,
         "numpy": np.__version__,
     }
-    run = Run(options.out or _new_folder(), config)
+    run = Run(options.out, config)
 
     batches = data.DataLoader(
         train_set, recipe.batch_size, True, options.seed, device, raw=compiled
@@ -178,7 +177,7 @@ def _train(options: argparse.Namespace) -> int:
     optimizer = optim.SGD(
         net.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
     )
-    print(_headline(config, net, train_set, test_set, why_cpu))
+    say(_headline(config, net, train_set, test_set, why_cpu))
     return _train_and_report(run, net, batches, test_batches, recipe, optimizer)
 
 
@@ -206,7 +205,7 @@ def _train_and_report(
             compile=run.config["compiled"],
         )
     except DivergedError as error:
-        print(f"python -m minicnn.train: {error}", file=sys.stderr)
+        complain(f"python -m minicnn.train: {error}")
         status = 1
     except KeyboardInterrupt:
         run.write(net, history)
@@ -216,9 +215,12 @@ def _train_and_report(
             file=sys.stderr,
         )
         status = 130
-    run.draw(history)
     if status == 0:
-        print(_result(run, history))
+        say(_result(run, history))
+    try:
+        run.draw(history)
+    except Exception as error:  # fonts, a full disk: the weights are there all the same
+        complain(f"python -m minicnn.train: no curves.png: {command.in_a_line(error)}")
     return status
 
 
@@ -226,7 +228,8 @@ def _choose_device(name: str) -> tuple[str, str]:
     """The device, and for ``auto`` on the CPU the reason why."""
     if name == "auto":
         device = try_gpu()
-        return device, f" (no GPU: {gpu_problem()})" if device == "cpu" else ""
+        problem, _, _ = (gpu_problem() or "").partition(";")
+        return device, f" (no GPU: {problem})" if device == "cpu" else ""
     to_device(np.zeros(1, np.float32), name)
     return resolve(name), ""
 
@@ -239,7 +242,7 @@ def _load_data(options: argparse.Namespace) -> tuple[str, tuple[data.Dataset, da
     except data.DatasetNotFoundError as error:
         if options.dataset is not None:
             raise
-        print(f"{SAMPLE_NOTICE}      ({error})\n", flush=True)
+        say(f"{SAMPLE_NOTICE}      ({error})\n")
     sample = "fashion-mnist-sample"
     return sample, data.load(sample)
 
@@ -253,13 +256,6 @@ def _recipe(options: argparse.Namespace, images: int) -> Recipe:
         batches = math.ceil(images / recipe.batch_size)
         recipe = recipe._replace(epochs=max(recipe.epochs, math.ceil(ENOUGH_UPDATES / batches)))
     return recipe
-
-
-def _new_folder() -> Path:
-    """runs/<time>, with a number behind it where that is taken."""
-    stem = time.strftime("%Y-%m-%d-%H%M%S")
-    names = (f"{stem}-{n}" if n > 1 else stem for n in range(1, 1000))
-    return next(path for name in names if not (path := Path("runs") / name).exists())
 
 
 def _headline(

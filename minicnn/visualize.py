@@ -16,7 +16,6 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from math import ceil, prod
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +25,9 @@ from minicnn.files import write_whole
 from minicnn.nn import functional as F
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.plots import GRID, INK, TEST, TRAIN
-from minicnn.runs import load_run
+from minicnn.runs import load_run, load_test_set
 from minicnn.tensor import no_grad
+from minicnn.terminal import say
 
 CHAPTER = ("Pullover", "Coat")  # the sweaters and coats of its exercise
 BATCH = 250  # images at a time
@@ -212,7 +212,7 @@ def draw_activations(
     for group, k in enumerate(chosen):
         first = group * (rows + apart)
         for row in range(len(maps[group])):
-            _tile(board, pictures[group][row], 0, first + row, cmap="gray_r", vmin=0, vmax=255)
+            _tile(board, pictures[group][row], 0, first + row, cmap="gray", vmin=0, vmax=255)
             _row_of_maps(board, maps[group][row], first + row, shown, lowest, highest)
         last = first + len(maps[group]) - 0.5
         _label(board, -0.15, first + 0.5, test.classes[k], ha="right", weight="bold", size=11)
@@ -392,7 +392,7 @@ def draw_mistakes(
     for place, i in enumerate(picked):
         left, upper = 0.3 + place % across * wide, top + place // across * high
         board = _board(figure, upper + 0.24, left, 1, 1, 1.2)
-        _tile(board, test.images[i], 0, 0, cmap="gray_r", vmin=0, vmax=255)
+        _tile(board, test.images[i], 0, 0, cmap="gray", vmin=0, vmax=255)
         words = f"number {i}, loss {predictions.losses[i]:.2f}"
         _label(board, 0.04, -0.1, words, ha="left", color=FAINT, size=8.5)
         bars = _axes(figure, left + 2.05, upper + 0.24, 0.75, 1.2)
@@ -462,8 +462,10 @@ def _plain_decimals(axis: Any, values: np.ndarray) -> None:
 def parser() -> command.Parser:
     """The options of ``python -m minicnn.visualize``."""
     p = command.Parser("visualize", "Draw what a trained net does: pictures (PNG) of its inside.")
-    p.add("--run", "DIR", "the folder of a training run", type=Path, required=True)
-    p.add("--out", "DIR", "where the pictures go; by default into the run's folder", type=Path)
+    p.add("--run", "DIR", "the folder of a training run", type=command.path, required=True)
+    p.add(
+        "--out", "DIR", "where the pictures go; by default into the run's folder", type=command.path
+    )
     p.add(
         "--classes",
         "A,B",
@@ -471,7 +473,7 @@ def parser() -> command.Parser:
         "classes that the net confuses most",
     )
     p.add("--mistakes", "N", "12 by default", type=command.at_least(1), default=12)
-    p.add("--data-dir", "DIR", "look for the data set's files here only", type=Path)
+    p.add("--data-dir", "DIR", "look for the data set's files here only", type=command.path)
     return p
 
 
@@ -483,16 +485,17 @@ def main(argv: list[str] | None = None) -> int:
 def _visualize(options: argparse.Namespace) -> int:
     net, config = load_run(options.run)
     assert isinstance(net, nn.Sequential)  # as all of minicnn.models
-    test = _test_set(config, options.data_dir)
+    test = load_test_set(config, options.data_dir)
     chosen = _chosen(options.classes, test.classes)
     out = options.out or options.run
     out.mkdir(parents=True, exist_ok=True)
     predictions = predict(net, test)
     title = f"{config['model']} on {config['dataset']}"
-    print(f"{title}: {len(test):,} test pictures, accuracy {predictions.accuracy:.3f}")
-    for name, figure in _pictures(net, test, predictions, chosen, options.mistakes, title):
-        write_whole(out / name, plots.png(figure))
-        print(f"written {out / name}", flush=True)
+    say(f"{title}: {len(test):,} test pictures, accuracy {predictions.accuracy:.3f}")
+    with plots.own_style():
+        for name, figure in _pictures(net, test, predictions, chosen, options.mistakes, title):
+            write_whole(out / name, plots.png(figure))
+            say(f"written {out / name}")
     return 0
 
 
@@ -515,25 +518,6 @@ def _pictures(
     yield "mistakes.png", draw_mistakes(predictions, test, picked, title)
     names = [layer.name for layer in found]
     yield "gradients.png", draw_gradients(gradient_norms(net, test), names, title)
-
-
-def _test_set(config: dict[str, Any], folder: Path | None) -> data.Dataset:
-    """The test pictures of the run's data set; the sample's where Fashion-MNIST is not there.
-
-    Raises:
-        ValueError: the run does not say a data set that is known.
-        DatasetNotFoundError: another one, that is not there.
-    """
-    name = config.get("dataset")
-    if not isinstance(name, str):
-        raise ValueError(f"config.json: dataset is {name!r}; wanted the name of a data set")
-    try:
-        return data.load(name, folder)[1]
-    except data.DatasetNotFoundError:
-        if name != "fashion-mnist":
-            raise
-    print("NOTE: the whole fashion-mnist is not here; these are the sample's 1,000 test pictures")
-    return data.load("fashion-mnist-sample")[1]
 
 
 def _chosen(wanted: str | None, classes: Sequence[str]) -> tuple[int, ...]:

@@ -81,8 +81,55 @@ def test_arrays_of_numpy_are_on_the_cpu_and_stay_the_same_objects() -> None:
 def test_without_a_gpu_the_message_says_what_is_missing() -> None:
     problem = device.gpu_problem()
     assert problem is not None
-    assert problem.startswith("cupy is missing (")
-    assert "cuda13" in problem  # the extra to install
+    assert problem == (
+        "CuPy is not installed; in a copy of the repository: pip install '.[cuda13]' (or "
+        "'.[cuda12]', for an older driver)"
+    )
+    assert "\n" not in problem
+
+
+BOX = """
+================================================================
+CuPy is not correctly installed.
+
+Original error:
+  ImportError: libcudart.so.13: cannot open shared object file
+================================================================
+"""
+
+
+def boxed() -> ImportError:
+    """What CuPy raises where its libraries are missing: a box of lines, from the real error."""
+    error = ImportError(BOX)
+    error.__cause__ = ImportError("libcudart.so.13: cannot open shared object file")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (AttributeError("module 'numpy' has no attribute 'product'"), "has no attribute 'product'"),
+        (OSError("libnvrtc: invalid ELF header"), "libnvrtc: invalid ELF header"),
+        (RuntimeError(), "RuntimeError"),
+        (ImportError(BOX), "CuPy is not correctly installed."),
+        (boxed(), "libcudart.so.13: cannot open shared object file"),
+        (ModuleNotFoundError("No module named 'fastrlock'", name="fastrlock"), "fastrlock'"),
+        (ValueError("x" * 1000), "x" * 160),
+    ],
+    ids=["NumPy's", "library's", "silent", "box", "cause", "dependency's", "long"],
+)
+def test_a_cupy_that_cannot_be_imported_is_no_gpu_and_not_missing(
+    monkeypatch: pytest.MonkeyPatch, without_gpu: None, error: Exception, told: str
+) -> None:
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setattr(device, "_cupy", broken)
+    assert minicnn.try_gpu() == "cpu"
+    problem = device.gpu_problem()
+    assert problem is not None
+    assert problem.startswith("CuPy cannot be imported (")
+    assert f"{told}); in a copy" in problem
     assert "\n" not in problem
 
 
@@ -104,7 +151,9 @@ def test_without_a_gpu_try_gpu_is_the_cpu() -> None:
     ],
 )
 def test_without_a_gpu_moving_there_says_why_not(move: Any) -> None:
-    with pytest.raises(DeviceError, match=r"^device gpu:0 cannot be used: cupy is missing \("):
+    with pytest.raises(
+        DeviceError, match=r"^device gpu:0 cannot be used: CuPy is not installed; .*"
+    ):
         move()
 
 
@@ -139,7 +188,7 @@ def test_cupy_without_a_gpu_is_no_gpu(
         (
             12040,
             "the NVIDIA driver is for CUDA 12.4, this CuPy needs 13.2; update the driver, or "
-            "install the extra cuda12",
+            "pip install '.[cuda12]'",
         ),
         (0, "no NVIDIA driver or GPU was found (cudaErrorInsufficientDriver: too old)"),
     ],

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor, data, nn, train, visualize
+from minicnn import Tensor, data, nn, runs, train, visualize
 from minicnn.nn import functional as F
 
 NAMES = [
@@ -290,12 +290,12 @@ def test_without_the_whole_set_the_sample_is_used_and_said(
 
     monkeypatch.setattr(data, "load", offline)
     config = json.loads((run / "config.json").read_text())
-    assert len(visualize._test_set({**config, "dataset": "fashion-mnist"}, None)) == 1000
+    assert len(runs.load_test_set({**config, "dataset": "fashion-mnist"}, None)) == 1000
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
     assert "sample" in printed
     with pytest.raises(data.DatasetNotFoundError):  # clothes are no test of digits
-        visualize._test_set({**config, "dataset": "mnist"}, None)
+        runs.load_test_set({**config, "dataset": "mnist"}, None)
 
 
 @pytest.mark.parametrize(

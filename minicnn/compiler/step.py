@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class Compiled:
 
     def __init__(self, net: nn.Module, profile: bool):
         self.net, self.profile = net, profile
+        self.seconds_preparing = 0.0  # recording, planning and compiling so far
         self._engines: dict[Any, Any] = {}
         self._last: Any = None
         self._seen: Any = None
@@ -97,7 +99,9 @@ class Compiled:
         if engine is None:
             if len(self._engines) == MOST_ENGINES:
                 del self._engines[next(iter(self._engines))]
+            began = time.perf_counter()
             engine = self._make_engine(x, dtype)
+            self.seconds_preparing += time.perf_counter() - began
             engine.modules = modules  # kept alive, so that nobody gets their ids
         self._engines[key] = engine  # behind the others: the first goes first
         return engine

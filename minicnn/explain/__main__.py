@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import command, data, kernels, load_run, nn
+from minicnn import command, kernels, load_run, nn
 from minicnn.files import write_whole
 from minicnn.kernels.arrays import output_sizes
 from minicnn.nn import functional as F
+from minicnn.runs import load_test_set
 from minicnn.tensor import Tensor
+from minicnn.terminal import say
 
 from . import conv_page, dense, loss, pool
 
@@ -40,7 +42,7 @@ def parser() -> command.Parser:
     natural, positive = command.at_least(0), command.at_least(1)
     kinds = list(DEFAULTS)
     p.add("--op", "NAME", f"{', '.join(kinds)}; conv by default", choices=kinds, default="conv")
-    p.add("--out", "FILE", "the page; explain.html by default", type=Path)
+    p.add("--out", "FILE", "the page; explain.html by default", type=command.path)
     p.add("--no-open", None, "write the page, do not open it")
     p.add("--text", None, "print the numbers, write no page")
     p.group("an example of small whole numbers")
@@ -59,10 +61,10 @@ def parser() -> command.Parser:
     p.add("--batch", "N", "images; 1 by default", type=positive)
     p.add("--seed", "N", "of the numbers; 0 by default", type=natural)
     p.group("a trained layer on a real picture")
-    p.add("--run", "DIR", "the folder of python -m minicnn.train", type=Path)
+    p.add("--run", "DIR", "the folder of python -m minicnn.train", type=command.path)
     p.add("--layer", "K", "net[K], a convolution; the first one by default", type=natural)
     p.add("--image", "I", "of the test images; 0 by default", type=natural)
-    p.add("--data-dir", "DIR", "look for the data set's files here only", type=Path)
+    p.add("--data-dir", "DIR", "look for the data set's files here only", type=command.path)
     return p  # fmt: skip
 
 
@@ -91,11 +93,11 @@ def _explain(options: argparse.Namespace) -> int:
     if options.text:
         if options.out:
             raise ValueError("--text prints and writes no page; wanted it without --out")
-        print(explained, end="")
+        say(str(explained).rstrip("\n"))
         return 0
     path = options.out or Path("explain.html")
     write_whole(path, explained.html(about))
-    print(f"written to {path}")
+    say(f"written to {path}")
     if not options.no_open:
         webbrowser.open(path.resolve().as_uri())
     return 0
@@ -234,7 +236,7 @@ def _from_run(options: argparse.Namespace) -> tuple[Any, str]:
     if layer not in convolutions:
         wanted = ", ".join(map(str, convolutions)) or "a net with one"
         raise ValueError(f"--layer is {layer}, no convolution; wanted one of {wanted}")
-    test = data.load(config["dataset"], options.data_dir)[1]
+    test = load_test_set(config, options.data_dir)
     image = options.image or 0
     if image >= len(test):
         raise ValueError(f"--image is {image}; wanted one of 0..{len(test) - 1}")

@@ -1,0 +1,41 @@
+"""``python -m minicnn``: which commands there are."""
+
+from __future__ import annotations
+
+import sys
+
+import minicnn
+from minicnn.terminal import complain, say
+
+COMMANDS = {
+    "train": "train LeNet on Fashion-MNIST; keep what came of it in a folder",
+    "visualize": "draw what a trained net sees, and where it errs",
+    "explain": "show a layer forward and backward, cell by cell, on a page",
+    "rungs": "prove three implementations of convolution equal and time them",
+    "selfcheck": "check that this machine computes what the formulas say",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    given = sys.argv[1:] if argv is None else argv
+    if given == ["--version"]:
+        say(f"minicnn {minicnn.__version__}")
+    elif given and given[0] in COMMANDS:
+        complain(f"python -m minicnn: error: write python -m minicnn.{' '.join(given)}")
+        return 2
+    elif given and given not in (["--help"], ["-h"]):
+        complain(
+            f"python -m minicnn: error: {given[0]} is no command; wanted {', '.join(COMMANDS)}"
+        )
+        return 2
+    else:
+        say(f"minicnn {minicnn.__version__}: a convolutional network engine from scratch\n")
+        for name, what in COMMANDS.items():
+            say(f"python -m minicnn.{name:10} {what}")
+        say("\n--help after any of them lists its options")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
