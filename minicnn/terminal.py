@@ -47,7 +47,7 @@ def first_line(error: BaseException) -> str:
 
 
 def say_interrupted() -> None:
-    """From now on a Ctrl-C that nobody answers, as while NumPy is imported, is a line of its own."""
+    """From now on a Ctrl-C that nobody answers, as while NumPy is imported, is a line."""
     usual = sys.excepthook
 
     def show(kind: Any, error: Any, trace: Any) -> None:

@@ -1,4 +1,4 @@
-"""What all commands share: how a mistake, a dead pipe, a Ctrl-C and an old terminal are answered."""
+"""What all commands share: how mistakes, dead pipes, a Ctrl-C and old terminals are answered."""
 
 from __future__ import annotations
 

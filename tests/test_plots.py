@@ -45,7 +45,7 @@ def test_each_curve_shows_its_numbers() -> None:
     assert figure.get_suptitle() == "a title"
 
 
-USERS = {
+USERS: Any = {
     "text.usetex": True,  # without LaTeX an error
     "font.family": "no such font",
     "axes.facecolor": "black",
