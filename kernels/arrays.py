@@ -9,6 +9,7 @@ import numpy as np
 
 Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray
 Pair: TypeAlias = tuple[int, int]
+Axes: TypeAlias = int | tuple[int, ...] | None  # of a reduction; None for all
 
 LANES = 16  # images a tile of a compiled plan (``tiles``)
 NONE, SIGMOID, TANH, RELU, MASK = range(5)  # activations (``tiles``, common.cuh); a dropout's mask

@@ -37,20 +37,35 @@ __device__ inline real slope_times(real dy, const real* __restrict__ result, lon
     real y = result[k];
     if (kind == SIGMOID) return dy * y * (1 - y);
     if (kind == TANH) return dy * (1 - y * y);
-    return y > 0 ? dy : real(0);
+    return y <= 0 ? real(0) : dy;  // not dy times 0: dy may be infinite
 }
 
 // A cell's step of gradient descent; the formula is in optim.SGD. v: 0 where there is no momentum.
 __device__ inline void descend(real* p, const real* g, real* v, long long k, real lr,
                                real momentum, real undamped, real weight_decay, bool nesterov,
                                bool maximize) {
-    real d = (maximize ? -g[k] : g[k]) + weight_decay * p[k];
+    real d = maximize ? -g[k] : g[k];
+    if (weight_decay != 0) d += weight_decay * p[k];
     if (v != 0) {
         v[k] = momentum * v[k] + undamped * d;
         d = nesterov ? d + momentum * v[k] : v[k];
     }
     p[k] -= lr * d;
 }
+
+// A sum of many numbers: of 64 at a time, then of these sums, so that float32 loses little.
+struct LongSum {
+    real of_64 = 0, of_all = 0;
+    int count = 0;
+    __device__ void add(real a) {
+        of_64 += a;
+        if (++count % 64 == 0) {
+            of_all += of_64;
+            of_64 = 0;
+        }
+    }
+    __device__ real value() const { return of_all + of_64; }
+};
 
 // The window's place o along an axis whose tap k is at cell `at`: o S + k D - P = at; -1: none.
 __device__ inline int window_at(int at, int k, int S, int P, int D, int O) {

@@ -24,10 +24,11 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 from threadpoolctl import ThreadpoolController
 
 from . import reference
-from .arrays import Array, Pair, output_sizes
+from .arrays import Array, Axes, Pair, output_sizes
 from .interrupts import held
 from .jit import jit
 
@@ -211,6 +212,46 @@ def _matmul(first: int, last: int, a: Array, b: Array, plus: Array | None, produ
         np.matmul(a, b, out=product[rows])
         if plus is not None:
             product[rows] += plus[rows]
+
+
+# Sums ---------------------------------------------------------------------------------------------
+
+
+def sum_over(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """See ``reference.sum_over``. The last axis in memory is left to NumPy, which sums in pairs."""
+    if x.dtype != np.float32 or axis is None or not x.ndim:
+        return x.sum(axis=axis, keepdims=keepdims)
+    axes = normalize_axis_tuple(axis, x.ndim)
+    y = np.ascontiguousarray(x)
+    for i in sorted(axes, reverse=True):
+        y = _sum_over(y, i)
+    return y if keepdims else y.squeeze(axes)
+
+
+def _sum_over(x: Array, i: int) -> Array:
+    """The sum over one axis, kept with length 1."""
+    shape = (*x.shape[:i], 1, *x.shape[i + 1 :])
+    outer, inner = math.prod(x.shape[:i]), math.prod(x.shape[i + 1 :])
+    if inner == 1:
+        return x.sum(axis=i, keepdims=True)
+    y = np.empty(shape, x.dtype)
+    arrays = x.reshape(outer, x.shape[i], inner), y.reshape(outer, inner)
+    share(_sum_rows, inner, x.size, *arrays)
+    return y
+
+
+@jit
+def _sum_rows(first, last, x, y):
+    """y[o, k] = sum_r x[o, r, k], in float64."""
+    for o in range(x.shape[0]):
+        for begin in range(first, last, 512):  # so many columns at a time: they stay in the cache
+            columns = slice(begin, min(begin + 512, last))
+            totals = np.zeros(columns.stop - begin)
+            for r in range(x.shape[1]):
+                row = x[o, r, columns]
+                for k in range(row.size):
+                    totals[k] += row[k]
+            y[o, columns] = totals
 
 
 # Convolution --------------------------------------------------------------------------------------
@@ -615,7 +656,9 @@ def sgd_cells(first, last, p, g, v, lr, momentum, dampening, decay, nesterov, ma
     undamped, sign = number(1 - dampening), number(-1 if maximize else 1)
     p, g, v = p[first:last], g[first:last], v[first:last]
     for k in range(p.size):
-        d = sign * g[k] + decay * p[k]
+        d = sign * g[k]
+        if decay:  # 0 times an infinite p would be NaN
+            d += decay * p[k]
         if momentum:
             v[k] = momentum * v[k] + undamped * d
             d = d + momentum * v[k] if nesterov else v[k]

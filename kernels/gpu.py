@@ -17,7 +17,7 @@ import cupy
 import numpy as np
 
 from .arrays import NONE, SIGMOID, Array, Pair, output_sizes
-from .reference import matmul
+from .reference import matmul, sum_over
 
 __all__ = [
     "avg_pool",
@@ -32,6 +32,7 @@ __all__ = [
     "sigmoid",
     "sigmoid_backward",
     "softmax_cross_entropy",
+    "sum_over",
 ]
 
 BLOCK = 256  # threads of a block

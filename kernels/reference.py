@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from threadpoolctl import ThreadpoolController
 
-from .arrays import Array, Pair, array_module, output_sizes
+from .arrays import Array, Axes, Pair, array_module, output_sizes
 
 
 def set_num_threads(threads: int) -> None:
@@ -120,6 +120,17 @@ def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
     if plus is not None:
         product += plus
     return product
+
+
+def sum_over(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
+    """NumPy's ``x.sum(axis, keepdims=keepdims)``, where float32 is added up in float64.
+
+    NumPy adds the rows of a leading axis one after the other: of a million numbers, a float32 sum
+    is wrong by a percent. x: any shape; ``axis``: one, several, or None for all.
+    """
+    if x.dtype != "float32":
+        return x.sum(axis=axis, keepdims=keepdims)
+    return x.sum(axis=axis, keepdims=keepdims, dtype="float64").astype(x.dtype)
 
 
 def max_pool(

@@ -81,7 +81,7 @@ extern "C" __global__ void conv_dweight(
     int OHW = OH * OW, weights = O * C * KH * KW, is_bias = blockIdx.x >= weights;
     int b = is_bias ? blockIdx.x - weights : blockIdx.x;
     int j = b % KW, i = b / KW % KH, c = b / (KW * KH) % C, o = is_bias ? b : b / (KW * KH * C);
-    real sum = 0;
+    LongSum sum;
     long long n = threadIdx.x / OHW;
     for (int place = threadIdx.x % OHW; n < N; place += blockDim.x) {
         if (place >= OHW) {
@@ -91,14 +91,14 @@ extern "C" __global__ void conv_dweight(
         }
         real g = dy[(n * O + o) * OHW + place];
         if (is_bias) {
-            sum += g;
+            sum.add(g);
             continue;
         }
         int h = place / OW * SH - PH + i * DH, w = place % OW * SW - PW + j * DW;
-        if (h >= 0 && h < H && w >= 0 && w < W) sum += g * x[((n * C + c) * H + h) * W + w];
+        if (h >= 0 && h < H && w >= 0 && w < W) sum.add(g * x[((n * C + c) * H + h) * W + w]);
     }
-    sum = block_sum(sum);
-    if (threadIdx.x == 0) (is_bias ? db : dw)[b] = sum;
+    real total = block_sum(sum.value());
+    if (threadIdx.x == 0) (is_bias ? db : dw)[b] = total;
 }
 
 // Batch normalisation -----------------------------------------------------------------------------
@@ -130,11 +130,12 @@ extern "C" __global__ void norm_moments(
     const long long* __restrict__ batches, const real* __restrict__ momentum, int N, int C,
     int HW) {
     int c = blockIdx.x;
-    real m = real((long long)N * HW), sum = 0, squares = 0;
-    FOR_CHANNEL(k, c) sum += x[k];
-    real center = sum_for_all(sum) / m;
-    FOR_CHANNEL(k, c) squares += (x[k] - center) * (x[k] - center);
-    real spread = block_sum(squares) / m;
+    real m = real((long long)N * HW);
+    LongSum sum, squares;
+    FOR_CHANNEL(k, c) sum.add(x[k]);
+    real center = sum_for_all(sum.value()) / m;
+    FOR_CHANNEL(k, c) squares.add((x[k] - center) * (x[k] - center));
+    real spread = block_sum(squares.value()) / m;
     if (threadIdx.x != 0) return;
     mean[c] = center;
     var[c] = spread;
@@ -165,13 +166,13 @@ extern "C" __global__ void norm_dweight(
     const real* __restrict__ var, real* __restrict__ dgamma, real* __restrict__ dbeta, real eps,
     int N, int C, int HW) {
     int c = blockIdx.x;
-    real center = mean[c], scale = 1 / sqrt(var[c] + eps), sum = 0, sum_z = 0;
+    real center = mean[c], scale = 1 / sqrt(var[c] + eps);
+    LongSum of_dy, of_dy_z;
     FOR_CHANNEL(k, c) {
-        sum += dy[k];
-        sum_z += dy[k] * ((x[k] - center) * scale);
+        of_dy.add(dy[k]);
+        of_dy_z.add(dy[k] * ((x[k] - center) * scale));
     }
-    sum = block_sum(sum);
-    sum_z = block_sum(sum_z);
+    real sum = block_sum(of_dy.value()), sum_z = block_sum(of_dy_z.value());
     if (threadIdx.x != 0) return;
     dgamma[c] = sum_z;
     dbeta[c] = sum;
@@ -233,16 +234,19 @@ __device__ real product_at(const real* __restrict__ a, long long am, long long a
     // neighbouring threads read neighbouring cells: along k where these are neighbours
     int am_in = ak == 1 ? y : x, ak_in = ak == 1 ? x : y, m = tile_m * TILE + am_in;
     int bn_in = bk == 1 ? y : x, bk_in = bk == 1 ? x : y, n = tile_n * TILE + bn_in;
-    real outside = ones && n == N ? real(1) : real(0), sum = 0;
+    real outside = ones && n == N ? real(1) : real(0);
+    LongSum sum;
     for (int k0 = 0; k0 < K; k0 += TILE) {
         int ka = k0 + ak_in, kb = k0 + bk_in;
         tile_a[am_in][ak_in] = m < M && ka < K ? a[m * am + ka * ak] : real(0);
         tile_b[bn_in][bk_in] = kb >= K ? real(0) : n < N ? b[kb * bk + n * bn] : outside;
         __syncthreads();
-        for (int q = 0; q < TILE; q++) sum += tile_a[y][q] * tile_b[x][q];
+        real of_tile = 0;
+        for (int q = 0; q < TILE; q++) of_tile += tile_a[y][q] * tile_b[x][q];
+        sum.add(of_tile);
         __syncthreads();
     }
-    return sum;
+    return sum.value();
 }
 
 // y[n, o] = activation(b[o] + sum_k x[n, k] w[o, k]). Launch: ceil(N / 16) ceil(O / 16) blocks of 256.
@@ -284,14 +288,15 @@ extern "C" __global__ void dense_backward(
 
 // Cell by cell ------------------------------------------------------------------------------------
 
-// y = slope * x * mask, the mask being 1 / (1 - p) where u >= p and 0 elsewhere; u: number k of set
+// y = slope * x * mask, the mask being 1 / (1 - p) where u >= p and 0 elsewhere (0 times an infinite
+// x is NaN, as in eager mode); u: number k of set
 // (seed, draw) = keys[0], keys[1]. Forward with kind NONE; backward the same mask is drawn again.
 extern "C" __global__ void dropout(const real* __restrict__ x, const real* __restrict__ saved,
                                    real* __restrict__ y, long long cells,
                                    const unsigned long long* __restrict__ keys, real p, int kind) {
     FOR_CELLS(k, cells) {
-        bool kept = real(uniform_at(k, keys[1], keys[0])) >= p;
-        y[k] = slope_times(kept ? x[k] / (1 - p) : real(0), saved, k, kind);
+        real mask = real(uniform_at(k, keys[1], keys[0])) >= p ? 1 / (1 - p) : real(0);
+        y[k] = slope_times(x[k] * mask, saved, k, kind);
     }
 }
 

@@ -535,14 +535,19 @@ def _max_windows_backward(cells, memory, weights, pool, x, y, window, first, las
 
 
 @inner(forceinline=True)
-def _down(dy, y, kind):
-    """dy times the slope of an activation with result y: s (1 - s), 1 - t², y > 0; or a mask y."""
+def _down(cells, memory, dy, y, kind):
+    """dy times the slope of an activation with result y: s (1 - s), 1 - t²; or times a mask y.
+
+    ReLU's slope is chosen, not multiplied: where y is 0, not even an infinite dy goes through.
+    """
+    number = memory.dtype.type
     if kind == SIGMOID:
         return dy * (y - y * y)
     if kind == TANH:
-        return dy - dy * (y * y)
+        return dy * (number(1) - y * y)
     if kind == RELU:
-        return larger(y, y - y, dy, dy - dy)
+        zero = fill(cells, number(0))
+        return equal(y, zero, zero, dy)
     if kind == MASK:
         return dy * y
     return dy
@@ -555,7 +560,7 @@ def _put(cells, memory, pool, x, g):
     if pool.add:
         g = g + load_apart(cells, memory, dx, pool.step)
     else:
-        g = _down(g, load_apart(cells, memory, y, pool.step), pool.kind)
+        g = _down(cells, memory, g, load_apart(cells, memory, y, pool.step), pool.kind)
     store_apart(memory, dx, pool.step, g)
 
 
@@ -600,9 +605,12 @@ def max_pool_backward(memory, weights, op, tiles, tables):
 
 @inner()
 def _sigmoid(x):
-    """1 / (1 + exp(-x)), float32. As in ``cpu._exp``, exp is 2**n exp(r), |r| <= log(2) / 2."""
+    """1 / (1 + exp(-x)), float32. As in ``cpu._exp``, exp is 2**n exp(r), |r| <= log(2) / 2.
+
+    0 below -87, as ``cpu.sigmoid``.
+    """
     f = np.float32
-    x = limited(x, f(-87), f(87))
+    whole, x = x, limited(x, f(-87), f(87))
     # n = -x / log(2), rounded: to so large a number as WHOLE nothing but whole numbers are added
     z = f(WHOLE) + f(-1 / math.log(2)) * x
     n = f(-WHOLE) + z
@@ -614,17 +622,18 @@ def _sigmoid(x):
     e45 = f(1 / 24) + f(1 / 120) * r
     e67 = f(1 / 720) + f(1 / 5040) * r
     e = (e67 * r2 + e45) * (r2 * r2) + (e23 * r2 + e01)
-    return reciprocal(f(1) + e * power_of_two(z))
+    s = reciprocal(f(1) + e * power_of_two(z))
+    return larger(x, whole, x - x, s)  # limited from below, x is larger than it was
 
 
 @inner()
 def _tanh(x):
     """tanh for float32: x P(x²) / Q(x²), the rational function that Eigen uses (MPL2; fast tanh).
 
-    Beyond +-7.9 a float32 tanh is 1.
+    It passes 1 beyond +-9.1, where a float32 tanh is 1 within half a unit of the last place.
     """
     f = np.float32
-    x = limited(x, f(-7.9053111), f(7.9053111))
+    x = limited(x, f(-9.25), f(9.25))
     u = x * x
     p = f(2.00018790482477e-13) + f(-2.76076847742355e-16) * u
     p = f(-8.60467152213735e-11) + p * u
@@ -635,7 +644,7 @@ def _tanh(x):
     q = f(1.18534705686654e-04) + f(1.19825839466702e-06) * u
     q = f(2.26843463243900e-03) + q * u
     q = f(4.89352518554385e-03) + q * u
-    return x * p * reciprocal(q)
+    return limited(x * p * reciprocal(q), f(-1), f(1))
 
 
 def _curve(width, memory, place, result, kind):  # type: ignore[no-untyped-def]
@@ -685,7 +694,8 @@ def activate_backward(memory, op, tiles):
     size = op.size * tiles if op.by_tile else op.size
     away = op.saved - op.out
     for k in range(op.out, op.out + size, 16):
-        store(memory, k, _down(load(16, memory, k), load(16, memory, k + away), op.kind))
+        dy, y = load(16, memory, k), load(16, memory, k + away)
+        store(memory, k, _down(16, memory, dy, y, op.kind))
 
 
 @inner()
@@ -723,20 +733,30 @@ def dropout(memory, op, tiles, first, images, keys, weights):
 
 @inner()
 def moments(memory, op, tiles, first, images, sums):
-    """For each channel the sums of x and of x² over the images, in float64."""
-    plane = op.height * op.width
+    """For each channel the sums of x - k and of (x - k)² over the images, in float64.
+
+    k is the first x that this thread sees of the channel (if it is finite): without it, the
+    variance of numbers far from 0 would be a small difference of two large ones. ``sums`` at
+    ``key``: k, both sums and the number of summands, C of each.
+    """
+    plane, channels = op.height * op.width, op.channels
     for t in range(tiles):
         lanes = min(LANES, images - first - t * LANES)
-        for c in range(op.channels):
-            start = op.inp + (t * op.channels + c) * plane * LANES
+        for c in range(channels):
+            start, place = op.inp + (t * channels + c) * plane * LANES, op.key + c
+            if sums[at(place + 3 * channels)] == 0:
+                x = np.float64(memory[at(start)])
+                sums[at(place)] = x if x - x == 0 else 0
+            k = sums[at(place)]
             s = q = np.float64(0)
             for cell in range(plane):
                 for lane in range(lanes):
-                    x = np.float64(memory[at(start + cell * LANES + lane)])
+                    x = np.float64(memory[at(start + cell * LANES + lane)]) - k
                     s += x
                     q += x * x
-            sums[at(op.key + c)] += s
-            sums[at(op.key + op.channels + c)] += q
+            sums[at(place + channels)] += s
+            sums[at(place + 2 * channels)] += q
+            sums[at(place + 3 * channels)] += plane * lanes
 
 
 @inner()

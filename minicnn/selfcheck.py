@@ -102,6 +102,7 @@ def kernel_cases(dtype: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "sigmoid", (40 * normal(1031),)
     yield "sigmoid_backward", (normal(1031), rng.random(1031).astype(dtype))
     yield "softmax_cross_entropy", (9 * normal(71, 37), rng.integers(-1, 37, 71))
+    yield "sum_over", (normal(71, 6, 37), (0, 2), True)
     yield "sgd", (normal(1031), normal(1031), normal(1031), 0.3, 0.9, 0.1, 0.01, False, True)
     yield "random_uniform", (normal(1031), 2**40 + 1, 2**33 + 2)
 

@@ -195,10 +195,11 @@ class Engine:
 
     # For what happens between the parts -----------------------------------------------------------
 
-    def sums_at(self, place: int, channels: int) -> np.ndarray:
-        """Two rows of sums, over all threads: (2, channels) float64."""
-        totals = np.sum([worker.sums for worker in self.active], axis=0)
-        return totals[place : place + 2 * channels].reshape(2, channels)
+    def sums_of_threads(self, place: int, kinds: int, channels: int) -> np.ndarray:
+        """Sums of so many kinds, as each thread has them: (kinds, threads, channels) float64."""
+        part = slice(place, place + kinds * channels)
+        sums = [worker.sums[part].reshape(kinds, channels) for worker in self.active]
+        return np.stack(sums, axis=1)
 
     def constants_at(self, place: int, size: int) -> np.ndarray:
         """A view of constants."""

@@ -523,7 +523,7 @@ class BatchNorm(Lowering):
 
     def batch_statistics(self, plan: Plan, x: Buffer) -> None:
         """Emit what finds mean and variance of the batch."""
-        self.sums, plan.sums = plan.sums, plan.sums + 2 * self.channels
+        self.sums, plan.sums = plan.sums, plan.sums + 4 * self.channels
         fields: dict[str, Any] = {**self.fields, "inp": x, "key": self.sums}
         plan.emit(tiles.MOMENTS, "moments", shapes(x.shape), 3 * x.cells, **fields)
         plan.wait(self.set_statistics)
@@ -535,14 +535,26 @@ class BatchNorm(Lowering):
             raise ValueError(
                 f"batch_norm: {count} values a channel; the statistics of a batch need two or more"
             )
-        sums, squares = step.sums_at(self.sums, self.channels)
-        mean = sums / count
-        var = np.maximum(squares / count - mean * mean, 0)
+        mean, var = self._moments(step)
         self._set(step, mean, var, self.operation.eps)
         momentum = layer.count_batch()
         if momentum and layer.running_mean is not None and layer.running_var is not None:
             as_dtype = (mean.astype(step.plan.dtype), var.astype(step.plan.dtype))
             move_running(layer.running_mean, layer.running_var, *as_dtype, count, momentum)
+
+    def _moments(self, step: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of the batch from those of each thread's images.
+
+        With the threads' shares w, means m and variances v (Chan, Golub and LeVeque, 1979):
+        mean = sum w m, var = sum w (v + (m - mean)²).
+        """
+        near, sums, squares, counts = step.sums_of_threads(self.sums, 4, self.channels)
+        shifted = sums / counts
+        means, variances = near + shifted, squares / counts - shifted * shifted
+        shares = counts / counts.sum(axis=0)
+        # counted from the first thread's: a sum of shares of large numbers would round
+        mean = means[0] + (shares * (means - means[0])).sum(axis=0)
+        return mean, (shares * (variances + (means - mean) ** 2)).sum(axis=0)
 
     def _set(self, step: Any, mean: np.ndarray, var: np.ndarray, eps: float) -> None:
         gamma: Any = 1
@@ -576,7 +588,7 @@ class BatchNorm(Lowering):
 
     def set_gradients(self, step: Any) -> None:
         """Between the parts: dgamma and dbeta, and the means that dx takes away."""
-        dbeta, dgamma = step.sums_at(self.dsums, self.channels)
+        dbeta, dgamma = step.sums_of_threads(self.dsums, 2, self.channels).sum(axis=1)
         numbers = step.constants_at(self.key, 6 * self.channels).reshape(6, self.channels)
         if self.depends_on_x:
             gamma, count = numbers[2], step.images * self.values

@@ -35,7 +35,7 @@ class Tanh(Operation):
 
 
 class ReLU(Operation):
-    """y = max(x, 0), NaN stays NaN;  dx = dy where x > 0, otherwise 0.  Any shape."""
+    """y = max(x, 0), NaN stays NaN;  dx = 0 where x <= 0, otherwise dy.  Any shape."""
 
     reads = ((RESULT,),)
 
@@ -44,7 +44,7 @@ class ReLU(Operation):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        return dy * (self.y > 0)
+        return array_module(dy).where(self.y <= 0, dy.dtype.type(0), dy)
 
 
 class Softmax(Operation):
@@ -60,11 +60,12 @@ class Softmax(Operation):
 
     def forward(self, x: Array) -> Array:
         e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))
-        self.p = e / e.sum(axis=self.axis, keepdims=True)
+        self.p = e / kernels.of(x).sum_over(e, self.axis, keepdims=True)
         return self.p
 
     def backward(self, dy: Array) -> Array:
-        return self.p * (dy - (dy * self.p).sum(axis=self.axis, keepdims=True))
+        dot = kernels.of(dy).sum_over(dy * self.p, self.axis, keepdims=True)
+        return self.p * (dy - dot)
 
 
 class LogSoftmax(Operation):
@@ -78,11 +79,12 @@ class LogSoftmax(Operation):
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
         shifted = x - x.max(axis=self.axis, keepdims=True)
-        self.y = shifted - xp.log(xp.exp(shifted).sum(axis=self.axis, keepdims=True))
+        self.y = shifted - xp.log(kernels.of(x).sum_over(xp.exp(shifted), self.axis, keepdims=True))
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        return dy - array_module(dy).exp(self.y) * dy.sum(axis=self.axis, keepdims=True)
+        total = kernels.of(dy).sum_over(dy, self.axis, keepdims=True)
+        return dy - array_module(dy).exp(self.y) * total
 
 
 class Dropout(Operation):

@@ -6,20 +6,20 @@ Broadcasting copies a value to many places, so its gradient is the sum over thos
 
 from __future__ import annotations
 
+from minicnn import kernels
 from minicnn.kernels import Array, array_module
+from minicnn.kernels.arrays import Axes
 
 from .operation import RESULT, Operation
-
-Axes = int | tuple[int, ...] | None
 
 
 def unbroadcast(dy: Array, shape: tuple[int, ...]) -> Array:
     """Sum ``dy`` over the axes along which an array of ``shape`` was broadcast to dy's shape."""
     if dy.shape == shape:
         return dy
-    dy = dy.sum(axis=tuple(range(dy.ndim - len(shape))))
-    stretched = tuple(i for i, size in enumerate(shape) if size == 1 and dy.shape[i] != 1)
-    return dy.sum(axis=stretched, keepdims=True) if stretched else dy
+    new = dy.ndim - len(shape)
+    stretched = (new + i for i, size in enumerate(shape) if size == 1 != dy.shape[new + i])
+    return kernels.of(dy).sum_over(dy, (*range(new), *stretched)).reshape(shape)
 
 
 class Add(Operation):
@@ -175,7 +175,7 @@ class Sum(Reduction):
 
     def forward(self, x: Array) -> Array:
         self.shape = x.shape
-        return x.sum(axis=self.axis, keepdims=self.keepdims)
+        return kernels.of(x).sum_over(x, self.axis, self.keepdims)
 
     def backward(self, dy: Array) -> Array:
         return self.expand(dy)
@@ -186,23 +186,25 @@ class Mean(Reduction):
 
     def forward(self, x: Array) -> Array:
         self.shape = x.shape
-        y = x.mean(axis=self.axis, keepdims=self.keepdims)
+        y = kernels.of(x).sum_over(x, self.axis, self.keepdims)
         self.n = x.size / max(1, y.size)
-        return y
+        return y / y.dtype.type(self.n)
 
     def backward(self, dy: Array) -> Array:
         return self.expand(dy) / dy.dtype.type(self.n)
 
 
 class Max(Reduction):
-    """y = max(x);  dx = dy, shared equally among the cells that equal the maximum."""
+    """y = max(x);  dx = dy, shared equally among the cells that equal the maximum (or are NaN)."""
 
     def forward(self, x: Array) -> Array:
         self.shape = x.shape
         y = x.max(axis=self.axis, keepdims=self.keepdims)
-        self.winners = x == self.expand(y)
+        self.winners = (x == self.expand(y)) | (
+            x != x
+        )  # a NaN is the maximum wherever there is one
         return y
 
     def backward(self, dy: Array) -> Array:
         count = self.winners.sum(axis=self.axis, keepdims=self.keepdims).astype(dy.dtype)
-        return self.expand(dy / count) * self.winners
+        return array_module(dy).where(self.winners, self.expand(dy / count), dy.dtype.type(0))

@@ -87,10 +87,11 @@ class Conv2d(Operation):
 
         if self.needs_gradient[1]:
             dw = loops.matmul(self.columns, dy.swapaxes(1, 2))  # X dyᵀ = (dy Xᵀ)ᵀ: faster so
-            dweight = dw.sum(axis=0).T.reshape(self.weight.shape)  # from (C·KH·KW, O)
+            dweight = loops.sum_over(dw, 0).T.reshape(self.weight.shape)  # from (C·KH·KW, O)
         if any(self.needs_gradient[2:]):
             ones = kernels.array_module(dy).ones((dy.shape[2], 1), dy.dtype)
-            dbias = loops.matmul(dy, ones).sum(axis=(0, 2))  # dy 1: faster than to sum dy at once
+            rows = loops.matmul(dy, ones)  # (N, O, 1): faster than to sum dy at once
+            dbias = loops.sum_over(rows, (0, 2))
         if self.needs_gradient[0]:
             w = self.weight.reshape(out_channels, -1)
             dcolumns = loops.matmul(w.T, dy)  # (N, C·KH·KW, OH·OW)

@@ -59,5 +59,5 @@ class Linear(Operation):
         matmul = kernels.of(dy).matmul
         dx = matmul(dy, self.weight) if self.needs_gradient[0] else None
         dweight = matmul(dy.T, self.x) if self.needs_gradient[1] else None
-        dbias = dy.sum(axis=0) if any(self.needs_gradient[2:]) else None
+        dbias = kernels.of(dy).sum_over(dy, 0) if any(self.needs_gradient[2:]) else None
         return (dx, dweight, dbias)[: len(self.needs_gradient)]

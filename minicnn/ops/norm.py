@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minicnn import kernels
 from minicnn.kernels import Array, array_module
 
 from .operation import RESULT, Operation
@@ -44,8 +45,8 @@ class FixedBatchNorm(Operation):
     def _sums(self, dy: Array) -> tuple[Array, Array]:
         """dgamma and dbeta, laid along axis 1."""
         axes = _all_but_channels(dy)
-        dgamma = (dy * self.z).sum(axis=axes, keepdims=True)
-        return dgamma, dy.sum(axis=axes, keepdims=True)
+        sum_over = kernels.of(dy).sum_over
+        return sum_over(dy * self.z, axes, keepdims=True), sum_over(dy, axes, keepdims=True)
 
 
 class BatchNorm(FixedBatchNorm):
@@ -68,8 +69,10 @@ class BatchNorm(FixedBatchNorm):
         self.eps = eps
 
     def forward(self, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
-        axes = _all_but_channels(x)
-        self.mean, self.var = x.mean(axis=axes), x.var(axis=axes)
+        axes, m, sum_over = _all_but_channels(x), x.size // x.shape[1], kernels.of(x).sum_over
+        mean = sum_over(x, axes, keepdims=True) / m
+        self.mean = mean.reshape(-1)
+        self.var = sum_over((x - mean) ** 2, axes) / m
         return super().forward(x, weight, bias)
 
     def backward(self, dy: Array) -> Array | tuple[Array, ...]:
