@@ -22,6 +22,7 @@ from contextvars import ContextVar
 from types import ModuleType
 
 from .arrays import Array, array_module, is_host
+from .interrupts import held
 
 
 def of(array: Array) -> ModuleType:
@@ -65,8 +66,10 @@ def host_kernels() -> ModuleType:
     return _import(name)
 
 
+@functools.cache
 def _import(name: str) -> ModuleType:
-    return importlib.import_module(f"{__name__}.{name}")
+    with held():  # some packages swallow what is raised while they are imported
+        return importlib.import_module(f"{__name__}.{name}")
 
 
 __all__ = ["Array", "array_module", "by_reference", "host_kernels", "is_host", "of"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import minicnn
+from minicnn import command
 from minicnn.terminal import complain, say
 
 COMMANDS = {
@@ -38,4 +39,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.process(main)

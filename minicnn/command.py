@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import math
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -63,6 +65,28 @@ def run(parser: Parser, main: Callable[[argparse.Namespace], int], argv: list[st
     except KeyboardInterrupt:
         complain(f"{parser.prog}: interrupted")
         return 130
+
+
+def process(main: Callable[[], int]) -> NoReturn:
+    """Run a command as the whole of a process. Whenever Ctrl-C comes, the status is 130.
+
+    (Or that of the command, if it had come to its end.)
+    """
+    sys.unraisablehook = _raise_again
+    try:
+        status = main()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:  # before the command answers it, or after
+        status = 130
+    sys.exit(status)
+
+
+def _raise_again(lost: Any) -> None:
+    """Python cannot raise what comes up in a finaliser or a callback: an interrupt comes again."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def in_a_line(error: BaseException) -> str:

@@ -9,14 +9,20 @@ model.safetensors    the trained parameters, in PyTorch's names and layouts
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
+import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from minicnn import data, models, plots
 from minicnn.checkpoint import load, save
 from minicnn.files import expand, write_whole
+from minicnn.kernels.interrupts import held
 from minicnn.nn import Module
 from minicnn.terminal import say
 from minicnn.training import History
@@ -25,25 +31,57 @@ from minicnn.training import History
 class Run:
     """Writes the run's folder: weights and measurements after each epoch, the picture at the end.
 
+    The folder has all its files, and the weights that training begins with, as soon as it is
+    there: whenever a run is stopped, what it leaves can be loaded.
+
     Args:
         folder: made with its parents; it must not hold anything yet. None: runs/<time>.
         config: what ``config.json`` shall say; ``load_run`` needs ``model`` and ``model_args``.
+        net: that is going to be trained.
 
     Raises:
         FileExistsError: the folder holds something already, or another run has just taken it.
         OSError: it cannot be made.
     """
 
-    def __init__(self, folder: str | Path | None, config: dict[str, Any]):
-        self.folder, self.config = _new_folder() if folder is None else expand(folder), config
-        if self.folder.is_file():
-            raise FileExistsError(f"{self.folder} is a file; wanted a new or an empty folder")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if any(self.folder.iterdir()):
-            raise FileExistsError(f"{self.folder} is not empty; wanted a new or an empty folder")
-        path = self.folder / "config.json"
-        path.touch(exist_ok=False)  # of two runs that found the folder empty, one gets it
-        write_whole(path, json.dumps(config, indent=2) + "\n")
+    def __init__(self, folder: str | Path | None, config: dict[str, Any], net: Module):
+        self.config = config
+        with held():
+            if folder is None:
+                self._make(_by_time(), net)
+            elif (given := expand(folder)).is_dir():
+                self._use(given, net)
+            elif given.exists():
+                raise FileExistsError(f"{given} is a file; wanted a new or an empty folder")
+            else:
+                self._make([given], net)
+
+    def _use(self, folder: Path, net: Module) -> None:
+        """Fill a folder that is there and empty."""
+        if any(folder.iterdir()):
+            raise FileExistsError(f"{folder} is not empty; wanted a new or an empty folder")
+        (folder / "config.json").touch(exist_ok=False)  # two runs may have found it empty
+        self.folder = folder
+        self._fill(net)
+
+    def _make(self, names: Sequence[Path], net: Module) -> None:
+        """Fill a new folder, and give it the first name that is free."""
+        parent = names[0].parent
+        parent.mkdir(parents=True, exist_ok=True)
+        hidden = parent / f".{names[0].name}.{os.getpid()}"
+        try:
+            hidden.mkdir()
+            self.folder = hidden
+            self._fill(net)
+            self.folder = _renamed(hidden, names)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(names[0])) from error
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)  # not there any more if all went well
+
+    def _fill(self, net: Module) -> None:
+        self.write(net, History())
+        write_whole(self.folder / "config.json", json.dumps(self.config, indent=2) + "\n")
 
     def write(self, net: Module, history: History) -> None:
         """Bring weights and measurements up to date."""
@@ -58,18 +96,19 @@ class Run:
         write_whole(self.folder / "curves.png", plots.png(plots.curves(history.curve, title)))
 
 
-def _new_folder() -> Path:
-    """Make runs/<time>, with a number after it where that is taken."""
+def _by_time() -> list[Path]:
+    """runs/<time>, and the same with a number after it."""
     stem = Path("runs", time.strftime("%Y-%m-%d-%H%M%S"))
-    stem.parent.mkdir(exist_ok=True)
-    for number in range(1, 1000):
-        folder = stem if number == 1 else Path(f"{stem}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise FileExistsError(f"{stem} and the 999 folders after it are taken")
+    return [stem, *(Path(f"{stem}-{number}") for number in range(2, 1000))]
+
+
+def _renamed(folder: Path, names: Sequence[Path]) -> Path:
+    """The folder under the first of the names that nobody has, not even since a moment ago."""
+    for name in names:
+        if not name.exists():
+            with contextlib.suppress(OSError):  # a folder with files: another run was faster
+                return folder.rename(name)
+    raise FileExistsError(errno.EEXIST, "is taken; wanted a new or an empty folder")
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import platform
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -194,4 +193,4 @@ NETS: dict[str, Callable[[], nn.Module]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.process(main)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -168,7 +167,7 @@ def _train(options: argparse.Namespace) -> int:
         "minicnn": minicnn.__version__,
         "numpy": np.__version__,
     }
-    run = Run(options.out, config)
+    run = Run(options.out, config, net)
 
     batches = data.DataLoader(
         train_set, recipe.batch_size, True, options.seed, device, raw=compiled
@@ -209,10 +208,9 @@ def _train_and_report(
         status = 1
     except KeyboardInterrupt:
         run.write(net, history)
-        print(
+        complain(
             f"interrupted after {len(history.epochs)} whole epochs; what was trained so far is in "
-            f"{run.folder}",
-            file=sys.stderr,
+            f"{run.folder}"
         )
         status = 130
     if status == 0:
@@ -285,4 +283,4 @@ def _result(run: Run, history: History) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.process(main)

@@ -13,7 +13,6 @@ be had without it.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from math import ceil, prod
 from typing import Any, NamedTuple
@@ -534,4 +533,4 @@ def _chosen(wanted: str | None, classes: Sequence[str]) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.process(main)

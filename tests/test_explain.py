@@ -373,11 +373,7 @@ def test_softmax_and_cross_entropy(rng: np.random.Generator) -> None:
 def run_folder(tmp_path: Path) -> Path:
     """What training leaves behind, of an untrained net."""
     config = {"model": "lenet", "model_args": {}, "dataset": "fashion-mnist-sample"}
-    run = Run(tmp_path / "run", config)
-    from minicnn.training import History
-
-    run.write(models.lenet(), History())
-    return run.folder
+    return Run(tmp_path / "run", config, models.lenet()).folder
 
 
 def error_of(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

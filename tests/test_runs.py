@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,12 @@ from minicnn.runs import Run
 CONFIG: dict[str, Any] = {
     "model": "mlp", "model_args": {"hidden": [3]}, "dataset": "fashion-mnist-sample"
 }  # fmt: skip
+NET = models.mlp(hidden=(3,))
 
 
 def a_run(folder: Path, **config: Any) -> Path:
     """A folder with a net of random weights."""
-    Run(folder, {**CONFIG, **config}).write(models.mlp(hidden=(3,)), minicnn.History())
+    Run(folder, {**CONFIG, **config}, models.mlp(hidden=(3,)))
     return folder
 
 
@@ -31,7 +34,7 @@ def test_two_runs_of_the_same_second_have_two_folders(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(time, "strftime", lambda _: "then")
     monkeypatch.setattr(Path, "exists", lambda _: False)  # as it was when both of them looked
-    folders = [Run(None, CONFIG).folder.name for _ in range(3)]
+    folders = [Run(None, CONFIG, NET).folder.name for _ in range(3)]
     assert folders == ["then", "then-2", "then-3"]
     assert sorted(path.name for path in Path("runs").iterdir()) == folders
 
@@ -39,17 +42,70 @@ def test_two_runs_of_the_same_second_have_two_folders(
 def test_of_two_runs_that_find_a_folder_empty_one_gets_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = Run(tmp_path, {**CONFIG, "seed": 1})
+    first = Run(tmp_path, {**CONFIG, "seed": 1}, NET)
     monkeypatch.setattr(Path, "iterdir", lambda _: iter(()))
     with pytest.raises(FileExistsError):
-        Run(tmp_path, {**CONFIG, "seed": 2})
+        Run(tmp_path, {**CONFIG, "seed": 2}, NET)
     assert json.loads((first.folder / "config.json").read_text())["seed"] == 1
 
 
 def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError, match=r"file is a file; wanted a new or an empty folder$"):
-        Run(tmp_path / "file", CONFIG)
+        Run(tmp_path / "file", CONFIG, NET)
+
+
+def test_a_folder_has_weights_from_the_moment_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+    seen: list[set[str]] = []
+
+    def watched(folder: Path, name: Path) -> Path:
+        assert not name.exists()
+        seen.append({path.name for path in rename(folder, name).iterdir()})
+        minicnn.load_run(name)
+        return name
+
+    monkeypatch.setattr(Path, "rename", watched)
+    Run(tmp_path / "deep" / "run", CONFIG, NET)
+    assert seen == [{"config.json", "model.safetensors", "metrics.jsonl", "curve.jsonl"}]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_interrupt_while_a_folder_is_made_is_answered_when_it_is_whole(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    if there:
+        folder.mkdir()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    write = Run.write
+
+    def interrupted(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        write(*arguments)
+
+    monkeypatch.setattr(Run, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Run(folder, CONFIG, NET)
+    signal.signal(signal.SIGINT, before)
+    minicnn.load_run(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_folder_that_cannot_be_filled_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "somewhere/.hidden")
+
+    monkeypatch.setattr(Run, "write", full)
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        Run(tmp_path / "run", CONFIG, NET)
+    assert raised.value.filename == str(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +125,7 @@ def test_weights_are_written_before_what_was_measured(
     monkeypatch.setattr(runs, "save", lambda net, path: written.append(path.name))
     monkeypatch.setattr(runs, "write_whole", lambda path, content: written.append(path.name))
     a_run(tmp_path)
-    assert written == ["config.json", "model.safetensors", "metrics.jsonl", "curve.jsonl"]
+    assert written == ["model.safetensors", "metrics.jsonl", "curve.jsonl", "config.json"]
 
 
 def test_what_is_no_run_is_told_with_what_it_is(tmp_path: Path) -> None:
@@ -109,9 +165,8 @@ def test_explain_answers_a_run_without_a_data_set(
     dataset: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     net = {"channels": [2, 3], "hidden": [4]}
-    Run(tmp_path, {"model": "lenet", "model_args": net, "dataset": dataset}).write(
-        models.lenet(channels=(2, 3), hidden=(4,)), minicnn.History()
-    )
+    config = {"model": "lenet", "model_args": net, "dataset": dataset}
+    Run(tmp_path, config, models.lenet(channels=(2, 3), hidden=(4,)))
     with pytest.raises(SystemExit) as ended:
         explain(["--run", str(tmp_path), "--text"])
     assert ended.value.code == 2
@@ -132,9 +187,8 @@ def test_explain_takes_the_sample_where_fashion_mnist_is_not_here(
 
     monkeypatch.setattr(data, "load", offline)
     net = {"channels": [2, 3], "hidden": [4]}
-    Run(tmp_path, {"model": "lenet", "model_args": net, "dataset": "fashion-mnist"}).write(
-        models.lenet(channels=(2, 3), hidden=(4,)), minicnn.History()
-    )
+    config = {"model": "lenet", "model_args": net, "dataset": "fashion-mnist"}
+    Run(tmp_path, config, models.lenet(channels=(2, 3), hidden=(4,)))
     page = ["--out", str(tmp_path / "page.html"), "--no-open"]
     assert explain(["--run", str(tmp_path), *page]) == 0
     assert "the sample's 1,000 test pictures" in capsys.readouterr().out

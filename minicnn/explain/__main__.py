@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -265,4 +264,4 @@ def _through(layers: list[Any], layer: int, picture: np.ndarray, label: int) -> 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.process(main)
