@@ -260,7 +260,8 @@ def _headline(
     config: dict[str, Any], net: nn.Module, train: data.Dataset, test: data.Dataset, why_cpu: str
 ) -> str:
     parameters = sum(p.size for p in net.parameters())
-    threads = f", {config['threads']} threads" if config["device"] == "cpu" else ""
+    count = config["threads"]
+    threads = f", {count} thread{'s' * (count > 1)}" if config["device"] == "cpu" else ""
     threads += ", compiled" if config["compiled"] else ", eager"
     return (
         f"{config['model']} ({parameters:,} parameters) on {config['dataset']} ({len(train):,} + "
