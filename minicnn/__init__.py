@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from minicnn.terminal import say_interrupted
 
@@ -15,7 +16,7 @@ if not (Path(__file__).parent / "kernels").is_dir():
 
 from numpy import float32, float64, int32, int64, uint8
 
-from minicnn import data, models, nn, optim
+from minicnn import cuda, data, models, nn, optim
 from minicnn.checkpoint import load, save
 from minicnn.compiler import CompileError, compile
 from minicnn.device import DeviceError, try_gpu
@@ -41,6 +42,14 @@ from minicnn.training import History, evaluate, fit
 
 __version__ = "0.1.0"
 
+if not TYPE_CHECKING:  # a type checker would take it for any name
+
+    def __getattr__(name: str) -> Any:
+        """PyTorch has most methods as functions too: say what to write for ``minicnn.exp(x)``."""
+        hint = f"; write x.{name}(...)" if callable(getattr(Tensor, name, None)) else ""
+        raise AttributeError(f"module 'minicnn' has no attribute {name!r}{hint}")
+
+
 float, double, int, long = float32, float64, int32, int64  # PyTorch's names
 
 __all__ = [
@@ -53,6 +62,7 @@ __all__ = [
     "arange",
     "cat",
     "compile",
+    "cuda",
     "data",
     "device",
     "double",

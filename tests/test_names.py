@@ -441,6 +441,24 @@ def test_device_names_a_device() -> None:
         minicnn.device("tpu")
 
 
+def test_cuda_is_asked_for_as_in_pytorch() -> None:
+    there = importlib.import_module("minicnn.device").gpu_problem() is None
+    assert minicnn.cuda.is_available() is there
+    device = minicnn.device("cuda" if minicnn.cuda.is_available() else "cpu")
+    assert device == minicnn.try_gpu()
+
+
+def test_a_method_that_is_no_function_says_how_it_is_written() -> None:
+    for name in ("exp", "softmax", "permute"):
+        with pytest.raises(
+            AttributeError, match=rf"^module 'minicnn' has no attribute '{name}'; write x\.{name}\("
+        ):
+            getattr(minicnn, name)
+    for name in ("einsum", "T", "grad", "_mode"):
+        with pytest.raises(AttributeError, match=rf"^module 'minicnn' has no attribute '{name}'$"):
+            getattr(minicnn, name)
+
+
 def test_tensor_and_device_are_functions_and_still_modules() -> None:
     import minicnn.device as device_by_statement
     import minicnn.tensor as tensor_by_statement
