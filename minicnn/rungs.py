@@ -25,6 +25,7 @@ from minicnn import command, kernels, ops
 from minicnn.kernels import Array
 from minicnn.kernels.arrays import output_sizes
 from minicnn.nn import functional as F
+from minicnn.nn.arguments import IntOrPair, pair
 from minicnn.ops import Operation
 from minicnn.ops.conv import Pair
 from minicnn.tensor import Tensor, apply
@@ -111,9 +112,9 @@ def conv2d(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: F.IntOrPair = 1,
-    padding: F.IntOrPair = 0,
-    dilation: F.IntOrPair = 1,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
     rung: str = "fast",
 ) -> Tensor:
     """2-D convolution as ``F.conv2d``, on the rung ``"loops"``, ``"im2col"`` or ``"fast"``.
@@ -127,8 +128,8 @@ def conv2d(
     if rung not in RUNGS:
         raise ValueError(f"rung is {rung!r}; wanted one of {', '.join(RUNGS)}")
     F._check_conv2d(input, weight, bias, groups=1)
-    strides, dilations = F._pair("stride", stride), F._pair("dilation", dilation)
-    frame, kernel_size = F._pair("padding", padding, least=0), F._pair("kernel", weight.shape[2:])
+    strides, dilations = pair("stride", stride), pair("dilation", dilation)
+    frame, kernel_size = pair("padding", padding, least=0), pair("kernel", weight.shape[2:])
     output = output_sizes(input.shape[2:], kernel_size, strides, frame, dilations)
     if min(output) < 1:
         raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,3 +196,32 @@ def test_dropout_of_float32_stays_float32(kernel_set: str) -> None:
 def test_a_p_that_is_no_probability_is_refused(p: float) -> None:
     with pytest.raises(ValueError, match=f"dropout: p is {p}; wanted a probability"):
         F.dropout(Tensor(np.ones(3)), p)
+
+
+# Axes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [F.softmax, F.log_softmax])
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((0, 4), 0), ((0, 4), 1), ((4, 0), 0), ((4, 0), -1), ((0,), 0), ((2, 0, 3), 1)],
+)
+def test_a_softmax_of_nothing_is_nothing(
+    function: Callable[..., Tensor], shape: tuple[int, ...], axis: int
+) -> None:
+    x = Tensor(np.zeros(shape), requires_grad=True)
+    y = function(x, axis)
+    y.backward(Tensor(np.ones(shape)))
+    assert y.shape == shape
+    assert x.grad is not None
+    assert x.grad.shape == shape
+
+
+@pytest.mark.parametrize("axis", [None, (0, 1), 1.0, "1"])
+def test_a_softmax_wants_one_axis(axis: Any) -> None:
+    """PyTorch guesses one for None, with a warning; NumPy would take all cells."""
+    x = Tensor(np.ones((2, 3)))
+    for function in (F.softmax, F.log_softmax, Tensor.softmax):
+        with pytest.raises(TypeError, match=r"^(Log)?Softmax: the axis \(dim\) is .*; wanted an"):
+            function(x, axis)
+    assert F.softmax(x, np.int64(1)).numpy().sum() == pytest.approx(2)  # type: ignore[arg-type]

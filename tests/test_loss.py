@@ -50,6 +50,12 @@ def probabilities(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarra
     return p / p.sum(axis=min(1, len(shape) - 1), keepdims=True)
 
 
+def for_target(kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Class probabilities cannot be ignored."""
+    ignored = () if kind == "indices" else ("ignore_index",)
+    return {name: value for name, value in options.items() if name not in ignored}
+
+
 def tensors(options: dict[str, Any]) -> dict[str, Any]:
     return {
         name: Tensor(value) if isinstance(value, np.ndarray) else value
@@ -64,8 +70,9 @@ def test_cross_entropy_is_its_definition(
 ) -> None:
     logits = 3 * rng.standard_normal((ROWS, CLASSES))
     target = TARGET if kind == "indices" else probabilities((ROWS, CLASSES), rng)
-    loss = F.cross_entropy(Tensor(logits), Tensor(target), **tensors(OPTIONS[name]))
-    expected = oracle.cross_entropy(logits, target, **OPTIONS[name])
+    options = for_target(kind, OPTIONS[name])
+    loss = F.cross_entropy(Tensor(logits), Tensor(target), **tensors(options))
+    expected = oracle.cross_entropy(logits, target, **options)
     assert loss.shape == expected.shape
     np.testing.assert_allclose(loss.numpy(), expected, rtol=1e-10)
 
@@ -89,7 +96,7 @@ def test_cross_entropy_gradients_are_those_of_finite_differences(
     logits = Tensor(rng.standard_normal((ROWS, CLASSES)), requires_grad=True)
     soft = kind == "probabilities"
     target = Tensor(probabilities((ROWS, CLASSES), rng) if soft else TARGET, requires_grad=soft)
-    options = tensors(OPTIONS[name])
+    options = tensors(for_target(kind, OPTIONS[name]))
     assert minicnn.gradcheck(lambda x, t: F.cross_entropy(x, t, **options), [logits, target])
 
 
@@ -123,8 +130,7 @@ def test_cross_entropy_is_torchs(
     if target.ndim == 0:  # not the one that is ignored: the mean over nothing has its own test
         target = np.array(2)
     with_torch_weight("cross_entropy", logits, target, **options)
-    # PyTorch refuses an ignore_index here, minicnn does not heed it
-    options = {name: value for name, value in options.items() if name != "ignore_index"}
+    options = for_target("probabilities", options)
     with_torch_weight("cross_entropy", logits, probabilities(shape, rng), **options)
 
 
@@ -279,3 +285,150 @@ def test_class_weights_may_be_an_array_and_receive_no_gradient() -> None:
         same = F.cross_entropy(logits, target, weight.numpy(), label_smoothing=smoothing)  # type: ignore[arg-type]
         assert loss.item() == same.item()
         assert not loss.requires_grad
+
+
+# What an ignored row holds ------------------------------------------------------------------------
+
+SMOOTHED: dict[str, dict[str, Any]] = {
+    f"{reduction}{', weight' * weighted}": {
+        "ignore_index": 2,
+        "label_smoothing": 0.3,
+        "reduction": reduction,
+        **({"weight": WEIGHT} if weighted else {}),
+    }
+    for reduction in ("mean", "sum", "none")
+    for weighted in (False, True)
+}
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("name", SMOOTHED)
+@pytest.mark.parametrize("pixels", [(), (2,)])
+def test_an_ignored_row_may_hold_anything(
+    value: float, name: str, pixels: tuple[int, ...], kernel_set: str, rng: np.random.Generator
+) -> None:
+    """Loss and gradient are those of the same rows with numbers in the ignored one."""
+    logits = rng.standard_normal((3, CLASSES, *pixels))
+    target = np.array([3, 2, 0]).reshape(3, *[1] * len(pixels)) + np.zeros((3, *pixels), int)
+    wild = logits.copy()
+    wild[1, 1:3] = value
+
+    results = []
+    for array in (logits, wild):
+        x = Tensor(array, requires_grad=True)
+        loss = F.cross_entropy(x, Tensor(target), **tensors(SMOOTHED[name]))
+        loss.backward(Tensor(np.full(loss.shape, 1.5)))
+        assert x.grad is not None
+        results.append((loss.numpy(), x.grad.numpy()))
+
+    (expected, expected_gradient), (given, gradient) = results
+    np.testing.assert_array_equal(given, expected)
+    np.testing.assert_array_equal(gradient, expected_gradient)
+    assert (gradient[1] == 0).all()
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_row_that_counts_keeps_what_is_not_finite(value: float, kernel_set: str) -> None:
+    logits = np.zeros((2, CLASSES))
+    logits[0, 1] = value
+    with np.errstate(invalid="ignore"):
+        loss = F.cross_entropy(Tensor(logits), Tensor(np.array([0, 1])), label_smoothing=0.1)
+    assert not math.isfinite(loss.item())
+
+
+# Nothing to sum -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("shape", [(4, 0), (0, 4), (0, 0), (2, 3, 0)])
+def test_losses_of_nothing_are_torchs(
+    shape: tuple[int, ...], reduction: str, smoothing: float, kernel_set: str
+) -> None:
+    torch = pytest.importorskip("torch")
+    options: dict[str, Any] = {"reduction": reduction, "label_smoothing": smoothing}
+    for kind in ("probabilities", "indices"):
+        target = (
+            np.zeros(shape) if kind == "probabilities" else np.full(shape[:1] + shape[2:], -100)
+        )
+        x = Tensor(np.zeros(shape), requires_grad=True)
+        loss = F.cross_entropy(x, Tensor(target), **options)
+        expected = torch.nn.functional.cross_entropy(
+            torch.zeros(shape, dtype=torch.float64), torch.from_numpy(target), **options
+        ).numpy()
+        if kind == "indices" and smoothing and 0 in shape[1:2] and reduction != "mean":
+            expected = np.zeros_like(expected)  # nan in PyTorch, although all rows are ignored
+        np.testing.assert_array_equal(loss.numpy(), expected)
+        loss.backward(Tensor(np.ones(loss.shape)))
+        assert x.grad is not None
+        assert x.grad.shape == shape
+
+
+def test_pixels_without_classes_have_no_loss(kernel_set: str) -> None:
+    """PyTorch refuses this shape."""
+    losses = F.cross_entropy(
+        Tensor(np.zeros((2, 0, 3))), Tensor(np.full((2, 3), -100)), reduction="none"
+    )
+    np.testing.assert_array_equal(losses.numpy(), np.zeros((2, 3)))
+
+
+def test_a_class_of_none_is_out_of_range(kernel_set: str) -> None:
+    for smoothing in (0.0, 0.2):
+        with pytest.raises(IndexError, match="class 0 is out of range"):
+            F.cross_entropy(
+                Tensor(np.zeros((2, 0))), Tensor(np.array([0, -100])), label_smoothing=smoothing
+            )
+
+
+# Targets of the wrong kind ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("index", [0, 1, 7])
+def test_class_probabilities_cannot_be_ignored(index: int) -> None:
+    x, p = minicnn.randn(3, 4), Tensor(np.full((3, 4), 0.25, np.float32))
+    message = rf"^cross_entropy: ignore_index is {index}, target holds class probabilities; wanted"
+    with pytest.raises(ValueError, match=message):
+        F.cross_entropy(x, p, ignore_index=index)
+    for unused in (-1, -100):
+        assert F.cross_entropy(x, p, ignore_index=unused).item() == F.cross_entropy(x, p).item()
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_a_list_of_integers_holds_class_indices(loss: Callable[..., Tensor]) -> None:
+    x = minicnn.randn(3, 4)
+    expected = loss(x, Tensor(np.array([1, 0, 3]))).item()
+    for target in ([1, 0, 3], (1, 0, 3), np.array([1, 0, 3])):
+        assert loss(x, target).item() == expected
+    assert loss(x.numpy(), [1, 0, 3]).item() == expected
+    assert loss(x[0], 1).item() == loss(x[0], Tensor(np.array(1))).item()
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        # a column of a CSV file, as NumPy reads it
+        (np.array([0.0, 2.0, 1.0]), r"class indices are integers: target\.to\('int64'\)$"),
+        (
+            np.array([[0.0], [2.0], [1.0]]),
+            r"integers of shape \(3,\): target\.reshape\(3,\)\.to\('int64'\)$",
+        ),
+        (np.array([[0], [2], [1]]), r"integers of shape \(3,\): target\.reshape\(3,\)$"),
+        (np.eye(4, dtype=int)[:3], r"class indices of one-hot rows are target\.argmax\(1\)$"),
+        ([0.0, 2.0, 1.0], r"class indices are integers: target\.to\('int64'\)$"),
+    ],
+)
+def test_targets_that_are_no_class_indices_come_with_the_cure(target: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^cross_entropy: target has shape .*{message}"):
+        F.cross_entropy(minicnn.randn(3, 4), target)
+
+
+def test_probabilities_of_another_dtype_are_the_ones_to_convert() -> None:
+    message = r"input is float32, target is float64; convert one, .* target\.to\('float32'\)$"
+    with pytest.raises(TypeError, match=message):
+        F.cross_entropy(minicnn.randn(3, 4), Tensor(np.full((3, 4), 0.25)))
+
+
+def test_nll_loss_has_class_indices_only() -> None:
+    with pytest.raises(TypeError, match=r"^nll_loss: target is float32; wanted class indices"):
+        F.nll_loss(minicnn.randn(3, 4), minicnn.rand(3, 4))

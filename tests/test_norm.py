@@ -28,7 +28,7 @@ def statistics(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 def test_each_channel_gets_mean_0_and_variance_1(rng: np.random.Generator) -> None:
     x = Tensor(5 * rng.standard_normal((8, 3, 4, 5)) + 7)
-    y = batch_norm(x, None, None, training=True, eps=0).numpy()
+    y = batch_norm(x, None, None, training=True, eps=1e-14).numpy()
     np.testing.assert_allclose(y.mean(axis=(0, 2, 3)), 0, atol=1e-12)
     np.testing.assert_allclose(y.var(axis=(0, 2, 3)), 1, atol=1e-12)
 
@@ -133,8 +133,9 @@ def test_a_batch_of_none_works_in_evaluation() -> None:
         ((5,), [], r"input has shape \(5,\); wanted \(N, C, \.\.\.\)"),
         ((2, 3), ["running_mean"], r"running_mean has shape \(4,\); wanted \(3,\)"),
         ((2, 3), ["weight", "bias"], r"weight has shape \(4,\); wanted \(3,\)"),
-        ((2, 4), ["weight"], "wanted weight and bias together, or neither"),
-        ((1, 3, 1, 1), [], r"input \(1, 3, 1, 1\) has 1 values a channel"),
+        ((2, 4), ["running_mean"], "wanted running_mean and running_var together, or neither"),
+        ((2, 4), ["running_var"], "wanted running_mean and running_var together, or neither"),
+        ((1, 3, 1, 1), [], r"input \(1, 3, 1, 1\) has 1 value a channel"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(
@@ -150,3 +151,68 @@ def test_mixed_dtypes_are_refused() -> None:
     x, ones = Tensor(np.ones((2, 3))), Tensor(np.ones(3, np.float32))
     with pytest.raises(TypeError, match=r"input is float64, weight is float32; convert one"):
         batch_norm(x, None, None, ones, ones, training=True)
+
+
+@pytest.mark.parametrize("eps", [-1.0, -1e-12, 0.0, 0])
+def test_a_variance_of_the_batch_needs_a_positive_eps(eps: float) -> None:
+    """A channel of equal values has variance 0; PyTorch refuses the same."""
+    x, mean, var = Tensor(np.ones((4, 3))), Tensor(np.zeros(3)), Tensor(np.ones(3))
+    message = rf"^batch_norm: eps is {eps}; wanted a positive number"
+    with pytest.raises(ValueError, match=message):
+        batch_norm(x, mean, var, training=True, eps=eps)
+    with pytest.raises(ValueError, match=message):
+        batch_norm(x, None, None, eps=eps)
+    if eps < 0:
+        with pytest.raises(ValueError, match=message):
+            batch_norm(x, mean, var, eps=eps)
+    else:
+        np.testing.assert_array_equal(batch_norm(x, mean, var, eps=eps).numpy(), np.ones((4, 3)))
+    np.testing.assert_array_equal(mean.numpy(), np.zeros(3))
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_weight_or_bias_may_come_alone_as_in_torch(
+    name: str, training: bool, rng: np.random.Generator
+) -> None:
+    torch = pytest.importorskip("torch")
+    mean, var = statistics(rng)
+
+    def call(function: Callable[..., Any], tensor: Any) -> Callable[..., Any]:
+        def normalised(x: Any, affine: Any) -> Any:
+            running = tensor(mean.copy()), tensor(var.copy())
+            return function(x, *running, **{name: affine}, training=training)
+
+        return normalised
+
+    assert_agrees_with_torch(
+        call(F.batch_norm, Tensor),
+        rng.standard_normal((4, 3, 2, 5)),
+        rng.standard_normal(3),
+        theirs=call(torch.nn.functional.batch_norm, torch.from_numpy),
+    )
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("shape", [(0, 3, 2, 5), (4, 3, 0, 5), (0, 3)])
+@pytest.mark.parametrize("affine", [True, False])
+def test_an_empty_batch_in_training_is_torchs(
+    shape: tuple[int, ...], affine: bool, rng: np.random.Generator
+) -> None:
+    torch = pytest.importorskip("torch")
+    mean, var = statistics(rng)
+    ours, theirs = (
+        (Tensor(mean.copy()), Tensor(var.copy())),
+        (torch.tensor(mean), torch.tensor(var)),
+    )
+    assert_agrees_with_torch(
+        lambda x, *affine: batch_norm(x, *ours, *affine, training=True),
+        *arrays_of(shape, affine, rng),
+        theirs=lambda x, *affine: torch.nn.functional.batch_norm(
+            x, *theirs, *affine, training=True
+        ),
+    )
+    np.testing.assert_array_equal(ours[0].numpy(), mean)
+    np.testing.assert_array_equal(ours[1].numpy(), var)
+    np.testing.assert_array_equal(theirs[1].numpy(), var)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,24 @@ from minicnn import ops, random
 from minicnn.device import beside, to_device
 from minicnn.kernels import Array, array_module, is_host
 from minicnn.kernels.arrays import output_size, output_sizes
+from minicnn.ops import Operation
 from minicnn.tensor import Tensor, apply, as_tensor, check_same_dtype
 
-Pair = tuple[int, int]
-IntOrPair = int | Sequence[int]
-
+from .arguments import (
+    IntOrPair,
+    Pair,
+    as_input,
+    channels_hint,
+    check_divisor,
+    check_eps,
+    check_floating,
+    check_loss_settings,
+    check_pictures,
+    convolution_window,
+    features_hint,
+    pair,
+    pooling_window,
+)
 
 # Convolution and dense layers ---------------------------------------------------------------------
 
@@ -53,23 +66,14 @@ def conv2d(
         ValueError: shapes or arguments that do not fit.
         TypeError: input, weight and bias of different dtypes.
     """
-    if input.ndim == 3:
-        return conv2d(_batch_of_one(input), weight, bias, stride, padding, dilation, groups)[0]
-    stride, dilation = _pair("stride", stride), _pair("dilation", dilation)
+    input = as_input("conv2d", input)
     _check_conv2d(input, weight, bias, groups)
-    kernel_size = _pair("kernel_size", weight.shape[2:])
-    if padding == "same":
-        if stride != (1, 1):
-            raise ValueError(f"conv2d: padding='same' needs stride 1, received stride {stride}")
-        zeros = [d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True)]
-        padding = (zeros[0] // 2, zeros[1] // 2)
-        if zeros[0] % 2 or zeros[1] % 2:
-            input = pad(input, (0, zeros[1] % 2, 0, zeros[0] % 2))
-    elif isinstance(padding, str) and padding != "valid":
-        raise ValueError(f"conv2d: padding is {padding!r}; wanted numbers, 'same' or 'valid'")
-    padding = (0, 0) if isinstance(padding, str) else _pair("padding", padding, least=0)
-
-    output = output_sizes(input.shape[2:], kernel_size, stride, padding, dilation)
+    stride, padding, dilation = convolution_window("conv2d", stride, padding, dilation)
+    kernel_size = pair("conv2d: kernel_size", weight.shape[2:])
+    x = input if input.ndim == 4 else _batch_of_one(input)
+    if isinstance(padding, str):  # 'same'
+        x, padding = _framed_same(x, kernel_size, dilation)
+    output = output_sizes(x.shape[2:], kernel_size, stride, padding, dilation)
     if min(output) < 1:
         raise ValueError(
             f"conv2d: kernel {kernel_size} with dilation {dilation} is larger than the padded "
@@ -80,12 +84,25 @@ def conv2d(
         operation = ops.Conv2d(stride, padding, dilation, output)
         return apply(operation, x, w) if b is None else apply(operation, x, w, b)
 
-    if groups == 1:
-        return convolve(input, weight, bias)
+    y = convolve(x, weight, bias) if groups == 1 else _in_groups(convolve, x, weight, bias, groups)
+    return y if input.ndim == 4 else y[0]
+
+
+def _framed_same(x: Tensor, kernel_size: Pair, dilation: Pair) -> tuple[Tensor, Pair]:
+    """Pictures and padding for ``'same'``; an odd number of zeros puts the odd one at the end."""
+    rows, cols = (d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True))
+    if rows % 2 or cols % 2:
+        x = pad(x, (0, cols % 2, 0, rows % 2))
+    return x, (rows // 2, cols // 2)
+
+
+def _in_groups(
+    convolve: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None, groups: int
+) -> Tensor:
     c, o = weight.shape[1], weight.shape[0] // groups
     parts = [
         convolve(
-            input[:, g * c : (g + 1) * c],
+            x[:, g * c : (g + 1) * c],
             weight[g * o : (g + 1) * o],
             None if bias is None else bias[g * o : (g + 1) * o],
         )
@@ -95,18 +112,18 @@ def conv2d(
 
 
 def _check_conv2d(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
-    if input.ndim != 4:
-        raise ValueError(f"conv2d: input has shape {input.shape}; wanted (N, C, H, W) or (C, H, W)")
+    check_pictures("conv2d", input)
     if weight.ndim != 4:
         raise ValueError(f"conv2d: weight has shape {weight.shape}; wanted (O, C, KH, KW)")
     if not isinstance(groups, int) or groups < 1 or weight.shape[0] % groups:
         raise ValueError(
             f"conv2d: groups is {groups}; wanted a divisor of the {weight.shape[0]} output channels"
         )
-    if input.shape[1] != weight.shape[1] * groups:
+    channels = weight.shape[1] * groups
+    if input.shape[-3] != channels:
         raise ValueError(
-            f"conv2d: input {input.shape} has {input.shape[1]} channels, weight {weight.shape} "
-            f"with groups={groups} wants {weight.shape[1] * groups}"
+            f"conv2d: input {input.shape} has {input.shape[-3]} channels, weight {weight.shape} "
+            f"with groups={groups} wants {channels}{channels_hint(input, channels)}"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"conv2d: bias has shape {bias.shape}; wanted {weight.shape[:1]}")
@@ -122,17 +139,19 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ValueError: shapes that do not fit.
         TypeError: input, weight and bias of different dtypes.
     """
+    input = as_input("linear", input)
     if weight.ndim != 2 or input.ndim == 0 or input.shape[-1] != weight.shape[1]:
         raise ValueError(
             f"linear: input {input.shape} and weight {weight.shape} do not fit; "
-            "wanted (..., K) and (O, K)"
+            f"wanted (..., K) and (O, K){features_hint(input, weight.shape[-1])}"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias has shape {bias.shape}; wanted {weight.shape[:1]}")
     check_same_dtype("linear", input=input, weight=weight, bias=bias)
-    rows = input if input.ndim == 2 else input.reshape(-1, input.shape[-1])
+    leading = input.shape[:-1]
+    rows = input if input.ndim == 2 else input.reshape(math.prod(leading), input.shape[-1])
     y = apply(ops.Linear(), *((rows, weight) if bias is None else (rows, weight, bias)))
-    return y if input.ndim == 2 else y.reshape(*input.shape[:-1], weight.shape[0])
+    return y if input.ndim == 2 else y.reshape(*leading, weight.shape[0])
 
 
 # Pooling ------------------------------------------------------------------------------------------
@@ -160,11 +179,10 @@ def max_pool2d(
     Raises:
         ValueError: shapes or arguments that do not fit.
     """
-    if input.ndim == 3:
-        options = (padding, dilation, ceil_mode)
-        return max_pool2d(_batch_of_one(input), kernel_size, stride, *options)[0]
-    window = _pool_window("max_pool2d", input, kernel_size, stride, padding, dilation, ceil_mode)
-    return apply(ops.MaxPool2d(*window), input)
+    input = as_input("max_pool2d", input)
+    window = pooling_window("max_pool2d", kernel_size, stride, padding, dilation)
+    output = _pooled_sizes("max_pool2d", input, *window, ceil_mode)
+    return _of_pictures(ops.MaxPool2d(*window, output), input)
 
 
 def avg_pool2d(
@@ -192,17 +210,19 @@ def avg_pool2d(
     Raises:
         ValueError: shapes or arguments that do not fit, a divisor of 0.
     """
-    if input.ndim == 3:
-        options = (padding, ceil_mode, count_include_pad, divisor_override)
-        return avg_pool2d(_batch_of_one(input), kernel_size, stride, *options)[0]
-    if divisor_override == 0:
-        raise ValueError("avg_pool2d: divisor_override is 0; wanted another number or None")
-    kernel_size, stride, padding, _, output = _pool_window(
-        "avg_pool2d", input, kernel_size, stride, padding, 1, ceil_mode
-    )
-    geometry = input.shape[2:], kernel_size, stride, padding, output
+    input = as_input("avg_pool2d", input)
+    check_divisor("avg_pool2d", divisor_override)
+    window = pooling_window("avg_pool2d", kernel_size, stride, padding)
+    output = _pooled_sizes("avg_pool2d", input, *window, ceil_mode)
+    kernel_size, stride, padding, _ = window
+    geometry = input.shape[-2:], kernel_size, stride, padding, output
     divisor = _divisors(*geometry, count_include_pad, divisor_override, input.dtype, input.device)
-    return apply(ops.AvgPool2d(kernel_size, stride, padding, divisor), input)
+    return _of_pictures(ops.AvgPool2d(kernel_size, stride, padding, divisor), input)
+
+
+def _of_pictures(operation: Operation, input: Tensor) -> Tensor:
+    """``operation`` of a batch of pictures; one picture is a batch of one."""
+    return apply(operation, input) if input.ndim == 4 else apply(operation, _batch_of_one(input))[0]
 
 
 @functools.lru_cache
@@ -225,36 +245,26 @@ def _divisors(
     return to_device(np.outer(rows, cols).astype(dtype), device)
 
 
-def _pool_window(
+def _pooled_sizes(
     function: str,
     input: Tensor,
-    kernel_size: IntOrPair,
-    stride: IntOrPair | None,
-    padding: IntOrPair,
-    dilation: IntOrPair,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
     ceil_mode: bool,
-) -> tuple[Pair, Pair, Pair, Pair, Pair]:
-    """Kernel size, stride, padding, dilation and output size, each a checked pair."""
-    if input.ndim != 4:
-        raise ValueError(
-            f"{function}: input has shape {input.shape}; wanted (N, C, H, W) or (C, H, W)"
-        )
-    _check_floating(function, input)
-    kernel_size = _pair("kernel_size", kernel_size)
-    stride = kernel_size if stride is None else _pair("stride", stride)
-    padding, dilation = _pair("padding", padding, least=0), _pair("dilation", dilation)
-    if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
-        raise ValueError(
-            f"{function}: padding {padding} is over half the kernel size {kernel_size}"
-        )
-    axes = zip(input.shape[2:], kernel_size, stride, padding, dilation, strict=True)
-    output = tuple(_pooled_size(*axis, ceil_mode) for axis in axes)
-    if min(output) < 1:
+) -> Pair:
+    """(OH, OW) of pictures, which are checked."""
+    check_pictures(function, input)
+    check_floating(function, input)
+    axes = zip(input.shape[-2:], kernel_size, stride, padding, dilation, strict=True)
+    rows, cols = (_pooled_size(*axis, ceil_mode) for axis in axes)
+    if min(rows, cols) < 1:
         raise ValueError(
             f"{function}: kernel {kernel_size} with dilation {dilation} is larger than the padded "
             f"input: input {input.shape}, padding {padding}"
         )
-    return kernel_size, stride, padding, dilation, output  # type: ignore[return-value]
+    return rows, cols
 
 
 def _pooled_size(
@@ -301,7 +311,8 @@ def softmax(input: Tensor, dim: int) -> Tensor:
 
 def log_softmax(input: Tensor, dim: int) -> Tensor:
     """x - log(sum(exp(x))) over the axis ``dim``."""
-    _check_floating("log_softmax", input)
+    input = as_input("log_softmax", input)
+    check_floating("log_softmax", input)
     return apply(ops.LogSoftmax(dim), input)
 
 
@@ -316,7 +327,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     """
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p is {p}; wanted a probability from 0 to 1")
-    _check_floating("dropout", input)
+    input = as_input("dropout", input)
+    check_floating("dropout", input)
     if not training or p == 0:
         return input
     return apply(ops.Dropout(p, random.next_mask_key()), input)
@@ -334,19 +346,21 @@ def batch_norm(
 ) -> Tensor:
     """Normalise each channel. Formula: ``minicnn.ops.norm``.
 
-    In training by the statistics of the batch, which also move ``running_mean`` and
-    ``running_var`` (the unbiased variance) by ``momentum``; otherwise by the running statistics
-    (by the batch's where there are none). They are constants: no gradient flows to them.
+    In training by the statistics of the batch (an empty one has none), which also move
+    ``running_mean`` and ``running_var`` (the unbiased variance) by ``momentum``; otherwise by the
+    running statistics (by the batch's where there are none). They are constants: no gradient flows
+    to them.
 
     input: (N, C, ...); all others (C,). Returns input's shape.
 
     Raises:
-        ValueError: shapes that do not fit; one single value a channel in training; a weight
-            without a bias.
+        ValueError: shapes that do not fit; one single value a channel in training; one running
+            statistic without the other; an eps below 0, or of 0 for the batch's statistics.
     """
+    input = as_input("batch_norm", input)
     if input.ndim < 2:
         raise ValueError(f"batch_norm: input has shape {input.shape}; wanted (N, C, ...)")
-    _check_floating("batch_norm", input)
+    check_floating("batch_norm", input)
     channels = input.shape[1:2]
     for name, tensor in (
         ("running_mean", running_mean),
@@ -356,8 +370,8 @@ def batch_norm(
     ):
         if tensor is not None and tensor.shape != channels:
             raise ValueError(f"batch_norm: {name} has shape {tensor.shape}; wanted {channels}")
-    if (weight is None) != (bias is None):
-        raise ValueError("batch_norm: wanted weight and bias together, or neither")
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("batch_norm: wanted running_mean and running_var together, or neither")
     check_same_dtype(
         "batch_norm",
         input=input,
@@ -371,12 +385,25 @@ def batch_norm(
         return _batch_norm_of_batch(
             input, running_mean, running_var, weight, bias, momentum if training else 0, eps
         )
+    check_eps("batch_norm", eps)
     operation = ops.FixedBatchNorm(running_mean.data, running_var.data, eps)
     return apply(operation, *_with_affine(input, weight, bias))
 
 
 def _with_affine(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, ...]:
-    return (input,) if weight is None or bias is None else (input, weight, bias)
+    """The inputs; for one of weight and bias alone the other is ones or zeros."""
+    if weight is None and bias is None:
+        return (input,)
+    return (
+        input,
+        _constant(1, input) if weight is None else weight,
+        _constant(0, input) if bias is None else bias,
+    )
+
+
+def _constant(value: float, input: Tensor) -> Tensor:
+    """``value`` for each channel: (C,)."""
+    return Tensor(np.full(input.shape[1], value, input.dtype), device=input.device)
 
 
 def _batch_norm_of_batch(
@@ -388,11 +415,15 @@ def _batch_norm_of_batch(
     momentum: float,
     eps: float,
 ) -> Tensor:
-    count = input.size // input.shape[1]
-    if count < 2:
+    check_eps("batch_norm", eps, of_batch=True)
+    count = math.prod(input.shape) // max(input.shape[1], 1)
+    if count == 0:  # nothing to normalise, and no statistics: any will do
+        nobodys = _constant(0, input).data, _constant(1, input).data
+        return apply(ops.FixedBatchNorm(*nobodys, eps), *_with_affine(input, weight, bias))
+    if count == 1:
         raise ValueError(
-            f"batch_norm: input {input.shape} has {count} values a channel; the statistics of a "
-            "batch need two or more"
+            f"batch_norm: input {input.shape} has 1 value a channel; the statistics of a batch "
+            "need two or more"
         )
     operation = ops.BatchNorm(eps)
     output = apply(operation, *_with_affine(input, weight, bias))
@@ -425,6 +456,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         ValueError: an odd number of widths, more than twice the axes, another mode, or an axis cut
             below nothing.
     """
+    input = as_input("pad", input)
     if mode != "constant":
         raise ValueError(f"pad: mode is {mode!r}; wanted 'constant'")
     widths = list(zip(pad[::2], pad[1::2], strict=False))
@@ -460,7 +492,7 @@ def cross_entropy(
         target: class indices, integers (N,), (N, d1, ...) or (); or class probabilities of input's
             shape and dtype, which receive gradients too.
         weight: (C,), how much each class counts.
-        ignore_index: rows with this target do not count (indices only).
+        ignore_index: rows with this target do not count, whatever their logits (indices only).
         reduction: ``'mean'`` (over the weights of the targets; over the rows for probabilities),
             ``'sum'`` or ``'none'``.
         label_smoothing: the share, 0 to 1, of the target that is spread evenly over the classes.
@@ -473,22 +505,49 @@ def cross_entropy(
         ValueError: shapes or arguments that do not fit.
         TypeError: input, weight and probabilities of different dtypes.
     """
-    target = as_tensor(target)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}; wanted 0 to 1")
+    input, target = as_input("cross_entropy", input), _as_target(target, input)
+    check_loss_settings("cross_entropy", reduction, label_smoothing)
     if target.dtype.kind != "f" and label_smoothing == 0:
         return _loss_of_indices(
             ops.SoftmaxCrossEntropy, input, target, weight, ignore_index, reduction
         )
     weight = None if weight is None else as_tensor(weight).detach()
-    _check_loss("cross_entropy", input, target, weight, reduction)
+    _check_loss("cross_entropy", input, target, weight)
     with beside(input.data):
-        return _spread_cross_entropy(
-            input, target, weight, ignore_index, reduction, label_smoothing
-        )
+        if target.dtype.kind != "f":
+            return _smoothed_cross_entropy(
+                input, target, weight, ignore_index, reduction, label_smoothing
+            )
+        if ignore_index >= 0:
+            raise ValueError(
+                f"cross_entropy: ignore_index is {ignore_index}, target holds class probabilities; "
+                "wanted class indices, or no ignore_index"
+            )
+        return _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
 
 
-def _spread_cross_entropy(
+def _as_target(target: Any, input: Tensor) -> Tensor:
+    """A target as a tensor; a list of integers holds class indices."""
+    if isinstance(target, int | Sequence) and np.asarray(target).dtype.kind in "iu":
+        return Tensor(np.asarray(target), device=input.device)
+    return as_tensor(target)
+
+
+def _cross_entropy_of_probabilities(
+    input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float
+) -> Tensor:
+    rows = _as_rows(input)
+    classes = rows.shape[1]
+    log_p = log_softmax(rows, 1)
+    weighted = log_p if weight is None else log_p * weight
+    smoothed = _as_rows(target) * (1 - label_smoothing) + label_smoothing / max(classes, 1)
+    losses = -(weighted * smoothed).sum(1)
+    counted = len(rows) if classes else 0  # without classes the mean is nan, as in PyTorch
+    divisor = array_module(rows.data).full((), counted, rows.dtype)
+    return _reduced(losses, divisor, input, reduction)
+
+
+def _smoothed_cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None,
@@ -496,22 +555,22 @@ def _spread_cross_entropy(
     reduction: str,
     label_smoothing: float,
 ) -> Tensor:
-    """``cross_entropy`` where several classes of a row count: probabilities, label smoothing."""
-    rows = _as_rows(input)
-    classes = rows.shape[1]
-    log_p = log_softmax(rows, 1)
+    """(1 - smoothing) of the loss of class indices, the rest of that of equal probabilities."""
+    rows = _rows_of_classes(input)
+    indices, row_weight = _indices(
+        target, input.shape[_classes_axis(input)], weight, ignore_index, input
+    )
+    counts = Tensor((indices >= 0).astype(input.dtype))
+    log_p = log_softmax(apply(ops.IgnoreRows(indices), rows), 1)
     weighted = log_p if weight is None else log_p * weight
-    if target.dtype.kind == "f":
-        smoothed = _as_rows(target) * (1 - label_smoothing) + label_smoothing / classes
-        losses = -(weighted * smoothed).sum(1)
-        divisor = array_module(rows.data).full((), len(rows), rows.dtype)
-    else:
-        indices, row_weight = _indices(target, classes, weight, ignore_index, input)
-        counts = Tensor((indices >= 0).astype(input.dtype))
-        picked = apply(ops.NegativeLogLikelihood(row_weight, "none"), log_p, Tensor(indices))
-        spread = -weighted.sum(1) * counts
-        losses = picked * (1 - label_smoothing) + spread * (label_smoothing / classes)
-        divisor = counts.data.sum() if row_weight is None else row_weight.sum()
+    picked = apply(ops.NegativeLogLikelihood(row_weight, "none"), log_p, Tensor(indices))
+    spread = -weighted.sum(1) * counts
+    losses = picked * (1 - label_smoothing) + spread * (label_smoothing / rows.shape[1])
+    divisor = counts.data.sum() if row_weight is None else row_weight.sum()
+    return _reduced(losses, divisor, input, reduction)
+
+
+def _reduced(losses: Tensor, divisor: Array, input: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return losses.reshape(_target_shape(input))
     total = losses.sum()
@@ -530,9 +589,15 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
-    """Negative log-likelihood of log-probabilities: -w[t] x[m, t]. See ``cross_entropy``."""
+    """Negative log-likelihood of log-probabilities: -w[t] x[m, t]. See ``cross_entropy``.
+
+    Raises:
+        TypeError: a target of floating-point numbers; and as ``cross_entropy``.
+    """
+    input = as_input("nll_loss", input)
+    target = _as_target(target, input)
     return _loss_of_indices(
-        ops.NegativeLogLikelihood, input, as_tensor(target), weight, ignore_index, reduction
+        ops.NegativeLogLikelihood, input, target, weight, ignore_index, reduction
     )
 
 
@@ -546,7 +611,7 @@ def _loss_of_indices(
 ) -> Tensor:
     function = "cross_entropy" if operation is ops.SoftmaxCrossEntropy else "nll_loss"
     indices, row_weight = class_indices(function, input, target, weight, ignore_index, reduction)
-    loss = apply(operation(row_weight, reduction), _as_rows(input), Tensor(indices))
+    loss = apply(operation(row_weight, reduction), _rows_of_classes(input), Tensor(indices))
     return loss.reshape(_target_shape(input)) if reduction == "none" else loss
 
 
@@ -564,35 +629,54 @@ def class_indices(
         The target of each row, -1 where it is to be ignored, and its weight (None: all 1).
     """
     weight = None if weight is None else as_tensor(weight).detach()
-    _check_loss(function, input, target, weight, reduction)
+    check_loss_settings(function, reduction)
+    if target.dtype.kind == "f":
+        raise TypeError(
+            f"{function}: target is {target.dtype}; wanted class indices, integers: "
+            "target.to('int64')"
+        )
+    _check_loss(function, input, target, weight)
     with beside(input.data):
-        return _indices(target, input.shape[min(1, input.ndim - 1)], weight, ignore_index, input)
+        return _indices(target, input.shape[_classes_axis(input)], weight, ignore_index, input)
 
 
-def _check_loss(
-    function: str, input: Tensor, target: Tensor, weight: Tensor | None, reduction: str
-) -> None:
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{function}: reduction is {reduction!r}; wanted 'mean', 'sum' or 'none'")
-    _check_floating(function, input)
+def _check_loss(function: str, input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    check_floating(function, input)
     if input.ndim == 0:
         raise ValueError(f"{function}: input has shape {input.shape}; wanted (N, C, ...) or (C,)")
-    if target.dtype.kind == "f":
-        wanted, kind = input.shape, "class probabilities"
-        check_same_dtype(function, input=input, target=target)
-    else:
-        wanted, kind = _target_shape(input), "class indices"
+    probabilities = target.dtype.kind == "f"
+    wanted = input.shape if probabilities else _target_shape(input)
     if target.shape != wanted:
-        wrong_kind = target.dtype.kind == "f" and target.ndim < input.ndim
-        hint = "; class indices are integers: target.to('int64')" if wrong_kind else ""
+        kind = "class probabilities" if probabilities else "class indices"
         raise ValueError(
             f"{function}: target has shape {target.shape} and dtype {target.dtype}; {kind} for "
-            f"input {input.shape} have shape {wanted}{hint}"
+            f"input {input.shape} have shape {wanted}{_target_hint(input, target)}"
         )
-    classes = input.shape[0 if input.ndim == 1 else 1]
+    if probabilities and target.dtype != input.dtype:
+        raise TypeError(
+            f"{function}: input is {input.dtype}, target is {target.dtype}; convert one, for "
+            f"example target.to('{input.dtype}')"
+        )
+    classes = input.shape[_classes_axis(input)]
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"{function}: weight has shape {weight.shape}; wanted ({classes},)")
     check_same_dtype(function, input=input, weight=weight)
+
+
+def _target_hint(input: Tensor, target: Tensor) -> str:
+    """What may have been meant by a target of a shape that does not fit."""
+    shape, to_integers = _target_shape(input), ""
+    if target.dtype.kind == "f":
+        to_integers = ".to('int64')"
+    elif target.shape == input.shape:
+        return "; class indices of one-hot rows are target.argmax(1)"
+    if target.size == math.prod(shape) and target.shape != shape:
+        return f"; class indices are integers of shape {shape}: target.reshape{shape}{to_integers}"
+    return f"; class indices are integers: target{to_integers}" if to_integers else ""
+
+
+def _classes_axis(input: Tensor) -> int:
+    return min(1, input.ndim - 1)
 
 
 def _target_shape(input: Tensor) -> tuple[int, ...]:
@@ -605,7 +689,14 @@ def _as_rows(input: Tensor) -> Tensor:
         return input
     if input.ndim == 1:
         return input.reshape(1, -1)
-    return input.transpose(0, *range(2, input.ndim), 1).reshape(-1, input.shape[1])
+    rows = math.prod(_target_shape(input))
+    return input.transpose(0, *range(2, input.ndim), 1).reshape(rows, input.shape[1])
+
+
+def _rows_of_classes(input: Tensor) -> Tensor:
+    """``_as_rows``; rows without a class, which are all ignored, get one that no target names."""
+    rows = _as_rows(input)
+    return rows if rows.shape[1] else pad(rows, (0, 1))
 
 
 def _indices(
@@ -613,6 +704,7 @@ def _indices(
 ) -> tuple[Array, Array | None]:
     """The targets, -1 for those to be ignored, and the weight of each row (None: all 1)."""
     xp = array_module(target.data)
+    weight = weight if classes else None
     given = target.data.reshape(-1).astype(xp.int64, copy=False)
     if not is_host(given):
         return _indices_unseen(given, classes, weight, ignore_index, input)
@@ -648,25 +740,6 @@ def _indices_unseen(
     weights = xp.ones(classes, input.dtype) if weight is None else weight.data
     weights = xp.where(ignored, 0, xp.where(outside, float("nan"), weights[indices]))
     return indices, weights.astype(input.dtype)
-
-
-# Arguments ----------------------------------------------------------------------------------------
-
-
-def _pair(name: str, value: IntOrPair, least: int = 1) -> Pair:
-    pair: Any = (value, value) if isinstance(value, int | np.integer) else value
-    good = isinstance(pair, Sequence) and len(pair) == 2 and not isinstance(pair, str)
-    if not good or not all(isinstance(n, int | np.integer) and n >= least for n in pair):
-        raise ValueError(f"{name} is {value!r}; wanted one or two integers of at least {least}")
-    return int(pair[0]), int(pair[1])
-
-
-def _check_floating(function: str, input: Tensor) -> None:
-    if input.dtype.kind != "f":
-        raise TypeError(
-            f"{function}: input is {input.dtype}; wanted float32 or float64, for example by "
-            "input.to('float32')"
-        )
 
 
 def _batch_of_one(input: Tensor) -> Tensor:

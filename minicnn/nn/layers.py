@@ -11,9 +11,9 @@ import numpy as np
 from minicnn.device import beside
 from minicnn.tensor import Tensor
 
+from . import arguments, init
 from . import functional as F
-from . import init
-from .functional import IntOrPair
+from .arguments import IntOrPair
 from .module import Module, Parameter
 
 
@@ -31,6 +31,13 @@ class Sequential(Module):
             raise TypeError(f"Sequential: wanted modules, received {type(module).__name__}")
         setattr(self, str(len(self)), module)
         return self
+
+    def _check_replacement(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("_modules", ()) and not isinstance(value, Module):
+            raise TypeError(
+                f"Sequential: {name} is a layer; wanted a Module, received {type(value).__name__}"
+            )
+        super()._check_replacement(name, value)
 
     def forward(self, input: Tensor) -> Tensor:
         for module in self:
@@ -71,19 +78,39 @@ class Conv2d(Module):
         bias: bool = True,
     ):
         super().__init__()
-        self.out_channels, self.kernel_size = out_channels, F._pair("kernel_size", kernel_size)
+        self._set_arguments(out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        self._set_in_channels(in_channels)
+
+    def _set_arguments(
+        self,
+        out_channels: int,
+        kernel_size: IntOrPair,
+        stride: IntOrPair,
+        padding: IntOrPair | str,
+        dilation: IntOrPair,
+        groups: int,
+        bias: bool,
+    ) -> None:
+        kind = type(self).__name__
+        _check_sizes(self, out_channels=out_channels, groups=groups)
+        arguments.convolution_window(kind, stride, padding, dilation)
+        self.out_channels = out_channels
+        self.kernel_size = arguments.pair(f"{kind}: kernel_size", kernel_size)
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.groups, self.has_bias = groups, bias
-        _check_sizes(self, out_channels=out_channels, groups=groups)
-        self._set_in_channels(in_channels)
+        self._check_groups(out_channels=out_channels)
+
+    def _check_groups(self, **channels: int) -> None:
+        for name, count in channels.items():
+            if count % self.groups:
+                raise ValueError(
+                    f"{type(self).__name__}: groups is {self.groups}; wanted a divisor of {name} "
+                    f"{count}"
+                )
 
     def _set_in_channels(self, in_channels: int) -> None:
         _check_sizes(self, in_channels=in_channels)
-        if in_channels % self.groups or self.out_channels % self.groups:
-            raise ValueError(
-                f"Conv2d: groups is {self.groups}; wanted a divisor of in_channels {in_channels} "
-                f"and out_channels {self.out_channels}"
-            )
+        self._check_groups(in_channels=in_channels)
         self.in_channels = in_channels
         shape = (self.out_channels, in_channels // self.groups, *self.kernel_size)
         self.weight, self.bias = _default_weights(shape, self.has_bias)
@@ -140,9 +167,6 @@ class _Lazy(Module):
     From then on it is a layer of the plain class, ``type(layer)`` included.
     """
 
-    def _become(self, size: int) -> None:
-        raise NotImplementedError
-
     def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
         raise RuntimeError(
             f"{type(self).__name__} has no parameters before its first input: "
@@ -163,27 +187,28 @@ class LazyConv2d(_Lazy, Conv2d):
         groups: int = 1,
         bias: bool = True,
     ):
-        self._arguments: Any = (out_channels, kernel_size, stride, padding, dilation, groups, bias)
         Module.__init__(self)
-        self.out_channels = out_channels
+        self._set_arguments(out_channels, kernel_size, stride, padding, dilation, groups, bias)
 
-    def _become(self, size: int) -> None:
-        out_channels, *arguments = self._arguments
-        _turn_into(self, Conv2d(size, out_channels, *arguments))
+    def _become(self, in_channels: int) -> None:
+        self._set_in_channels(in_channels)
+        self.__class__ = Conv2d  # type: ignore[assignment]
 
     def forward(self, input: Tensor) -> Tensor:
-        self._become(input.shape[-3] if input.ndim > 2 else 0)
-        return (
-            self.to(input.dtype).to(input.device).forward(input)
-        )  # of the plain class: hooks run once
+        input = arguments.as_input("LazyConv2d", input)
+        arguments.check_pictures("LazyConv2d", input)
+        arguments.check_floating("LazyConv2d", input)
+        self._become(input.shape[-3])
+        self.to(input.dtype).to(input.device)
+        return self.forward(input)  # of the plain class: hooks run once
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
         weight = state.get(f"{prefix}weight")
         if weight is not None and weight.ndim == 4:
-            self._become(weight.shape[1] * self._arguments[5])
+            self._become(weight.shape[1] * self.groups)
 
     def extra_repr(self) -> str:
-        return f"{self._arguments[0]}, kernel_size={self._arguments[1]}"
+        return f"{self.out_channels}, kernel_size={self.kernel_size}"
 
 
 class LazyLinear(_Lazy, Linear):
@@ -191,16 +216,21 @@ class LazyLinear(_Lazy, Linear):
 
     def __init__(self, out_features: int, bias: bool = True):
         Module.__init__(self)
+        _check_sizes(self, out_features=out_features)
         self.out_features, self.has_bias = out_features, bias
 
-    def _become(self, size: int) -> None:
-        _turn_into(self, Linear(size, self.out_features, self.has_bias))
+    def _become(self, in_features: int) -> None:
+        self._set_in_features(in_features)
+        self.__class__ = Linear  # type: ignore[assignment]
 
     def forward(self, input: Tensor) -> Tensor:
-        self._become(input.shape[-1] if input.ndim else 0)
-        return (
-            self.to(input.dtype).to(input.device).forward(input)
-        )  # of the plain class: hooks run once
+        input = arguments.as_input("LazyLinear", input)
+        arguments.check_floating("LazyLinear", input)
+        if input.ndim == 0:
+            raise ValueError("LazyLinear: input has shape (); wanted (..., in_features)")
+        self._become(input.shape[-1])
+        self.to(input.dtype).to(input.device)
+        return self.forward(input)  # of the plain class: hooks run once
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
         weight = state.get(f"{prefix}weight")
@@ -209,14 +239,6 @@ class LazyLinear(_Lazy, Linear):
 
     def extra_repr(self) -> str:
         return f"{self.out_features}"
-
-
-def _turn_into(lazy: Module, layer: Module) -> None:
-    """Make ``lazy`` the plain ``layer``, keeping its mode and hooks."""
-    layer.training, layer._forward_hooks = lazy.training, lazy._forward_hooks
-    lazy.__class__ = type(layer)
-    lazy.__dict__.clear()
-    lazy.__dict__.update(layer.__dict__)
 
 
 class MaxPool2d(Module):
@@ -231,7 +253,8 @@ class MaxPool2d(Module):
         ceil_mode: bool = False,
     ):
         super().__init__()
-        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        arguments.pooling_window("MaxPool2d", kernel_size, stride, padding, dilation)
+        self.kernel_size, self.stride = kernel_size, arguments.pooling_stride(kernel_size, stride)
         self.padding, self.dilation, self.ceil_mode = padding, dilation, ceil_mode
 
     def forward(self, input: Tensor) -> Tensor:
@@ -255,7 +278,9 @@ class AvgPool2d(Module):
         divisor_override: int | None = None,
     ):
         super().__init__()
-        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        arguments.pooling_window("AvgPool2d", kernel_size, stride, padding)
+        arguments.check_divisor("AvgPool2d", divisor_override)
+        self.kernel_size, self.stride = kernel_size, arguments.pooling_stride(kernel_size, stride)
         self.padding, self.ceil_mode = padding, ceil_mode
         self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
@@ -275,7 +300,7 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return input.flatten(self.start_dim, self.end_dim)
+        return arguments.as_input("Flatten", input).flatten(self.start_dim, self.end_dim)
 
 
 class Sigmoid(Module):
@@ -386,6 +411,7 @@ class BatchNorm2d(Module):
     ):
         super().__init__()
         _check_sizes(self, num_features=num_features)
+        arguments.check_eps("BatchNorm2d", eps)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = self.bias = self.running_mean = self.running_var = None
         if affine:
@@ -397,8 +423,12 @@ class BatchNorm2d(Module):
             self.register_buffer("num_batches_tracked", Tensor(np.zeros((), np.int64)))
 
     def forward(self, input: Tensor) -> Tensor:
+        input = arguments.as_input("BatchNorm2d", input)
         if input.ndim != 4:
-            raise ValueError(f"BatchNorm2d: input has shape {input.shape}; wanted (N, C, H, W)")
+            one = "; for one picture pass x[None]" if input.ndim == 3 else ""
+            raise ValueError(
+                f"BatchNorm2d: input has shape {input.shape}; wanted (N, C, H, W){one}"
+            )
         momentum = self.count_batch() if self.training else 0.0
         return F.batch_norm(
             input,
@@ -438,6 +468,7 @@ class CrossEntropyLoss(Module):
         label_smoothing: float = 0.0,
     ):
         super().__init__()
+        arguments.check_loss_settings("CrossEntropyLoss", reduction, label_smoothing)
         self.weight = None
         if weight is not None:
             self.register_buffer("weight", weight)

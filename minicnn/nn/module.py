@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -50,6 +51,18 @@ def device_of_net(net: Module) -> str:
 _changes = itertools.count(1)
 
 
+class IncompatibleKeys(NamedTuple):
+    """What ``load_state_dict`` could not match: the net's names, and the state's."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not (self.missing_keys or self.unexpected_keys):
+            return "<All keys matched successfully>"
+        return f"IncompatibleKeys({self.missing_keys}, {self.unexpected_keys})"
+
+
 class Module:
     """A layer or a net: write ``__init__`` (parameters and layers as attributes) and ``forward``.
 
@@ -70,6 +83,7 @@ class Module:
         self._forward_hooks: list[Hook] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
+        self._check_replacement(name, value)
         homes = {Parameter: "_parameters", Module: "_modules"}
         home = next((home for kind, home in homes.items() if isinstance(value, kind)), None)
         if home is None and isinstance(value, Tensor) and name in self.__dict__.get("_buffers", ()):
@@ -78,11 +92,6 @@ class Module:
             raise AttributeError(
                 f"{type(self).__name__}: call super().__init__() before assigning {name}"
             )
-        is_parameter = name in self.__dict__.get("_parameters", ())
-        if is_parameter and isinstance(value, Tensor) and home != "_parameters":
-            raise TypeError(
-                f"{type(self).__name__}: {name} is a parameter; wanted a Parameter or None"
-            )
         for register in ("_parameters", "_modules", "_buffers"):
             if register != home and name in self.__dict__.get(register, ()):
                 del self.__dict__[register][name]
@@ -90,6 +99,20 @@ class Module:
             self.__dict__[home][name] = value
         super().__setattr__(name, value)
         Module.changes = next(_changes)
+
+    def _check_replacement(self, name: str, value: Any) -> None:
+        """Refuse what would drop a parameter, layer or buffer without a word, as PyTorch does."""
+        for register, what, wanted, kinds in (
+            ("_parameters", "a parameter", "a Parameter or None", Parameter),
+            ("_modules", "a layer", "a Module or None", (Module, Parameter)),
+            ("_buffers", "a buffer", "a Tensor or None", (Tensor, Module)),
+        ):
+            is_there = name in self.__dict__.get(register, ())
+            if is_there and value is not None and not isinstance(value, kinds):
+                raise TypeError(
+                    f"{type(self).__name__}: {name} is {what}; wanted {wanted}, received "
+                    f"{type(value).__name__}"
+                )
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
@@ -115,7 +138,11 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward()")
 
     def __call__(self, *inputs: Any, **options: Any) -> Tensor:
-        output = self.forward(*inputs, **options)
+        try:
+            output = self.forward(*inputs, **options)
+        except (TypeError, ValueError) as error:
+            _name_layer(error, self, inputs)
+            raise
         for hook in tuple(self._forward_hooks):
             hook(self, inputs, output)
         return output
@@ -192,25 +219,38 @@ class Module:
         for name, child in self._modules.items():
             yield from child._named_state(f"{prefix}{name}.")
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Copy ``state`` into the parameters and buffers of the same names.
 
-        ``state`` maps names to tensors or arrays (PyTorch's too); lazy layers take their sizes
-        from it. No number is changed unless everything fits.
+        ``state`` maps names to tensors or arrays (PyTorch's too; float16 and bfloat16 become
+        float32, which holds all their numbers); lazy layers take their sizes from it. Batch norm's
+        ``num_batches_tracked`` may be missing, as in old files. No number is changed unless
+        everything fits.
+
+        Returns:
+            ``missing_keys`` and ``unexpected_keys``, as in PyTorch; both empty where ``strict``.
 
         Raises:
             KeyError: names missing or unknown, unless ``strict`` is False.
             ValueError: a shape that does not fit.
-            TypeError: a dtype that tensors do not have.
+            TypeError: ``state`` is no mapping, or a dtype that tensors do not have.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"load_state_dict: state is of type {type(state).__name__}; wanted a mapping of "
+                "names to tensors, for example minicnn.load(path)"
+            )
+        if strict:
+            self._check_wrapper(state)
         for name, module in self.named_modules():
             module._prepare_for_state(f"{name}." if name else "", state)
         own = dict(self._named_state(""))
-        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]
+        unknown = [name for name in state if name not in own]
         if strict and (missing or unknown):
             raise KeyError(f"state_dict does not fit: missing {missing}, unknown {unknown}")
         new = {
-            name: Tensor(np.asarray(state[name]), device=target.device)
+            name: Tensor(_widened(state[name]), device=target.device)
             for name, target in own.items()
             if name in state
         }
@@ -223,6 +263,15 @@ class Module:
             with beside(tensor.data):
                 own[name].data[...] = tensor.data
             own[name].increment_version()
+        return IncompatibleKeys(missing, unknown)
+
+    def _check_wrapper(self, names: Iterable[str]) -> None:
+        prefix = _wrapper(names)
+        if prefix and prefix.partition(".")[0] not in self._modules:
+            raise KeyError(
+                f"state_dict does not fit: all its names begin with {prefix!r}, put there by a "
+                f"wrapper; load {{name.removeprefix({prefix!r}): t for name, t in state.items()}}"
+            )
 
     def _prepare_for_state(self, prefix: str, state: Mapping[str, Any]) -> None:
         """A hook for layers whose parameters do not exist yet."""
@@ -289,3 +338,39 @@ class Module:
             for name, child in self._modules.items()
         ]
         return "\n".join([head, *lines, ")"])
+
+
+_COUNTER = "num_batches_tracked"  # of batch norm, since PyTorch 0.4.1; used for momentum=None alone
+
+
+def _wrapper(names: Iterable[str]) -> str:
+    """What DataParallel ('module.') or torch.compile ('_orig_mod.') put before all names."""
+    prefixes = {re.match(r"(module\.|_orig_mod\.)*", str(name)).group() for name in names}  # type: ignore[union-attr]
+    return prefixes.pop() if len(prefixes) == 1 else ""
+
+
+def _widened(value: Any) -> np.ndarray:
+    """As an array without a past; float16 and bfloat16 as float32."""
+    value = value.detach() if hasattr(value, "detach") else value
+    if str(getattr(value, "dtype", "")).removeprefix("torch.") in ("float16", "bfloat16"):
+        value = value.astype(np.float32) if hasattr(value, "astype") else value.float()
+    return np.asarray(value)
+
+
+def _name_layer(error: TypeError | ValueError, module: Module, inputs: tuple[Any, ...]) -> None:
+    """Put the name that a layer has in ``module``, and the net's input, into its message.
+
+    Called on the way out of every forward pass, from the layer that refused its input to the net.
+    """
+    if type(error) not in (TypeError, ValueError):
+        return
+    if not hasattr(error, "refused_by"):
+        error.refused_by, error.reason = module, str(error)  # type: ignore[union-attr]
+        return
+    layer, reason = error.refused_by, error.reason  # type: ignore[union-attr]
+    name = next((name for name, part in module.named_modules() if part is layer), "")
+    shape = getattr(inputs[0], "shape", None) if inputs else None
+    if name and shape is not None and str(shape) not in reason:
+        reason = f"{reason}; the net received {tuple(shape)}"
+    if name:
+        error.args = (f"layer {name} ({type(layer).__name__}): {reason}",)

@@ -17,7 +17,7 @@ from .arithmetic import (
 )
 from .conv import Conv2d
 from .linear import Linear, MatMul
-from .loss import NegativeLogLikelihood, SoftmaxCrossEntropy
+from .loss import IgnoreRows, NegativeLogLikelihood, SoftmaxCrossEntropy
 from .norm import BatchNorm, FixedBatchNorm
 from .operation import RESULT, Operation
 from .pool import AvgPool2d, MaxPool2d
@@ -35,6 +35,7 @@ __all__ = [
     "Dropout",
     "Exp",
     "FixedBatchNorm",
+    "IgnoreRows",
     "Index",
     "Linear",
     "Log",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from minicnn import kernels
 from minicnn.kernels import Array, array_module
 
@@ -47,7 +49,20 @@ class ReLU(Operation):
         return array_module(dy).where(self.y <= 0, dy.dtype.type(0), dy)
 
 
-class Softmax(Operation):
+class OverAxis(Operation):
+    """Is computed over one axis; of an array without cells the result is as empty."""
+
+    def __init__(self, axis: int):
+        try:
+            self.axis = operator.index(axis)
+        except TypeError:
+            name = type(self).__name__
+            raise TypeError(
+                f"{name}: the axis (dim) is {axis!r}; wanted an integer, 1 for logits (N, C)"
+            ) from None
+
+
+class Softmax(OverAxis):
     """p = exp(x) / sum(exp(x)) over ``axis``;  dx = p * (dy - sum(dy * p)).
 
     From dp_i/dx_j = p_i (1[i = j] - p_j):  dx_j = sum_i dy_i p_i (1[i = j] - p_j).
@@ -55,10 +70,10 @@ class Softmax(Operation):
 
     reads = ((RESULT,),)
 
-    def __init__(self, axis: int):
-        self.axis = axis
-
     def forward(self, x: Array) -> Array:
+        if x.size == 0:
+            self.p = x
+            return x
         e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))
         self.p = e / kernels.of(x).sum_over(e, self.axis, keepdims=True)
         return self.p
@@ -68,15 +83,15 @@ class Softmax(Operation):
         return self.p * (dy - dot)
 
 
-class LogSoftmax(Operation):
+class LogSoftmax(OverAxis):
     """y = x - log(sum(exp(x))) over ``axis``;  dx = dy - softmax(x) * sum(dy)."""
 
     reads = ((RESULT,),)
 
-    def __init__(self, axis: int):
-        self.axis = axis
-
     def forward(self, x: Array) -> Array:
+        if x.size == 0:
+            self.y = x
+            return x
         xp = array_module(x)
         shifted = x - x.max(axis=self.axis, keepdims=True)
         self.y = shifted - xp.log(kernels.of(x).sum_over(xp.exp(shifted), self.axis, keepdims=True))

@@ -42,6 +42,24 @@ class RowLoss(Operation):
             return (dy * self.weight / self.divisor)[:, None]
 
 
+class IgnoreRows(Operation):
+    """y[m] = x[m], or zeros where ``target[m]`` is -1;  dx[m] = dy[m], or zeros.
+
+    So nothing of an ignored row reaches a sum, not even an infinity or a NaN (times 0 it is NaN).
+    """
+
+    reads = ()
+
+    def __init__(self, target: Array):
+        self.counts = (target >= 0)[:, None]
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).where(self.counts, x, x.dtype.type(0))
+
+    def backward(self, dy: Array) -> Array:
+        return array_module(dy).where(self.counts, dy, dy.dtype.type(0))
+
+
 class SoftmaxCrossEntropy(RowLoss):
     """loss[m] = -log p[m, t] with p = softmax(x[m]), t = target[m];  dx = dy (p - onehot(t)).
 

@@ -1,0 +1,159 @@
+"""What a module refuses as a part of itself, and what it takes as its state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, nn
+
+
+def small_net() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten())
+
+
+def arrays(net: nn.Module) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy().copy() for name, tensor in net.state_dict().items()}
+
+
+# Assigning ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value", [np.ones((3, 2)), [[1.0, 2.0]], 1.0, "weight", Tensor([1.0]), nn.ReLU(), np.tanh]
+)
+def test_a_parameter_is_replaced_by_a_parameter_or_none(value: Any) -> None:
+    layer: Any = nn.Linear(2, 3)
+    kind, weight = type(value).__name__, layer.weight
+    with pytest.raises(
+        TypeError,
+        match=f"^Linear: weight is a parameter; wanted a Parameter or None, received {kind}$",
+    ):
+        layer.weight = value
+    assert layer.weight is weight
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+
+
+@pytest.mark.parametrize("value", [np.ones(2), [1.0, 2.0], 0.5, np.tanh])
+def test_a_buffer_is_replaced_by_a_tensor_or_none(value: Any) -> None:
+    norm: Any = nn.BatchNorm2d(2)
+    with pytest.raises(TypeError, match=r"^BatchNorm2d: running_mean is a buffer; wanted a Tensor"):
+        norm.running_mean = value
+    assert "running_mean" in norm.state_dict()
+    norm.running_mean = None
+    assert "running_mean" not in norm.state_dict()
+
+
+@pytest.mark.parametrize("value", [np.tanh, lambda x: x, np.ones(2), Tensor([1.0]), 3])
+def test_a_layer_is_replaced_by_a_layer(value: Any) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head: Any = nn.Linear(2, 3)
+
+    net = Net()
+    with pytest.raises(TypeError, match=r"^Net: head is a layer; wanted a Module or None, receiv"):
+        net.head = value
+    assert [name for name, _ in net.named_modules()] == ["", "head"]
+
+
+@pytest.mark.parametrize("value", [np.tanh, None, nn.Parameter([1.0]), np.ones(2)])
+def test_a_sequential_does_not_lose_a_layer(value: Any) -> None:
+    net = small_net()
+    with pytest.raises(TypeError, match=r"^Sequential: 2 is a layer; wanted a Module, received "):
+        setattr(net, "2", value)
+    assert len(net) == 4
+    setattr(net, "2", nn.Tanh())
+    assert [type(layer).__name__ for layer in net][2] == "Tanh"
+
+
+# Loading ------------------------------------------------------------------------------------------
+
+
+def test_load_state_dict_returns_what_did_not_match_as_torch() -> None:
+    torch = pytest.importorskip("torch")
+    ours, theirs = (
+        small_net(),
+        torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)),
+    )
+    result = ours.load_state_dict(theirs.state_dict())
+    assert (result.missing_keys, result.unexpected_keys) == ([], [])
+    assert repr(result) == repr(theirs.load_state_dict(theirs.state_dict()))
+
+    state = {"z": np.ones(1), "1.bias": np.ones(2, np.float32), "a.b": np.ones(1)}
+    missing, unexpected = ours.load_state_dict(state, strict=False)
+    expected = theirs.load_state_dict({k: torch.tensor(v) for k, v in state.items()}, strict=False)
+    assert missing == expected.missing_keys
+    assert unexpected == expected.unexpected_keys == ["z", "a.b"]
+    assert repr(ours.load_state_dict(state, strict=False)).startswith(
+        "IncompatibleKeys(['0.weight'"
+    )
+
+
+@pytest.mark.parametrize("wrong", [None, [], "net.safetensors", [("0.weight", 1)]])
+def test_a_state_that_is_no_mapping_is_named(wrong: Any) -> None:
+    with pytest.raises(
+        TypeError,
+        match=r"^load_state_dict: state is of type \w+; wanted a mapping .*minicnn\.load\(",
+    ):
+        small_net().load_state_dict(wrong)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_the_prefix_of_a_wrapper_is_named_with_the_cure(prefix: str, lazy: bool) -> None:
+    net, state = small_net(), arrays(small_net())
+    wrapped = {prefix + name: array for name, array in state.items()}
+    fresh = nn.Sequential(nn.LazyConv2d(2, 3), nn.BatchNorm2d(2)) if lazy else net
+    with pytest.raises(KeyError) as caught:
+        fresh.load_state_dict(wrapped)
+    message = caught.value.args[0]
+    assert f"all its names begin with {prefix!r}" in message
+    cure = message[message.index("load {") + 5 :]
+    fresh.load_state_dict(eval(cure, {"state": wrapped}))
+    np.testing.assert_array_equal(arrays(fresh)["0.weight"], state["0.weight"])
+    if not lazy:
+        assert len(net.load_state_dict(wrapped, strict=False).missing_keys) == len(state) - 1
+
+
+def test_a_part_that_is_called_module_is_no_wrapper() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = nn.Linear(2, 3)
+
+    a, b = Net(), Net()
+    a.load_state_dict(b.state_dict())
+    np.testing.assert_array_equal(a.module.weight.numpy(), b.module.weight.numpy())
+
+
+def test_batch_norm_of_an_old_file_has_no_count_of_batches() -> None:
+    torch = pytest.importorskip("torch")
+    net, theirs = (
+        small_net(),
+        torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)),
+    )
+    net(Tensor(np.ones((2, 1, 5, 5), np.float32)))
+    old = dict(theirs.state_dict())
+    del old["1.num_batches_tracked"]
+    assert net.load_state_dict(old) == ([], [])
+    assert theirs.load_state_dict(old) == ([], [])
+    assert net.state_dict()["1.num_batches_tracked"].item() == 1
+    np.testing.assert_array_equal(net.state_dict()["1.running_var"].numpy(), np.ones(2))
+    with pytest.raises(KeyError, match=r"missing \['1.running_var'\]"):
+        net.load_state_dict({k: v for k, v in old.items() if k != "1.running_var"})
+
+
+def test_half_precision_is_widened_exactly() -> None:
+    torch = pytest.importorskip("torch")
+    for dtype in (torch.float16, torch.bfloat16):
+        theirs = torch.nn.Linear(3, 2).to(dtype)
+        net = nn.Linear(3, 2)
+        net.load_state_dict(theirs.state_dict())
+        np.testing.assert_array_equal(net.weight.numpy(), theirs.weight.detach().float().numpy())
+        net.load_state_dict(dict(theirs.named_parameters()))  # which require gradients
+        assert net.weight.dtype == np.float32
+    net.load_state_dict({"weight": np.full((2, 3), 1 / 3, np.float16), "bias": np.zeros(2)})
+    assert net.weight.numpy()[1, 2] == np.float32(np.float16(1 / 3))
