@@ -34,6 +34,7 @@ USES: dict[type[ops.Operation], Use] = {
         lambda x, w, b: F.batch_norm(x, Tensor(np.full(3, 0.5)), Tensor(np.full(3, 2.0)), w, b),
         ((4, 3), (3,), (3,)),
     ),
+    ops.IgnoreRows: (lambda x: apply(ops.IgnoreRows(np.array([-1, 1])), x), ((2, 3),)),
     ops.Index: (lambda x: x[[0, 0, 1], 1:], ((2, 3),)),
     ops.Linear: (lambda x, w, b: F.linear(x, w, b), ((4, 3), (2, 3), (2,))),
     ops.Log: (lambda x: x.log(), ((2, 3),)),
