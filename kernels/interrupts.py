@@ -8,8 +8,8 @@ the interrupt until such a moment is over.
 
 from __future__ import annotations
 
-import signal
 import threading
+from _signal import SIGINT, getsignal, signal  # what ``signal`` wraps, without 10 µs for its enums
 from contextlib import ContextDecorator
 from typing import Any, Self
 
@@ -25,15 +25,15 @@ class held(ContextDecorator):  # noqa: N801 (read as a word: with held())
         self.came: tuple[Any, ...] | None = None
         self.before: Any = None
         if threading.current_thread() is threading.main_thread():
-            handler = signal.getsignal(signal.SIGINT)
+            handler = getsignal(SIGINT)
             if callable(handler) and not isinstance(getattr(handler, "__self__", None), held):
                 self.before = handler
-                signal.signal(signal.SIGINT, self._note)
+                signal(SIGINT, self._note)
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self.before is not None:
-            signal.signal(signal.SIGINT, self.before)
+            signal(SIGINT, self.before)
             self._answer()
 
     def _recreate_cm(self) -> held:
@@ -52,6 +52,6 @@ class held(ContextDecorator):  # noqa: N801 (read as a word: with held())
 def answer_now() -> None:
     """Answer a Ctrl-C that is being held back: here nothing is left half done."""
     if threading.current_thread() is threading.main_thread():
-        holder = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+        holder = getattr(getsignal(SIGINT), "__self__", None)
         if isinstance(holder, held):
             holder._answer()
