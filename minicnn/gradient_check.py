@@ -1,25 +1,27 @@
 """Is a gradient right? Compare it with finite differences, along random directions.
 
 Where it is wrong, every cell is compared, and the wrong gradient with the right one flipped,
-transposed, times a constant...: what a slip in an index or a forgotten sum leaves behind.
+transposed, times a constant...: what a slip in an index or a forgotten sum leaves.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, combinations, permutations
 
 import numpy as np
 
 from minicnn.nn import Module
-from minicnn.tensor import Tensor, no_grad
+from minicnn.tensor import BackwardError, Tensor, is_grad_enabled, no_grad
 
 STEP = 1e-6
 MOST_AXES = 5  # of which all orders are tried
 
-Along = Callable[[np.ndarray], float]  # v to the finite difference along v
+Along = Callable[..., float]  # v to the finite difference along v; (v, ahead, back) likewise
 Close = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -65,7 +67,11 @@ def gradcheck(
     gradient by a cotangent of ones is zero. All is computed in float64, with h = 1e-6.
 
     A gradient that fails is compared cell by cell, which takes two calls of ``fn`` a cell: check
-    small inputs, of sizes that differ from each other.
+    small inputs, of sizes that differ from each other. At a kink (relu at 0, a tie in max pooling)
+    every slope between those of the two sides is right, and finite differences show one of them:
+    there the check fails and says so.
+
+    What a batch normalisation moves, in a module that ``fn`` is or names, is put back.
 
     Args:
         fn: a function of tensors to a tensor; the same at every call (seed its random draws).
@@ -77,10 +83,11 @@ def gradcheck(
         True.
 
     Raises:
-        GradientError: a gradient is wrong or missing. The message names the input, the worst cell
-            and both numbers, and says so where the gradient is the right one flipped, transposed,
-            times a constant, in another order, not summed or still in its padding; the error has
-            both gradients.
+        GradientError: a gradient is wrong, not finite or missing, or cannot be checked: at a kink,
+            where ``fn`` is not finite, inside of ``no_grad``. The message names the input, the
+            worst cell and both numbers, and says so where the gradient is the right one flipped,
+            transposed, times a constant, in another order, not summed or still in its padding; the
+            error has both gradients.
         ValueError: no input requires a gradient.
         TypeError: an input that is no tensor, a module whose parameters are not float64.
     """
@@ -97,28 +104,90 @@ def gradcheck(
     learnt = [i for i, x in enumerate(xs) if x.requires_grad]
     if not learnt:
         raise ValueError("gradcheck: no input has requires_grad=True")
+    if not is_grad_enabled():
+        raise GradientError("gradcheck: inside of no_grad() nothing is recorded; call it outside")
     rng = np.random.default_rng(seed)
-    for _ in range(directions):
-        y = fn(*xs)
-        if not y.requires_grad:
-            raise GradientError("gradcheck: the result of fn depends on no input on the tape")
-        before, u = y.numpy().copy(), rng.standard_normal(y.shape)
-        for x in xs:
-            x.grad = None
-        dy = Tensor(u.copy(), device=y.device)
-        y.backward(dy)
-        if not np.array_equal(dy.numpy(), u):
-            raise GradientError("gradcheck: backward writes into dy, which others use too; copy it")
-        for i in learnt:
-            grad, difference = xs[i].grad, partial(_difference, fn, xs, i, u)
-            if grad is None:
-                raise GradientError(f"gradcheck: {_name(fn, i)} received no gradient", i)
-            v = rng.standard_normal(xs[i].shape)
-            if not _agrees(grad.numpy(), v, difference, rtol, atol):
-                _check_repeats(fn, xs, before)
-                right = _cell_by_cell(xs[i].shape, difference)
-                raise _error(i, _name(fn, i), grad.numpy(), right, partial(_close, rtol, atol))
+    with _put_back(fn):
+        for _ in range(directions):
+            _check_along_a_direction(fn, xs, learnt, rng, rtol, atol)
     return True
+
+
+def _check_along_a_direction(
+    fn: Callable[..., Tensor],
+    xs: Sequence[Tensor],
+    learnt: Sequence[int],
+    rng: np.random.Generator,
+    rtol: float,
+    atol: float,
+) -> None:
+    y = fn(*xs)
+    if not y.requires_grad:
+        raise GradientError("gradcheck: the result of fn depends on no input on the tape")
+    before, u = y.numpy().copy(), rng.standard_normal(y.shape)
+    if not np.isfinite(before).all():
+        raise GradientError(
+            f"gradcheck: fn gives {before[~np.isfinite(before)][0]} here, where finite differences "
+            "say nothing; choose other inputs"
+        )
+    close = partial(_close, rtol, atol)
+    gradients = _gradients(fn, xs, learnt, y, u, close)
+    for i, grad in zip(learnt, gradients, strict=True):
+        difference = partial(_difference, fn, xs, i, u)
+        v = rng.standard_normal(xs[i].shape)
+        if not _agrees(grad, v, difference, rtol, atol):
+            _check_repeats(fn, xs, before)
+            raise _error(i, _name(fn, i), grad, xs[i], difference, close)
+
+
+def _gradients(
+    fn: Callable[..., Tensor],
+    xs: Sequence[Tensor],
+    learnt: Sequence[int],
+    y: Tensor,
+    u: np.ndarray,
+    close: Close,
+) -> list[np.ndarray]:
+    """Those that ``backward`` gives for the inputs to be learnt, with the cotangent ``u``."""
+    for x in xs:
+        x.grad = None
+    dy = Tensor(u.copy(), device=y.device)
+    try:
+        y.backward(dy)
+    except BackwardError as error:
+        for i in learnt:
+            if xs[i] is error.input and error.gradient.shape != xs[i].shape:
+                gradient = Tensor(error.gradient).numpy()
+                difference = partial(_difference, fn, xs, i, u)
+                raise _error(i, _name(fn, i), gradient, xs[i], difference, close) from None
+        raise GradientError(f"gradcheck: {error}") from None
+    if not np.array_equal(dy.numpy(), u):
+        raise GradientError("gradcheck: backward writes into dy, which others use too; copy it")
+    for i in learnt:
+        if xs[i].grad is None:
+            raise GradientError(f"gradcheck: {_name(fn, i)} received no gradient", i)
+    return [xs[i].grad.numpy() for i in learnt]  # type: ignore[union-attr]
+
+
+@contextmanager
+def _put_back(fn: Callable[..., Tensor]) -> Iterator[None]:
+    """Leave the buffers of the modules that ``fn`` is or names, and the tensors, as they were."""
+    try:
+        names = inspect.getclosurevars(fn)
+        held = [*names.nonlocals.values(), *names.globals.values()]
+    except TypeError:  # no function written in Python
+        held = [fn]
+    nets = [net for net in held if isinstance(net, Module)]
+    buffers = [b for net in nets for module in net.modules() for b in module._buffers.values()]
+    buffers += [x for x in held if isinstance(x, Tensor)]
+    before = [buffer.data.copy() for buffer in buffers]
+    try:
+        yield
+    finally:
+        with no_grad():
+            for buffer, array in zip(buffers, map(Tensor, before), strict=True):
+                if not np.array_equal(buffer.numpy(), array.numpy(), equal_nan=True):
+                    buffer.copy_(array)
 
 
 def _in_float64(x: Tensor) -> Tensor:
@@ -127,9 +196,15 @@ def _in_float64(x: Tensor) -> Tensor:
 
 
 def _difference(
-    fn: Callable[..., Tensor], xs: Sequence[Tensor], i: int, u: np.ndarray, v: np.ndarray
+    fn: Callable[..., Tensor],
+    xs: Sequence[Tensor],
+    i: int,
+    u: np.ndarray,
+    v: np.ndarray,
+    ahead: float = STEP,
+    back: float = STEP,
 ) -> float:
-    """u · (fn(..., x_i + h v, ...) - fn(..., x_i - h v, ...)) / 2h."""
+    """u · (fn(..., x_i + ahead v, ...) - fn(..., x_i - back v, ...)) / (ahead + back)."""
 
     def along(h: float) -> np.ndarray:
         moved = list(xs)
@@ -137,16 +212,17 @@ def _difference(
         with no_grad():
             return fn(*moved).numpy()
 
-    return float((u * (along(STEP) - along(-STEP))).sum() / (2 * STEP))
+    with np.errstate(all="ignore"):  # at the edge of where fn is defined
+        return float((u * (along(ahead) - along(-back))).sum() / (ahead + back))
 
 
 def _agrees(grad: np.ndarray, v: np.ndarray, difference: Along, rtol: float, atol: float) -> bool:
     """Whether grad · v is the finite difference along v."""
-    if grad.shape != v.shape:
+    if grad.shape != v.shape or not np.isfinite(grad).all():
         return False
     expected, products = difference(v), grad * v
     allowed = atol + rtol * max(abs(expected), float(np.linalg.norm(products)))
-    return bool(abs(products.sum() - expected) <= allowed)  # False for a nan
+    return math.isfinite(allowed) and bool(abs(products.sum() - expected) <= allowed)
 
 
 # What is wrong ------------------------------------------------------------------------------------
@@ -184,24 +260,48 @@ def _name(fn: Callable[..., Tensor], i: int) -> str:
 
 
 def _close(rtol: float, atol: float, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Where a is b, up to a share of the largest b."""
-    return np.abs(a - b) <= atol + rtol * np.abs(b).max(initial=0)
+    """Where a is b and a number, up to a share of the largest b."""
+    largest = np.abs(b[np.isfinite(b)]).max(initial=0)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        return np.abs(a - b) <= atol + rtol * largest
 
 
-def _error(i: int, name: str, grad: np.ndarray, right: np.ndarray, close: Close) -> GradientError:
+def _error(
+    i: int, name: str, grad: np.ndarray, x: Tensor, difference: Along, close: Close
+) -> GradientError:
     """The error, with all that can be said of it."""
+    right = _cell_by_cell(x.shape, difference)
     diagnosis = _diagnosis(grad, right, close)
     if grad.shape != right.shape:
         message = f"gradcheck: {name}: backward gives shape {grad.shape}, wanted {right.shape}"
         return GradientError(message + diagnosis, i, None, grad, right)
-    error = np.nan_to_num(np.abs(grad - right), nan=np.inf)
+    wrong = ~close(grad, right)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        error = np.nan_to_num(np.abs(grad - right), nan=np.inf)
     worst = tuple(int(k) for k in np.unravel_index(error.argmax(), error.shape))
-    message = (
-        f"gradcheck: {name}, index {worst}: backward gives {grad[worst]:.8g}, "
-        f"finite differences {right[worst]:.8g}"
-    )
-    message += diagnosis or _where(~close(grad, right))
+    message = f"gradcheck: {name}, index {worst}: backward gives {grad[worst]:.8g}, "
+    slopes = _slopes(wrong, right, difference)
+    if wrong.any() and close(grad, np.clip(grad, slopes.min(axis=0), slopes.max(axis=0))).all():
+        back, ahead = (side[worst] for side in slopes)
+        message += (
+            f"but fn has a kink there, with slopes from {back:.8g} to {ahead:.8g}: any of these is "
+            "right, and finite differences cannot say which; move the input off the kink (or tie)"
+        )
+    else:
+        message += f"finite differences {right[worst]:.8g}" + (diagnosis or _where(wrong))
+        if not np.isfinite(right[worst]):
+            message += "; fn is not finite on both sides there, choose other inputs"
     return GradientError(message, i, worst, grad, right)
+
+
+def _slopes(wrong: np.ndarray, right: np.ndarray, difference: Along) -> np.ndarray:
+    """Those towards smaller and towards larger values, of the cells that look wrong: (2, ...)."""
+    slopes = np.stack([right, right])
+    for place in map(tuple, np.argwhere(wrong)):
+        v = np.zeros(right.shape)
+        v[place] = 1
+        slopes[0][place], slopes[1][place] = difference(v, ahead=0), difference(v, back=0)
+    return slopes
 
 
 def _where(wrong: np.ndarray) -> str:
@@ -220,7 +320,8 @@ def _where(wrong: np.ndarray) -> str:
 
 def _diagnosis(grad: np.ndarray, right: np.ndarray, close: Close) -> str:
     """How the wrong gradient looks like the right one, in words; "" where it does not."""
-    if right.size < 2 or not np.isfinite(grad).all() or close(np.zeros_like(right), right).all():
+    are_numbers = np.isfinite(grad).all() and np.isfinite(right).all()
+    if right.size < 2 or not are_numbers or close(np.zeros_like(right), right).all():
         return ""
     if not grad.any():
         return "; it is 0 everywhere"

@@ -351,7 +351,7 @@ class Tensor(Names, NumPyCalls):
             RuntimeError: nothing recorded leads here, the tape was freed by an earlier
                 ``backward``, ``gradient`` is missing for a tensor that is not a scalar, numbers
                 that are needed were changed after the forward pass, or an operation's ``backward``
-                does not return an array for each input that needs one.
+                does not return an array for each input that needs one, of its shape and dtype.
             ValueError, TypeError: a gradient of another shape, or of another dtype.
         """
         if not (self.requires_grad or self._freed):
@@ -416,10 +416,10 @@ class Tensor(Names, NumPyCalls):
         return _binary(ops.Multiply, other, self)
 
     def __truediv__(self, other: Any) -> Tensor:
-        return _binary(ops.Divide, self._floating(), other)
+        return _binary(ops.Divide, self, other)
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return _binary(ops.Divide, other, self._floating())
+        return _binary(ops.Divide, other, self)
 
     def __pow__(self, other: Any) -> Tensor:
         return _binary(ops.Power, self, other)
@@ -722,8 +722,24 @@ class Tensor(Names, NumPyCalls):
 # The tape -----------------------------------------------------------------------------------------
 
 
+class BackwardError(RuntimeError):
+    """A gradient that cannot be one by its input: an array of another shape or dtype.
+
+    Attributes:
+        input: the tensor by which it was to be the gradient.
+        gradient: what the operation's ``backward`` returned for it.
+    """
+
+    def __init__(self, message: str, input: Tensor, gradient: Array):
+        super().__init__(message)
+        self.input, self.gradient = input, gradient
+
+
 def apply(operation: Operation, *inputs: Any) -> Tensor:
     """Compute ``operation`` on tensors (or arrays) and put it on the tape if a gradient may come.
+
+    An instance that was applied before stays as it is, with what it keeps for its ``backward``: a
+    copy of it is applied.
 
     Raises:
         RuntimeError: inputs on different devices.
@@ -731,6 +747,8 @@ def apply(operation: Operation, *inputs: Any) -> Tensor:
     tensors = tuple(x if isinstance(x, Tensor) else Tensor(x) for x in inputs)
     if len(tensors) > 1:
         _check_devices(operation, tensors)
+    if operation.needs_gradient:
+        operation = copy.copy(operation)
     operation.needs_gradient = tuple(x.requires_grad and _mode.recording for x in tensors)
     with beside(tensors[0].data):
         result = Tensor(operation.forward(*(x.data for x in tensors)))
@@ -905,7 +923,10 @@ def _checked_dtype(dtype: DType) -> np.dtype[Any]:
 
 
 def _binary(operation: type[Operation], a: Any, b: Any) -> Tensor:
-    return apply(operation(), *_meet(operation.__name__.lower(), a, b))
+    a, b = _meet(operation.__name__.lower(), a, b)
+    if operation is ops.Divide:
+        a, b = a._floating(), b._floating()
+    return apply(operation(), a, b)
 
 
 def _meet(name: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
@@ -936,11 +957,19 @@ def _checked(node: Node, returned: Any) -> Sequence[Array | None]:
             f"{node.operation.name}.backward: returned {count}; wanted a gradient for each of its "
             f"{len(node.inputs)} inputs"
         )
-    for i, ((_, needed), dx) in enumerate(zip(node.edges(), dinputs, strict=True)):
+    for i, ((x, needed), dx) in enumerate(zip(node.edges(), dinputs, strict=True)):
         if needed and (isinstance(dx, Tensor) or not hasattr(dx, "shape")):
             raise RuntimeError(
                 f"{node.operation.name}.backward: the gradient by input {i} is a "
                 f"{type(dx).__name__}; wanted an array"
+            )
+        given = x._data
+        if needed and (dx.shape != given.shape or dx.dtype != given.dtype):
+            raise BackwardError(
+                f"{node.operation.name}.backward: the gradient by input {i} is {dx.dtype} of shape "
+                f"{dx.shape}; wanted {given.dtype} of shape {given.shape}, as the input",
+                x,
+                dx,
             )
     return dinputs
 

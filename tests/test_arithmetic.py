@@ -539,3 +539,37 @@ def test_infinities_are_not_nan() -> None:
     x = Tensor(np.array([math.inf, -math.inf]))
     assert x.exp().numpy().tolist() == [math.inf, 0]
     assert x.max().item() == math.inf
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("reduction", ["sum", "mean", "max"])
+@pytest.mark.parametrize("axis", [0, -1, (0,), (-1,), ()])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_a_scalar_reduced_over_an_axis_is_itself(reduction: str, axis: Any, keepdims: bool) -> None:
+    name = "amax" if reduction == "max" else reduction
+    assert_agrees_with_torch(
+        lambda x: getattr(x, reduction)(axis=axis, keepdims=keepdims),
+        np.array(3.5),
+        theirs=lambda x: getattr(x, name)(dim=axis, keepdim=keepdims),
+    )
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "max"])
+def test_a_scalar_has_no_axis_1(reduction: str) -> None:
+    with pytest.raises(ValueError, match="axis 1 is out of bounds"):
+        getattr(Tensor(3.5), reduction)(axis=1)
+
+
+@pytest.mark.parametrize("integers", ["int64", "uint8", "bool"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_integers_divide_and_are_divided_in_the_other_ones_dtype(integers: str, dtype: str) -> None:
+    counts: Any = np.array([1, 1, 1], integers)
+    reals: Any = np.array([0.1, 0.2, 0.4], dtype)
+    for a, b in ((counts, reals), (reals, counts)):
+        expected = (a / b).astype(dtype)
+        for x, y in ((Tensor(a), Tensor(b)), (a, Tensor(b)), (Tensor(a), b)):
+            assert (x / y).dtype == dtype
+            np.testing.assert_array_equal((x / y).numpy(), expected)
+    quotient = Tensor(counts) / counts
+    assert quotient.dtype == np.float32
+    np.testing.assert_array_equal(quotient.numpy(), 1)

@@ -243,8 +243,13 @@ def test_small_gradients_are_judged_by_their_size() -> None:
 
 
 def test_under_no_grad_there_is_no_gradient_to_check() -> None:
-    with no_grad(), pytest.raises(GradientError, match="depends on no input"):
+    with (
+        no_grad(),
+        pytest.raises(GradientError, match=r"^gradcheck: inside of no_grad\(\) no"),
+    ):
         gradcheck(lambda x: x * 2, random(2))
+    with pytest.raises(GradientError, match="depends on no input"):
+        gradcheck(lambda x: x.detach() * 2, random(2))
 
 
 # What a wrong gradient looks like -----------------------------------------------------------------
@@ -563,3 +568,91 @@ def test_what_cannot_be_checked_is_said() -> None:
     assert gradcheck(conv.to("float64"), x)
     with pytest.raises(TypeError, match="input 0 is a ndarray; wanted a Tensor"):
         gradcheck(lambda x: x, [np.ones(3)])  # type: ignore[list-item]
+
+
+# What finite differences cannot say ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e200])
+@pytest.mark.parametrize("cells", [(0,), (0, 1, 2)])
+def test_a_gradient_that_is_no_number_never_passes(value: float, cells: tuple[int, ...]) -> None:
+    def backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+        dx = 2 * dy
+        dx[list(cells)] = value
+        return dx
+
+    fn = operation(lambda x: 2 * x, backward)
+    with np.errstate(over="ignore"):  # the square of 1e200
+        message = message_of(fn, random(3))
+    assert f"backward gives {value:.8g}, finite differences" in message
+
+
+def test_where_fn_is_not_finite_nothing_can_be_said() -> None:
+    x = Tensor(np.array([0.0, 1.0]), requires_grad=True)
+    with np.errstate(all="ignore"):
+        assert message_of(lambda x: x.log(), x).startswith("gradcheck: fn gives -inf here, where")
+        message = message_of(lambda x: x.sqrt(), x)
+    assert message.startswith("gradcheck: input 0 (x), index (0,): backward gives inf, finite diff")
+    assert message.endswith("fn is not finite on both sides there, choose other inputs")
+
+
+@pytest.mark.parametrize(
+    ("fn", "x", "index"),
+    [
+        (lambda x: x.relu(), [1.0, 0.0, -2.0], (1,)),
+        (lambda x: x.max(), [0.0, 2.0, 2.0, 2.0], (1,)),
+        (
+            lambda x: F.max_pool2d(x, 2),
+            [[[[0.0, 1.0, 3.0, 2.0], [1.0, 0.0, 1.0, 1.0]]]],
+            (0, 0, 0, 1),
+        ),
+        (lambda x: (x * x) ** 0.5, [3.0, 0.0], None),  # 0 times infinity: no number, not a kink
+    ],
+)
+def test_a_kink_is_called_a_kink(fn: Any, x: Any, index: tuple[int, ...] | None) -> None:
+    tensor = Tensor(np.array(x), requires_grad=True)
+    with np.errstate(all="ignore"), pytest.raises(GradientError) as caught:
+        gradcheck(fn, tensor)
+    message = str(caught.value)
+    if index is None:
+        assert "kink" not in message
+        assert "backward gives nan" in message
+    else:
+        assert caught.value.index == index
+        assert "but fn has a kink there, with slopes from " in message
+        assert "finite differences cannot say which" in message
+
+
+def test_a_wrong_gradient_beside_a_kink_is_wrong() -> None:
+    wrong = operation(lambda x: np.maximum(x, 0), lambda dy, x: dy * (x > 0) * 1.5)
+    message = message_of(wrong, Tensor(np.array([0.0, 1.0, 2.0]), requires_grad=True))
+    assert "kink" not in message
+    assert "wrong in 3 of 3 cells" in message
+
+
+def test_the_running_statistics_are_put_back() -> None:
+    layer = nn.BatchNorm2d(3).to("float64")
+    mean = Tensor(np.full(3, 0.5))
+    var = Tensor(np.ones(3))
+    before = {name: t.numpy().copy() for name, t in layer.state_dict().items()}
+    x = random(4, 3, 2, 1)
+
+    assert gradcheck(layer, x)
+    assert gradcheck(lambda x: layer(x) * 2, x)
+    assert gradcheck(lambda x: F.batch_norm(x, mean, var, training=True), x)
+
+    for name, t in layer.state_dict().items():
+        np.testing.assert_array_equal(t.numpy(), before[name])
+    np.testing.assert_array_equal(mean.numpy(), np.full(3, 0.5))
+    np.testing.assert_array_equal(var.numpy(), np.ones(3))
+
+
+def test_a_gradient_of_another_dtype_or_inside_of_fn_is_named() -> None:
+    half = operation(lambda x: x * 2, lambda dy, x: (2 * dy).astype(np.float32))
+    assert "Wrong.backward: the gradient by input 0 is float32 of shape (2,); wanted float64" in (
+        message_of(half, random(2))
+    )
+    rows = operation(lambda x: x * 2, lambda dy, x: 2 * dy[:1])
+    assert "Wrong.backward: the gradient by input 0 is float64 of shape (1, 3)" in message_of(
+        lambda x: rows(x * 3), random(2, 3)
+    )

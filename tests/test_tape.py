@@ -227,3 +227,68 @@ def test_a_loop_that_steps_after_backward_is_left_in_peace() -> None:
     for _ in range(3):
         net(Tensor(np.ones((5, 3), np.float32))).sum().backward()
         optimizer.step()
+
+
+# An operation of one's own ------------------------------------------------------------------------
+
+
+class Cube(ops.Operation):
+    """y = x**3, with the gradient that the test invents."""
+
+    def __init__(self, derivative: Any = lambda dy, x: 3 * x * x * dy):
+        self.derivative = derivative
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x**3
+
+    def backward(self, dy: Any) -> Any:
+        return self.derivative(dy, self.x)
+
+
+@pytest.mark.parametrize(
+    ("derivative", "received"),
+    [
+        (lambda dy, x: (3 * x * x * dy).sum(0), r"float32 of shape \(3,\)"),
+        (lambda dy, x: 3 * x[:1] ** 2, r"float32 of shape \(1, 3\)"),
+        (lambda dy, x: (3 * x * x * dy)[None], r"float32 of shape \(1, 2, 3\)"),
+        (lambda dy, x: (3 * x * x * dy).T, r"float32 of shape \(3, 2\)"),
+        (lambda dy, x: 3.0 * x.astype("float64") ** 2, r"float64 of shape \(2, 3\)"),
+        (lambda dy, x: (3 * x * x).astype("int64"), r"int64 of shape \(2, 3\)"),
+    ],
+)
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_gradient_of_another_shape_or_dtype_is_refused(
+    derivative: Any, received: str, depth: int
+) -> None:
+    x = Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    y = minicnn.apply(Cube(derivative), x * 1 if depth else x)
+    with pytest.raises(
+        RuntimeError,
+        match=rf"^Cube.backward: the gradient by input 0 is {received}; wanted float32 of shape "
+        r"\(2, 3\), as the input$",
+    ):
+        y.sum().backward()
+    assert x.grad is None
+
+
+def test_one_instance_may_be_applied_twice() -> None:
+    cube, x = Cube(), Tensor([2.0], requires_grad=True)
+
+    y = minicnn.apply(cube, minicnn.apply(cube, x))
+    y.sum().backward()
+
+    assert x.grad is not None
+    assert x.grad.item() == 9 * 2.0**8  # of x**9
+
+
+def test_applying_it_once_more_leaves_what_was_recorded_alone() -> None:
+    """A validation between forward and backward, as with an instance that a module keeps."""
+    cube, x = Cube(), Tensor([2.0], requires_grad=True)
+    y = minicnn.apply(cube, x)
+    with no_grad():
+        minicnn.apply(cube, Tensor([5.0]))
+    minicnn.apply(cube, Tensor([7.0]))
+    y.backward()
+    assert x.grad is not None
+    assert x.grad.item() == 12

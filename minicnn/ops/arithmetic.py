@@ -154,7 +154,10 @@ class Sqrt(Operation):
 
 
 class Reduction(Operation):
-    """A reduction over ``axis`` (an axis, several, or None for all), as NumPy's."""
+    """A reduction over ``axis`` (an axis, several, or None for all), as NumPy's.
+
+    An array without axes may be reduced over axis 0 or -1 too, as in PyTorch: to itself.
+    """
 
     reads = ()
 
@@ -162,6 +165,12 @@ class Reduction(Operation):
 
     def __init__(self, axis: Axes = None, keepdims: bool = False):
         self.axis, self.keepdims = axis, keepdims
+
+    def look_at(self, x: Array) -> None:
+        """Keep what ``expand`` needs."""
+        self.shape = x.shape
+        if x.ndim == 0 and self.axis in (0, -1, (0,), (-1,)):
+            self.axis = None
 
     def expand(self, y: Array) -> Array:
         """``y``, of the result's shape, copied back to the input's (a read-only view)."""
@@ -174,7 +183,7 @@ class Sum(Reduction):
     """y = sum(x);  dx = dy, copied to every summand."""
 
     def forward(self, x: Array) -> Array:
-        self.shape = x.shape
+        self.look_at(x)
         return kernels.of(x).sum_over(x, self.axis, self.keepdims)
 
     def backward(self, dy: Array) -> Array:
@@ -185,7 +194,7 @@ class Mean(Reduction):
     """y = sum(x) / n;  dx = dy / n, copied to each of the n summands."""
 
     def forward(self, x: Array) -> Array:
-        self.shape = x.shape
+        self.look_at(x)
         y = kernels.of(x).sum_over(x, self.axis, self.keepdims)
         self.n = x.size / max(1, y.size)
         return y / y.dtype.type(self.n)
@@ -198,7 +207,7 @@ class Max(Reduction):
     """y = max(x);  dx = dy, shared equally among the cells that equal the maximum (or are NaN)."""
 
     def forward(self, x: Array) -> Array:
-        self.shape = x.shape
+        self.look_at(x)
         y = x.max(axis=self.axis, keepdims=self.keepdims)
         self.winners = (x == self.expand(y)) | (
             x != x

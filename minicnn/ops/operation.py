@@ -16,8 +16,8 @@ class Operation:
     that needs none. Gradients are named d + the input's name. dy may be another operation's too:
     make a new array, do not write into it.
 
-    An instance is used once: the tape of ``minicnn.tensor`` keeps it. Operations know arrays only,
-    no tensors.
+    The tape of ``minicnn.tensor`` keeps the instance. (One that is applied again is copied before.)
+    Operations know arrays only, no tensors.
     """
 
     needs_gradient: tuple[bool, ...] = ()
