@@ -6,10 +6,10 @@ what is here: PyTorch's name for something that ``Tensor`` can do already, writt
 Nothing is computed here, and what the engine does not compute has no name here either.
 
     view, view_as, squeeze, unsqueeze, contiguous    reshape
-    permute                                          transpose
+    permute, t                                       transpose
     float, double, int, long, bool, cpu, cuda        to
     eq, ne, lt, le, gt, ge                           ==, !=, <, <=, >, >=
-    dim(), size(), numel()                           ndim, shape, size
+    dim(), size(), numel(), tolist()                 ndim, shape, size, numpy()
     dim=, keepdim=                                   axis=, keepdims=
 
 ``Tensor`` inherits ``Names``; functions of the same kind (``minicnn.zeros``) are in ``functions``.
@@ -17,6 +17,7 @@ Nothing is computed here, and what the engine does not compute has no name here 
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -78,6 +79,10 @@ class Names:
         """The axes in the order ``dims``."""
         return self.transpose(*dims)
 
+    def t(self: Any) -> Tensor:
+        """The axes reversed, as ``T``."""
+        return self.T
+
     def unsqueeze(self: Any, dim: int) -> Tensor:
         """With one more axis, of length 1, which becomes axis ``dim``."""
         dim = from_front("unsqueeze", "dim", dim, self.ndim + 1)
@@ -101,6 +106,15 @@ class Names:
     def numel(self: Any) -> int:
         """The number of cells."""
         return int(self.size)
+
+    def tolist(self: Any) -> Any:
+        """The cells as Python numbers, in nested lists."""
+        return self.numpy().tolist()
+
+    def requires_grad_(self: Any, requires_grad: builtins.bool = True) -> Tensor:
+        """Set ``requires_grad``, and return this tensor."""
+        self.requires_grad = requires_grad
+        return self
 
     def eq(self: Any, other: Any) -> Tensor:
         """Whether each cell equals ``other``'s."""

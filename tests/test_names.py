@@ -51,6 +51,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], F, F]] = {
                         lambda a: a.transpose(0, 2, 1)),
     "channels last": ((2, 3, 4, 5), lambda x: x.permute(0, 2, 3, 1).contiguous().view(-1, 3),
                       lambda a: a.transpose(0, 2, 3, 1).reshape(-1, 3)),
+    "t": ((2, 3), lambda x: x.t(), lambda a: a.T),
     "squeeze": ((1, 3, 1, 2), lambda x: x.squeeze(), lambda a: a[0, :, 0]),
     "squeeze(0)": ((1, 3, 1, 2), lambda x: x.squeeze(0), lambda a: a[0]),
     "squeeze(-2)": ((1, 3, 1, 2), lambda x: x.squeeze(-2), lambda a: a[:, :, 0]),
@@ -247,6 +248,22 @@ def test_dtypes_have_methods(name: str, dtype: Any) -> None:
     converted = getattr(Tensor(array), name)()
     np.testing.assert_array_equal(converted.numpy(), array.astype(dtype), strict=True)
     assert getattr(converted, name)() is converted
+
+
+def test_cells_as_python_numbers() -> None:
+    cells = minicnn.tensor([[1, 2, 3], [4, 5, 6]]).tolist()
+    assert cells == [[1, 2, 3], [4, 5, 6]]
+    assert type(cells[0][0]) is int
+    assert Tensor(0.5).tolist() == 0.5
+
+
+def test_requires_grad_returns_the_tensor() -> None:
+    x = minicnn.ones(2, 3)
+    assert x.requires_grad_() is x
+    assert x.requires_grad
+    assert not x.requires_grad_(False).requires_grad
+    with pytest.raises(RuntimeError, match="only floating-point tensors have gradients"):
+        minicnn.arange(3).requires_grad_()
 
 
 def test_gradients_flow_back_through_a_change_of_dtype_by_name() -> None:

@@ -174,3 +174,40 @@ def test_a_loader_knows_its_data_set() -> None:
     loader = data.DataLoader(few, batch_size=32)
     assert loader.dataset is few
     assert (len(loader.dataset), len(loader)) == (70, 3)
+
+
+FLATTENED: list[Callable[[Tensor], Tensor]] = [
+    lambda x: x.view(x.size(0), -1),
+    lambda x: x.view(-1, 3 * 4),
+    lambda x: x.flatten(1),
+    lambda x: minicnn.flatten(x, start_dim=1),
+    lambda x: x.flatten(start_dim=-3, end_dim=-1),
+]
+
+
+@pytest.mark.parametrize("flatten", FLATTENED)
+def test_a_net_that_flattens_by_pytorchs_names_is_a_chain_to_compile(
+    flatten: Callable[[Tensor], Tensor],
+) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(12, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(flatten(F.relu(x, inplace=True)))
+
+    stages = record(Net(), (1, 3, 4), np.dtype(np.float32))
+    assert [stage.operation.name for stage in stages] == ["ReLU", "Reshape", "Linear"]
+    assert stages[1].output_shape == (12,)
+
+
+def test_a_net_is_moved_and_converted_by_name() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    for convert, dtype in (("double", np.float64), ("float", np.float32)):
+        assert getattr(net, convert)() is net
+        assert {p.dtype for p in net.parameters()} == {np.dtype(dtype)}
+    assert net.cpu() is net
+    if not minicnn.cuda.is_available():
+        with pytest.raises(minicnn.DeviceError, match=r"^device gpu:0 cannot be used: "):
+            net.cuda()

@@ -306,6 +306,22 @@ class Module:
                     tensor.grad = None if tensor.grad is None else tensor.grad.detach().to(target)
         return self
 
+    def cpu(self) -> Self:
+        """Move to the CPU."""
+        return self.to("cpu")
+
+    def cuda(self) -> Self:
+        """Move to the first GPU."""
+        return self.to("gpu")
+
+    def float(self) -> Self:
+        """Convert to float32."""
+        return self.to(np.float32)
+
+    def double(self) -> Self:
+        """Convert to float64."""
+        return self.to(np.float64)
+
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
         for parameter in self.parameters():
