@@ -52,6 +52,7 @@ class _Mode(threading.local):
     def __init__(self) -> None:
         self.recording = True
         self.before: list[bool] = []  # of every no_grad() and enable_grad() that is open
+        self.looked_at: list[Tensor] | None = None  # see ``looks_noted``
 
 
 _mode = _Mode()
@@ -84,6 +85,16 @@ class enable_grad(_Recording):  # noqa: N801 (PyTorch's name)
 def is_grad_enabled() -> bool:
     """Whether operations are recorded on the tape now."""
     return _mode.recording
+
+
+@contextlib.contextmanager
+def looks_noted() -> Iterator[list[Tensor]]:
+    """A list of the tensors whose numbers this thread hands to Python inside (``item``, ``if``)."""
+    before, _mode.looked_at = _mode.looked_at, []
+    try:
+        yield _mode.looked_at
+    finally:
+        _mode.looked_at = before
 
 
 class Tensor(Names, NumPyCalls):
@@ -235,6 +246,8 @@ class Tensor(Names, NumPyCalls):
 
     def numpy(self) -> np.ndarray:
         """The cells as a NumPy array; on the CPU it shares memory with the tensor."""
+        if _mode.looked_at is not None:
+            _mode.looked_at.append(self)
         return to_host(self.data)
 
     def item(self) -> float | int | bool:
@@ -245,6 +258,8 @@ class Tensor(Names, NumPyCalls):
         """
         if self.size != 1:
             raise ValueError(f"item(): wanted one cell, this tensor has shape {self.shape}")
+        if _mode.looked_at is not None:
+            _mode.looked_at.append(self)
         return self.data.item()
 
     def __array__(self, dtype: DType = None, copy: bool | None = None) -> np.ndarray:

@@ -152,7 +152,7 @@ def test_identity_returns_its_input_and_leaves_no_trace() -> None:
     assert layer(x) is x
     assert list(layer.parameters()) == []
     net = nn.Sequential(nn.Flatten(), nn.Identity(), nn.Linear(6, 4))
-    stages = record(net, (1, 2, 3), np.dtype(np.float32))  # what a compiled net computes
+    stages = record(net, np.zeros((2, 1, 2, 3), np.float32))  # what a compiled net computes
     assert [stage.operation.name for stage in stages] == ["Reshape", "Linear"]
 
 

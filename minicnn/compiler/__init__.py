@@ -1,6 +1,7 @@
 """``minicnn.compile``: a net's tape as a plan of fused kernels over tiles of 16 images.
 
-``record`` follows the net's operations, ``lowering`` turns each into instructions forward and
+``record`` follows the net's operations, ``guards`` notices when they change, ``accepted`` looks at
+loss and optimiser, ``lowering`` turns each into instructions forward and
 backward, ``plan`` places them in memory and prints them, ``engine`` runs them on threads,
 ``parameters`` reads and updates the net's own arrays; the instructions themselves are in
 ``kernels.tiles``. ``docs/compile.md`` explains the layout. On a GPU ``gpu`` does all of this with
@@ -13,10 +14,10 @@ from collections.abc import Callable
 from typing import overload
 
 from minicnn import kernels, nn, optim
-from minicnn.nn import functional as F
 from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor
 
+from .accepted import check_optimizer, settings_of
 from .gpu_step import GpuPredictor, GpuStep
 from .plan import Plan
 from .record import CompileError
@@ -51,11 +52,18 @@ def compile(
         logits = predict(x)
 
     The result is eager's up to rounding, the parameters are the net's own, dropout masks and
-    running statistics go on as they would. The plan is made at the first call, and anew for
-    another shape of picture, dtype or mode (``net.train()``, ``net.eval()``); any batch size fits.
-    Settings of layers (a padding, dropout's p) are read when the plan is made. Forward hooks are
-    not called. A net is a chain of convolutions (no groups), dense layers, pooling, ReLU, sigmoid,
-    tanh, dropout, ``BatchNorm2d`` and flattening.
+    running statistics go on as they would. A step computes in the mode that the net is in, a
+    prediction always in evaluation mode (the net's own mode stays as it is). A net is a chain of
+    convolutions (no groups), dense layers, pooling, ReLU, sigmoid, tanh, dropout, ``BatchNorm2d``
+    and flattening.
+
+    The plan is made at the first call, and again for another shape of picture or dtype, and when a
+    layer, a setting or what else a forward reads has changed; any batch size fits. What a plan
+    cannot follow is refused by name: a forward that decides by the numbers it sees or that does
+    more than compute its result, forward hooks, a loss or an optimiser with methods of its own.
+    Global variables, and variables that a function closes over, are not watched.
+
+    Threads may share a prediction or a step: their calls wait for each other.
 
     On a GPU (where the net is when this is called) the batches have to be there too, and a class
     index that is no class makes the loss nan instead of raising: to look would be to wait.
@@ -68,12 +76,14 @@ def compile(
         graph: on a GPU, replay a step's kernels as one CUDA graph instead of launching each.
 
     Raises:
-        CompileError: a loss that cannot be compiled (at the first call: an operation of the net).
+        CompileError: a loss or optimiser that cannot be compiled (at a call: a net that cannot).
         TypeError: a loss without an optimiser, or the other way round.
         RuntimeError: Numba is missing or switched off, for a net on the CPU.
     """
     if (loss is None) != (optimizer is None):
         raise TypeError("compile: wanted loss and optimizer together, or neither (to predict)")
+    if optimizer is not None:
+        check_optimizer(optimizer)
     device = device_of_net(net)
     if not is_available(device):
         raise RuntimeError(
@@ -82,23 +92,12 @@ def compile(
     if device != "cpu":
         if loss is None or optimizer is None:
             return GpuPredictor(net, profile, graph)
-        return GpuStep(net, _settings_of(loss), optimizer, profile, graph)
+        return GpuStep(net, settings_of(loss), optimizer, profile, graph)
     if loss is None or optimizer is None:
         return Predictor(net, profile)
-    return CompiledStep(net, _settings_of(loss), optimizer, profile)
+    return CompiledStep(net, settings_of(loss), optimizer, profile)
 
 
 def is_available(device: str = "cpu") -> bool:
     """Whether the kernels that a plan is made of are installed and switched on."""
     return device != "cpu" or kernels.host_kernels().__name__.endswith(".cpu")
-
-
-def _settings_of(loss: Callable[..., Tensor]) -> nn.CrossEntropyLoss:
-    if loss is F.cross_entropy:
-        return nn.CrossEntropyLoss()
-    if not isinstance(loss, nn.CrossEntropyLoss):
-        name = getattr(loss, "__name__", type(loss).__name__)
-        raise CompileError(f"compile: loss is {name}; wanted nn.CrossEntropyLoss")
-    if loss.reduction == "none":
-        raise CompileError("compile: the loss's reduction is 'none'; wanted 'mean' or 'sum'")
-    return loss

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import nn, optim
+from minicnn import optim
 from minicnn.kernels import cpu, tiles
 from minicnn.kernels.arrays import LANES
 from minicnn.tensor import Tensor
@@ -68,7 +68,6 @@ class Engine:
         weights: the parameters, then the constants.
         result_shape: of one image.
         active: the workers of the current batch.
-        modules: those of the net.
     """
 
     def __init__(self, plan: Plan, result_shape: tuple[int, ...], learns: bool):
@@ -86,7 +85,6 @@ class Engine:
         self.keys = np.zeros(2 * max(1, plan.masks), np.uint64)
         self.no_labels = np.zeros(1, np.int64)
         self.images = 0
-        self.modules: list[nn.Module] = []
         self._compile()
 
     def _compile(self) -> None:
@@ -179,6 +177,10 @@ class Engine:
     def step(self, optimizer: optim.SGD) -> None:
         """Take the optimiser's step with the last batch's gradients."""
         self.parameters.step(optimizer, self.workers[0].gradients)
+
+    def fits(self) -> bool:
+        """Whether the plan is one for the parameters as they are now."""
+        return self.parameters.fit()
 
     def is_current(self) -> bool:
         """Whether the net's parameters are those of the last run, and learn as they did."""

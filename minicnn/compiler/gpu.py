@@ -544,6 +544,8 @@ class Engine:
         use_graph: bool,
     ):
         self.lowered = lower(stages)
+        # a launch is given addresses: whoever has another array needs another plan
+        self.placed = [(p, p.data.data.ptr, p.requires_grad) for s in stages for p in s.parameters]
         masks = sum(isinstance(lowering, Dropout) for lowering in self.lowered)
         self.program = Program(like, len(x), masks)
         self.settings = self.program.buffer(8)
@@ -552,7 +554,6 @@ class Engine:
         self.loss, self.counts, self.use_graph = loss, counts, use_graph
         self.graph: Any = None
         self.is_warm = False
-        self.modules: list[nn.Module] = []
         self.plan = self.program.plan
         self._emit(x)
 
@@ -601,7 +602,9 @@ class Engine:
                 f"compile: the loss's weight is {weight.dtype} of shape {weight.shape} on "
                 f"{weight.device}; wanted {program.dtype} of shape ({classes},) on {device}"
             )
-        return program.xp.ascontiguousarray(weight.data)
+        if not weight.data.flags.c_contiguous:
+            raise CompileError("compile: wanted a weight of the loss that is C-contiguous")
+        return weight.data
 
     def add_update(self, learned: list[Tensor]) -> None:
         """Add the last launch: the parameters' step down their gradients."""
@@ -661,6 +664,13 @@ class Engine:
         for launch, (begin, end) in zip(plan.launches, pairwise(events), strict=True):
             launch.seconds += cuda.get_elapsed_time(begin, end) / 1e3
         plan.runs += 1
+
+    def fits(self) -> bool:
+        """Whether the parameters are where they were, and learn as they did."""
+        return all(
+            p.data.data.ptr == address and p.requires_grad is learns
+            for p, address, learns in self.placed
+        )
 
     def is_current(self) -> bool:
         """Never known for sure: a plan depends on the addresses of parameters and buffers."""

@@ -11,7 +11,9 @@ from minicnn.device import on_device
 from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
+from .accepted import check_optimizer
 from .gpu import Counts, Engine
+from .record import Stage
 from .step import CompiledStep, Predictor
 
 
@@ -31,17 +33,11 @@ class _OnGpu:
     def _shape_of(self, x: Array) -> tuple[int, ...]:
         return tuple(x.shape)
 
-    def _identity(self, parameter: Tensor) -> int:
-        return int(parameter.data.data.ptr)
-
     def _settings(self) -> tuple[Any, ...]:
-        loss = self.loss
-        of_loss = () if loss is None else (id(loss.weight), loss.ignore_index, loss.reduction)
         buffers = [b for module in self.net.modules() for b in module._buffers.values()]
-        return (*of_loss, *(id(buffer.data) for buffer in buffers))
+        return tuple(id(buffer.data) for buffer in buffers)  # which a launch keeps
 
-    def _make_engine(self, x: Array, dtype: np.dtype) -> Engine:
-        stages = self._record(x, dtype)  # type: ignore[attr-defined]
+    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
         return Engine(stages, x, self._like.data, self.loss, self.counts, self.graph)
 
 
@@ -53,9 +49,9 @@ class GpuPredictor(_OnGpu, Predictor):
         self._set_up(net, graph)
 
     def __call__(self, x: Any) -> Tensor:
-        """``net(x)`` without recording, in the net's present mode. x: as for ``Predictor``."""
+        """``net(x)`` in evaluation mode and without recording. x: as for ``Predictor``."""
         (pixels,) = self._arrays(x)
-        with on_device(self.device):
+        with self._lock, on_device(self.device):
             engine = self._engine(pixels)
             engine.set_keys(moves_on=False)
             engine.set_momenta()
@@ -91,7 +87,8 @@ class GpuStep(_OnGpu, CompiledStep):
                 f"compile: y has shape {tuple(labels.shape)}; wanted a class index for each of "
                 f"the {len(pixels)} images"
             )
-        with on_device(self.device):
+        with self._lock, on_device(self.device):
+            check_optimizer(self.optimizer)
             engine = self._engine(pixels)
             learned = self._learned(engine)
             engine.set_settings(self.optimizer, gradient)
@@ -109,8 +106,13 @@ class GpuStep(_OnGpu, CompiledStep):
             self.optimizer.params[i].increment_version()
         return Tensor(engine.result.reshape(())), Tensor(engine.logits)
 
-    def _make_engine(self, x: Array, dtype: np.dtype) -> Engine:
-        engine = super()._make_engine(x, dtype)
+    def _settings(self) -> tuple[Any, ...]:
+        weight, (loss, params) = self.loss.weight, (self.loss, self.optimizer.params)
+        of_loss = None if weight is None else id(weight.data), loss.ignore_index, loss.reduction
+        return (*super()._settings(), *of_loss, *map(id, params))
+
+    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
+        engine = super()._make_engine(stages, x, dtype)
         engine.add_update([self.optimizer.params[i] for i in self._learned(engine)])
         return engine
 

@@ -44,6 +44,14 @@ class Parameters:
         rows = zip(self.tensors, self.arrays, self.learn, strict=True)
         return all(p.data is array and p.requires_grad is learns for p, array, learns in rows)
 
+    def fit(self) -> bool:
+        """Whether all have the shape and dtype of the plan, and learn as at first."""
+        dtype, rows = self.weights.dtype, zip(self.tensors, self.shapes, self.learn, strict=True)
+        return all(
+            p.shape == shape and p.dtype == dtype and p.requires_grad is learns
+            for p, shape, learns in rows
+        )
+
     def take(self) -> None:
         """Copy all of them, as they are now.
 

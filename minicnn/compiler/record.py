@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from minicnn import kernels, nn, ops, random
+from minicnn.kernels import Array
 from minicnn.kernels.arrays import RELU, SIGMOID, TANH
-from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor, enable_grad
 
 ACTIVATIONS: dict[type[ops.Operation], int] = {
@@ -18,7 +17,22 @@ ACTIVATIONS: dict[type[ops.Operation], int] = {
     ops.Tanh: TANH,
     ops.ReLU: RELU,
 }
-SAMPLE = 2  # images: the statistics of a batch need two values
+# What a plan takes from each operation besides its parameters.
+SETTINGS: dict[type[ops.Operation], tuple[str, ...]] = {
+    ops.Conv2d: ("window",),
+    ops.Linear: (),
+    ops.MaxPool2d: ("window",),
+    ops.AvgPool2d: ("window", "divisor"),
+    ops.Sigmoid: (),
+    ops.Tanh: (),
+    ops.ReLU: (),
+    ops.Dropout: ("p",),
+    ops.BatchNorm: ("eps",),
+    ops.FixedBatchNorm: ("eps",),
+    ops.Reshape: (),
+    ops.Pad: ("frame", "cut", "value"),
+}
+one_at_a_time = threading.RLock()  # a recording changes modes, hooks and buffers for a moment
 
 
 class CompileError(TypeError):
@@ -42,20 +56,22 @@ class Stage(NamedTuple):
     module: nn.BatchNorm2d | None = None
 
 
-def record(net: nn.Module, image_shape: tuple[int, ...], dtype: np.dtype) -> list[Stage]:
-    """The operations that ``net`` applies to pictures of this shape, in order.
+def record(net: nn.Module, pictures: Array, training: bool | None = None) -> list[Stage]:
+    """The operations that ``net`` applies to these pictures, in order.
 
-    The net runs once, on two black pictures, and leaves no trace: buffers, dropout masks and hooks
-    are as before. On the CPU the reference kernels do it: nothing is compiled for it.
+    The net runs once, in the mode ``training`` (None: as it stands), and leaves no trace: mode,
+    buffers, dropout masks and hooks are as before. On the CPU the reference kernels do it: nothing
+    is compiled for it.
 
     Raises:
         CompileError: the operations do not form a chain from the pictures to the result.
     """
-    device = device_of_net(net)
-    x = Tensor(np.zeros((SAMPLE, *image_shape), dtype), requires_grad=True, device=device)
-    which = kernels.by_reference() if device == "cpu" else nullcontext()
-    with _without_trace(net) as norms, which, enable_grad():
+    x = Tensor(pictures, requires_grad=True)
+    which = kernels.by_reference() if x.device == "cpu" else nullcontext()
+    with one_at_a_time, _without_trace(net, training) as norms, which, enable_grad():
         result = net(x)
+    if not isinstance(result, Tensor):
+        raise CompileError(f"compile: the net returns a {type(result).__name__}; wanted a Tensor")
     stages: list[Stage] = []
     while result is not x:
         if result.node is None:
@@ -107,9 +123,34 @@ def lowering_of(stage: Stage, lowerings: dict[Any, Any], where: str = "") -> Any
     return lowerings[type(stage.operation)]
 
 
+def chain_of(stages: list[Stage]) -> list[Any]:
+    """All that a plan takes from the stages, in a form that can be compared.
+
+    Of an operation that no plan has, its kind alone: it is going to be refused by its name.
+    """
+    return [
+        (
+            type(stage.operation),
+            stage.input_shape,
+            stage.output_shape,
+            *(_taken_from(stage) if type(stage.operation) in SETTINGS else ()),
+        )
+        for stage in stages
+    ]
+
+
+def _taken_from(stage: Stage) -> Iterator[Any]:
+    for name in SETTINGS[type(stage.operation)]:
+        setting = getattr(stage.operation, name)
+        yield setting.tolist() if hasattr(setting, "tolist") else setting
+    for p in stage.parameters:
+        yield id(p), p.requires_grad, p.dtype, p.shape
+    yield id(stage.module)
+
+
 @contextmanager
-def _without_trace(net: nn.Module) -> Iterator[dict[int, nn.BatchNorm2d]]:
-    """Run the net without its hooks, and put buffers and the count of masks back.
+def _without_trace(net: nn.Module, training: bool | None) -> Iterator[dict[int, nn.BatchNorm2d]]:
+    """Run the net in a mode, without its hooks; put mode, buffers and the count of masks back.
 
     Yields a dict that collects which layer each batch normalisation belongs to.
     """
@@ -120,15 +161,23 @@ def _without_trace(net: nn.Module) -> Iterator[dict[int, nn.BatchNorm2d]]:
             norms[id(output.node.operation)] = layer
 
     modules = list(net.modules())
-    hooks = [module._forward_hooks for module in modules]
+    # into the dicts: it is a change that is put back, of which Module.changes need not know
+    before = [(vars(m), m.training, m._forward_hooks) for m in modules]
+    buffers = [(m, b, b.data.copy()) for m in modules for b in m._buffers.values()]
     for module in modules:
-        module._forward_hooks = [remember] if isinstance(module, nn.BatchNorm2d) else []
-    buffers = [(b, b.data.copy()) for module in modules for b in module._buffers.values()]
+        vars(module)["_forward_hooks"] = [remember] if isinstance(module, nn.BatchNorm2d) else []
+        vars(module)["training"] = module.training if training is None else training
     try:
         with random.masks_put_back():
             yield norms
+        for module, buffer, data in buffers:
+            if not isinstance(module, nn.BatchNorm2d) and not (buffer.data == data).all():
+                raise CompileError(
+                    f"compile: the forward of {type(module).__name__} changes a buffer; only that "
+                    "of nn.BatchNorm2d may"
+                )
     finally:
-        for module, its_hooks in zip(modules, hooks, strict=True):
-            module._forward_hooks = its_hooks
-        for buffer, before in buffers:
-            buffer.data[...] = before
+        for attributes, mode, hooks in before:
+            attributes["training"], attributes["_forward_hooks"] = mode, hooks
+        for _, buffer, data in buffers:
+            buffer.data[...] = data

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +15,10 @@ from minicnn.kernels import Array
 from minicnn.nn import functional as F
 from minicnn.tensor import Tensor, as_tensor
 
+from .accepted import check_optimizer, settings_of
+from .guards import Guard, follow, images_that_count
 from .plan import Plan
-from .record import CompileError, Stage, record
+from .record import CompileError, Stage, chain_of, one_at_a_time
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -40,18 +43,44 @@ class Counts:
         return self.loss, self.hits
 
 
+class _Entry(NamedTuple):
+    """An engine, and for which batches and which state of the net it is the right one.
+
+    Attributes:
+        kind: shape and dtype of the pictures, and the like.
+        chain: all that the plan takes from the net: see ``chain_of``.
+        guard: what the chain depended on when it was recorded.
+        images: the sizes of batch that it was recorded with; None stands for all.
+    """
+
+    kind: tuple[Any, ...]
+    chain: list[Any]
+    guard: Guard
+    images: set[int | None]
+    engine: Any
+
+    def fits(self, x: Array) -> bool:
+        """Whether it serves such a batch, with the net as it is now."""
+        is_known = None in self.images or images_that_count(x) in self.images
+        return is_known and self.guard.holds()
+
+
 class Compiled:
-    """Keeps an engine for each shape of picture, dtype and mode."""
+    """Keeps an engine for each shape of picture, dtype and state of the net.
+
+    An engine's memory serves one call at a time: calls from several threads queue at the lock.
+    """
 
     loss: nn.CrossEntropyLoss | None = None
     device = "cpu"
+    training: bool | None = None  # the mode to compute in; None: the net's
 
     def __init__(self, net: nn.Module, profile: bool):
         self.net, self.profile = net, profile
         self.seconds_preparing = 0.0  # recording, planning and compiling so far
-        self._engines: dict[Any, Any] = {}
-        self._last: Any = None
-        self._seen: Any = None
+        self._lock = threading.RLock()
+        self._entries: list[_Entry] = []  # the longest unused first
+        self._now: tuple[Any, _Entry] | None = None  # what the last call found, and where
 
     @property
     def plan(self) -> Plan:
@@ -63,76 +92,86 @@ class Compiled:
         return self._engine_of_last_call().plan
 
     def _engine_of_last_call(self) -> Any:
-        if self._last is None:
+        if self._now is None:
             raise RuntimeError("compile: there is a plan after the first call, not before")
-        return self._last
+        return self._now[1].engine
 
     def _engine(self, x: Array) -> Any:
-        """The engine for such pictures, in the net's present mode."""
-        if self._seen != self._state(x) or not self._last.is_current():
-            self._last = self._find_engine(x)
-            self._seen = self._state(x)  # to look at the net was a change as well, put back
-        return self._last
+        """The engine for such pictures and the net as it is now."""
+        state = nn.Module.changes, self.net, self.loss, self._shape_of(x), x.dtype
+        if self._now is not None:
+            before, entry = self._now
+            if before == state and entry.engine.is_current() and entry.fits(x):
+                return entry.engine
+        entry = self._find(x)
+        self._now = state, entry  # at once: an interruption leaves the old pair or the new one
+        return entry.engine
 
-    def _state(self, x: Array) -> tuple[Any, ...]:
-        """While this stays as it is, the engine does too, unless a parameter changes."""
-        return nn.Module.changes, self.net, self._shape_of(x), x.dtype
-
-    def _find_engine(self, x: Array) -> Any:
-        modules = list(self.net.modules())
-        parameters = [p for m in modules for p in m._parameters.values()]
+    def _find(self, x: Array) -> _Entry:
+        parameters = [p for m in self.net.modules() for p in m._parameters.values()]
         self._check_device(parameters)
-        dtype = parameters[0].dtype if parameters else np.dtype(np.float32)
+        self._check()
+        dtype = self._dtype(x, parameters)
+        kind = (self._shape_of(x), x.dtype, dtype, *self._settings())
+        alike = [e for e in reversed(self._entries) if e.kind == kind and e.engine.fits()]
+        entry = next((entry for entry in alike if entry.fits(x)), None)
+        if entry is None:
+            began = time.perf_counter()
+            entry = self._record(x, dtype, kind, alike)
+            self.seconds_preparing += time.perf_counter() - began
+        others = [e for e in self._entries if e.engine is not entry.engine]
+        self._entries = [*others, entry][-MOST_ENGINES:]
+        return entry
+
+    def _record(
+        self, x: Array, dtype: np.dtype, kind: tuple[Any, ...], alike: list[_Entry]
+    ) -> _Entry:
+        """The entry of the net as it is now: with the engine of one that is alike, or a new one."""
+        stages, guard, images = follow(self.net, x, dtype, self.training)
+        _check_result(stages, self.loss)
+        chain = chain_of(stages)
+        for entry in alike:
+            if entry.chain == chain:
+                others = entry.images if entry.guard.holds() else set()
+                return _Entry(kind, chain, guard, {images, *others}, entry.engine)
+        engine = self._make_engine(stages, x, dtype)
+        return _Entry(kind, chain, guard, {images}, engine)
+
+    def _check(self) -> None:
+        """Refuse what has been changed in a way that a plan would not follow."""
+        with one_at_a_time:  # a recording has hooks of its own
+            hooked = [type(m).__name__ for m in self.net.modules() if m._forward_hooks]
+        if hooked:
+            raise CompileError(
+                f"compile: a {hooked[0]} of the net has a forward hook, which a plan would not "
+                "call; remove it, or call the net itself"
+            )
+
+    def _dtype(self, x: Array, parameters: Sequence[Tensor]) -> np.dtype:
+        """In which to compute: the parameters' or, where there are none, that of the pictures."""
+        first: Any = parameters[0] if parameters else x
+        dtype = first.dtype if first.dtype.kind == "f" else np.dtype(np.float32)
         if x.dtype not in (np.uint8, dtype):
             raise TypeError(f"compile: x is {x.dtype}; wanted uint8 or the net's {dtype}")
-        key = (
-            self._shape_of(x),
-            x.dtype,
-            dtype,
-            *map(id, modules),
-            *[m.training for m in modules],
-            *[self._identity(p) for p in parameters],
-            *[p.requires_grad for p in parameters],
-            *self._settings(),
-        )
-        engine = self._engines.pop(key, None)
-        if engine is None:
-            if len(self._engines) == MOST_ENGINES:
-                del self._engines[next(iter(self._engines))]
-            began = time.perf_counter()
-            engine = self._make_engine(x, dtype)
-            self.seconds_preparing += time.perf_counter() - began
-            engine.modules = modules  # kept alive, so that nobody gets their ids
-        self._engines[key] = engine  # behind the others: the first goes first
-        return engine
+        return dtype
 
     def _shape_of(self, x: Array) -> tuple[int, ...]:
         """What of the batch's shape an engine depends on."""
         return x.shape[1:]
 
-    def _identity(self, parameter: Tensor) -> int:
-        """What of a parameter an engine depends on."""
-        return id(parameter)
-
     def _settings(self) -> tuple[Any, ...]:
         """What else an engine depends on."""
         return ()
 
-    def _make_engine(self, x: Array, dtype: np.dtype) -> Any:
+    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Any:
         from .engine import Engine
         from .lowering import lay_out
 
-        stages = self._record(x, dtype)
         plan = lay_out(stages, 1, dtype, x.dtype == np.uint8, self.loss)
         group = min(LARGEST_GROUP, GROUP_BYTES // (plan.memory * dtype.itemsize))
         if group > 1:
             plan = lay_out(stages, group, dtype, x.dtype == np.uint8, self.loss)
         return Engine(plan, stages[-1].output_shape, learns=self.loss is not None)
-
-    def _record(self, x: Array, dtype: np.dtype) -> list[Stage]:
-        stages = record(self.net, x.shape[1:], dtype)
-        _check_result(stages, self.loss)
-        return stages
 
     def _masks(self, engine: Engine) -> list[tuple[int, int]]:
         return [random.next_mask_key() for _ in range(engine.plan.masks)]
@@ -159,17 +198,20 @@ class Compiled:
 
 
 class Predictor(Compiled):
-    """``predict(x)``: see ``minicnn.compile``."""
+    """``predict(x)``: see ``minicnn.compile``. Threads may share it."""
+
+    training = False
 
     def __call__(self, x: Any) -> Tensor:
-        """``net(x)`` without recording, in the net's present mode.
+        """``net(x)`` in evaluation mode and without recording; the net's own mode stays.
 
         x: (N, C, H, W) in the net's dtype, or uint8 (pixels, divided by 255). Returns (N, classes).
         """
         (pixels,) = self._arrays(x)
-        engine = self._engine(pixels)
-        result = np.empty((len(pixels), *engine.result_shape), engine.plan.dtype)
-        engine.run(pixels, engine.no_labels, result, self._masks(engine), self.profile)
+        with self._lock:
+            engine = self._engine(pixels)
+            result = np.empty((len(pixels), *engine.result_shape), engine.plan.dtype)
+            engine.run(pixels, engine.no_labels, result, self._masks(engine), self.profile)
         return Tensor(result)
 
 
@@ -197,10 +239,17 @@ class CompiledStep(Compiled):
         Returns:
             The loss and the logits (N, classes) of before the update, without a past; both are
             valid until the next call.
+
+        A step of another thread waits until this one has ended, and is the next call.
         """
         pixels, target = self._arrays(x, y)
         if target.dtype.kind == "f":
             raise TypeError(f"compile: y is {target.dtype}; wanted class indices, integers")
+        with self._lock:
+            return self._step(pixels, target, gradient)
+
+    def _step(self, pixels: Array, target: Array, gradient: float) -> tuple[Tensor, Tensor]:
+        check_optimizer(self.optimizer)
         engine = self._engine(pixels)
         logits = self._room_for_logits(engine, len(pixels))
         scores = Tensor(logits)
@@ -214,6 +263,10 @@ class CompiledStep(Compiled):
         self.counts.hits += hits
         engine.step(self.optimizer)
         return Tensor(loss), scores
+
+    def _check(self) -> None:
+        super()._check()
+        settings_of(self.loss)
 
     def gradients(self) -> dict[str, Tensor]:
         """The gradients of the last step, by the parameters' names; valid until the next."""

@@ -150,6 +150,7 @@ class Module:
     def register_forward_hook(self, hook: Hook) -> RemovableHandle:
         """Call ``hook(module, inputs, output)`` after every forward pass, until removed."""
         self._forward_hooks.append(hook)
+        Module.changes = next(_changes)
         return RemovableHandle(self._forward_hooks, hook)
 
     # Walking through the parts --------------------------------------------------------------------

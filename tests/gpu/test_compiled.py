@@ -417,25 +417,44 @@ def assert_same_state(ours: nn.Module, theirs: nn.Module, rtol: float = 1e-9) ->
         )
 
 
+def forward(net: nn.Module) -> Any:
+    """The compiled step's logits, in the mode that the net is in. It learns nothing."""
+    step: Any = minicnn.compile(
+        net, nn.CrossEntropyLoss(), optim.SGD([Tensor([0.0], requires_grad=True)])
+    )
+    labels = Tensor(np.zeros(16, np.int64), device="gpu")
+
+    def logits(x: Tensor) -> Tensor:
+        return step(x, labels[: len(x)])[1]
+
+    logits.step = step  # type: ignore[attr-defined]
+    return logits
+
+
 def pictures(*sizes: int, dtype: str = "float64") -> list[np.ndarray]:
     return [(pixels / 255).astype(dtype) for pixels, _ in batches(*sizes)]
 
 
 @pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-9), ("float32", 1e-4)])
 @pytest.mark.parametrize("name", NORMED)
-def test_a_prediction_normalises_and_counts_as_eager_does(
+def test_a_step_normalises_and_counts_as_eager_does_and_a_prediction_evaluates(
     name: str, dtype: str, rtol: float
 ) -> None:
     ours, theirs = twins(NORMED[name], dtype)
-    predict = minicnn.compile(ours)
-    for training in (True, False, True, False):
+    step, predict = forward(ours), minicnn.compile(ours)
+    for training in (True, False):
         ours.train(training), theirs.train(training)
         for x in pictures(7, 7, 4, 7, dtype=dtype):
             minicnn.manual_seed(8)
-            logits = predict(Tensor(to_device(x, "gpu"))).numpy()
+            logits = step(Tensor(to_device(x, "gpu"))).numpy()
             minicnn.manual_seed(8)
             expected = theirs(Tensor(x)).numpy()
             np.testing.assert_allclose(logits, expected, rtol=0, atol=rtol * abs(expected).max())
+        assert_same_state(ours, theirs, rtol)
+        logits, expected = predict(Tensor(to_device(x, "gpu"))).numpy(), theirs.eval()(Tensor(x))
+        largest = abs(expected.numpy()).max()
+        np.testing.assert_allclose(logits, expected.numpy(), rtol=0, atol=rtol * largest)
+        assert {layer.training for layer in ours.modules()} == {training}
         assert_same_state(ours, theirs, rtol)
 
 
@@ -453,13 +472,13 @@ def test_a_prediction_in_the_steady_state_copies_nothing_and_does_not_wait(cupy:
 
 def test_a_momentum_that_changes_goes_over_once(cupy: Any) -> None:
     ours, theirs = twins(NORMED["norm behind conv"])
-    predict, (x,) = minicnn.compile(ours), pictures(5)
+    step, (x,) = forward(ours), pictures(5)
     given = Tensor(to_device(x, "gpu"))
-    predict(given), theirs(Tensor(x))
+    step(given), theirs(Tensor(x))
     for momentum in (0.5, None, 0.0, 0.25):
         ours[1].momentum = theirs[1].momentum = momentum
         cupy.reset_counters()
-        predict(given), predict(given)
+        step(given), step(given)
         assert cupy.counters.h2d == 1
         theirs(Tensor(x)), theirs(Tensor(x))
         assert_same_state(ours, theirs)
@@ -471,11 +490,11 @@ def test_one_value_a_channel_has_no_statistics(images: int) -> None:
     (x,) = pictures(images, dtype="float32")
     with pytest.raises(ValueError, match=f"{images} values a channel; the statistics of a batch"):
         net(Tensor(x))
-    predict, given = minicnn.compile(net.to("gpu")), Tensor(to_device(x, "gpu"))
+    step, given = forward(net.to("gpu")), Tensor(to_device(x, "gpu"))
     for _ in range(2):
         with pytest.raises(ValueError, match=f"{images} values a channel; the statistics of a"):
-            predict(given)
-    net.eval()
+            step(given)
+    predict = minicnn.compile(net.eval())
     np.testing.assert_allclose(
         predict(given).numpy(), net.to("cpu")(Tensor(x)).numpy(), rtol=1e-4, atol=1e-6
     )
@@ -542,28 +561,28 @@ def test_a_norm_takes_the_activation_behind_it_along() -> None:
 
 def test_running_statistics_put_elsewhere_are_found() -> None:
     ours, theirs = twins(NORMED["norm behind conv"])
-    predict, (x,) = minicnn.compile(ours), pictures(5)
-    predict(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
+    step, (x,) = forward(ours), pictures(5)
+    step(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
     for net, device in ((ours, "gpu"), (theirs, "cpu")):
         net[1].running_mean = Tensor(np.linspace(-1, 1, 3), device=device)
         net[1].num_batches_tracked.data = to_device(np.array(7), device)
         net[1].momentum = None
-    predict(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
+    step(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
     assert_same_state(ours, theirs)
     theirs.load_state_dict(twins(NORMED["norm behind conv"])[1].state_dict())
     ours.load_state_dict(theirs.state_dict())
-    predict(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
+    step(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
     assert_same_state(ours, theirs)
 
 
 def test_eager_and_compiled_take_turns() -> None:
     ours, theirs = twins(NORMED["norms in a row"])
-    predict, given = minicnn.compile(ours), [to_device(x, "gpu") for x in pictures(5, 5, 5, 5)]
-    first = predict._engine(given[0])
+    step, given = forward(ours), [to_device(x, "gpu") for x in pictures(5, 5, 5, 5)]
+    first = step.step._engine(given[0])
     for i, x in enumerate(given):
-        (predict if i % 2 else ours)(Tensor(x))
+        (step if i % 2 else ours)(Tensor(x))
         theirs(Tensor(x.get()))
-    assert predict._engine(given[0]) is first
+    assert step.step._engine(given[0]) is first
     assert_same_state(ours, theirs)
 
 
@@ -576,7 +595,7 @@ def test_a_nan_stays_in_its_channel_and_a_momentum_of_0_keeps_it_out() -> None:
         ours[0].momentum = theirs[0].momentum = momentum
         (x,) = pictures(3)
         x[1, 0, 5, 5] = np.nan
-        logits = minicnn.compile(ours)(Tensor(to_device(x, "gpu"))).numpy()
+        logits = forward(ours)(Tensor(to_device(x, "gpu"))).numpy()
         assert np.isnan(logits).all()
         assert_close([logits], [theirs(Tensor(x)).numpy()])
         assert_same_state(ours, theirs)
