@@ -23,6 +23,19 @@ def expand(path: str | Path) -> Path:
         raise FileNotFoundError(f"{path}: no home folder is known for {home}") from None
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those that it lies in; what is there already stays.
+
+    Raises:
+        OSError: of the system's own kind; NotADirectoryError where a file has such a name.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        told = "this is a file; wanted a folder"
+        raise NotADirectoryError(errno.ENOTDIR, told, error.filename) from None
+
+
 def write_whole(path: str | Path, content: bytes | str) -> None:
     """Write ``content`` to a temporary file beside ``path`` and rename it over what was there.
 

@@ -29,6 +29,7 @@ from minicnn.nn.arguments import IntOrPair, pair
 from minicnn.ops import Operation
 from minicnn.ops.conv import Pair
 from minicnn.tensor import Tensor, apply
+from minicnn.terminal import say
 
 Index = tuple[int, ...]
 
@@ -186,17 +187,17 @@ def differences(case: Case, rung: str) -> list[float]:
 
 def compare() -> bool:
     """Print the differences of all cases; whether they are rounding."""
-    print("Equal? The largest differences from loops, in float64, of the largest number:\n")
-    print(f"{'rung':8}{'convolution':26}" + "".join(f"{name:>10}" for name in RESULTS))
+    say("Equal? The largest differences from loops, in float64, of the largest number:\n")
+    say(f"{'rung':8}{'convolution':26}" + "".join(f"{name:>10}" for name in RESULTS))
     errors: list[float] = []
     for rung in list(RUNGS)[1:]:
         for name, case in CASES.items():
             found = differences(case, rung)
             errors += found
-            print(f"{rung:8}{name:26}" + "".join(f"{error:10.1e}" for error in found))
+            say(f"{rung:8}{name:26}" + "".join(f"{error:10.1e}" for error in found))
     largest = float(np.max(errors))  # nan if one is
     equal = largest <= TOLERANCE
-    print(f"\n{'Equal up to rounding' if equal else 'NOT EQUAL'}: at most {largest:.1e}.")
+    say(f"\n{'Equal up to rounding' if equal else 'NOT EQUAL'}: at most {largest:.1e}.")
     return equal
 
 
@@ -240,16 +241,16 @@ def timings(images: int, rounds: int) -> dict[str, tuple[int, float, float]]:
 
 def race(images: int, rounds: int) -> None:
     """Print how long each rung takes."""
-    print("\nHow fast? LeNet's second convolution, 6x14x14 -> 16x10x10, 5x5 kernels, float32;")
-    print(f"milliseconds an image, medians of {rounds} (loops: once):\n")
-    print(f"{'rung':8}{'images':>8}{'forward':>12}{'backward':>12}{'times as fast':>16}")
+    say("\nHow fast? LeNet's second convolution, 6x14x14 -> 16x10x10, 5x5 kernels, float32;")
+    say(f"milliseconds an image, medians of {rounds} (loops: once):\n")
+    say(f"{'rung':8}{'images':>8}{'forward':>12}{'backward':>12}{'times as fast':>16}")
     table = timings(images, rounds)
     slowest = sum(table["loops"][1:])
     for rung, (count, forward, backward) in table.items():
         times = slowest / (forward + backward)
-        print(f"{rung:8}{count:8}{forward:12.4f}{backward:12.4f}{times:16,.0f}")
+        say(f"{rung:8}{count:8}{forward:12.4f}{backward:12.4f}{times:16,.0f}")
     if kernels.host_kernels().__name__.endswith("reference"):
-        print("\nNumba is missing or switched off, so fast ran the statements of im2col.")
+        say("\nNumba is missing or switched off, so fast ran the statements of im2col.")
 
 
 # The command --------------------------------------------------------------------------------------

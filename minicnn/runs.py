@@ -21,7 +21,7 @@ from typing import Any
 
 from minicnn import data, models, plots
 from minicnn.checkpoint import load, save
-from minicnn.files import expand, write_whole
+from minicnn.files import expand, make_folder, write_whole
 from minicnn.kernels.interrupts import held
 from minicnn.nn import Module
 from minicnn.terminal import say
@@ -67,7 +67,7 @@ class Run:
     def _make(self, names: Sequence[Path], net: Module) -> None:
         """Fill a new folder, and give it the first name that is free."""
         parent = names[0].parent
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         hidden = parent / f".{names[0].name}.{os.getpid()}"
         try:
             hidden.mkdir()

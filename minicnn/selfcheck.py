@@ -20,6 +20,7 @@ from minicnn import command, compiler, kernels, models, nn, optim
 from minicnn.device import describe, resolve, to_device, to_host, try_gpu
 from minicnn.kernels import Array, arrays, reference
 from minicnn.tensor import Tensor
+from minicnn.terminal import say
 from minicnn.training import EagerStep
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}  # of the largest number of a result
@@ -42,14 +43,14 @@ def main(argv: list[str] | None = None) -> int:
 def _check(options: argparse.Namespace) -> int:
     device = try_gpu() if options.device == "auto" else resolve(options.device)
     to_device(np.zeros(1, np.float32), device)  # or the reason why not
-    print(f"minicnn {minicnn.__version__}, Python {platform.python_version()}, {device}")
-    print(describe(device))
+    say(f"minicnn {minicnn.__version__}, Python {platform.python_version()}, {device}")
+    say(describe(device))
     failures = 0
     for name, check in checks(device):
         problem = _outcome(check)
         failures += problem is not None
-        print(f"{name:44} {'OK' if problem is None else problem}", flush=True)
-    print("everything agrees" if not failures else f"{failures} of these failed")
+        say(f"{name:44} {'OK' if problem is None else problem}")
+    say("everything agrees" if not failures else f"{failures} of these failed")
     return 1 if failures else 0
 
 

@@ -44,8 +44,8 @@ SMALL_WEIGHTS = """\
        in the README."""
 GUESSING = """\
        A loss of log(10) = 2.303 is that of guessing. Likely causes: a learning rate
-       at which the net's ReLUs died, initial weights that are too small, pixels
-       that were not scaled, labels that do not belong to the pictures."""
+       that is too high (ReLUs die of it, sigmoids saturate), initial weights that
+       are too small, pixels that were not scaled, labels of other pictures."""
 
 
 class DivergedError(ArithmeticError):
@@ -387,6 +387,7 @@ class Printer:
         self.leaves_plateau = has_xaviers_spread(net)
         self.explained: set[str] = set()
         self.parameters = _fingerprint(net)
+        self.highest = 0.0
         say("epoch   loss  train acc  test acc  seconds")
 
     def __call__(self, history: History) -> None:
@@ -406,13 +407,15 @@ class Printer:
         before, self.parameters = self.parameters, _fingerprint(self.net)
         if self.parameters == before:
             return "no parameter of the net has changed", ""
-        if self.has_sigmoids and 2.2 < epoch["loss"] < 2.8 and epoch["train_acc"] < 0.25:
+        loss, accuracy = epoch["loss"], epoch["train_acc"]
+        updates = epoch["epoch"] * self.batches
+        self.highest = max(self.highest, loss)  # too high a rate throws a net beyond the plateau
+        if self.has_sigmoids and 2.2 < loss <= self.highest < 2.8 and accuracy < 0.25:
             if not self.leaves_plateau:
                 return "on the plateau", SMALL_WEIGHTS
-            early = epoch["epoch"] * self.batches <= USUAL_PLATEAU
+            early = updates <= USUAL_PLATEAU
             return "on the plateau, as expected" if early else "still on the plateau", PLATEAU
-        late = epoch["epoch"] * self.batches > LATE
-        if late and 2.25 < epoch["loss"] < 2.4 and epoch["train_acc"] < 0.15:
+        if updates > LATE and 2.25 < loss < 2.4 and accuracy < 0.15:
             return "no better than guessing", GUESSING
         return "", ""
 
@@ -420,10 +423,10 @@ class Printer:
 def has_xaviers_spread(net: nn.Module) -> bool:
     """Whether the weights of all layers are about as large as Xavier's, or larger."""
     weights = [p for p in net.parameters() if p.ndim >= 2 and p.size]
-    return all(float(w.data.std()) > 0.7 * math.sqrt(2 / sum(fans(w))) for w in weights)
+    return all(float(w.numpy().std()) > 0.7 * math.sqrt(2 / sum(fans(w))) for w in weights)
 
 
 def _fingerprint(net: nn.Module) -> list[float]:
     """A number for each parameter that changes when the parameter does."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), on_device(device_of_net(net)):
         return [float((p.data**2).sum()) for p in net.parameters()]

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn import command, data, nn, plots
-from minicnn.files import write_whole
+from minicnn.files import make_folder, write_whole
 from minicnn.nn import functional as F
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.plots import GRID, INK, TEST, TRAIN
@@ -487,7 +487,7 @@ def _visualize(options: argparse.Namespace) -> int:
     test = load_test_set(config, options.data_dir)
     chosen = _chosen(options.classes, test.classes)
     out = options.out or options.run
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     predictions = predict(net, test)
     title = f"{config['model']} on {config['dataset']}"
     say(f"{title}: {len(test):,} test pictures, accuracy {predictions.accuracy:.3f}")

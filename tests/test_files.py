@@ -70,3 +70,13 @@ def test_a_name_as_long_as_the_system_takes_can_be_written(tmp_path: Path) -> No
     path = tmp_path / ("n" * 255)
     files.write_whole(path, "content")
     assert path.read_text() == "content"
+
+
+def test_a_file_in_a_folders_place_is_named(tmp_path: Path) -> None:
+    files.make_folder(tmp_path / "a" / "b")
+    files.make_folder(tmp_path / "a" / "b")
+    (tmp_path / "a" / "file").touch()
+    for path in (tmp_path / "a" / "file", tmp_path / "a" / "file" / "c"):
+        with pytest.raises(NotADirectoryError, match=r"a file|Not a directory") as raised:
+            files.make_folder(path)
+        assert str(raised.value.filename).startswith(str(tmp_path / "a" / "file"))

@@ -201,6 +201,12 @@ def test_guessing_is_named_once_it_lasts() -> None:
     assert "guessing" not in printed_for(net, 60, row(2, 2.303, 0.3), row(3, 2.2, 0.1))
 
 
+def test_a_plateau_that_a_high_rate_led_to_is_not_expected() -> None:
+    printed = printed_for(models.lenet(), 60, row(1, 3.2, 0.1), row(2, 2.31, 0.1))
+    assert "plateau" not in printed
+    assert line_of(printed, 2).endswith("no better than guessing")
+
+
 @pytest.mark.parametrize("net", [models.lenet(), models.lenet(activation="relu")])
 def test_a_net_whose_parameters_stay_is_told_so(net: nn.Module) -> None:
     printed = printed_for(net, 60, row(1, 2.303, 0.1), row(2, 2.303, 0.1), moves=False)

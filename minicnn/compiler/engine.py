@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from minicnn import optim
 from minicnn.kernels import cpu, tiles
 from minicnn.kernels.arrays import LANES
 from minicnn.tensor import Tensor
+from minicnn.terminal import complain
 
 from .parameters import Parameters
 from .plan import Part, Plan
@@ -37,7 +37,7 @@ def aligned(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
 def said_if_slow() -> Iterator[None]:
     """Say so on stderr when what happens inside takes more than a moment."""
     note = "minicnn: compiling kernels, once for this machine; about half a minute"
-    timer = threading.Timer(2, lambda: print(note, file=sys.stderr, flush=True))
+    timer = threading.Timer(2, partial(complain, note))
     timer.start()
     try:
         yield

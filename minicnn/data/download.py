@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from minicnn.data.errors import DatasetError, DatasetNotFoundError
 from minicnn.data.idx import read_idx
+from minicnn.terminal import is_terminal
 
 # Seconds: to connect (to each address of a mirror), and between two pieces of an answer.
 _TIMEOUT = (3.0, 30.0)
@@ -56,7 +57,7 @@ def _fetch(url: str, sha256: str, target: Path) -> None:
     """Transfer one file, with a progress bar on a terminal, and verify it."""
     from pooch import HTTPDownloader
 
-    show = sys.stderr.isatty()
+    show = is_terminal(sys.stderr)
     transfer = HTTPDownloader(progressbar=show, chunk_size=1 << 16, timeout=_TIMEOUT)
     transfer(url, target, pooch=None)
     read_idx(target, sha256)
