@@ -457,7 +457,7 @@ def test_pages_of_the_smaller_layers(kind: str, tmp_path: Path) -> None:
     [
         ("--size 60x60", "size is 60x60 with padding 1x0"),
         ("--size 30x30 --channels 16 --out-channels 16", "cells; a page shows at most"),
-        ("--size 30x30 --stride 1 --kernel 7", "columns of 61,152 cells"),
+        ("--size 30x30 --channels 2 --kernel 7", "columns of 61,152 cells"),
         ("--batch 1000000000", "cells; a page shows at most"),
         ("--size 4x4 --kernel 7", "larger than the padded picture"),
         ("--size 4x4x4", "wanted a number of at least 1, or two like 3x2"),

@@ -24,9 +24,9 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromiu
 Cell = tuple[str, tuple[int, ...] | None]  # a grid and an index; None in the padding
 OPTIONS = {
     "the default": "",
-    "everything": "--size 6x7 --kernel 3x2 --stride 2x3 --padding 1x2 --dilation 2x1 --channels 2 "
+    "two channels": "--size 5x6 --stride 2 --channels 2 --out-channels 2",
+    "everything": "--size 6x7 --kernel 3x2 --stride 2x3 --padding 1x2 --dilation 2x3 --channels 2 "
     "--out-channels 3 --batch 2 --seed 3",
-    "plain": "--size 4 --kernel 2 --stride 1 --padding 0 --channels 1 --out-channels 1",
 }
 GRIDS = ("x", "weight", "bias", "y", "dy", "dx", "dweight", "dbias", "columns", "dcolumns")
 
@@ -271,7 +271,7 @@ def test_all_digits_of_a_value(browser: Any, tmp_path: Path) -> None:
 
 
 def test_padding_says_so(visit: Any) -> None:
-    page = visit("the default")
+    page = visit("two channels")
     page.locator('[data-grid="dx"]:not([data-index])').first.hover()
     assert "dropped" in page.locator("#why").inner_text()
     page.locator('[data-grid="x"]:not([data-index])').first.hover()
@@ -279,7 +279,7 @@ def test_padding_says_so(visit: Any) -> None:
 
 
 def test_flipped_is_said_where_it_is_seen(visit: Any) -> None:
-    page = visit("the default")
+    page = visit("two channels")
     locate(page, "dx", (0, 0, 2, 2)).hover()
     assert "flipped" in page.locator("#why").inner_text()
     locate(page, "y", (0, 0, 1, 1)).hover()
@@ -298,7 +298,7 @@ QUESTIONS = {
 @pytest.mark.parametrize("anchor", QUESTIONS)
 @pytest.mark.parametrize("how", ["address", "click"])
 def test_each_question_selects_the_cell_that_shows_it(anchor: str, how: str, visit: Any) -> None:
-    page = visit("the default", anchor=f"#{anchor}" if how == "address" else "")
+    page = visit("two channels", anchor=f"#{anchor}" if how == "address" else "")
     if how == "click":
         page.locator(f'a[href="#{anchor}"]').click()
     here = page.locator("[data-here]")
@@ -324,11 +324,236 @@ def test_each_question_selects_the_cell_that_shows_it(anchor: str, how: str, vis
         assert len([p for p in every if p.x == at]) == 8  # four windows, two output channels
 
 
+IN_VIEW = """() => {
+  const end = document.getElementById("bar").getBoundingClientRect().top;
+  const seen = (cell) => {
+    const box = cell.getBoundingClientRect();
+    if (box.top < 0 || box.bottom > end || box.left < 0 || box.right > innerWidth) return false;
+    const middle = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
+    return document.elementFromPoint(...middle) === cell;
+  };
+  const count = (mark) => [...document.querySelectorAll(`[data-${mark}]`)].filter(seen).length;
+  return [count("here"), count("lit")];
+}"""
+
+
+@pytest.mark.parametrize("size", [(390, 844), (1280, 720)])
+@pytest.mark.parametrize("name", ["the default", "two channels", "large"])
+def test_a_questions_cell_is_on_the_screen_and_some_lit_cells_with_it(
+    name: str, size: tuple[int, int], visit: Any
+) -> None:
+    page = visit(name, size[0])
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    for anchor in QUESTIONS:
+        page.locator(f'a[href="#{anchor}"]').click()
+        here, lit = page.evaluate(IN_VIEW)
+        assert here == 1, anchor
+        assert lit > 0 or not page.locator("[data-lit]").count(), anchor
+        assert page.locator("[data-lit]").count() or anchor == "stride-does-not-fit"
+
+
+@pytest.mark.parametrize("size", [(390, 844), (1280, 720)])
+@pytest.mark.parametrize("name", ["the default", "large", "softmax"])
+def test_a_page_begins_with_a_cell_that_is_on_the_screen_or_says_what_to_do(
+    name: str, size: tuple[int, int], visit: Any
+) -> None:
+    page = visit(name, 1280)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.reload()
+    if page.locator("[data-here]").count():
+        assert page.evaluate(IN_VIEW)[0] == 1
+    else:
+        assert "Tap or point at a cell" in page.locator("#sum").inner_text()
+        assert page.locator("[data-lit], [data-linked]").count() == 0
+        cell = page.locator("td[data-index]").first
+        cell.hover()
+        page.locator("h1").hover()  # nothing was clicked: there is no cell to go back to
+        assert page.locator("[data-here]").get_attribute("data-grid") == "x" or name == "softmax"
+    assert (name, size) != ("the default", (1280, 720)) or page.locator("[data-here]").count()
+
+
+LEGENDS = {
+    "the default": ["pictures", "weights", "gradients"],
+    "large": ["pictures", "weights", "gradients", "negative numbers"],
+    "max-pool": ["pictures", "gradients"],
+    "avg-pool": ["pictures", "gradients"],
+    "dense": ["input and output", "weights", "gradients"],
+    "softmax": ["logits, probabilities, loss", "the right class", "gradient"],
+}
+
+
+@pytest.mark.parametrize("name", LEGENDS)
+def test_the_legend_has_the_colours_of_the_page_and_no_others(name: str, visit: Any) -> None:
+    page = visit(name)
+    assert page.locator(".key").all_inner_texts() == LEGENDS[name]
+    used = page.evaluate("() => new Set(data.grids.map((grid) => grid.family)).size")
+    assert page.locator(".key[data-family]").count() == used
+    if name == "large":
+        grey = page.evaluate(
+            "() => getComputedStyle(document.querySelector('.key[data-sign]'), '::before')"
+            ".backgroundColor"
+        )
+        assert len({*re.findall(r"[\d.]+", grey)}) > 1  # a colour, not the default's
+        page.locator('[data-grid="dy"][data-negative]').first.hover()
+        assert page.locator("#sum .head").inner_text().split("= ")[1].startswith("−")
+
+
+def test_softmax_writes_one_number_in_grid_and_sum(visit: Any) -> None:
+    page = visit("softmax")
+    notes, shown = page.evaluate("() => data.notes"), {}
+    for cell in page.locator("td[data-index]").all():
+        shown[cell.get_attribute("data-grid"), cell.get_attribute("data-index")] = cell.inner_text()
+    for grid, index in [
+        ("dlogits", "0,3"),
+        ("probabilities", "1,2"),
+        ("losses", "0"),
+        ("loss", "0"),
+    ]:
+        page.locator(f'[data-grid="{grid}"][data-index="{index}"]').hover()
+        tokens = notes[grid][index]["lines"][0]["tokens"]
+        wanted = [shown[t[0], t[1]] for t in tokens if isinstance(t, list)]
+        assert page.locator("#sum .line .number").all_inner_texts() == wanted
+        assert page.locator("#sum .head .number").inner_text() == shown[grid, index]
+        written = page.locator("#sum").inner_text()
+        assert not re.search(r"\(\(|\(−[\d.]+\)\)", written), written
+
+
+def test_numbers_in_lists_and_brackets_stand_alone(browser: Any, tmp_path: Path) -> None:
+    """A negative number is in brackets after a sign only: max(−1, −2), but 3 + (−1)."""
+    x = -np.arange(1.0, 17).reshape(1, 1, 4, 4)
+    (tmp_path / "page.html").write_text(explain.max_pool2d(nn.MaxPool2d(2), x).html())
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    locate(page, "y", (0, 0, 0, 0)).hover()
+    assert page.locator("#sum .line").inner_text() == "= max(−1, −2, −5, −6)"
+    (tmp_path / "page.html").write_text(explain.avg_pool2d(nn.AvgPool2d(2), x).html())
+    page.reload()
+    locate(page, "y", (0, 0, 0, 0)).hover()
+    assert page.locator("#sum .line").inner_text() == "= (−1 + (−2) + (−5) + (−6)) / 4"
+    page.close()
+
+
+# Sentences and exponents --------------------------------------------------------------------------
+
+
+def many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def sentences(grid: str, at: tuple[int, ...], g: dict[str, int]) -> list[str]:
+    """What the page says of a cell, by counting over the definition."""
+    every = products(g)
+    windows = g["n"] * g["oh"] * g["ow"]
+    if grid == "y":
+        outside = sum(p.y == at and p.weight[1] == 0 and not p.in_picture for p in every)
+        said = [f"Kernel {at[1]} times the window", f"all {g['c']} input channels."]
+        lie = f"{many(outside, 'cell')} of the window in each channel lie in the padding"
+        return said + [lie] * (outside > 0)
+    if grid == "dx":
+        fed = {(p.y[2], p.y[3]) for p in every if p.x == at}
+        if not fed:
+            return ["No window reaches this cell", "its gradient is 0"]
+        return [f"It fed {many(len(fed), 'window')} of each of the {g['o']} output channels."]
+    if grid == "dweight":
+        stride = " and ".join(dict.fromkeys((str(g["sh"]), str(g["sw"]))))
+        pixels = f"The pixels lie {stride} apart, the stride."
+        return [f"{many(windows, 'product')}, all added up. {pixels}", f"W{list(at)} "]
+    if grid == "dbias":
+        return [f"The bias was added to every output of channel {at[0]}, so"]
+    if grid in ("columns", "dcolumns"):
+        (p,) = {p.column: p for p in every if p.column == at and p.y[1] == 0}.values()
+        if grid == "columns":
+            return [
+                f"Column {at[2]} is the window of output ({p.y[2]}, {p.y[3]}); row {at[1]} is what "
+                f"it sees at channel {p.weight[1]}, cell ({p.weight[2]}, {p.weight[3]})."
+            ]
+        to = f"dx{list(p.x)}." if p.in_picture else "a cell of the padding, where it is dropped."
+        return [f"Summed over the output channels. col2im adds it to {to}"]
+    if grid == "x":
+        stands = sorted({p.column for p in every if p.x == at}, key=lambda c: (c[2], c[1]))
+        if not stands:
+            return ["stands in no column", "No window reaches it, so its gradient is 0."]
+        named = ", ".join(f"columns{list(column)}" for column in stands)
+        times = "once" if len(stands) == 1 else f"{len(stands)} times"
+        return [
+            f"stands in {len(stands)} of {many(g['oh'] * g['ow'], 'column')}: {named}",
+            f"Copied {times}, so its gradient is a sum over {many(len(stands), 'place')}.",
+        ]
+    if grid == "weight":
+        return [
+            f"takes part in {many(windows, 'output')}",
+            f"it takes part in every output of channel {at[0]}, with input channel {at[1]}.",
+        ]
+    if grid == "bias":
+        return [f"is added to {many(windows, 'output')}", f"every output of channel {at[0]}."]
+    return [
+        f"goes to {many(g['c'] * g['kh'] * g['kw'], 'cell')} of dx, times a weight each",
+        f"How the loss changes with y{list(at)}.",
+    ]
+
+
+@pytest.mark.parametrize("name", ["two channels", "everything"])
+def test_what_is_said_of_a_cell_is_what_the_definition_counts(
+    name: str, visit: Any, rng: np.random.Generator
+) -> None:
+    page = visit(name)
+    g, values = geometry(page), values_of(page)
+    for grid in GRIDS:
+        cells = [at for where, at in values if where == grid]
+        for k in rng.permutation(len(cells))[:4]:
+            at = cells[k]
+            locate(page, grid, at).evaluate("(cell) => cell.focus()")
+            said = page.locator("#sum .head").inner_text() + " " + page.locator("#why").inner_text()
+            for sentence in sentences(grid, at, g):
+                assert sentence in said, (grid, at)
+            labels = page.locator("#sum .line .label").all_inner_texts()
+            kinds = {"y": ("channel", g["c"]), "dx": ("from channel", g["o"]),
+                     "dweight": ("image", g["n"]), "dbias": ("image", g["n"])}  # fmt: skip
+            if grid in kinds and labels:
+                noun, count = kinds[grid]
+                assert labels == ["bias"] * (grid == "y") + [f"{noun} {c}" for c in range(count)]
+
+
+def number_in(text: str) -> float:
+    """1.5·10⁻⁴ as a number."""
+    digits = text.translate(str.maketrans("−⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "--0123456789"))
+    return float(re.sub(r"(·| × )10", "e", digits))
+
+
+def test_exponents_are_those_of_the_numbers(visit: Any) -> None:
+    page = visit("large")
+    grids = {grid["grid"]: grid for grid in page.evaluate("() => data.grids")}
+    assert {grids[name]["exponent"] for name in ("x", "y")} == {0}
+    assert {grids[name]["exponent"] < -2 for name in ("dx", "dy", "dcolumns")} == {True}
+    for name in ("x", "dx", "dy", "dbias", "dcolumns"):
+        exponent, places = grids[name]["exponent"], grids[name]["places"]
+        scale = page.locator(f'figure:has([data-place="{name}"]) .scale').all_inner_texts()
+        assert [number_in("1 " + text) for text in scale] == [10.0**exponent] * (exponent != 0)
+        for cell in page.locator(f'[data-grid="{name}"][data-index]').all()[3:400:37]:
+            value = float(cell.get_attribute("data-value"))
+            shown = number_in(cell.evaluate("(cell) => cell.textContent"))
+            assert abs(shown - value / 10.0**exponent) <= 0.5001 * 10.0**-places
+            label = cell.get_attribute("aria-label").split(" = ")[1]
+            assert number_in(label) == pytest.approx(value, rel=1e-3)
+    for at in ((0, 0, 3, 9), (0, 0, 20, 14)):
+        locate(page, "dx", at).hover()
+        value = float(locate(page, "dx", at).get_attribute("data-value"))
+        assert number_in(page.locator("#sum .head .number").inner_text()) == pytest.approx(
+            value, rel=1e-5
+        )
+        written = [number_in(text) for text in page.locator("#sum .line .number").all_inner_texts()]
+        exact = page.evaluate(
+            "() => explain(...here).lines.flatMap((line) => line.tokens.filter(Array.isArray)"
+            ".map(valueOf))"
+        )
+        assert written == pytest.approx(exact[: len(written)], rel=1e-3)
+
+
 # Keyboard, mouse, steps ---------------------------------------------------------------------------
 
 
 def test_the_keyboard_alone_reaches_everything(visit: Any) -> None:
-    page = visit("the default")
+    page = visit("two channels")
     seen = []
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -344,7 +569,7 @@ def test_the_keyboard_alone_reaches_everything(visit: Any) -> None:
 
 
 def test_arrow_keys_walk_a_grid(visit: Any) -> None:
-    page = visit("the default")
+    page = visit("two channels")
     values = values_of(page)
     locate(page, "dx", (0, 0, 0, 0)).focus()
     moves = [("ArrowRight", (0, 0, 0, 1)), ("ArrowDown", (0, 0, 1, 1)), ("ArrowLeft", (0, 0, 1, 0)),
@@ -359,7 +584,7 @@ def test_arrow_keys_walk_a_grid(visit: Any) -> None:
 
 
 def test_leaving_the_grids_goes_back_to_the_cell_that_was_clicked(visit: Any) -> None:
-    page = visit("the default")
+    page = visit("two channels")
     locate(page, "y", (0, 1, 1, 1)).click()
     locate(page, "x", (0, 0, 0, 0)).hover()
     assert page.locator("[data-here]").get_attribute("data-grid") == "x"
@@ -402,7 +627,7 @@ def test_col2im_forwards_and_backwards(visit: Any) -> None:
 
 
 def test_a_step_says_what_was_added(visit: Any) -> None:
-    page = visit("the default")
+    page = visit("two channels")
     page.locator("#step").focus()
     page.keyboard.press("Home")
     for _ in range(2):
@@ -415,7 +640,7 @@ def test_a_step_says_what_was_added(visit: Any) -> None:
 
 
 def test_the_cell_pointed_at_in_four_ways(visit: Any) -> None:
-    page = visit("the default")
+    page = visit("two channels")
     values = values_of(page)
     for grid, at in (("dx", (0, 1, 2, 3)), ("dweight", (1, 0, 2, 1)), ("dbias", (1,))):
         locate(page, grid, at).hover()
@@ -426,7 +651,7 @@ def test_the_cell_pointed_at_in_four_ways(visit: Any) -> None:
 
 
 def test_a_tap_on_a_phone(visit: Any) -> None:
-    page = visit("the default", 375, has_touch=True, is_mobile=True)
+    page = visit("two channels", 375, has_touch=True, is_mobile=True)
     values = values_of(page)
     locate(page, "dweight", (0, 1, 2, 0)).tap()
     check_cell(page, "dweight", (0, 1, 2, 0), values)
@@ -461,7 +686,7 @@ def test_an_accessibility_checker_finds_nothing(name: str, scheme: str, visit: A
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_background(scheme: str, visit: Any) -> None:
     """WCAG's contrast of 4.5 for cells of every colour, lit and not, and for the sum."""
-    page = visit("the default", scheme=scheme)
+    page = visit("two channels", scheme=scheme)
     for cell in ("y", "dx", "dweight"):
         page.locator(f'[data-grid="{cell}"][data-index]').nth(3).hover()
         ratios = page.evaluate(CONTRAST, "td[data-index], #sum .number, #sum .label, #why, p, a")
@@ -490,7 +715,7 @@ CONTRAST = """(selector) => {
 
 
 def test_the_sum_hides_no_focused_cell(visit: Any) -> None:
-    page = visit("the default", 375)
+    page = visit("two channels", 375)
     for at in ((0, 0, 0, 0), (0, 17, 5), (0, 9, 2)):
         grid = "dx" if len(at) == 4 else "dcolumns"
         locate(page, grid, at).focus()

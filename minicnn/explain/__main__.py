@@ -23,8 +23,8 @@ from . import conv_page, dense, loss, pool
 Pair = tuple[int, int]
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "conv": {"size": (5, 6), "kernel": (3, 3), "stride": (2, 2), "padding": (1, 0),
-             "dilation": (1, 1), "channels": 2, "out_channels": 2, "batch": 1},
+    "conv": {"size": (4, 5), "kernel": (3, 3), "stride": (1, 1), "padding": (1, 0),
+             "dilation": (1, 1), "channels": 1, "out_channels": 1, "batch": 1},
     "max-pool": {"size": (5, 6), "kernel": (3, 3), "stride": (2, 2), "padding": (0, 0),
                  "dilation": (1, 1), "channels": 1, "batch": 1},
     "avg-pool": {"size": (5, 6), "kernel": (2, 2), "stride": (2, 2), "padding": (0, 0),
@@ -45,19 +45,24 @@ def parser() -> command.Parser:
     p.add("--no-open", None, "write the page, do not open it")
     p.add("--text", None, "print the numbers, write no page")
     p.group("an example of small whole numbers")
-    p.add("--size", "HxW", "of the picture; 5x6 by default", type=pair(1))
-    p.add("--kernel", "K", "3 by default; 3x2 for 3 rows and 2 columns", type=pair(1))
-    p.add("--stride", "S", "2 by default", type=pair(1))
-    p.add("--padding", "P", "1x0 by default: rows above and below, no columns", type=pair(0))
+    p.add("--size", "HxW", "of the picture; 4x5 by default (pooling: 5x6)", type=pair(1))
+    p.add("--kernel", "K", "3 by default (avg-pool: 2); 3x2 for 3 rows and 2 columns", type=pair(1))
+    p.add("--stride", "S", "1 by default (pooling: 2)", type=pair(1))
+    p.add(
+        "--padding",
+        "P",
+        "1x0 by default (pooling: 0): rows above and below, no columns",
+        type=pair(0),
+    )
     p.add("--dilation", "D", "1 by default", type=pair(1))
     p.add(
         "--channels",
         "N",
-        "of the input; 2 by default (dense: features, softmax: classes)",
+        "of the input; 1 by default (dense: 4 features, softmax: 5 classes)",
         type=positive,
     )
-    p.add("--out-channels", "N", "of the output; 2 by default", type=positive)
-    p.add("--batch", "N", "images; 1 by default", type=positive)
+    p.add("--out-channels", "N", "of the output; 1 by default (dense: 3)", type=positive)
+    p.add("--batch", "N", "images; 1 by default (dense, softmax: 2 rows)", type=positive)
     p.add("--seed", "N", "of the numbers; 0 by default", type=natural)
     p.group("a trained layer on a real picture")
     p.add("--run", "DIR", "the folder of python -m minicnn.train", type=command.path)

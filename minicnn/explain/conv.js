@@ -72,7 +72,7 @@ const rules = {
       ),
     }));
     const words =
-      `W[${[o, c, i, j].join(", ")}] met one pixel in every window, on the way to that window's output: ` +
+      `W[${[o, c, i, j].join(", ")}] is multiplied by one pixel of every window, on the way to its output: ` +
       `${count(g.n * L, "product")}, all added up. The pixels lie ${g.sh === g.sw ? g.sh : `${g.sh} and ${g.sw}`} ` +
       `apart, the stride.`;
     const linked = inAll().map(([n, l]) => ref("columns", n, rowOf(c, i, j), l));
@@ -129,9 +129,7 @@ const rules = {
     return {
       lit: stands,
       tail: stands.length ? `stands in ${stands.length} of ${count(L, "column")}: ${list}` : "stands in no column",
-      words: inPicture(h, w)
-        ? `Copied ${stands.length === 1 ? "once" : `${stands.length} times`}, so its gradient is a sum over ${count(stands.length, "place")}.`
-        : "A cell of the padding: always 0. What col2im adds here is dropped.",
+      words: xWords(stands.length, h, w),
       linked: [...fed, ref("dx", n, c, h, w)],
     };
   },
@@ -157,6 +155,12 @@ const rules = {
     };
   },
 };
+
+function xWords(copies, h, w) {
+  if (!inPicture(h, w)) return "A cell of the padding: always 0. What col2im adds here is dropped.";
+  if (!copies) return "No window reaches it, so its gradient is 0.";
+  return `Copied ${copies === 1 ? "once" : `${copies} times`}, so its gradient is a sum over ${count(copies, "place")}.`;
+}
 
 function dxWords(windows, h, w) {
   if (!inPicture(h, w)) return "A cell of the padding: its gradient is dropped.";

@@ -76,7 +76,7 @@ class ExplainedConvolution(Convolution):
         """
         check_size(self.x.shape, self.weight.shape, self.padding, self.output)
         grids = {grid.grid: grid for grid in _grids(self)}
-        asked = questions(self)
+        asked = questions(self, hints=not about)
         data = {
             "grids": [*grids.values()],
             "map": is_map(self),
@@ -233,10 +233,13 @@ def _example(c: Convolution) -> str:
 # Questions ----------------------------------------------------------------------------------------
 
 
-def questions(c: Convolution) -> dict[str, tuple[str, str, Cell]]:
-    """anchor: (question, answer, the cell that shows it)."""
-    middle = _most_covered(c)
-    unreached, outside, inside = _unreached(c), _first_output(c, False), _first_output(c, True)
+def questions(c: Convolution, hints: bool = True) -> dict[str, tuple[str, str, Cell]]:
+    """anchor: (question, answer, the cell that shows it).
+
+    ``hints``: say which options make an example that shows more.
+    """
+    middle, unreached = _most_covered(c), _unreached(c)
+    outside, inside = _output(c, inside=False), _output(c, inside=True)
     return {
         "flipped": (
             "Is the kernel flipped?",
@@ -246,8 +249,9 @@ def questions(c: Convolution) -> dict[str, tuple[str, str, Cell]]:
         ),
         "channels": (
             "Which channels are summed?",
-            "Forward: all input channels, for every output channel anew. Backward, dx sums over "
-            "the output channels; dW and db over the images and places.",
+            "Forward: all input channels, for each output channel again. Backward, dx sums over "
+            "the output channels; dW and db over the images and places."
+            + (" Here there is one; try --channels 2." if hints and c.x.shape[1] == 1 else ""),
             ("y", _key((0, 0, *(inside or (0, 0))))),
         ),
         "plus-equals": (
@@ -260,15 +264,16 @@ def questions(c: Convolution) -> dict[str, tuple[str, str, Cell]]:
             "What if the stride does not fit?",
             "The cells left over at the end are in no window. No output depends on them: their "
             "gradient is 0."
-            + ("" if unreached else " Here every cell is reached; with --size 5x6 --stride 2 "
-               "--padding 1x0 the last column is not."),
+            + ("" if unreached else " Here every cell is reached.")
+            + (" With --size 5x6 --stride 2 the last column is not." if hints and not unreached
+               else ""),
             ("dx", _key(unreached or (0, 0, c.x.shape[2] - 1, c.x.shape[3] - 1))),
         ),
         "padding": (
             "What does padding do?",
             "It frames the picture with zeros. They take part in the sums and add nothing; what "
             "col2im adds to the frame is dropped."
-            + ("" if outside else " This example has none; try --padding 1."),
+            + (" This example has none; try --padding 1." if hints and not outside else ""),
             ("y", _key((0, 0, *(outside or (0, 0))))),
         ),
     }  # fmt: skip
@@ -305,13 +310,19 @@ def _unreached(c: Convolution) -> tuple[int, int, int, int] | None:
     return (0, 0, bottom + 1, w // 2) if bottom + 1 < h else None
 
 
-def _first_output(c: Convolution, inside: bool) -> tuple[int, int] | None:
-    """The first output whose window lies inside the picture; or the first whose does not."""
+def _output(c: Convolution, inside: bool) -> tuple[int, int] | None:
+    """An output whose window lies inside the picture, or (``inside`` False) one whose does not.
+
+    The one that sees the most cells other than 0, so that its sum shows something: a picture's
+    corner is often black. The first of equal ones.
+    """
+    seen = {}
     for h, w in np.ndindex(c.output):
-        cells = (c.pixel(h, w, i, j) for i, j in np.ndindex(c.kernel_size))
-        if all(c.in_picture(*cell) for cell in cells) == inside:
-            return h, w
-    return None
+        cells = [c.pixel(h, w, i, j) for i, j in np.ndindex(c.kernel_size)]
+        pictured = [cell for cell in cells if c.in_picture(*cell)]
+        if (len(pictured) == len(cells)) == inside:
+            seen[h, w] = sum(np.count_nonzero(c.x[0, :, row, col]) for row, col in pictured)
+    return max(seen, key=lambda output: seen[output], default=None)
 
 
 # The gradients in other ways ----------------------------------------------------------------------

@@ -76,6 +76,7 @@ def linear(layer: nn.Linear, x: Any, dy: Any = None) -> Explained:
         below,
         notes,
         ["y", "0,0"],
+        {"x": "input and output", "weight": "weights", "gradient": "gradients"},
     )
 
 

@@ -14,6 +14,8 @@ from .conv import as_numbers
 from .page import Grid
 from .small import Explained, Notes, Token, check_cells, joined, key, note, ref
 
+PLACES = 4  # decimals of probabilities and losses, in the grids and in the sums
+
 
 def check_size(rows: int, classes: int) -> None:
     """Refuse what no page can show."""
@@ -53,17 +55,19 @@ def cross_entropy(logits: Any, target: Any) -> Explained:
     dlogits = tensor.grad.numpy()  # type: ignore[union-attr]
     onehot = np.eye(count)[classes]
 
-    def matrix(grid: str, symbol: str, title: str, family: str, values: Any) -> Grid:
-        return Grid(grid, symbol, title, family, values[None, None], axes="ij")
+    def matrix(grid: str, symbol: str, title: str, family: str, values: Any, **more: Any) -> Grid:
+        return Grid(grid, symbol, title, family, values[None, None], **{"axes": "ij", **more})
 
     above = [
         matrix("logits", "x", "the logits, a row a sample", "x", x),
         matrix("target", "t", "the right class", "weight", onehot),
-        matrix("probabilities", "p", "softmax(x)", "x", p),
-        Grid("losses", "loss", "of each row", "x", each[None, None, :, None], axes="i"),
-        Grid("loss", "L", "their mean", "x", loss.numpy().reshape(1, 1, 1, 1), axes="j"),
+        matrix("probabilities", "p", "softmax(x)", "x", p, places=PLACES),
+        matrix("losses", "loss", "of each row", "x", each[:, None], axes="i", places=PLACES),
+        matrix("loss", "L", "their mean", "x", loss.numpy().reshape(1, 1), axes="j", places=PLACES),
     ]
-    below = [matrix("dlogits", "dx", "the logits’ gradient", "gradient", dlogits)]
+    below = [
+        matrix("dlogits", "dx", "the logits’ gradient", "gradient", dlogits, places=PLACES),
+    ]
     return Explained(
         "Softmax and cross-entropy, forward and backward",
         f"CrossEntropyLoss() of {rows} × {count} logits",
@@ -73,6 +77,7 @@ def cross_entropy(logits: Any, target: Any) -> Explained:
         below,
         _notes(rows, count, classes),
         ["dlogits", key(0, classes[0])],
+        {"x": "logits, probabilities, loss", "weight": "the right class", "gradient": "gradient"},
     )
 
 
@@ -87,10 +92,12 @@ def _notes(rows: int, count: int, classes: np.ndarray) -> Notes:
                 "exp(", ref("logits", m, c), ") / (", *joined(exps), ")",
                 words="All logits of the row take part: the probabilities add up to 1.",
             )  # fmt: skip
-            why = "the right class: 1 is taken away" if c == right else "a wrong class"
+            why = "a wrong class."
+            if c == right:
+                why = "the right class: 1 is taken away. Nothing is divided by p: no overflow."
             notes["dlogits"][key(m, c)] = note(
                 "(", ref("probabilities", m, c), " − ", ref("target", m, c), f") / {rows}",
-                words=f"Class {c} is {why}. Nothing is divided by p, so nothing can overflow.",
+                words=f"Class {c} is {why}",
                 linked=[ref("logits", m, c)],
             )  # fmt: skip
             notes["logits"][key(m, c)] = note(

@@ -69,6 +69,11 @@ class Grid {
     return minus((value / 10 ** this.exponent).toFixed(this.places).replace(/^-(0(\.0*)?)$/, "$1"));
   }
 
+  /** Whether sums write a number just as the grid does: where its decimals were chosen for that. */
+  shows(value) {
+    return this.exact && (value === 0 || Math.abs(value) >= 1e-3);
+  }
+
   name(key) {
     return `${this.symbol}[${key.replace(/,/g, ", ")}]`;
   }
@@ -177,10 +182,11 @@ function explain(grid, key) {
 function select(grid, key) {
   here = [grid, key];
   const note = explain(grid, key);
-  if (data.map) bringIntoView(note, grid);
-  unlight();
   const references = (note.lines || []).flatMap((line) => line.tokens.filter(Array.isArray));
-  for (const [g, k] of [...references, ...(note.lit || [])]) mark(g, k, "lit");
+  const lit = [...references, ...(note.lit || [])];
+  if (data.map) showColumns([...(note.linked || []), ...lit], grid);
+  unlight();
+  for (const [g, k] of lit) mark(g, k, "lit");
   for (const [g, k] of note.linked || []) mark(g, k, "linked");
   mark(grid, key, "here");
   document.getElementById("sum").replaceChildren(...sum(note, note.total || here, note.name));
@@ -188,8 +194,9 @@ function select(grid, key) {
   if (typeof afterSelect === "function") afterSelect(grid, key);
 }
 
-function bringIntoView(note, grid) {
-  for (const [g, k] of [...(note.linked || []), ...(note.lit || [])]) {
+/** Where a grid shows some of its columns only: those with the first of these cells. */
+function showColumns(cells, grid) {
+  for (const [g, k] of cells) {
     const target = grids.get(g);
     if (g !== grid && target.shown < target.columns) return pairedGrids(target).forEach((p) => p.show(numbers(k).at(-1)));
   }
@@ -228,7 +235,7 @@ function sum(note, total, name) {
   return [head, ...lines];
 }
 
-/** Tokens as text and numbers; negative ones in brackets, but for the first of all. */
+/** Tokens as text and numbers; negative ones in brackets, but for the first of all or of a list. */
 function spans(tokens, goesOn) {
   const parts = [];
   let written = 0;
@@ -238,7 +245,8 @@ function spans(tokens, goesOn) {
       parts.push(` … and ${Math.ceil(left / 2)} more products`);
       break;
     }
-    const negative = Array.isArray(token) && (goesOn || k > 0) && valueOf(token) < 0;
+    const begins = k > 0 ? /[(,] *$/.test(tokens[k - 1]) : !goesOn;
+    const negative = Array.isArray(token) && !begins && valueOf(token) < 0;
     if (negative) parts.push("(", number(token), ")");
     else parts.push(Array.isArray(token) ? number(token) : token);
   }
@@ -246,11 +254,13 @@ function spans(tokens, goesOn) {
 }
 
 function number(reference, digits = 4) {
-  const span = element("span", { className: "number", textContent: written(valueOf(reference), digits) });
-  const [grid, key] = reference;
-  span.dataset.family = grids.get(grid).family;
+  const [name, key] = reference;
+  const grid = grids.get(name);
+  const text = grid.shows(grid.value(key)) ? grid.written(grid.value(key)) : written(grid.value(key), digits);
+  const span = element("span", { className: "number", textContent: text });
+  span.dataset.family = grid.family;
   span.title = nameOf(reference);
-  if (grids.get(grid).inFrame(key)) span.classList.add("padding");
+  if (grid.inFrame(key)) span.classList.add("padding");
   return span;
 }
 
@@ -314,7 +324,38 @@ function answer(anchor) {
   pinned = [grid, key];
   select(grid, key);
   document.getElementById("why").textContent = question.querySelector("p").textContent;
-  grids.get(grid).place.closest("section").scrollIntoView({ block: "start" });
+  bringIntoView();
+}
+
+/** Scroll to where the selected cell is seen, and as many of the lit cells as possible with it. */
+function bringIntoView() {
+  const selected = document.querySelector("[data-here]");
+  const lit = [...document.querySelectorAll("[data-lit]")];
+  const firsts = new Map(lit.toReversed().map((cell) => [cell.dataset.grid, cell]));
+  for (const cell of [...firsts.values(), selected]) cell.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const place = (box) => [box.top + scrollY, box.bottom + scrollY];
+  const placed = lit.filter(inItsBox).map((cell) => [cell.dataset.grid, ...place(cell.getBoundingClientRect())]);
+  const [top, bottom] = place(selected.getBoundingClientRect());
+  const height = bar.getBoundingClientRect().top;
+  const seen = (at) => placed.filter(([, from, to]) => from >= at && to <= at + height);
+  const worth = (at) => {
+    if (top < at || bottom > at + height) return -1;
+    return 1e6 * new Set(seen(at).map(([grid]) => grid)).size + seen(at).length;
+  };
+  const figures = [selected, ...lit].map((cell) => place(cell.closest("figure").getBoundingClientRect())[0]);
+  const section = place(selected.closest("section").getBoundingClientRect())[0];
+  const edges = [[top, bottom], ...placed.map(([, ...edge]) => edge)];
+  const ends = edges.flatMap(([from, to]) => [from - GAP, to + GAP - height]);
+  const choices = [...new Set([section, ...figures, ...ends].map((at) => Math.max(0, Math.round(at))))];
+  scrollTo({ top: choices.reduce((best, at) => (worth(at) > worth(best) ? at : best)) });
+}
+
+const GAP = 6;
+
+/** Whether a cell is seen in the box of its grid, which may scroll by itself. */
+function inItsBox(cell) {
+  const [inner, outer] = [cell.getBoundingClientRect(), cell.closest(".planes").getBoundingClientRect()];
+  return inner.top >= outer.top && inner.bottom <= outer.bottom;
 }
 
 for (const link of document.querySelectorAll("#questions a"))
@@ -329,6 +370,16 @@ for (const link of document.querySelectorAll("#questions a"))
   });
 window.addEventListener("hashchange", () => answer(location.hash.slice(1)));
 
+/** Where the first cell does not fit on the screen: what to do, instead of its sum. */
+function invite() {
+  unlight();
+  here = null;
+  const questions = document.getElementById("questions") ? ", or choose a question" : "";
+  const words = `Tap or point at a cell${questions}.`;
+  document.getElementById("sum").replaceChildren(element("p", { className: "head", textContent: words }));
+  document.getElementById("why").textContent = "";
+}
+
 // Start --------------------------------------------------------------------------------------------
 
 for (const spec of data.grids)
@@ -341,6 +392,8 @@ new ResizeObserver(() => {
 addEventListener("DOMContentLoaded", () => {
   if (typeof begin === "function") begin();
   select(...data.start);
+  const { bottom, right } = document.querySelector("[data-here]").getBoundingClientRect();
+  if (bottom > bar.getBoundingClientRect().top || right > innerWidth) invite();
 });
 addEventListener("load", () => {
   // after the browser has gone to the anchor by itself

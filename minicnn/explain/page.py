@@ -41,6 +41,8 @@ class Grid:
         labels: of every plane, if they need one.
         shown: so many columns at a time; all of them without it.
         chars: the width of its cells, if its longest number does not need more.
+        places: decimals of its numbers, in the grid and in sums alike; by default what fits into
+            the grid, and four digits in sums.
     """
 
     grid: str
@@ -53,10 +55,11 @@ class Grid:
     labels: list[str] | None = None
     shown: int | None = None
     chars: int = 0
+    places: int | None = None
 
     def as_data(self) -> dict[str, Any]:
         """What the script needs."""
-        exponent, places = digits(self.values)
+        exponent, places = self.digits()
         a, b, rows, columns = self.values.shape
         return {
             "grid": self.grid,
@@ -71,20 +74,25 @@ class Grid:
             "values": numbers(self.values),
             "exponent": exponent,
             "places": places,
+            "exact": self.places is not None,
             "chars": max(self.chars, self.longest()),
             "largest": float(np.abs(self.values).max()) or 1.0,
             "labels": self.labels or [""] * (a * b),
             "shown": self.shown,
         }
 
+    def digits(self) -> tuple[int, int]:
+        """(exponent, decimals) of its numbers."""
+        return digits(self.values) if self.places is None else (0, self.places)
+
     def longest(self) -> int:
         """How many characters its longest number has."""
-        exponent, places = digits(self.values)
+        exponent, places = self.digits()
         return max(len(f"{v / 10.0**exponent:.{places}f}") for v in self.values.ravel())
 
     def figure(self) -> str:
         """Where the script puts it, with a caption."""
-        exponent = digits(self.values)[0]
+        exponent = self.digits()[0]
         scale = f' <span class="scale">× {power_of_ten(exponent)}</span>' if exponent else ""
         shown = ""
         if self.shown:
@@ -133,22 +141,45 @@ def numbers(values: np.ndarray) -> list[float]:
     return [int(v) if v == int(v) and abs(v) < 1e15 else v for v in values.ravel().tolist()]
 
 
+FAMILIES = {"x": "pictures", "weight": "weights", "gradient": "gradients"}
+
+
 def write(
-    title: str, layer: str, example: str, body: str, data: dict[str, Any], script: str
+    title: str,
+    layer: str,
+    example: str,
+    body: str,
+    data: dict[str, Any],
+    script: str,
+    families: dict[str, str] = FAMILIES,
 ) -> str:
-    """The whole page; ``script`` is the file of this kind's rules, or empty."""
-    grids = [grid.as_data() if isinstance(grid, Grid) else grid for grid in data["grids"]]
+    """The whole page; ``script`` is the file of this kind's rules, or empty.
+
+    ``families``: what the legend calls the colours.
+    """
+    used = {grid.family for grid in data["grids"]}
+    legend = [_legend_key(f'data-family="{f}"', families[f]) for f in families if f in used]
+    if data.get("map"):
+        legend.append(
+            _legend_key('data-sign="negative"', "negative numbers") + "the darker, the larger"
+        )
+    grids = [grid.as_data() for grid in data["grids"]]
     encoded = json.dumps({**data, "grids": grids}, separators=(",", ":"), allow_nan=False)
     parts = {
         "title": html.escape(title),
         "layer": html.escape(layer),
         "example": html.escape(example),
+        "legend": "\n".join(legend),
         "style": read("page.css"),
         "body": body,
         "data": encoded.replace("<", "\\u003c"),
         "script": read("page.js") + (read(script) if script else ""),
     }
     return fill(read("page.html"), parts)
+
+
+def _legend_key(kind: str, words: str) -> str:
+    return f'<span class="key" {kind}>{words}</span> '
 
 
 def read(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,7 @@ class Explained:
         above, below: the grids of the two rows.
         notes: what every cell is made of.
         start: the cell shown first.
+        families: what the legend calls the colours.
         grids: the numbers by name.
     """
 
@@ -76,6 +77,7 @@ class Explained:
     below: list[Grid]
     notes: Notes
     start: Reference
+    families: dict[str, str] = field(default_factory=lambda: page.FAMILIES)
 
     @property
     def grids(self) -> dict[str, np.ndarray]:
@@ -91,7 +93,7 @@ class Explained:
         }
         data = {"grids": self.above + self.below, "notes": self.notes, "start": self.start}
         body = page.fill(page.read("small.html"), parts)
-        return page.write(self.title, self.layer, about, body, data, "")
+        return page.write(self.title, self.layer, about, body, data, "", self.families)
 
     def _repr_html_(self) -> str:
         return page.in_a_frame(self.html(), 700)
