@@ -465,6 +465,28 @@ def test_cuda_is_asked_for_as_in_pytorch() -> None:
     assert device == minicnn.try_gpu()
 
 
+TO_CUDA: list[Callable[[Tensor], Tensor]] = [
+    lambda x: x.cuda(),
+    lambda x: x.to("cuda"),
+    lambda x: x.to("cuda:0"),
+    lambda x: x.to(minicnn.device("cuda")),
+    lambda x: minicnn.zeros(2, 3, device="cuda"),
+    lambda x: minicnn.tensor([[0, 0, 0], [0, 0, 0]], device="cuda").float(),
+]
+
+
+@pytest.mark.parametrize("move", TO_CUDA)
+def test_cuda_is_the_gpu(move: Callable[[Tensor], Tensor]) -> None:
+    x = minicnn.zeros(2, 3)
+    if minicnn.cuda.is_available():  # or the stand-in for one
+        moved = move(x)
+        assert moved.device == minicnn.zeros_like(moved).device == "gpu:0"
+        np.testing.assert_array_equal(moved.cpu().numpy(), np.zeros((2, 3), np.float32))
+    else:
+        with pytest.raises(minicnn.DeviceError, match=r"^device gpu:0 cannot be used: "):
+            move(x)
+
+
 def test_a_method_that_is_no_function_says_how_it_is_written() -> None:
     for name in ("exp", "softmax", "permute"):
         with pytest.raises(

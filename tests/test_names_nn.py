@@ -98,7 +98,8 @@ def test_softmax_and_log_softmax_by_their_definitions() -> None:
     array = np.random.default_rng(1).standard_normal((3, 4, 2))
     for dim in (0, 1, -1):
         p = np.exp(array) / np.exp(array).sum(dim, keepdims=True)
-        np.testing.assert_allclose(nn.Softmax(dim)(Tensor(array)).numpy(), p, rtol=1e-12)
+        for softmax in (nn.Softmax(dim)(Tensor(array)), Tensor(array).softmax(dim=dim)):
+            np.testing.assert_allclose(softmax.numpy(), p, rtol=1e-12)
         np.testing.assert_allclose(
             nn.LogSoftmax(dim)(Tensor(array)).numpy(), np.log(p), rtol=1e-12, atol=1e-12
         )
