@@ -204,6 +204,18 @@ def test_the_rows_of_the_exercises_are_commands() -> None:
         models.build(options.model, **given)
 
 
+def test_the_names_that_are_not_there_are_not_there() -> None:
+    import minicnn
+    from minicnn import nn
+
+    page = (DOCS / "pytorch.md").read_text().partition("## What is not there")[2]
+    owners = [minicnn.Tensor, minicnn, nn, nn.functional]
+    lists = [re.findall(r"`(\w+)`", item.partition(":")[2]) for item in page.split("\n- ")[1:]]
+    for owner, names in zip(owners, lists, strict=True):
+        assert len(names) > 3
+        assert [name for name in names if hasattr(owner, name)] == []
+
+
 ALL_PAGES = sorted({*ROOT.glob("*.md"), *PAGES})
 
 
