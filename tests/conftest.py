@@ -18,6 +18,11 @@ KERNEL_SETS = [os.environ["MINICNN_KERNELS"]] if "MINICNN_KERNELS" in os.environ
 ]  # fmt: skip
 
 
+def pytest_report_header() -> str:
+    """What is said before anything else."""
+    return "minicnn: all tests take about 4 minutes on two cores, kernels being compiled on the way"
+
+
 @pytest.fixture(params=KERNEL_SETS)
 def kernel_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Runs the test once with each kernel set for NumPy arrays."""
