@@ -118,8 +118,8 @@ def test_the_readme_runs(
     result = re.search(r"^([\d.]+) ([\d.]+)$", printed, re.M)
     assert result
     loss, accuracy = map(float, result.groups())
-    assert loss < 2.31
-    assert accuracy > 0.1
+    assert loss < 2.25  # log(10) = 2.303 is chance
+    assert accuracy > 0.2
     assert (tmp_path / "net.safetensors").is_file()
 
 

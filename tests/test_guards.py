@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import tracemalloc
 
 import numpy as np
@@ -76,7 +77,10 @@ def _product_in_a_child() -> None:
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_computes_on_threads_of_its_own(kernel_set: str) -> None:
-    _product_in_a_child()  # so that the parent's threads exist
+    minicnn.set_num_threads(3)  # on one core too
+    _product_in_a_child()
+    if kernel_set == "cpu":
+        assert any(thread.name.startswith("minicnn-") for thread in threading.enumerate())
     child = multiprocessing.get_context("fork").Process(target=_product_in_a_child)
     child.start()
     child.join(60)

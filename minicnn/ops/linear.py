@@ -22,17 +22,20 @@ class MatMul(Operation):
         self.a, self.b = a, b
         return kernels.of(a).matmul(a, b)
 
-    def backward(self, dy: Array) -> tuple[Array, Array]:
+    def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
         matmul = kernels.of(dy).matmul
+        da = db = None
         a = self.a[None, :] if self.a.ndim == 1 else self.a
         b = self.b[:, None] if self.b.ndim == 1 else self.b
         if self.b.ndim == 1:
             dy = dy[..., None]
         if self.a.ndim == 1:
             dy = dy[..., None, :]
-        da = unbroadcast(matmul(dy, b.swapaxes(-1, -2)), a.shape)
-        db = unbroadcast(matmul(a.swapaxes(-1, -2), dy), b.shape)
-        return da.reshape(self.a.shape), db.reshape(self.b.shape)
+        if self.needs_gradient[0]:
+            da = unbroadcast(matmul(dy, b.swapaxes(-1, -2)), a.shape).reshape(self.a.shape)
+        if self.needs_gradient[1]:
+            db = unbroadcast(matmul(a.swapaxes(-1, -2), dy), b.shape).reshape(self.b.shape)
+        return da, db
 
 
 class Linear(Operation):
