@@ -440,7 +440,7 @@ def test_running_statistics_move_as_eagers(name: str, dtype: str) -> None:
 
 def test_one_value_a_channel_has_no_statistics() -> None:
     net = build(lambda: with_head((3, 1, 1), nn.BatchNorm2d(3)), "float64")
-    with pytest.raises(ValueError, match="1 values a channel"):
+    with pytest.raises(ValueError, match="1 value a channel"):
         compiled(net)(*batch(1, shape=(3, 1, 1)))
 
 

@@ -198,7 +198,7 @@ def test_a_net_that_flattens_by_pytorchs_names_is_a_chain_to_compile(
         def forward(self, x: Tensor) -> Tensor:
             return self.fc(flatten(F.relu(x, inplace=True)))
 
-    stages = record(Net(), (1, 3, 4), np.dtype(np.float32))
+    stages = record(Net(), np.zeros((2, 1, 3, 4), np.float32))
     assert [stage.operation.name for stage in stages] == ["ReLU", "Reshape", "Linear"]
     assert stages[1].output_shape == (12,)
 

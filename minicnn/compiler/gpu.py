@@ -384,6 +384,8 @@ class BatchNorm(Lowering):
         if self.stage.module is None:
             raise CompileError(f"compile: {self.operation.name} outside of nn.BatchNorm2d")
         self.x, self.layer = x, self.stage.module
+        if type(self.layer).count_batch is not nn.BatchNorm2d.count_batch:
+            raise CompileError("compile: a batch norm that counts its batches in a way of its own")
         c, h, w = x.shape
         self.sizes, self.eps = (c, h * w), program.dtype.type(self.operation.eps)
         running = self._running(program)
@@ -411,12 +413,13 @@ class BatchNorm(Lowering):
     ) -> tuple[Array, Array]:
         """Mean and variance of the batch, which move the running ones."""
         (c, values), x = self.sizes, self.x.array
-        if program.images * values < 2:
+        if program.images * values == 1:
             raise ValueError(
-                f"batch_norm: {program.images * values} values a channel; the statistics of a "
-                "batch need two or more"
+                "batch_norm: 1 value a channel; the statistics of a batch need two or more"
             )
         mean, var = program.buffer(c), program.buffer(c)
+        if program.images == 0:  # nothing to normalise, and no statistics: any will do
+            return mean, var
         momentum = program.momentum_of(self.layer)
         program.launch("norm_moments", "mean, variance", shapes(self.x.shape, (c,)), c, x, mean,
                        var, *running, momentum, program.images, *self.sizes)  # fmt: skip

@@ -214,7 +214,7 @@ def _follow(net: nn.Module, x: Array, dtype: np.dtype, training: bool | None) ->
 
 def images_that_count(x: Array) -> int:
     """How many images there are, as far as a recording tells batches apart by that."""
-    return min(len(x), MANY)
+    return min(len(x), MANY) or SAMPLE
 
 
 def _settings(module: nn.Module) -> list[str]:
@@ -231,6 +231,7 @@ def _follow_own(
 ) -> tuple[list[Stage], list[tuple[nn.Module, str]]]:
     """The chain, and which attributes of its own modules the net reads."""
     few = (x[:FEW] / (255 if x.dtype == np.uint8 else 1)).astype(dtype)
+    few = few if len(few) else _black(x, SAMPLE, dtype)
     whose = " and ".join(sorted({type(module).__name__ for module in own}))
     not_the_same = f"the forward of {whose} is not the same for all pictures"
     with _Watch(own) as watch, looks_noted() as looked_at, np.errstate(all="ignore"):

@@ -531,15 +531,22 @@ class BatchNorm(Lowering):
     def set_statistics(self, step: Any) -> None:
         """Between the parts: mean and variance from the sums; move the running statistics."""
         layer, count = self.layer, step.images * self.values
-        if count < 2:
+        if count == 1:
             raise ValueError(
-                f"batch_norm: {count} values a channel; the statistics of a batch need two or more"
+                "batch_norm: 1 value a channel; the statistics of a batch need two or more"
             )
-        mean, var = self._moments(step)
+        if count == 0:  # nothing to normalise, and no statistics: any will do
+            nobodys = np.ones(self.channels)
+            self._set(step, nobodys, nobodys, self.operation.eps)
+        else:
+            self._move(step, *self._moments(step), count)
+        layer.count_batch()
+
+    def _move(self, step: Any, mean: np.ndarray, var: np.ndarray, count: int) -> None:
+        layer, dtype, momentum = self.layer, step.plan.dtype, self.layer.next_momentum()
         self._set(step, mean, var, self.operation.eps)
-        momentum = layer.count_batch()
         if momentum and layer.running_mean is not None and layer.running_var is not None:
-            as_dtype = (mean.astype(step.plan.dtype), var.astype(step.plan.dtype))
+            as_dtype = mean.astype(dtype), var.astype(dtype)
             move_running(layer.running_mean, layer.running_var, *as_dtype, count, momentum)
 
     def _moments(self, step: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -590,8 +597,8 @@ class BatchNorm(Lowering):
         """Between the parts: dgamma and dbeta, and the means that dx takes away."""
         dbeta, dgamma = step.sums_of_threads(self.dsums, 2, self.channels).sum(axis=1)
         numbers = step.constants_at(self.key, 6 * self.channels).reshape(6, self.channels)
-        if self.depends_on_x:
-            gamma, count = numbers[2], step.images * self.values
+        gamma, count = numbers[2], step.images * self.values
+        if self.depends_on_x and count:
             numbers[4], numbers[5] = gamma * dbeta / count, gamma * dgamma / count
         for place, gradient in zip(self.places, (dgamma, dbeta), strict=False):
             step.add_gradient(place, gradient)

@@ -143,9 +143,11 @@ def _taken_from(stage: Stage) -> Iterator[Any]:
     for name in SETTINGS[type(stage.operation)]:
         setting = getattr(stage.operation, name)
         yield setting.tolist() if hasattr(setting, "tolist") else setting
-    for p in stage.parameters:
-        yield id(p), p.requires_grad, p.dtype, p.shape
-    yield id(stage.module)
+    # batch norm makes one of weight and bias itself where the layer has the other alone
+    layer = stage.module
+    for p in stage.parameters if layer is None else (layer.weight, layer.bias):
+        yield (id(p), p.requires_grad, p.dtype, p.shape) if p is not None else None
+    yield id(layer)
 
 
 @contextmanager

@@ -429,25 +429,31 @@ class BatchNorm2d(Module):
             raise ValueError(
                 f"BatchNorm2d: input has shape {input.shape}; wanted (N, C, H, W){one}"
             )
-        momentum = self.count_batch() if self.training else 0.0
-        return F.batch_norm(
+        output = F.batch_norm(
             input,
             self.running_mean,
             self.running_var,
             self.weight,
             self.bias,
             self.training,
-            momentum,
+            self.next_momentum() if self.training else 0.0,
             self.eps,
         )
+        if self.training:  # and not before: a batch that is refused is not counted
+            self.count_batch()
+        return output
 
-    def count_batch(self) -> float:
-        """Count one more training batch; how far it moves the running statistics."""
+    def next_momentum(self) -> float:
+        """How far the next training batch moves the running statistics."""
         if self.running_mean is None:
             return 0.0
-        with beside(self.num_batches_tracked.data):
-            self.num_batches_tracked.data += 1
-        return 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        return 1 / (float(self.num_batches_tracked) + 1) if self.momentum is None else self.momentum
+
+    def count_batch(self) -> None:
+        """Count one more training batch."""
+        if self.running_mean is not None:
+            with beside(self.num_batches_tracked.data):
+                self.num_batches_tracked.data += 1
 
     num_batches_tracked: Tensor
 

@@ -484,20 +484,32 @@ def test_a_momentum_that_changes_goes_over_once(cupy: Any) -> None:
         assert_same_state(ours, theirs)
 
 
-@pytest.mark.parametrize("images", [0, 1])
-def test_one_value_a_channel_has_no_statistics(images: int) -> None:
-    net = nn.Sequential(nn.Conv2d(1, 10, 28), nn.BatchNorm2d(10), nn.Flatten())
-    (x,) = pictures(images, dtype="float32")
-    with pytest.raises(ValueError, match=f"{images} values a channel; the statistics of a batch"):
+def test_one_value_a_channel_has_no_statistics_and_is_not_counted() -> None:
+    net: Any = nn.Sequential(nn.Conv2d(1, 10, 28), nn.BatchNorm2d(10), nn.Flatten())
+    (x,) = pictures(1, dtype="float32")
+    with pytest.raises(ValueError, match="1 value a channel; the statistics of a batch"):
         net(Tensor(x))
     step, given = forward(net.to("gpu")), Tensor(to_device(x, "gpu"))
     for _ in range(2):
-        with pytest.raises(ValueError, match=f"{images} values a channel; the statistics of a"):
+        with pytest.raises(ValueError, match="1 value a channel; the statistics of a batch"):
             step(given)
+    assert int(net[1].num_batches_tracked) == 0
     predict = minicnn.compile(net.eval())
     np.testing.assert_allclose(
         predict(given).numpy(), net.to("cpu")(Tensor(x)).numpy(), rtol=1e-4, atol=1e-6
     )
+
+
+def test_a_batch_of_nothing_is_counted_and_moves_nothing() -> None:
+    net: Any = nn.Sequential(nn.Conv2d(1, 3, 5, stride=3), norm(3), nn.Flatten(), nn.Linear(192, 4))
+    net = net.to("gpu")
+    before = {name: tensor.numpy().copy() for name, tensor in net.state_dict().items()}
+    step = forward(net)
+    for _ in range(2):
+        assert step(Tensor(np.zeros((0, 1, 28, 28), np.float32), device="gpu")).shape == (0, 4)
+    before["1.num_batches_tracked"] = np.array(2)
+    for name, tensor in net.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), before[name], err_msg=name)
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
