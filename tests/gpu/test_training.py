@@ -212,7 +212,7 @@ def test_the_command_line_trains_on_a_gpu(tmp_path: Path, device: str, flags: li
     [
         (["minicnn.train", "--device", "gpu:5"], "it does not exist: this machine has 2 GPU(s)"),
         (["minicnn.selfcheck", "--device", "gpu:5"], "device gpu:5 cannot be used: it does not"),
-        (["minicnn.selfcheck", "--device", "cuda"], "device is 'cuda'"),
+        (["minicnn.selfcheck", "--device", "tpu"], "device is 'tpu'"),
     ],
 )
 def test_a_device_that_is_not_there_is_one_line(arguments: list[str], says: str) -> None:
