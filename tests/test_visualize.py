@@ -226,6 +226,154 @@ def test_a_mistake_shows_its_three_likeliest_classes_and_the_right_one(
         assert widths[right] == p[test_set.labels[i]]
 
 
+def captions(figure: Any) -> list[str]:
+    """The title, and the line below it."""
+    return [text.get_text() for text in figure.texts]
+
+
+def test_the_picture_of_activations_says_what_it_shows_and_on_which_scale(
+    net: nn.Sequential, test_set: data.Dataset
+) -> None:
+    _, second, dense, _ = visualize.layers(net)
+    figure = visualize.draw_activations(net, second, test_set, (2, 4), "a run")
+    assert captions(figure) == [
+        "a run: convolution 2, activations",
+        "5 channels, each on the scale above it, from dark to light",
+    ]
+    images = test_set.images[np.isin(test_set.labels, (2, 4))]
+    maps = visualize.activations(net, second, images)
+    pictures = [maps[test_set.labels[np.isin(test_set.labels, (2, 4))] == k] for k in (2, 4)]
+    shown = np.concatenate([np.concatenate([m[:4], m.mean(0, keepdims=True)]) for m in pictures])
+    for c in range(5):
+        low, high = shown[:, c].min(), shown[:, c].max()
+        assert f"{c + 1}\n{low:.2f} – {high:.2f}".replace("-", "−") in words_of(figure)
+        assert figure.axes[0].images[1 + c].get_clim() == pytest.approx((low, high))
+
+    figure = visualize.draw_activations(net, dense, test_set, (9,), "a run")
+    assert captions(figure) == [
+        "a run: dense 1, activations",
+        "12 units side by side, from dark to light on the scale above them",
+    ]
+    units = visualize.activations(net, dense, test_set.images[test_set.labels == 9])
+    shown = np.concatenate([units[:4], units.mean(0, keepdims=True)])
+    assert f"{shown.min():.2f} – {shown.max():.2f}".replace("-", "−") in words_of(figure)
+    np.testing.assert_allclose(figure.axes[0].images[-1].get_array()[0], shown[-1], rtol=1e-5)
+
+    wide = nn.Sequential(nn.Conv2d(1, 20, 3))
+    (layer,) = visualize.layers(wide)
+    figure = visualize.draw_activations(wide, layer, test_set, (0,), "a run")
+    assert captions(figure)[1].startswith("the first 16 of 20 channels, each on")
+    assert len(figure.axes[0].images) == 5 * (1 + 16)
+
+
+def test_the_picture_of_filters_shows_the_weights_and_their_scale(net: nn.Sequential) -> None:
+    figure = visualize.draw_filters(net, 784, "a run")
+    assert captions(figure) == [
+        "a run: filters",
+        "kernels from left to right, the channels that they see from top to bottom",
+    ]
+    boards, scales = figure.axes[::2], figure.axes[1::2]
+    for layer, board, scale in zip(visualize.layers(net)[:2], boards, scales, strict=True):
+        weight = layer.module.weight.numpy()
+        most = float(np.abs(weight).max())
+        o, c = weight.shape[:2]
+        tiles = [(i, k) for k in range(c) for i in range(o)]
+        for image, (i, k) in zip(board.images, tiles, strict=True):
+            np.testing.assert_array_equal(image.get_array(), weight[i, k])
+            assert image.get_clim() == (-most, most)
+            assert image.get_extent()[0] == pytest.approx(i + 0.04)
+            assert image.get_extent()[3] == pytest.approx(k + 0.04)
+        ticks = [label.get_text() for label in scale.get_yticklabels()]
+        assert ticks == [f"−{most:.2f}", "0", f"{most:.2f}"]
+        assert scale.get_yticks().tolist() == pytest.approx([-most, 0, most])
+        (said,) = [word for word in words_of(figure) if word.startswith(layer.name)]
+        assert said == f"{layer.name}: {o} kernels of {c} × 5 × 5"
+
+
+def test_few_of_many_filters_are_counted() -> None:
+    wide = nn.Sequential(nn.Conv2d(1, 20, 3), nn.Conv2d(20, 18, 3))
+    figure = visualize.draw_filters(wide, 784, "a run")
+    assert [len(board.images) for board in figure.axes[::2]] == [16, 256]
+    assert "convolution 1: 20 kernels of 1 × 3 × 3, 1 × 16 tiles of them" in words_of(figure)
+    assert "convolution 2: 18 kernels of 20 × 3 × 3, 16 × 16 tiles of them" in words_of(figure)
+    on_pixels = nn.Sequential(nn.Flatten(), nn.Linear(784, 70))
+    figure = visualize.draw_filters(on_pixels, 784, "a run")
+    assert captions(figure)[1] == "from left to right, line by line"
+    assert "dense 1: 64 of 70 units, a weight for each pixel" in words_of(figure)
+
+
+def test_the_confusion_matrix_says_the_accuracy_and_marks_what_is_right() -> None:
+    counts = np.array([[30, 10, 0], [6, 3, 1], [0, 0, 50]])
+    figure = visualize.draw_confusion(counts, ("cat", "dog", "bird"), "a run")
+    title, below = captions(figure)
+    assert title == "a run: 3 classes, accuracy 0.830"
+    assert below.startswith("rows: what it is; columns: what the net takes it for")
+    (board,) = figure.axes
+    places = {text.get_text(): text.get_position() for text in board.texts}
+    assert places["10"][0] > places["30"][0]  # cats taken for dogs: right of the cats
+    assert places["10"][1] == places["30"][1]
+    assert places["6"][1] > places["30"][1]
+    assert (places["0.75"][1], places["0.30"][1]) == (0.5, 1.5)
+    colours = [image.get_cmap()(0.0) for image in board.images]
+    greens = [colour[1] > colour[0] for colour in colours]
+    assert [greens[k] for k in (0, 4, 8)] == [True] * 3
+    assert [greens[k] for k in (1, 3)] == [False] * 2
+    assert colours[0][0] < colours[4][0]  # three quarters are darker than three tenths
+
+
+def test_the_picture_of_mistakes_counts_them(
+    predictions: visualize.Predictions, test_set: data.Dataset
+) -> None:
+    picked = visualize.most_wrong(predictions, 5)
+    figure = visualize.draw_mistakes(predictions, test_set, picked, "a run")
+    wrong = int((predictions.classes != predictions.labels).sum())
+    assert captions(figure) == [
+        "a run: the pictures that it gets most wrong",
+        f"the 5 of largest loss among {wrong:,} mistakes; green: what it is; "
+        "orange: what the net takes it for",
+    ]
+    words = words_of(figure)
+    for i in picked:
+        assert f"number {i}, loss {predictions.losses[i]:.2f}" in words
+        p = predictions.probabilities[i]
+        assert visualize._percent(p.max()) in words
+    labels = {label.get_text(): label.get_color() for label in figure.axes[1].get_yticklabels()}
+    assert labels[test_set.classes[predictions.labels[picked[0]]]] == visualize.RIGHT
+    assert labels[test_set.classes[predictions.classes[picked[0]]]] == visualize.WRONG
+
+
+def test_the_picture_of_gradients_has_a_dot_for_each_batch_and_the_median() -> None:
+    norms = np.array([[0.5, 20.0], [0.25, 10.0], [2.0, 0.0]])
+    figure = visualize.draw_gradients(norms, ("conv", "dense"), "a run")
+    title, below = captions(figure)
+    assert title == "a run: gradients by layer"
+    assert "a dot for each of 3 batches, and the median" in below
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["conv", "dense"]
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    marks = [line for line in axes.lines if line.get_marker() != "o"]
+    assert [line.get_xdata().tolist() for line in dots] == [[0.5, 0.25, 2.0], [20.0, 10.0]]
+    for row, line in enumerate(dots):
+        assert np.abs(line.get_ydata() - row).max() < 0.3
+    assert [line.get_xdata()[0] for line in marks] == [0.5, 10.0]
+    assert [np.mean(line.get_ydata()) for line in marks] == [0, 1]
+    assert words_of(figure) == ["0.5", "10"]
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [([0.02, 0.5], [0.02, 0.05, 0.1, 0.2, 0.5]), ([1e-3, 10.0], [1e-3, 0.01, 0.1, 1, 10])],
+)
+def test_a_logarithmic_axis_has_plain_decimals(values: list[float], ticks: list[float]) -> None:
+    figure = visualize.draw_gradients(np.array([values]).T, ("a",), "a run")
+    (axis,) = (axes.xaxis for axes in figure.axes)
+    low, high = min(values) * 0.99, max(values) * 1.01
+    seen = [tick for tick in axis.get_major_locator()() if low < tick < high]
+    assert seen == pytest.approx(ticks)
+    assert axis.get_major_formatter()(0.05, 0) == "0.05"
+
+
 @pytest.mark.parametrize(
     ("p", "said"),
     [(0.5, "50 %"), (0.999, "99.9 %"), (0.004, "0.4 %"), (0.0002, "< 0.1 %"), (1.0, "100 %")],
@@ -238,7 +386,10 @@ def test_probabilities_are_written_short(p: float, said: str) -> None:
 
 
 def test_the_command_writes_the_pictures_and_says_which(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path,
+    predictions: visualize.Predictions,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = sorted(path.name for path in run.iterdir())
     out = tmp_path / "deep" / "pictures"
@@ -248,8 +399,8 @@ def test_the_command_writes_the_pictures_and_says_which(
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in out.iterdir())
     assert sorted(path.name for path in run.iterdir()) == before
     printed = capsys.readouterr().out
-    assert re.match(
-        r"lenet on fashion-mnist-sample: 1,000 test pictures, accuracy 0\.\d{3}\n", printed
+    assert printed.startswith(
+        f"lenet on fashion-mnist-sample: 1,000 test pictures, accuracy {predictions.accuracy:.3f}\n"
     )
     assert printed.count(f"written {out}") == len(NAMES)
 
