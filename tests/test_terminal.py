@@ -60,7 +60,9 @@ def closed() -> io.StringIO:
     return stream
 
 
-@pytest.mark.parametrize("stream", [None, closed(), Odd(), object()], ids=str)
+@pytest.mark.parametrize(
+    "stream", [None, closed(), Odd(), object()], ids=lambda stream: type(stream).__name__
+)
 def test_no_stream_at_all_is_no_reason_to_stop(
     stream: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -233,7 +233,9 @@ def closed() -> io.StringIO:
     return stream
 
 
-@pytest.mark.parametrize("stderr", [None, closed(), object()], ids=str)
+@pytest.mark.parametrize(
+    "stderr", [None, closed(), object()], ids=lambda stream: type(stream).__name__
+)
 def test_fit_needs_no_stderr(
     stderr: Any, few: data.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
