@@ -192,3 +192,14 @@ def test_explain_takes_the_sample_where_fashion_mnist_is_not_here(
     page = ["--out", str(tmp_path / "page.html"), "--no-open"]
     assert explain(["--run", str(tmp_path), *page]) == 0
     assert "the sample's 1,000 test pictures" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("layer", [[], ["--layer", "0"]])
+def test_explain_says_that_a_net_has_no_convolution(
+    layer: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(a_run(tmp_path / "run"))
+    with pytest.raises(SystemExit) as ended:
+        explain(["--run", run, "--text", *layer])
+    assert ended.value.code == 2
+    assert f"--run is {run}, a net without a convolution" in capsys.readouterr().err

@@ -236,9 +236,11 @@ def _from_run(options: argparse.Namespace) -> tuple[Any, str]:
     net, config = load_run(options.run)
     layers = list(net)  # type: ignore[call-overload]
     convolutions = [k for k, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
-    layer = options.layer if options.layer is not None else next(iter(convolutions), 0)
+    if not convolutions:
+        raise ValueError(f"--run is {options.run}, a net without a convolution; wanted one with")
+    layer = convolutions[0] if options.layer is None else options.layer
     if layer not in convolutions:
-        wanted = ", ".join(map(str, convolutions)) or "a net with one"
+        wanted = ", ".join(map(str, convolutions))
         raise ValueError(f"--layer is {layer}, no convolution; wanted one of {wanted}")
     test = load_test_set(config, options.data_dir)
     image = options.image or 0
