@@ -379,7 +379,9 @@ class Tensor(Names, NumPyCalls):
 
     def _backward(self, gradient: Any, retain_graph: bool) -> None:
         gradients = {id(self): self._first_gradient(gradient)}
-        for tensor in reversed(_in_order_of_computation(self)):
+        order = _in_order_of_computation(self)
+        while order:  # what is done goes, with its numbers
+            tensor = order.pop()
             dy = gradients.pop(id(tensor))
             if tensor.node is None or tensor._keeps_grad:
                 tensor._accumulate(dy)

@@ -35,6 +35,10 @@ USES: dict[type[ops.Operation], Use] = {
         ((4, 3), (3,), (3,)),
     ),
     ops.IgnoreRows: (lambda x: apply(ops.IgnoreRows(np.array([-1, 1])), x), ((2, 3),)),
+    ops.InPieces: (
+        lambda x, w, b: apply(ops.InPieces(ops.Linear, 2), x, w, b),
+        ((5, 3), (2, 3), (2,)),
+    ),
     ops.Index: (lambda x: x[[0, 0, 1], 1:], ((2, 3),)),
     ops.Linear: (lambda x, w, b: F.linear(x, w, b), ((4, 3), (2, 3), (2,))),
     ops.Log: (lambda x: x.log(), ((2, 3),)),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor
+from minicnn import Tensor, ops
 from minicnn.nn import functional as F
 from tests import oracle
 from tests.oracle import assert_functional_agrees
@@ -229,3 +229,56 @@ def test_mixed_dtypes_are_refused_with_the_way_out() -> None:
     ):
         conv2d(x, weight)
     assert conv2d(x.to("float32"), weight).dtype == np.float32
+
+
+# A batch in pieces --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("wanted", [(True, True, True), (True, False, False), (False, True, True)])
+def test_a_batch_in_pieces_is_the_batch(
+    bias: bool,
+    wanted: tuple[bool, ...],
+    kernel_set: str,
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """37 images: two pieces of 16 and one of 5."""
+    arrays = [rng.standard_normal(shape) for shape in [(37, 4, 5, 6), (6, 2, 2, 3), (6,)]]
+    arrays = arrays[: 3 if bias else 2]
+    u = rng.standard_normal((37, 6, 3, 5))
+
+    def values() -> list[np.ndarray | None]:
+        inputs = [Tensor(a, requires_grad=w) for a, w in zip(arrays, wanted, strict=False)]
+        y = conv2d(*inputs, stride=(2, 1), padding=1, dilation=(1, 1), groups=2)
+        y = y[:, :, :, 1:] if y.shape[3] == 6 else y
+        y.backward(Tensor(u))
+        return [y.numpy(), *(None if x.grad is None else x.grad.numpy() for x in inputs)]
+
+    whole = values()
+    monkeypatch.setattr(F, "KEPT_BYTES", 0)
+    monkeypatch.setattr(F, "PIECE_BYTES", 0)
+    for piecewise, expected in zip(values(), whole, strict=True):
+        assert (piecewise is None) == (expected is None)
+        if piecewise is not None and expected is not None:
+            np.testing.assert_allclose(piecewise, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_only_what_is_large_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many columns as are kept, and images enough."""
+    x, w = Tensor(np.ones((40, 1, 4, 4), np.float32)), Tensor(np.ones((1, 1, 2, 2), np.float32))
+    w.requires_grad = True
+    columns = 40 * 4 * 9 * 4  # bytes
+
+    def cut() -> bool:
+        y = conv2d(x, w)
+        assert y.node is not None
+        return isinstance(y.node.operation, ops.InPieces)
+
+    monkeypatch.setattr(F, "PIECE_BYTES", 0)
+    monkeypatch.setattr(F, "KEPT_BYTES", columns)
+    assert not cut()
+    monkeypatch.setattr(F, "KEPT_BYTES", columns - 1)
+    assert cut()
+    monkeypatch.setattr(F, "PIECE_BYTES", columns)  # of an image: pieces of 40
+    assert not cut()

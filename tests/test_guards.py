@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor, models, nn, optim
+from minicnn import Tensor, apply, models, nn, ops, optim
+from minicnn.nn import functional as F
 
 
 def step_of(net: nn.Sequential, batch: int) -> tuple[int, int]:
@@ -67,6 +68,54 @@ def test_backward_frees_the_tape_as_it_goes() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 6 * x.data.nbytes
+
+
+def test_backward_lets_the_numbers_of_the_tape_go() -> None:
+    """At the first layer, what the ten after it computed is gone."""
+
+    class Probe(ops.Operation):
+        def forward(self, x: np.ndarray) -> np.ndarray:
+            return x * 1.0
+
+        def backward(self, dy: np.ndarray) -> np.ndarray:
+            self.seen, _ = tracemalloc.get_traced_memory()
+            return dy
+
+    x, probe = Tensor(np.ones((500, 1000)), requires_grad=True), Probe()
+    tracemalloc.start()
+    try:
+        y = apply(probe, x)
+        for _ in range(5):
+            y = y.exp() * 0.1
+        y.sum().backward()
+    finally:
+        tracemalloc.stop()
+    assert probe.seen < 5 * x.data.nbytes
+
+
+@pytest.mark.parametrize("recording", [False, True])
+def test_a_large_batch_is_convolved_in_pieces(
+    recording: bool, kernel_set: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch's columns are 25 times its pictures; here the pieces make do with a 16th of it."""
+    monkeypatch.setattr(F, "KEPT_BYTES", 0)
+    monkeypatch.setattr(F, "PIECE_BYTES", 0)  # so 16 images
+    x = minicnn.rand(256, 1, 28, 28)
+    weight = nn.Parameter(minicnn.rand(2, 1, 5, 5))
+    weight.requires_grad = recording
+    F.conv2d(x[:16], weight)
+    tracemalloc.start()
+    try:
+        y = F.conv2d(x, weight)
+        left, peak = tracemalloc.get_traced_memory()
+        if recording:
+            y.backward(np.ones(y.shape, np.float32))
+            _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    columns = 25 * y.data.nbytes / 2
+    assert left < 1.1 * y.data.nbytes
+    assert peak < (0.4 if recording else 0.25) * columns
 
 
 def _product_in_a_child() -> None:

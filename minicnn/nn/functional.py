@@ -19,7 +19,7 @@ from minicnn.device import beside, to_device
 from minicnn.kernels import Array, array_module, is_host
 from minicnn.kernels.arrays import output_size, output_sizes
 from minicnn.ops import Operation
-from minicnn.tensor import Tensor, apply, as_tensor, check_same_dtype
+from minicnn.tensor import Tensor, apply, as_tensor, check_same_dtype, is_grad_enabled
 
 from .arguments import (
     IntOrPair,
@@ -51,6 +51,8 @@ def conv2d(
 ) -> Tensor:
     """2-D convolution (cross-correlation). Formula: ``minicnn.ops.conv``.
 
+    The columns of a large batch are laid out a piece at a time, and once more in backward.
+
     Args:
         input: (N, C, H, W), or one picture (C, H, W).
         weight: (O, C / groups, KH, KW).
@@ -81,11 +83,29 @@ def conv2d(
         )
 
     def convolve(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-        operation = ops.Conv2d(stride, padding, dilation, output)
-        return apply(operation, x, w) if b is None else apply(operation, x, w, b)
+        def operation() -> Operation:
+            return ops.Conv2d(stride, padding, dilation, output)
+
+        inputs = (x, w) if b is None else (x, w, b)
+        columns = math.prod(w.shape[1:]) * math.prod(output) * x.dtype.itemsize  # of an image
+        return _apply_to_batch(operation, columns, *inputs)
 
     y = convolve(x, weight, bias) if groups == 1 else _in_groups(convolve, x, weight, bias, groups)
     return y if input.ndim == 4 else y[0]
+
+
+KEPT_BYTES = 256 * 2**20  # the columns of a batch that a convolution keeps for backward, at most
+PIECE_BYTES = 32 * 2**20  # the columns of a piece of a larger batch
+
+
+def _apply_to_batch(operation: Callable[[], Operation], columns: int, *inputs: Tensor) -> Tensor:
+    """Apply a convolution that lays out ``columns`` bytes an image: a large batch in pieces."""
+    images = len(inputs[0])
+    is_recorded = is_grad_enabled() and any(x.requires_grad for x in inputs)
+    if images * columns <= (KEPT_BYTES if is_recorded else PIECE_BYTES):
+        return apply(operation(), *inputs)
+    size = max(16, PIECE_BYTES // columns)  # that a picture is large does not cut a small batch
+    return apply(operation() if images <= size else ops.InPieces(operation, size), *inputs)
 
 
 def _framed_same(x: Tensor, kernel_size: Pair, dilation: Pair) -> tuple[Tensor, Pair]:

@@ -20,6 +20,7 @@ from .linear import Linear, MatMul
 from .loss import IgnoreRows, NegativeLogLikelihood, SoftmaxCrossEntropy
 from .norm import BatchNorm, FixedBatchNorm
 from .operation import RESULT, Operation
+from .pieces import InPieces
 from .pool import AvgPool2d, MaxPool2d
 from .shape import Cast, Concatenate, Index, Move, Pad, Reshape, Transpose
 
@@ -36,6 +37,7 @@ __all__ = [
     "Exp",
     "FixedBatchNorm",
     "IgnoreRows",
+    "InPieces",
     "Index",
     "Linear",
     "Log",
