@@ -34,18 +34,24 @@ DType = Any  # what numpy.dtype() accepts
 
 
 class Node(NamedTuple):
-    """How a tensor was computed: ``operation.forward(*inputs)``.
-
-    ``versions``: those of the inputs, then of the result, when the operation was recorded.
-    """
+    """How a tensor was computed: ``operation.forward(*inputs)``, and when (by ``_clock``)."""
 
     operation: Operation
     inputs: tuple[Tensor, ...]
-    versions: tuple[int, ...]
+    when: int
 
     def edges(self) -> Iterator[tuple[Tensor, bool]]:
         """The inputs, and whether each needed a gradient when the operation was recorded."""
         return zip(self.inputs, self.operation.needs_gradient, strict=True)
+
+
+class _Clock:
+    """Goes on by one whenever the numbers of a tensor change."""
+
+    now = 0
+
+
+_clock = _Clock()
 
 
 class _Mode(threading.local):
@@ -118,11 +124,11 @@ class Tensor(Names, NumPyCalls):
         RuntimeError: integers or booleans that require a gradient.
     """
 
-    __slots__ = ("_data", "_freed", "_grad", "_keeps_grad", "_requires_grad", "_version", "node")
+    __slots__ = ("_data", "_freed", "_grad", "_keeps_grad", "_requires_grad", "_written", "node")
     __hash__ = object.__hash__  # == compares cells, the hash is the object's
 
     _data: Array
-    _version: list[int]  # one number: how often the memory was written to; shared as the memory is
+    _written: list[int]  # one number, when (by _clock) the numbers changed; shared as they are
     node: Node | None
 
     def __init__(
@@ -137,7 +143,7 @@ class Tensor(Names, NumPyCalls):
             array = to_device(array, device)
         self._data = array
         is_shared = isinstance(data, Tensor) and array is data._data
-        self._version = data._version if is_shared else [0]
+        self._written = data._written if is_shared else [0]
         self.requires_grad = requires_grad
         self.node = None
         self._grad: Tensor | None = None
@@ -175,27 +181,27 @@ class Tensor(Names, NumPyCalls):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return tuple(self.data.shape)
+        return tuple(self._data.shape)
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return int(self.data.ndim)
+        return int(self._data.ndim)
 
     @property
     def size(self) -> names.Size:
         """The number of cells, an int; called, as PyTorch's: ``size()`` the shape, ``size(0)``."""
-        return names.Size.of(self.shape, self.data.size)
+        return names.Size.of(self.shape, self._data.size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the cells."""
-        return self.data.dtype
+        return self._data.dtype
 
     @property
     def device(self) -> Device:
         """Where the array lies: ``"cpu"`` or ``"gpu:<number>"``."""
-        return device_of(self.data)
+        return device_of(self._data)
 
     @property
     def requires_grad(self) -> bool:
@@ -229,7 +235,7 @@ class Tensor(Names, NumPyCalls):
                 raise TypeError(
                     f"grad: wanted a Tensor or None, received {type(gradient).__name__}"
                 )
-            _check_gradient("grad", gradient.data, self)
+            _check_gradient("grad", gradient._data, self)
         self._grad = gradient
 
     def __repr__(self) -> str:
@@ -248,7 +254,7 @@ class Tensor(Names, NumPyCalls):
         """The cells as a NumPy array; on the CPU it shares memory with the tensor."""
         if _mode.looked_at is not None:
             _mode.looked_at.append(self)
-        return to_host(self.data)
+        return to_host(self._data)
 
     def item(self) -> float | int | bool:
         """The only cell, as a Python number.
@@ -260,16 +266,16 @@ class Tensor(Names, NumPyCalls):
             raise ValueError(f"item(): wanted one cell, this tensor has shape {self.shape}")
         if _mode.looked_at is not None:
             _mode.looked_at.append(self)
-        return self.data.item()
+        return self._data.item()
 
     def __array__(self, dtype: DType = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **options: Any) -> Any:
-        return self.data.__dlpack__(**options)
+        return self._data.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self.data.__dlpack_device__()
+        return self._data.__dlpack_device__()
 
     # Copies and pickles ---------------------------------------------------------------------------
 
@@ -302,7 +308,7 @@ class Tensor(Names, NumPyCalls):
 
     def __setstate__(self, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
         attributes, slots = state
-        self._data, self._version = slots.pop("data"), [0]
+        self._data, self._written = slots.pop("data"), [0]
         for name, value in {**slots, **(attributes or {})}.items():
             setattr(self, name, value)
 
@@ -374,7 +380,7 @@ class Tensor(Names, NumPyCalls):
                 "backward(): this tensor does not require a gradient: no input had "
                 "requires_grad=True, or it was computed under no_grad()"
             )
-        with beside(self.data):
+        with beside(self._data):
             self._backward(gradient, retain_graph)
 
     def _backward(self, gradient: Any, retain_graph: bool) -> None:
@@ -401,16 +407,16 @@ class Tensor(Names, NumPyCalls):
                     f"backward(): a tensor of shape {self.shape} is not a scalar; pass the "
                     "gradient by it, backward(gradient), or reduce it first, for example .sum()"
                 )
-            return array_module(self.data).ones_like(self.data)
+            return array_module(self._data).ones_like(self._data)
         if isinstance(gradient, int | float) and self.ndim == 0:
-            return array_module(self.data).full_like(self.data, gradient)
+            return array_module(self._data).full_like(self._data, gradient)
         array = as_tensor(gradient, like=self).data
         _check_gradient("gradient", array, self)
         return array
 
     def _accumulate(self, dy: Array) -> None:
         # a new array: dy may be a view, and dy or the old gradient someone else's array
-        self._grad = Tensor(dy.copy() if self._grad is None else self._grad.data + dy)
+        self._grad = Tensor(dy.copy() if self._grad is None else self._grad._data + dy)
 
     # Arithmetic -----------------------------------------------------------------------------------
 
@@ -461,7 +467,8 @@ class Tensor(Names, NumPyCalls):
         After ``torch.autograd.graph.increment_version``. Whatever changes numbers here calls it;
         call it yourself after writing into ``data`` through NumPy.
         """
-        self._version[0] += 1
+        _clock.now += 1
+        self._written[0] = _clock.now
 
     def __iadd__(self, other: Any) -> Self:
         return self._replaced("+=", operator.add, other)
@@ -655,8 +662,8 @@ class Tensor(Names, NumPyCalls):
     ) -> Tensor:
         """Where the largest value stands along ``axis``, int64; the first of equal ones."""
         along = names.axes("argmax", axis, dim)
-        with beside(self.data):
-            return Tensor(self.data.argmax(axis=along, keepdims=keepdims or keepdim))
+        with beside(self._data):
+            return Tensor(self._data.argmax(axis=along, keepdims=keepdims or keepdim))
 
     def relu(self) -> Tensor:
         """max(x, 0), cell by cell."""
@@ -767,35 +774,31 @@ def apply(operation: Operation, *inputs: Any) -> Tensor:
     if operation.needs_gradient:
         operation = copy.copy(operation)
     operation.needs_gradient = tuple(x.requires_grad and _mode.recording for x in tensors)
-    with beside(tensors[0].data):
-        result = Tensor(operation.forward(*(x.data for x in tensors)))
-    _share_version(result, tensors)
+    with beside(tensors[0]._data):
+        result = Tensor(operation.forward(*(x._data for x in tensors)))
+    _share_clock(result, tensors)
     if any(operation.needs_gradient) and result.dtype.kind == "f":
         result.requires_grad = True
-        result.node = Node(operation, tensors, _versions(tensors, result))
+        result.node = Node(operation, tensors, _clock.now)
     return result
 
 
-def _share_version(result: Tensor, inputs: tuple[Tensor, ...]) -> None:
-    """Let a view (``w.T``, ``w[0]``) have the version of what it is a view of."""
+def _share_clock(result: Tensor, inputs: tuple[Tensor, ...]) -> None:
+    """Let a view (``w.T``, ``w[0]``) change when that changes which it is a view of."""
     array, owner = result._data, result._data.base
     for x in inputs:
         given = x._data
         if array is given or (owner is not None and (owner is given or owner is given.base)):
-            result._version = x._version
-
-
-def _versions(inputs: tuple[Tensor, ...], result: Tensor) -> tuple[int, ...]:
-    return (*[x._version[0] for x in inputs], result._version[0])
+            result._written = x._written
 
 
 def _check_unchanged(node: Node, result: Tensor) -> None:
     """Refuse to go back through numbers that are no longer those of the forward pass."""
-    now = _versions(node.inputs, result)
-    if now == node.versions:
+    if node.when == _clock.now:
         return
+    arrays = [*node.inputs, result]
     for i in node.operation.arrays_read():
-        if now[i] != node.versions[i]:
+        if arrays[i]._written[0] > node.when:
             what = "result" if i == ops.RESULT else f"input {i} of shape {node.inputs[i].shape}"
             raise RuntimeError(
                 f"backward(): {node.operation.name} needs its {what} as it was in the forward "
@@ -850,9 +853,9 @@ def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
     if hasattr(value, "dtype") and not isinstance(value, np.generic):
         return Tensor(value)
     value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, int | float) and like.dtype.kind == "f" and not is_host(like.data):
-        with beside(like.data):  # written there, not copied to it
-            return Tensor(array_module(like.data).full((), value, like.dtype))
+    if isinstance(value, int | float) and like.dtype.kind == "f" and not is_host(like._data):
+        with beside(like._data):  # written there, not copied to it
+            return Tensor(array_module(like._data).full((), value, like.dtype))
     kind = np.asarray(value).dtype.kind
     if like.dtype.kind == "f" or kind == "b":
         return Tensor(value, dtype=like.dtype, device=like.device)
@@ -896,7 +899,7 @@ _USUAL = frozenset(map(np.dtype, ("float32", "float64", "int64", "uint8")))
 
 def _as_array(data: Any, dtype: DType) -> Array:
     if isinstance(data, Tensor):
-        data = data.data
+        data = data._data
     if dtype is None and type(data) is np.ndarray and data.dtype in _USUAL:  # without delay
         return data
     wanted = None if dtype is None else _checked_dtype(dtype)
@@ -996,9 +999,9 @@ def _compare(relation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Te
         return NotImplemented
     if isinstance(b, Tensor):
         _check_devices(relation.__name__, (a, b))
-        b = b.data
-    with beside(a.data):
-        return Tensor(relation(a.data, b))
+        b = b._data
+    with beside(a._data):
+        return Tensor(relation(a._data, b))
 
 
 def _matmul(a: Any, b: Any) -> Tensor:
@@ -1033,4 +1036,4 @@ def _plain_key(key: Any) -> Any:
     """An index with its tensors replaced by their arrays."""
     if isinstance(key, tuple):
         return tuple(_plain_key(part) for part in key)
-    return key.data if isinstance(key, Tensor) else key
+    return key._data if isinstance(key, Tensor) else key
