@@ -50,6 +50,23 @@ extern "C" __global__ void sgd(
         descend(p, g, velocity, k, lr, momentum, 1 - dampening, weight_decay, nesterov, maximize);
 }
 
+// A step of Adam for one array; the numbers are those of adapt.
+extern "C" __global__ void adam(
+    real* p, const real* __restrict__ g, real* m, real* v, real* largest, long long cells, real lr,
+    real size, real root, real part1, real part2, real eps, real weight_decay, int amsgrad,
+    int decoupled, int maximize) {
+    FOR_CELLS(k, cells)
+        adapt(p, g, m, v, amsgrad ? largest : (real*)0, k, lr, size, root, part1, part2, eps,
+              weight_decay, decoupled, maximize);
+}
+
+// A step of Adadelta for one array.
+extern "C" __global__ void adadelta(real* p, const real* __restrict__ g, real* v, real* u,
+                                    long long cells, real lr, real part, real eps,
+                                    real weight_decay, int maximize) {
+    FOR_CELLS(k, cells) adapt_delta(p, g, v, u, k, lr, part, eps, weight_decay, maximize);
+}
+
 // The draw-th set of uniform numbers of a seed: see reference.random_uniform.
 extern "C" __global__ void random_uniform(float* __restrict__ numbers, long long cells,
                                           unsigned long long seed, unsigned long long draw) {

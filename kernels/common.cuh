@@ -53,15 +53,46 @@ __device__ inline void descend(real* p, const real* g, real* v, long long k, rea
     p[k] -= lr * d;
 }
 
+// A cell's step of Adam (optim.Adam). size: lr over m's correction, root: one over that of sqrt(v);
+// part1, part2: 1 - beta1, 1 - beta2. largest: 0 without amsgrad.
+__device__ inline void adapt(real* p, const real* g, real* m, real* v, real* largest, long long k,
+                             real lr, real size, real root, real part1, real part2, real eps,
+                             real weight_decay, bool decoupled, bool maximize) {
+    real d = maximize ? -g[k] : g[k], kept = 1;
+    if (decoupled) kept -= lr * weight_decay;
+    else if (weight_decay != 0) d += weight_decay * p[k];
+    m[k] = (1 - part1) * m[k] + part1 * d;
+    v[k] = (1 - part2) * v[k] + part2 * (d * d);
+    real w = v[k];
+    if (largest != 0) {
+        if (w <= largest[k]) w = largest[k];  // a NaN is larger
+        largest[k] = w;
+    }
+    p[k] = kept * p[k] - size * m[k] / (root * sqrt(w) + eps);
+}
+
+// A cell's step of Adadelta (optim.Adadelta). part: 1 - rho.
+__device__ inline void adapt_delta(real* p, const real* g, real* v, real* u, long long k, real lr,
+                                   real part, real eps, real weight_decay, bool maximize) {
+    real d = maximize ? -g[k] : g[k];
+    if (weight_decay != 0) d += weight_decay * p[k];
+    v[k] = (1 - part) * v[k] + part * (d * d);
+    d *= sqrt(u[k] + eps) / sqrt(v[k] + eps);
+    u[k] = (1 - part) * u[k] + part * (d * d);
+    p[k] -= lr * d;
+}
+
 // A sum of many numbers: of 64 at a time, then of these sums, so that float32 loses little.
 struct LongSum {
     real of_64 = 0, of_all = 0;
     int count = 0;
     __device__ void add(real a) {
         of_64 += a;
-        if (++count % 64 == 0) {
+        count++;
+        if (count == 64) {
             of_all += of_64;
             of_64 = 0;
+            count = 0;
         }
     }
     __device__ real value() const { return of_all + of_64; }

@@ -9,6 +9,8 @@ of the parameter's type. docs/gpu.md tells how all this is checked on machines w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from .arrays import NONE, SIGMOID, Array, Pair, output_sizes
 from .reference import matmul, sum_over
 
 __all__ = [
+    "adadelta",
+    "adam",
     "avg_pool",
     "avg_pool_backward",
     "col2im",
@@ -192,13 +196,64 @@ def sgd(
     maximize: bool,
 ) -> None:
     """See ``reference.sgd``."""
-    whole = p if p.flags.c_contiguous else cupy.ascontiguousarray(p)
-    velocity = whole if v is None else cupy.ascontiguousarray(v)
     numbers = [p.dtype.type(x) for x in (lr, momentum, dampening, weight_decay)]
-    arguments = (I64(p.size), *numbers, *_ints(nesterov, maximize))
-    _launch("sgd", p.dtype, p.size, whole, cupy.ascontiguousarray(g), velocity, *arguments)
-    for array, changed in ((p, whole), (v, velocity)):  # a transposed parameter, say
-        if array is not None and array is not changed:
+    arrays = [p, v] if v is not None else [p]
+    with _contiguous(*arrays) as whole:
+        _launch("sgd", p.dtype, p.size, whole[0], cupy.ascontiguousarray(g), whole[-1],
+                I64(p.size), *numbers, *_ints(nesterov, maximize))  # fmt: skip
+
+
+def adam(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    largest: Array | None,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    maximize: bool,
+) -> None:
+    """See ``reference.adam``."""
+    size, root = lr / (1 - beta1**step), 1 / (1 - beta2**step) ** 0.5
+    rates = (lr, size, root, 1 - beta1, 1 - beta2, eps, weight_decay)
+    numbers = [p.dtype.type(x) for x in rates]
+    arrays = [p, m, v] if largest is None else [p, m, v, largest]
+    with _contiguous(*arrays) as whole:
+        _launch("adam", p.dtype, p.size, whole[0], cupy.ascontiguousarray(g), *whole[1:3],
+                whole[-1], I64(p.size), *numbers,
+                *_ints(largest is not None, decoupled, maximize))  # fmt: skip
+
+
+def adadelta(
+    p: Array,
+    g: Array,
+    v: Array,
+    u: Array,
+    lr: float,
+    rho: float,
+    eps: float,
+    weight_decay: float,
+    maximize: bool,
+) -> None:
+    """See ``reference.adadelta``."""
+    numbers = [p.dtype.type(x) for x in (lr, 1 - rho, eps, weight_decay)]
+    with _contiguous(p, v, u) as whole:
+        _launch("adadelta", p.dtype, p.size, whole[0], cupy.ascontiguousarray(g), *whole[1:],
+                I64(p.size), *numbers, *_ints(maximize))  # fmt: skip
+
+
+@contextmanager
+def _contiguous(*arrays: Array) -> Iterator[list[Array]]:
+    """The arrays, or contiguous copies of those that are not, which are copied back at the end."""
+    whole = [cupy.ascontiguousarray(array) for array in arrays]
+    yield whole
+    for array, changed in zip(arrays, whole, strict=True):
+        if array is not changed:  # a transposed parameter, say
             array[...] = changed
 
 

@@ -267,6 +267,69 @@ def sgd(
     p -= lr * g
 
 
+def adam(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    largest: Array | None,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    maximize: bool,
+) -> None:
+    """One step of Adam, p, m, v and largest changed in place; the formula is in ``optim.Adam``.
+
+    p, g, m, v, largest: any one shape, m, v and largest zeros at the first step; largest is None
+    without amsgrad. step: counted from 1. decoupled: decay p by itself, as AdamW does.
+    """
+    xp = array_module(p)
+    g = -g if maximize else g
+    if weight_decay and decoupled:
+        p *= 1 - lr * weight_decay
+    elif weight_decay:
+        g = g + weight_decay * p
+    m *= beta1
+    m += (1 - beta1) * g
+    v *= beta2
+    v += (1 - beta2) * g * g
+    if largest is not None:
+        xp.maximum(largest, v, out=largest)
+        v = largest
+    p -= lr / (1 - beta1**step) * m / (xp.sqrt(v / (1 - beta2**step)) + eps)
+
+
+def adadelta(
+    p: Array,
+    g: Array,
+    v: Array,
+    u: Array,
+    lr: float,
+    rho: float,
+    eps: float,
+    weight_decay: float,
+    maximize: bool,
+) -> None:
+    """One step of Adadelta, p, v and u changed in place; the formula is in ``optim.Adadelta``.
+
+    p, g, v, u: any one shape, v and u zeros at the first step.
+    """
+    xp = array_module(p)
+    g = -g if maximize else g
+    if weight_decay:
+        g = g + weight_decay * p
+    v *= rho
+    v += (1 - rho) * g * g
+    d = xp.sqrt(u + eps) / xp.sqrt(v + eps) * g
+    u *= rho
+    u += (1 - rho) * d * d
+    p -= lr * d
+
+
 def random_uniform(like: Array, seed: int, draw: int) -> Array:
     """float32 numbers in [0, 1) of the shape of ``like``: the ``draw``-th set of ``seed``.
 

@@ -302,7 +302,7 @@ extern "C" __global__ void dropout(const real* __restrict__ x, const real* __res
 
 // Loss and update ---------------------------------------------------------------------------------
 
-enum { LR, MOMENTUM, DAMPENING, WEIGHT_DECAY, GRADIENT, SMOOTHING, NESTEROV, MAXIMIZE };  // settings
+enum { GRADIENT, SMOOTHING, OF_UPDATE };  // settings: the loss's, then those of the update
 
 // Softmax cross-entropy with class weights w and label smoothing s, its gradient, and what is told
 // of an epoch. One block of 256 threads, a thread a row: made for tens of classes.
@@ -357,20 +357,67 @@ extern "C" __global__ void loss(
     }
 }
 
-// A step of gradient descent for all parameters. Row blockIdx.y of the table: the addresses of p, g and v (0: no momentum), the number of cells, and whether v is new.
-// At the end the draws of the dropout masks go on by the number of masks.
-extern "C" __global__ void update(const unsigned long long* __restrict__ table,
-                                  const real* __restrict__ settings,
-                                  unsigned long long* keys, int masks) {
-    const unsigned long long* row = table + 5 * blockIdx.y;
-    real* p = (real*)row[0];
-    const real* g = (const real*)row[1];
-    real* v = (real*)row[2];
-    real lr = settings[LR], momentum = settings[MOMENTUM], weight_decay = settings[WEIGHT_DECAY];
-    real undamped = row[4] ? real(1) : 1 - settings[DAMPENING];
-    bool nesterov = settings[NESTEROV] != 0, maximize = settings[MAXIMIZE] != 0;
-    FOR_CELLS(k, (long long)row[3])
-        descend(p, g, v, k, lr, momentum, undamped, weight_decay, nesterov, maximize);
+// The update's last act: the draws of the dropout masks go on by the number of masks.
+__device__ inline void count_masks(unsigned long long* keys, int masks) {
     if (blockIdx.x == 0 && blockIdx.y == 0)
         for (int m = threadIdx.x; m < masks; m += blockDim.x) keys[2 * m + 1] += masks;
+}
+
+// A parameter's part in an update: row blockIdx.y of the table has the addresses of p, g and what is
+// kept for it (0: nothing), the number of cells, and that of the step.
+struct Row {
+    real *p, *first, *second, *third;
+    const real* g;
+    long long cells, step;
+    __device__ explicit Row(const unsigned long long* table) {
+        const unsigned long long* row = table + 7 * blockIdx.y;
+        p = (real*)row[0];
+        g = (const real*)row[1];
+        first = (real*)row[2];
+        second = (real*)row[3];
+        third = (real*)row[4];
+        cells = row[5];
+        step = row[6];
+    }
+};
+
+// A step of gradient descent for all parameters; the settings are those of optim.SGD.
+extern "C" __global__ void update_sgd(const unsigned long long* __restrict__ table,
+                                      const real* __restrict__ settings,
+                                      unsigned long long* keys, int masks) {
+    Row row(table);
+    const real* of = settings + OF_UPDATE;
+    real lr = of[0], momentum = of[1], undamped = row.step == 1 ? real(1) : 1 - of[2];
+    real weight_decay = of[3];
+    bool nesterov = of[4] != 0, maximize = of[5] != 0;
+    FOR_CELLS(k, row.cells)
+        descend(row.p, row.g, row.first, k, lr, momentum, undamped, weight_decay, nesterov, maximize);
+    count_masks(keys, masks);
+}
+
+// A step of Adam for all parameters. Settings: lr, log beta1, log beta2, 1 - beta1, 1 - beta2, eps,
+// weight_decay, decoupled, maximize: in float32, 1 - beta would be wrong in the fourth place.
+extern "C" __global__ void update_adam(const unsigned long long* __restrict__ table,
+                                       const real* __restrict__ settings,
+                                       unsigned long long* keys, int masks) {
+    Row row(table);
+    const real* of = settings + OF_UPDATE;
+    real step = row.step, size = of[0] / -expm1(step * of[1]);  // lr / (1 - beta1^step)
+    real root = 1 / sqrt(-expm1(step * of[2]));
+    bool decoupled = of[7] != 0, maximize = of[8] != 0;
+    FOR_CELLS(k, row.cells)
+        adapt(row.p, row.g, row.first, row.second, row.third, k, of[0], size, root, of[3], of[4],
+              of[5], of[6], decoupled, maximize);
+    count_masks(keys, masks);
+}
+
+// A step of Adadelta for all parameters. Settings: lr, 1 - rho, eps, weight_decay, maximize.
+extern "C" __global__ void update_adadelta(const unsigned long long* __restrict__ table,
+                                           const real* __restrict__ settings,
+                                           unsigned long long* keys, int masks) {
+    Row row(table);
+    const real* of = settings + OF_UPDATE;
+    FOR_CELLS(k, row.cells)
+        adapt_delta(row.p, row.g, row.first, row.second, k, of[0], of[1], of[2], of[3], of[4] != 0);
+    count_masks(keys, masks);
 }

@@ -34,7 +34,7 @@ import numpy as np
 from numba.extending import intrinsic, overload
 
 from .arrays import LANES, MASK, RELU, SIGMOID, TANH
-from .cpu import at, philox, sgd_cells
+from .cpu import adadelta_cells, adam_cells, at, philox, sgd_cells
 from .jit import FASTMATH, jit
 from .lanes import (
     WHOLE,
@@ -878,11 +878,12 @@ def loss(memory, op, tiles, first, images, labels, weights, sums):
 
 # Parameters ---------------------------------------------------------------------------------------
 
-# Of a parameter: the addresses of its numbers and, with momentum, of its velocity; whether that is
-# new (there is no dampening then); its place among the weights and gradients; its size. The
-# kernels are shared among threads by these places: from ``first`` to before ``last``.
+# Of a parameter: the addresses of its numbers and of what the optimiser keeps for it (``state``: as
+# many as it has, up to three); the number of its step; its place among the weights and gradients;
+# its size. The kernels are shared among threads by these places: from ``first`` to before ``last``.
 PARAMETER = np.dtype(
-    [(name, np.int64) for name in ("address", "velocity", "is_new", "place", "size")]
+    [("address", np.int64), ("state", np.int64, 3)]
+    + [(name, np.int64) for name in ("step", "place", "size")]
 )
 
 
@@ -916,16 +917,54 @@ def take(first, last, parameters, weights):
 
 
 @jit
-def update(first, last, parameters, gradients, lr, momentum, dampening, decay, nesterov, maximize):
+def _arrays(p, gradients):
+    """A parameter's numbers, their gradients and, where there are, the arrays of its state."""
+    x = numba.carray(_pointer(p.address, gradients), p.size)
+    g = gradients[p.place : p.place + p.size]
+    first = numba.carray(_pointer(p.state[0], gradients), p.size)
+    second = numba.carray(_pointer(p.state[1], gradients), p.size)
+    third = numba.carray(_pointer(p.state[2], gradients), p.size)
+    return x, g, first, second, third
+
+
+@jit
+def update_sgd(
+    first, last, parameters, gradients, lr, momentum, dampening, decay, nesterov, maximize
+):
     """A step of ``cpu.sgd`` for each of the parameters, where they lie."""
     for k in range(len(parameters)):
         p = parameters[k]
-        g = gradients[p.place : p.place + p.size]
-        x = numba.carray(_pointer(p.address, gradients), p.size)
-        v = numba.carray(_pointer(p.velocity, gradients), p.size) if momentum else x
-        damping = 0.0 if p.is_new else dampening
+        x, g, v, _, _ = _arrays(p, gradients)
+        damping = 0.0 if p.step == 1 else dampening
         begin, end = _cells(p, first, last)
         sgd_cells(begin, end, x, g, v, lr, momentum, damping, decay, nesterov, maximize)
+
+
+@jit
+def update_adam(
+    first, last, parameters, gradients, lr, beta1, beta2, eps, decay, decoupled, maximize
+):
+    """The same of ``cpu.adam``; with amsgrad there is a third state."""
+    for k in range(len(parameters)):
+        p = parameters[k]
+        x, g, m, v, largest = _arrays(p, gradients)
+        amsgrad = 1.0 if p.state[2] else 0.0
+        begin, end = _cells(p, first, last)
+        adam_cells(begin, end, x, g, m, v, largest, amsgrad, float(p.step), lr, beta1, beta2,
+                   eps, decay, decoupled, maximize)  # fmt: skip
+
+
+@jit
+def update_adadelta(first, last, parameters, gradients, lr, rho, eps, decay, maximize):
+    """The same of ``cpu.adadelta``."""
+    for k in range(len(parameters)):
+        p = parameters[k]
+        x, g, v, u, _ = _arrays(p, gradients)
+        begin, end = _cells(p, first, last)
+        adadelta_cells(begin, end, x, g, v, u, lr, rho, eps, decay, maximize)
+
+
+UPDATES = {"sgd": update_sgd, "adam": update_adam, "adadelta": update_adadelta}
 
 
 # The program --------------------------------------------------------------------------------------

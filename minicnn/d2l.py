@@ -528,7 +528,7 @@ def train_ch5(
     train_iter: data.DataLoader,
     test_iter: data.DataLoader,
     batch_size: int,
-    optimizer: optim.SGD,
+    optimizer: optim.Optimizer,
     device: Device | None = None,
     num_epochs: int = 5,
     *,
@@ -610,7 +610,7 @@ def train_epoch_ch3(
         y_hat = net(X)
         losses = loss(y_hat, y)
         total = losses.sum() if losses.ndim else losses * len(y)
-        if isinstance(updater, optim.SGD):
+        if isinstance(updater, optim.Optimizer):
             updater.zero_grad()
             (total / len(y)).backward()
             updater.step()

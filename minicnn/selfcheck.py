@@ -104,6 +104,9 @@ def kernel_cases(dtype: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "softmax_cross_entropy", (9 * normal(71, 37), rng.integers(-1, 37, 71))
     yield "sum_over", (normal(71, 6, 37), (0, 2), True)
     yield "sgd", (normal(1031), normal(1031), normal(1031), 0.3, 0.9, 0.1, 0.01, False, True)
+    means = normal(1031), normal(1031) ** 2, normal(1031) ** 2  # of g, of g², the largest of these
+    yield "adam", (normal(1031), normal(1031), *means, 3, 0.1, 0.8, 0.9, 1e-3, 0.1, False, True)
+    yield "adadelta", (normal(1031), normal(1031), *means[1:], 0.7, 0.8, 1e-3, 0.1, True)
     yield "random_uniform", (normal(1031), 2**40 + 1, 2**33 + 2)
 
 

@@ -37,7 +37,7 @@ RECIPES = {
     ),
     "mlp": Recipe(epochs=10, lr=0.1),
 }
-SCHEDULES: dict[str, Callable[[optim.SGD, int], optim.LambdaLR | None]] = {
+SCHEDULES: dict[str, Callable[[optim.Optimizer, int], optim.LRScheduler | None]] = {
     "constant": lambda optimizer, epochs: None,
     "cosine": optim.CosineAnnealingLR,
 }
@@ -186,7 +186,7 @@ def _train_and_report(
     batches: data.DataLoader,
     test_batches: data.DataLoader,
     recipe: Recipe,
-    optimizer: optim.SGD,
+    optimizer: optim.Optimizer,
 ) -> int:
     history = History()
     status = 0

@@ -141,10 +141,10 @@ def fit(
     train: DataLoader,
     test: DataLoader | None = None,
     *,
-    optimizer: optim.SGD,
+    optimizer: optim.Optimizer,
     epochs: int = 10,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
-    schedule: optim.LambdaLR | None = None,
+    schedule: optim.LRScheduler | None = None,
     divide_by: int | None = None,
     after_epoch: Sequence[Callable[[History], None]] = (),
     history: History | None = None,
@@ -278,7 +278,7 @@ class EagerStep:
     counts = None  # nothing is summed up on the way: see ``CountedMeans``
     seconds_preparing = 0.0  # nor is there a plan to be made
 
-    def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.SGD):
+    def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.Optimizer):
         self.net, self.loss, self.optimizer = net, loss, optimizer
 
     def __call__(self, x: Tensor, y: Tensor, gradient: float = 1.0) -> tuple[Tensor, Tensor]:

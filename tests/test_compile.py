@@ -679,7 +679,7 @@ def test_a_velocity_may_be_exchanged_between_steps() -> None:
 
 
 def test_a_velocity_of_another_shape_is_refused() -> None:
-    step = compiled(build(NETS["written"], "float64"), lr=0.1, momentum=0.9)
+    step: Any = compiled(build(NETS["written"], "float64"), lr=0.1, momentum=0.9)
     step(*batch(5))
     step.optimizer.velocity[1] = np.zeros(2)
     with pytest.raises(ValueError, match=r"velocity of parameter 1 has shape \(2,\)"):

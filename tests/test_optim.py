@@ -154,28 +154,77 @@ def test_sgd_learns_a_line() -> None:
     np.testing.assert_allclose(net.bias.numpy(), [0.5], atol=1e-3)
 
 
+KINDS = ["SGD", "Adam", "AdamW", "Adadelta"]
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@each_kind
 @pytest.mark.parametrize("params", [[], iter(())])
-def test_no_parameters_are_refused(params: Any) -> None:
-    with pytest.raises(
-        ValueError, match=r"^SGD: params is empty; wanted the tensors to be learnt$"
-    ):
-        optim.SGD(params)
+def test_no_parameters_are_refused(kind: str, params: Any) -> None:
+    message = rf"^{kind}: params is empty; wanted the tensors to be learnt$"
+    with pytest.raises(ValueError, match=message):
+        getattr(optim, kind)(params)
 
 
-def test_what_is_no_list_of_tensors_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"^SGD: params holds a float; wanted tensors$"):
-        optim.SGD([parameter(1), 1.0])  # type: ignore[list-item]
-    with pytest.raises(TypeError, match=r"^SGD: params holds a str; wanted tensors$"):
-        optim.SGD(dict(nn.Linear(1, 1).named_parameters()))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"^SGD: params is a tensor; wanted a list of tensors$"):
-        optim.SGD(parameter(1, 2))
+@each_kind
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ([parameter(1), 1.0], "params holds a float; wanted tensors"),
+        (dict(nn.Linear(1, 1).named_parameters()), "params holds a str; wanted tensors"),
+        (parameter(1, 2), "params is a tensor; wanted a list of tensors"),
+        (0.1, "params is of type float; wanted a list of tensors"),
+        (None, "params is of type NoneType; wanted a list of tensors"),
+        (nn.Linear(1, 1), r"params is a net \(Linear\); wanted its tensors: net.parameters\(\)"),
+        ([{"params": [parameter(1)], "lr": 1}], "params holds a dict; wanted tensors. Groups .*"),
+    ],
+)
+def test_what_is_no_list_of_tensors_is_refused(kind: str, params: Any, says: str) -> None:
+    with pytest.raises(TypeError, match=rf"^{kind}: {says}$"):
+        getattr(optim, kind)(params)
 
 
-@pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay"])
+@each_kind
+def test_the_result_of_an_operation_is_refused(kind: str) -> None:
+    """Its gradient is never kept: it would not learn, without a word."""
+    with pytest.raises(ValueError, match=rf"^{kind}: params\[1\] is the result of an operation"):
+        getattr(optim, kind)([parameter(1), parameter(1) * 2])
+
+
+SETTINGS_OF = {
+    "SGD": ["lr", "momentum", "dampening", "weight_decay"],
+    "Adam": ["lr", "eps", "weight_decay"],
+    "AdamW": ["lr", "eps", "weight_decay"],
+    "Adadelta": ["lr", "rho", "eps", "weight_decay"],
+}
+EACH_SETTING = [(kind, name) for kind, names in SETTINGS_OF.items() for name in names]
+each_setting = pytest.mark.parametrize(("kind", "name"), EACH_SETTING)
+
+
+@each_setting
 @pytest.mark.parametrize("value", [-0.1, math.nan])
-def test_negative_settings_are_refused(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=rf"^SGD: {name} is (-0.1|nan); wanted at least 0$"):
-        optim.SGD([parameter(1)], **{name: value})  # type: ignore[arg-type]
+def test_negative_settings_are_refused(kind: str, name: str, value: float) -> None:
+    least = "-inf" if name == "dampening" else "0"
+    if value < 0 and name == "dampening":
+        return
+    with pytest.raises(
+        ValueError, match=rf"^{kind}: {name} is (-0.1|nan); wanted at least {least}$"
+    ):
+        getattr(optim, kind)([parameter(1)], **{name: value})
+
+
+@each_setting
+def test_an_infinite_setting_is_refused(kind: str, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{kind}: {name} is inf; wanted a finite number$"):
+        getattr(optim, kind)([parameter(1)], **{name: math.inf})
+
+
+@each_setting
+@pytest.mark.parametrize("value", ["0.1", None, 1j, [0.1], np.complex64(1)])
+def test_what_is_no_number_is_refused(kind: str, name: str, value: Any) -> None:
+    message = rf"^{kind}: {name} is .*, of type {type(value).__name__}; wanted a number$"
+    with pytest.raises(TypeError, match=message):
+        getattr(optim, kind)([parameter(1)], **{name: value})
 
 
 @pytest.mark.parametrize("settings", [{}, {"momentum": 0.9, "dampening": 0.1}])
@@ -185,19 +234,21 @@ def test_nesterov_needs_momentum_without_dampening(settings: dict[str, Any]) -> 
 
 
 @pytest.mark.parity
-def test_arguments_are_pytorchs() -> None:
+@each_kind
+def test_arguments_are_pytorchs(kind: str) -> None:
     torch = pytest.importorskip("torch")
-    theirs = list(inspect.signature(torch.optim.SGD).parameters.values())
-    ours = list(inspect.signature(optim.SGD).parameters.values())
+    theirs = list(inspect.signature(getattr(torch.optim, kind)).parameters.values())
+    ours = list(inspect.signature(getattr(optim, kind)).parameters.values())
     defaults = {p.name: p.default for p in theirs}
-    assert [p.name for p in ours][:6] == [p.name for p in theirs][:6]
+    count = 6 if kind == "SGD" else sum(p.kind != p.KEYWORD_ONLY for p in ours)
+    assert [p.name for p in ours][:count] == [p.name for p in theirs][:count]
     assert all(p.default == defaults[p.name] for p in ours)
 
 
 # Schedules ----------------------------------------------------------------------------------------
 
 
-def rates(schedule: optim.LambdaLR, epochs: int) -> list[float]:
+def rates(schedule: optim.LRScheduler, epochs: int) -> list[float]:
     seen = []
     for _ in range(epochs):
         seen.append(schedule.optimizer.lr)

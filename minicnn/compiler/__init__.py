@@ -32,14 +32,14 @@ def compile(net: nn.Module, *, profile: bool = ..., graph: bool = ...) -> Predic
 def compile(
     net: nn.Module,
     loss: Callable[..., Tensor],
-    optimizer: optim.SGD,
+    optimizer: optim.Optimizer,
     profile: bool = ...,
     graph: bool = ...,
 ) -> CompiledStep: ...
 def compile(
     net: nn.Module,
     loss: Callable[..., Tensor] | None = None,
-    optimizer: optim.SGD | None = None,
+    optimizer: optim.Optimizer | None = None,
     profile: bool = False,
     graph: bool = True,
 ) -> CompiledStep | Predictor:

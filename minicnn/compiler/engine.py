@@ -70,8 +70,10 @@ class Engine:
         active: the workers of the current batch.
     """
 
-    def __init__(self, plan: Plan, result_shape: tuple[int, ...], learns: bool):
-        self.plan, self.result_shape, self.learns = plan, result_shape, learns
+    def __init__(
+        self, plan: Plan, result_shape: tuple[int, ...], optimizer: optim.Optimizer | None
+    ):
+        self.plan, self.result_shape, self.learns = plan, result_shape, optimizer is not None
         self.weights = aligned(plan.parameters_size + plan.constants_size, plan.dtype)
         if plan.constants:
             self.weights[plan.parameters_size :] = np.concatenate(plan.constants)
@@ -85,15 +87,17 @@ class Engine:
         self.keys = np.zeros(2 * max(1, plan.masks), np.uint64)
         self.no_labels = np.zeros(1, np.int64)
         self.images = 0
-        self._compile()
+        self._compile(optimizer)
 
-    def _compile(self) -> None:
+    def _compile(self, optimizer: optim.Optimizer | None) -> None:
         """Have the kernels ready: from the disk, or compiled now."""
         worker = Worker(self.plan, gradients=False)
         with said_if_slow():
             self._run(worker, self.programs[0][:0], self.plan.parts[0], 0, 0,
                       np.zeros(0, np.uint8), self.no_labels, self.weights)  # fmt: skip
             self.parameters.compile()
+            if optimizer is not None:
+                self.parameters.compile_update(optimizer)
 
     def run(
         self,
@@ -174,7 +178,7 @@ class Engine:
             hits += worker.sums.item(place + 1)
         return loss, int(hits)
 
-    def step(self, optimizer: optim.SGD) -> None:
+    def step(self, optimizer: optim.Optimizer) -> None:
         """Take the optimiser's step with the last batch's gradients."""
         self.parameters.step(optimizer, self.workers[0].gradients)
 

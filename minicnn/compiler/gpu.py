@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import inf, prod
+from math import inf, log, prod
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from .plan import shapes
 from .record import ACTIVATIONS, CompileError, Stage, lowering_of
 
 TILE, ROWS = 16, 4  # as in kernels/steps.cu
+SETTINGS = 11  # at most: two of the loss, and those of the update
 
 
 @dataclass
@@ -551,7 +552,7 @@ class Engine:
         self.placed = [(p, p.data.data.ptr, p.requires_grad) for s in stages for p in s.parameters]
         masks = sum(isinstance(lowering, Dropout) for lowering in self.lowered)
         self.program = Program(like, len(x), masks)
-        self.settings = self.program.buffer(8)
+        self.settings = self.program.buffer(SETTINGS)
         self.known: dict[str, tuple[Any, ...]] = {}
         self.sent: dict[str, np.ndarray] = {}
         self.loss, self.counts, self.use_graph = loss, counts, use_graph
@@ -609,15 +610,15 @@ class Engine:
             raise CompileError("compile: wanted a weight of the loss that is C-contiguous")
         return weight.data
 
-    def add_update(self, learned: list[Tensor]) -> None:
-        """Add the last launch: the parameters' step down their gradients."""
+    def add_update(self, learned: list[Tensor], kernel: str) -> None:
+        """Add the last launch: the optimiser's step, for each parameter that has a gradient."""
         if learned:
             program = self.program
-            self.table = program.buffer(len(learned), 5, dtype=np.uint64)
+            self.table = program.buffer(len(learned), 7, dtype=np.uint64)
             largest = max(p.size for p in learned)
             grid = (program.gpu.blocks(largest), len(learned))
-            what = f"{len(learned)} parameters"
-            program.launch("update", "update", what, grid, self.table, self.settings, program.keys,
+            name, what = f"update_{kernel}", f"{len(learned)} parameters"
+            program.launch(name, "update", what, grid, self.table, self.settings, program.keys,
                            program.masks)  # fmt: skip
             # the kernel finds them by their addresses: p and g are read, p is written
             program.plan.launches[-1].bytes += 3 * sum(p.data.nbytes for p in learned)
@@ -685,29 +686,27 @@ class Engine:
 
     # What the host tells the device, when it changes ----------------------------------------------
 
-    def set_settings(self, optimizer: optim.SGD, gradient: float) -> None:
-        """Learning rate and the like, in the order of the enum in kernels/steps.cu."""
+    def set_settings(self, optimizer: optim.Optimizer, gradient: float) -> None:
+        """What kernels/steps.cu calls settings: the loss's, then those of the update."""
         assert self.loss is not None
-        settings = (
-            optimizer.lr,
-            optimizer.momentum,
-            optimizer.dampening,
-            optimizer.weight_decay,
-            gradient,
-            self.loss.label_smoothing,
-            float(optimizer.nesterov),
-            float(optimizer.maximize),
-        )
-        self._send("settings", settings, self.settings)
+        of_loss, of_update = (gradient, self.loss.label_smoothing), optimizer.settings()
+        if isinstance(optimizer, optim.Adam):
+            lr, beta1, beta2, *others = of_update
+            logs = [log(beta) if beta else -inf for beta in (beta1, beta2)]
+            of_update = (lr, *logs, 1 - beta1, 1 - beta2, *others)
+        elif isinstance(optimizer, optim.Adadelta):
+            lr, rho, *others = of_update
+            of_update = (lr, 1 - rho, *others)
+        unused = SETTINGS - len(of_loss) - len(of_update)
+        self._send("settings", (*of_loss, *of_update, *[0.0] * unused), self.settings)
 
-    def set_table(self, learned: list[Tensor], velocities: list[tuple[Array | None, bool]]) -> None:
-        """Where each parameter, its gradient and its velocity lie; whether that is a new one."""
+    def set_table(self, learned: list[Tensor], states: list[tuple[list[Array], int]]) -> None:
+        """Where each parameter, its gradient and its state lie; its size, and the step's number."""
         gradients = self.program.gradients
         rows = tuple(
-            (p.data.data.ptr, gradients[id(p)].data.ptr, v.data.ptr if v is not None else 0,
-             p.size, int(is_new))
-            for p, (v, is_new) in zip(learned, velocities, strict=True)
-        )  # fmt: skip
+            (p.data.data.ptr, gradients[id(p)].data.ptr, *_three_addresses(state), p.size, step)
+            for p, (state, step) in zip(learned, states, strict=True)
+        )
         if rows:
             self._send("table", rows, self.table)
 
@@ -739,3 +738,7 @@ def _through_activation(program: Program, dy: Array, x: Value) -> Array:
     program.over_cells("activate_backward", "activation dinput", shapes(x.shape), dx.array.size,
                        (dy, x.array, dx.array), x.kind)  # fmt: skip
     return dx.array
+
+
+def _three_addresses(state: list[Array]) -> list[int]:
+    return [array.data.ptr for array in state] + [0] * (3 - len(state))

@@ -71,7 +71,7 @@ class GpuStep(_OnGpu, CompiledStep):
     """
 
     def __init__(
-        self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.SGD, profile: bool,
+        self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.Optimizer, profile: bool,
         graph: bool,
     ):  # fmt: skip
         CompiledStep.__init__(self, net, loss, optimizer, profile)
@@ -94,7 +94,7 @@ class GpuStep(_OnGpu, CompiledStep):
             engine.set_settings(self.optimizer, gradient)
             engine.set_table(
                 [self.optimizer.params[i] for i in learned],
-                [self.optimizer.velocity_of(i) for i in learned],
+                [self.optimizer.state_of(i) for i in learned],
             )
             engine.set_keys(moves_on=bool(learned))  # the update counts the masks on
             engine.set_momenta()
@@ -107,13 +107,15 @@ class GpuStep(_OnGpu, CompiledStep):
         return Tensor(engine.result.reshape(())), Tensor(engine.logits)
 
     def _settings(self) -> tuple[Any, ...]:
-        weight, (loss, params) = self.loss.weight, (self.loss, self.optimizer.params)
+        weight, loss, optimizer = self.loss.weight, self.loss, self.optimizer
         of_loss = None if weight is None else id(weight.data), loss.ignore_index, loss.reduction
-        return (*super()._settings(), *of_loss, *map(id, params))
+        of_update = optimizer.kernel, *map(id, optimizer.params)
+        return (*super()._settings(), *of_loss, *of_update)
 
     def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
         engine = super()._make_engine(stages, x, dtype)
-        engine.add_update([self.optimizer.params[i] for i in self._learned(engine)])
+        learned = [self.optimizer.params[i] for i in self._learned(engine)]
+        engine.add_update(learned, self.optimizer.kernel)
         return engine
 
     def _learned(self, engine: Engine) -> list[int]:

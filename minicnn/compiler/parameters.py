@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import is_not
+
 import numpy as np
 
 from minicnn import optim
@@ -31,13 +33,19 @@ class Parameters:
         self.table["size"] = [tensor.size for tensor in self.tensors]
         # those whose addresses stand in the table, and who therefore have to live on
         self.arrays: list[np.ndarray | None] = [None] * len(self.tensors)
-        self.velocities: list[np.ndarray | None] = [None] * len(self.tensors)
+        self.states: list[list[np.ndarray]] = [[] for _ in self.tensors]
         self.are_plain = False
+        self.compiled: set[str] = set()  # the optimisers' kernels that are ready
 
     def compile(self) -> None:
-        """Have the kernels ready: from the disk, or compiled now."""
+        """Have the kernel that reads the parameters ready: from the disk, or compiled now."""
         tiles.take(0, 0, self.table, self.weights)
-        tiles.update(0, 0, self.table, self.weights, *[0.0] * 6)
+
+    def compile_update(self, optimizer: optim.Optimizer) -> None:
+        """The same for that of the optimiser's step."""
+        settings = map(float, optimizer.settings())
+        tiles.UPDATES[optimizer.kernel](0, 0, self.table, self.weights, *settings)
+        self.compiled.add(optimizer.kernel)
 
     def are_known(self) -> bool:
         """Whether all have the arrays that they had at the last ``take``, and learn as at first."""
@@ -71,8 +79,10 @@ class Parameters:
         for row, tensor in enumerate(self.tensors):
             np.copyto(self.part_of(row, self.weights), tensor.data)
 
-    def step(self, optimizer: optim.SGD, gradients: np.ndarray) -> None:
+    def step(self, optimizer: optim.Optimizer, gradients: np.ndarray) -> None:
         """``optimizer.step()`` with gradients that lie as ``weights`` do."""
+        if optimizer.kernel not in self.compiled:
+            self.compile_update(optimizer)
         learned = {
             i: row
             for i, p in enumerate(optimizer.params)
@@ -83,12 +93,12 @@ class Parameters:
             for i, row in learned.items():
                 optimizer.update(i, self.part_of(row, gradients))
             return
-        if optimizer.momentum:
+        if optimizer.keeps_state:
             for i, row in learned.items():
-                self._find_velocity(optimizer, i, row)
+                self._find_state(optimizer, i, row)
         table = self.table if len(rows) == len(self.table) else self.table[rows]
-        settings = map(float, optimizer.settings())
-        cpu.share(tiles.update, self.size, self.size, table, gradients, *settings)
+        update, settings = tiles.UPDATES[optimizer.kernel], map(float, optimizer.settings())
+        cpu.share(update, self.size, self.size, table, gradients, *settings)
         for row in rows:
             self.tensors[row].increment_version()
 
@@ -105,12 +115,11 @@ class Parameters:
         self.table[row]["address"] = array.ctypes.data
         self.arrays[row] = array  # the last thing: from now on the row counts as known
 
-    def _find_velocity(self, optimizer: optim.SGD, i: int, row: int) -> None:
-        v, is_new = optimizer.velocity_of(i)
-        assert v is not None  # with momentum there is one
-        if not v.flags.carray:
-            v = optimizer.velocity[i] = np.array(v, order="C")
-        if v is not self.velocities[row]:
-            self.table[row]["velocity"] = v.ctypes.data
-            self.velocities[row] = v
-        self.table[row]["is_new"] = is_new
+    def _find_state(self, optimizer: optim.Optimizer, i: int, row: int) -> None:
+        """Put the addresses of what the optimiser keeps for a parameter into the table."""
+        state, self.table[row]["step"] = optimizer.state_of(i)
+        known = self.states[row]
+        if len(state) != len(known) or any(map(is_not, state, known)):
+            addresses = [array.ctypes.data for array in state]
+            self.table[row]["state"] = addresses + [0] * (3 - len(addresses))
+            self.states[row] = state

@@ -72,6 +72,7 @@ class Compiled:
     """
 
     loss: nn.CrossEntropyLoss | None = None
+    optimizer: optim.Optimizer | None = None
     device = "cpu"
     training: bool | None = None  # the mode to compute in; None: the net's
 
@@ -171,7 +172,7 @@ class Compiled:
         group = min(LARGEST_GROUP, GROUP_BYTES // (plan.memory * dtype.itemsize))
         if group > 1:
             plan = lay_out(stages, group, dtype, x.dtype == np.uint8, self.loss)
-        return Engine(plan, stages[-1].output_shape, learns=self.loss is not None)
+        return Engine(plan, stages[-1].output_shape, self.optimizer)
 
     def _masks(self, engine: Engine) -> list[tuple[int, int]]:
         return [random.next_mask_key() for _ in range(engine.plan.masks)]
@@ -219,9 +220,10 @@ class CompiledStep(Compiled):
     """``loss, logits = step(x, y)``: see ``minicnn.compile``."""
 
     loss: nn.CrossEntropyLoss
+    optimizer: optim.Optimizer
 
     def __init__(
-        self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.SGD, profile: bool
+        self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.Optimizer, profile: bool
     ):
         super().__init__(net, profile)
         self.loss, self.optimizer = loss, optimizer

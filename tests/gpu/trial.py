@@ -13,7 +13,8 @@ import importlib
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,26 @@ def eager_cases(n: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "softmax_cross_entropy", (9 * normal((n, 37)), target)
     for settings in ((0.9, 0.1, 0.01, False, True), (0.8, 0.0, 0.0, True, False)):
         yield "sgd", (normal(31 * n), normal(31 * n), normal(31 * n), 0.3, *settings)
+    for largest, decoupled, maximize in ((None, True, False), (rng.random(31 * n), False, True)):
+        kept = normal(31 * n), rng.random(31 * n), largest
+        yield (
+            "adam",
+            (
+                normal(31 * n),
+                normal(31 * n),
+                *kept,
+                3,
+                0.1,
+                0.8,
+                0.9,
+                1e-3,
+                0.1,
+                decoupled,
+                maximize,
+            ),
+        )
+    means = rng.random(31 * n), rng.random(31 * n)
+    yield "adadelta", (normal(31 * n), normal(31 * n), *means, 0.7, 0.8, 1e-3, 0.1, True)
     yield "random_uniform", (normal(31 * n), 2**40 + 1, 2**33 + 2)
 
 
@@ -74,8 +95,8 @@ def norm(channels: int, **options: Any) -> nn.BatchNorm2d:
     return layer
 
 
-def nets() -> list[tuple[Any, nn.CrossEntropyLoss, dict[str, Any]]]:
-    """Between them every kernel of a step, behind every activation."""
+def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimizer]]]:
+    """Between them every kernel of a step, behind every activation; and optimisers for them."""
     first = nn.Sequential(
         nn.Conv2d(2, 5, (3, 2), stride=(2, 1), padding=(1, 1), dilation=(1, 2)), nn.Tanh(),
         nn.MaxPool2d((3, 2), stride=(2, 1), padding=(1, 1)), nn.Conv2d(5, 3, 2, 1, 1, bias=False),
@@ -89,18 +110,28 @@ def nets() -> list[tuple[Any, nn.CrossEntropyLoss, dict[str, Any]]]:
         nn.Linear(60, 19, bias=False), nn.Tanh(), nn.Linear(19, CLASSES),
     )  # fmt: skip
     loss = nn.CrossEntropyLoss(Tensor(np.linspace(0.5, 2, CLASSES)), 3, label_smoothing=0.1)
-    settings = {"momentum": 0.8, "nesterov": True, "weight_decay": 0.01}
-    other = {"momentum": 0.5, "dampening": 0.3, "maximize": True}
-    return [(first, loss, settings), (second, nn.CrossEntropyLoss(reduction="sum"), other)]
+    plain = nn.CrossEntropyLoss()
+
+    def dense() -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(144, CLASSES))
+
+    return [
+        (first, loss, partial(optim.SGD, lr=0.005, momentum=0.8, nesterov=True, weight_decay=0.01)),
+        (second, nn.CrossEntropyLoss(reduction="sum"),
+         partial(optim.SGD, lr=0.005, momentum=0.5, dampening=0.3, maximize=True)),
+        (dense(), plain, partial(optim.Adam, weight_decay=0.1, amsgrad=True, maximize=True)),
+        (dense(), plain, partial(optim.AdamW, betas=(0.0, 0.9))),
+        (dense(), plain, partial(optim.Adadelta, rho=0.8, weight_decay=0.1)),
+    ]  # fmt: skip
 
 
 def trained(which: int, device: str, n: int, steps: int) -> list[np.ndarray]:
     """What some steps leave behind: losses, logits, the sums of an epoch, the net's state."""
     minicnn.manual_seed(1)
-    net, loss, settings = nets()[which]
+    net, loss, optimizer_of = nets()[which]
     list(net.parameters())[-1].data[4] += 1  # it likes class 4
     net, make = net.to("float64").to(device), EagerStep if device == "cpu" else minicnn.compile
-    step: Any = make(net, loss.to(device), optim.SGD(net.parameters(), 0.005, **settings))
+    step: Any = make(net, loss.to(device), optimizer_of(net.parameters()))
     rng, sums, results = np.random.default_rng(2), np.zeros(2), []
     for _ in range(steps):
         pixels, labels = rng.integers(0, 256, (n, 2, 9, 8), np.uint8), rng.integers(0, CLASSES, n)
@@ -132,7 +163,7 @@ def done(module: Any, device: str, n: int, steps: int) -> Iterator[tuple[str, li
         result = getattr(module, name)(*given)
         left = [*(result if isinstance(result, tuple) else (result,)), *given]
         yield name, [to_host(a) for a in left if hasattr(a, "dtype")]
-    for which in range(2):
+    for which in range(5):
         yield f"net {which}", trained(which, device, n, steps)
     yield "prediction", predicted(device, n)
 

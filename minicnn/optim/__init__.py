@@ -1,0 +1,29 @@
+"""Optimisers and learning-rate schedules, as torch.optim defines them."""
+
+from __future__ import annotations
+
+from . import lr_scheduler
+from .lr_scheduler import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LRScheduler,
+    MultiStepLR,
+    StepLR,
+)
+from .optimizers import SGD, Adadelta, Adam, AdamW, Optimizer
+
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adam",
+    "AdamW",
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "MultiStepLR",
+    "Optimizer",
+    "StepLR",
+    "lr_scheduler",
+]

@@ -1,0 +1,415 @@
+"""Gradient descent in its variants: what each does to a parameter stands in its docstring.
+
+The formulas as whole-array statements are in ``kernels.reference``, a function for each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, MutableMapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from minicnn import kernels
+from minicnn.device import beside, device_of, to_device
+from minicnn.kernels import Array, array_module, is_host
+from minicnn.tensor import Tensor
+
+State = list[Array | None]
+"""An array for each parameter; None until its first step."""
+
+
+class Optimizer:
+    """What all optimisers share: the parameters, the learning rate, the loop of a step.
+
+    An optimiser is two methods: ``descend`` changes one parameter, ``state_of`` has the arrays
+    ready that it keeps for it from step to step.
+
+    Args:
+        params: the tensors to be learnt; they are changed in place.
+        lr: the learning rate; the attribute ``lr`` may be changed between steps.
+
+    Attributes:
+        kernel: the name of its step in ``minicnn.kernels``.
+        initial_lr: ``lr`` as the first schedule found it.
+
+    Raises:
+        ValueError: no parameters, the result of an operation among them, or a setting out of range.
+        TypeError: something that is not a tensor, or a setting that is no number.
+    """
+
+    kernel: str
+    initial_lr: float | None = None
+
+    def __init__(self, params: Iterable[Tensor], lr: float):
+        self.params = self._checked(params)
+        self._check(lr=lr)
+        self.lr = lr
+
+    def step(self) -> None:
+        """Take one step down the gradients; parameters without one stay."""
+        for i, p in enumerate(self.params):
+            if p.grad is not None:
+                self.update(i, p.grad.data)
+
+    def update(self, i: int, g: Array) -> None:
+        """Take the step for parameter number ``i`` with gradient ``g``, of its shape and dtype.
+
+        Raises:
+            ValueError: a gradient of another shape, or a parameter that cannot be written to.
+        """
+        with beside(g):
+            p = self.params[i].data
+            if g.shape != p.shape:
+                raise ValueError(
+                    f"{self.name}: the gradient of parameter {i} has shape {g.shape}; wanted "
+                    f"{p.shape}"
+                )
+            if is_host(p) and not p.flags.writeable:
+                raise ValueError(
+                    f"{self.name}: the array of parameter {i} is read-only; wanted one to change"
+                )
+            state, step = self.state_of(i)
+            self.descend(p, g, state, step)
+
+    def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
+        """Change p, whose gradient is g, and its ``state``: the formula of the class."""
+        raise NotImplementedError
+
+    def state_of(self, i: int) -> tuple[list[Array], int]:
+        """For the step of parameter number ``i`` that comes now: its state, the step's number.
+
+        Compiled steps, which call no ``descend``, are given these and ``settings()``. The state's
+        arrays lie where the parameter does, C-contiguous and of its dtype.
+
+        Raises:
+            ValueError: a state of another shape than the parameter.
+        """
+        raise NotImplementedError
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether ``state_of`` has to be asked at all."""
+        return True
+
+    def settings(self) -> tuple[float, ...]:
+        """The numbers that are the same for all parameters, in the kernel's order."""
+        raise NotImplementedError
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or with ``set_to_none=False`` make them 0."""
+        for p in self.params:
+            if set_to_none or p.grad is None:
+                p.grad = None
+            else:
+                p.grad = Tensor(array_module(p.grad.data).zeros_like(p.grad.data))
+
+    @property
+    def param_groups(self) -> list[ParamGroup]:
+        """The one group of all parameters: ``optimizer.param_groups[0]["lr"]`` is ``lr``."""
+        return [ParamGroup(self)]
+
+    @property
+    def name(self) -> str:
+        """What messages call the optimiser."""
+        return type(self).__name__
+
+    def _checked(self, params: Any) -> list[Tensor]:
+        if isinstance(params, Tensor):
+            raise TypeError(f"{self.name}: params is a tensor; wanted a list of tensors")
+        if hasattr(params, "parameters"):
+            raise TypeError(
+                f"{self.name}: params is a net ({type(params).__name__}); wanted its tensors: "
+                "net.parameters()"
+            )
+        if not isinstance(params, Iterable):
+            raise TypeError(
+                f"{self.name}: params is of type {type(params).__name__}; wanted a list of tensors"
+            )
+        tensors = list(params)
+        if not tensors:
+            raise ValueError(f"{self.name}: params is empty; wanted the tensors to be learnt")
+        for i, p in enumerate(tensors):
+            if isinstance(p, dict):
+                raise TypeError(
+                    f"{self.name}: params holds a dict; wanted tensors. Groups with settings of "
+                    "their own are not supported: make an optimiser for each"
+                )
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{self.name}: params holds a {type(p).__name__}; wanted tensors")
+            if not p.is_leaf:
+                raise ValueError(
+                    f"{self.name}: params[{i}] is the result of an operation; wanted a leaf, whose "
+                    "gradient is kept"
+                )
+        return tensors
+
+    def _check(self, at_least: float = 0.0, **settings: Any) -> None:
+        for name, value in settings.items():
+            check_number(self.name, name, value, at_least)
+
+    def _check_shares(self, **settings: Any) -> None:
+        self._check(**settings)
+        for name, value in settings.items():
+            if not value < 1:
+                raise ValueError(f"{self.name}: {name} is {value}; wanted less than 1")
+
+    def _no_state(self) -> State:
+        return [None] * len(self.params)
+
+    def _kept(self, name: str, i: int) -> Array:
+        """What the attribute ``name`` keeps for parameter number ``i``: zeros at the first step.
+
+        It follows the parameter, which may have been moved or converted since.
+        """
+        p, arrays = self.params[i].data, getattr(self, name)
+        kept = arrays[i]
+        if kept is None:
+            kept = array_module(p).zeros(p.shape, p.dtype)
+        elif kept.shape != p.shape:
+            raise ValueError(
+                f"{self.name}: {name} of parameter {i} has shape {kept.shape}; wanted {p.shape}"
+            )
+        kept = to_device(kept, device_of(p)).astype(p.dtype, order="C", copy=False)
+        if is_host(kept) and not kept.flags.carray:  # read-only, say
+            kept = np.array(kept, order="C")
+        arrays[i] = kept
+        return kept
+
+
+class ParamGroup(MutableMapping[str, Any]):
+    """An optimiser's settings by name, as PyTorch keeps them: a view of its attributes."""
+
+    def __init__(self, optimizer: Optimizer):
+        self.optimizer = optimizer
+
+    def __getitem__(self, name: str) -> Any:
+        return vars(self.optimizer)[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in vars(self.optimizer):
+            raise KeyError(f"{self.optimizer.name} has no {name}; it has {', '.join(self)}")
+        setattr(self.optimizer, name, value)
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError(f"{self.optimizer.name}: a setting cannot be deleted")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(vars(self.optimizer))
+
+    def __len__(self) -> int:
+        return len(vars(self.optimizer))
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum, Nesterov's variant and weight decay.
+
+    For each parameter p with gradient g, in this order:
+
+        g = -g                                    if maximize
+        g = g + weight_decay p
+        v = momentum v + (1 - dampening) g        (v = g at the first step), if momentum
+        g = g + momentum v   if nesterov, otherwise   g = v
+        p = p - lr g
+
+    Args and errors: see ``Optimizer``; besides a ValueError for Nesterov without momentum or with
+    dampening. The attribute ``velocity`` has v for each parameter, None until its first step.
+    """
+
+    kernel = "sgd"
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        maximize: bool = False,
+    ):
+        super().__init__(params, lr)
+        self._check(momentum=momentum, weight_decay=weight_decay)
+        self._check(dampening=dampening, at_least=-math.inf)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError(
+                f"SGD: nesterov needs momentum above 0 and no dampening; momentum is {momentum}, "
+                f"dampening {dampening}"
+            )
+        self.momentum, self.dampening = momentum, dampening
+        self.weight_decay, self.nesterov, self.maximize = weight_decay, nesterov, maximize
+        self.velocity = self._no_state()
+
+    def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
+        """p -= lr g, where g may be the velocity."""
+        lr, momentum, dampening, *others = self.settings()
+        v = state[0] if state else None
+        kernels.of(p).sgd(p, g, v, lr, momentum, 0.0 if step == 1 else dampening, *others)
+
+    def state_of(self, i: int) -> tuple[list[Array], int]:
+        """See ``Optimizer``: the velocity. The step counts as the first where that is new."""
+        if not self.momentum:
+            return [], 1
+        step = 1 if self.velocity[i] is None else 2
+        return [self._kept("velocity", i)], step
+
+    @property
+    def keeps_state(self) -> bool:
+        """With momentum alone."""
+        return self.momentum != 0
+
+    def settings(self) -> tuple[float, ...]:
+        """lr, momentum, dampening, weight_decay, nesterov, maximize."""
+        rates = (self.lr, self.momentum, self.dampening, self.weight_decay)
+        return (*map(float, rates), self.nesterov, self.maximize)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015): steps of about lr, whatever the gradient's size.
+
+    For each parameter p with gradient g, at its step number t, in this order:
+
+        g = -g                                    if maximize
+        g = g + weight_decay p
+        m = beta1 m + (1 - beta1) g               the mean of g; m and v begin at 0
+        v = beta2 v + (1 - beta2) g²              the mean of g²
+        v' = v / (1 - beta2^t)                    they began at 0, and were too small by this
+        p = p - lr (m / (1 - beta1^t)) / (sqrt(v') + eps)
+
+    With ``amsgrad`` (Reddi, Kale and Kumar, 2018) the largest v so far stands for v in v'.
+
+    Args and errors: see ``Optimizer``; betas = (beta1, beta2), each at least 0 and less than 1. The
+    attributes ``m``, ``v``, ``largest`` (with amsgrad) and ``steps`` have a parameter's each.
+    """
+
+    kernel = "adam"
+    decoupled = False  # weight decay by itself, not through g
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        super().__init__(params, lr)
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise TypeError(f"{self.name}: betas is {betas!r}; wanted a pair of numbers")
+        self._check_shares(**{"betas[0]": betas[0], "betas[1]": betas[1]})
+        self._check(eps=eps, weight_decay=weight_decay)
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        self.amsgrad, self.maximize = amsgrad, maximize
+        self.m, self.v, self.largest = self._no_state(), self._no_state(), self._no_state()
+        self.steps = [0] * len(self.params)
+
+    def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
+        """See the class."""
+        m, v, *largest = state
+        largest_v = largest[0] if largest else None
+        kernels.of(p).adam(p, g, m, v, largest_v, step, *self.settings())
+
+    def state_of(self, i: int) -> tuple[list[Array], int]:
+        """See ``Optimizer``: m, v and with amsgrad the largest v."""
+        names = ("m", "v", "largest") if self.amsgrad else ("m", "v")
+        state = [self._kept(name, i) for name in names]
+        self.steps[i] += 1
+        return state, self.steps[i]
+
+    def settings(self) -> tuple[float, ...]:
+        """lr, beta1, beta2, eps, weight_decay, decoupled, maximize."""
+        rates = (self.lr, *self.betas, self.eps, self.weight_decay)
+        return (*map(float, rates), self.decoupled, self.maximize)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
+
+    As ``Adam``, but for the second line of its formula: p = p - lr weight_decay p instead, so that
+    the decay is not divided by sqrt(v').
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+
+
+class Adadelta(Optimizer):
+    """Adadelta (Zeiler, 2012): steps in the parameter's own unit, without a rate to choose.
+
+    For each parameter p with gradient g, in this order:
+
+        g = -g                                    if maximize
+        g = g + weight_decay p
+        v = rho v + (1 - rho) g²                  the mean of g²; v and u begin at 0
+        d = g sqrt(u + eps) / sqrt(v + eps)
+        u = rho u + (1 - rho) d²                  the mean of d²
+        p = p - lr d
+
+    Args and errors: see ``Optimizer``; rho is at least 0 and at most 1. The attributes ``v`` and
+    ``u`` have a parameter's each.
+    """
+
+    kernel = "adadelta"
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        *,
+        maximize: bool = False,
+    ):
+        super().__init__(params, lr)
+        self._check(rho=rho, eps=eps, weight_decay=weight_decay)
+        if rho > 1:
+            raise ValueError(f"Adadelta: rho is {rho}; wanted at most 1")
+        self.rho, self.eps, self.weight_decay, self.maximize = rho, eps, weight_decay, maximize
+        self.v, self.u = self._no_state(), self._no_state()
+
+    def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
+        """See the class."""
+        kernels.of(p).adadelta(p, g, *state, *self.settings())
+
+    def state_of(self, i: int) -> tuple[list[Array], int]:
+        """See ``Optimizer``: v and u. The number of the step does not matter."""
+        return [self._kept("v", i), self._kept("u", i)], 1
+
+    def settings(self) -> tuple[float, ...]:
+        """lr, rho, eps, weight_decay, maximize."""
+        rates = (self.lr, self.rho, self.eps, self.weight_decay)
+        return (*map(float, rates), self.maximize)
+
+
+def check_number(owner: str, name: str, value: Any, at_least: float) -> None:
+    """Refuse a setting that is no finite number, or less than ``at_least``.
+
+    Raises:
+        TypeError, ValueError: ``owner`` is what the message begins with.
+    """
+    if not isinstance(value, Real):
+        raise TypeError(
+            f"{owner}: {name} is {value!r}, of type {type(value).__name__}; wanted a number"
+        )
+    if not float(value) >= at_least:
+        raise ValueError(f"{owner}: {name} is {value}; wanted at least {at_least:g}")
+    if not math.isfinite(value):
+        raise ValueError(f"{owner}: {name} is {value}; wanted a finite number")
