@@ -79,7 +79,7 @@ BUGS = [
     Bug("loss: ignored rows divide", STEPS, "{-if (t != ignore_index) -}count +="),
     Bug("loss: hits of the last batch", STEPS, "*hits {-+-}="),
     Bug("loss: totals without N", STEPS, "*result{- * N-};"),
-    Bug("update: rows of 4 numbers", STEPS, "table + {-5-}{+4+} *"),
+    Bug("update: rows of 6 numbers", STEPS, "table + {-7-}{+6+} *"),
     Bug("update_adam: a state too far", STEPS, "third = (real*)row[{-4-}{+5+}];"),
     Bug("update: masks are drawn again", STEPS, "{-+= masks-}{+= keys[2 * m + 1]+};"),
 ]  # fmt: skip
