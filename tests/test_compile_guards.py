@@ -132,7 +132,7 @@ def test_an_optimizer_that_is_not_quite_a_known_one_is_refused(kind: Any, messag
         compiled(optimizer=kind)
 
 
-@pytest.mark.parametrize("name", ["step", "update", "settings", "velocity_of", "zero_grad"])
+@pytest.mark.parametrize("name", ["step", "update", "descend", "settings", "state_of", "zero_grad"])
 def test_a_method_of_the_optimizer_that_was_replaced_is_named(name: str) -> None:
     step = compiled()
     step(*batch(5))
@@ -195,7 +195,7 @@ def test_weights_of_the_loss_changed_in_place_are_seen() -> None:
 
 
 def test_a_list_of_parameters_that_changed_is_followed() -> None:
-    step = compiled()
+    step: Any = compiled()
     step(*batch(5))
     weight, bias = step.net.parameters()
     step.optimizer.params.pop(0)

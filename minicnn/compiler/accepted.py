@@ -13,7 +13,7 @@ from minicnn.nn import functional as F
 
 from .record import CompileError
 
-OPTIMIZERS = (optim.SGD,)
+OPTIMIZERS = (optim.SGD, optim.Adam, optim.AdamW, optim.Adadelta)
 
 
 def check_optimizer(optimizer: Any) -> None:

@@ -73,6 +73,7 @@ class Optimizer:
                 )
             state, step = self.state_of(i)
             self.descend(p, g, state, step)
+        self.params[i].increment_version()
 
     def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
         """Change p, whose gradient is g, and its ``state``: the formula of the class."""
