@@ -209,8 +209,8 @@ def _train_and_report(
     except KeyboardInterrupt:
         run.write(net, history)
         complain(
-            f"interrupted after {len(history.epochs)} whole epochs; what was trained so far is in "
-            f"{run.folder}"
+            f"interrupted after {_count(len(history.epochs), 'whole epoch')}; what was trained so "
+            f"far is in {run.folder}"
         )
         status = 130
     if status == 0:
@@ -260,14 +260,18 @@ def _headline(
     config: dict[str, Any], net: nn.Module, train: data.Dataset, test: data.Dataset, why_cpu: str
 ) -> str:
     parameters = sum(p.size for p in net.parameters())
-    count = config["threads"]
-    threads = f", {count} thread{'s' * (count > 1)}" if config["device"] == "cpu" else ""
+    threads = f", {_count(config['threads'], 'thread')}" if config["device"] == "cpu" else ""
     threads += ", compiled" if config["compiled"] else ", eager"
     return (
         f"{config['model']} ({parameters:,} parameters) on {config['dataset']} ({len(train):,} + "
-        f"{len(test):,} images), {config['epochs']} epochs\n"
+        f"{len(test):,} images), {_count(config['epochs'], 'epoch')}\n"
         f"device {config['device']}{threads}{why_cpu}"
     )
+
+
+def _count(number: int, what: str) -> str:
+    """1 epoch, 2 epochs."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _result(run: Run, history: History) -> str:
