@@ -417,6 +417,18 @@ def test_cat_and_stack_join() -> None:
     assert minicnn.stack([Tensor(1.0), Tensor(2.0)]).shape == (2,)
 
 
+def test_a_list_of_one_tensor_is_joined_too_and_its_gradient_comes_back(
+    rng: np.random.Generator,
+) -> None:
+    a, u = rng.standard_normal((3, 4)), rng.standard_normal((3, 1, 4))
+    x, z = (Tensor(a, requires_grad=True) for _ in range(2))
+    minicnn.stack([x], 1).backward(Tensor(u))
+    minicnn.cat([z], 1).backward(Tensor(u[:, 0]))
+    for tensor in (x, z):
+        assert tensor.grad is not None
+        np.testing.assert_array_equal(tensor.grad.numpy(), u[:, 0])
+
+
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [

@@ -96,8 +96,9 @@ class Concatenate(Operation):
         self.edges = np.cumsum([part.shape[self.axis] for part in parts])[:-1].tolist()
         return array_module(parts[0]).concatenate(parts, axis=self.axis)
 
-    def backward(self, dy: Array) -> tuple[Array, ...]:
-        return tuple(array_module(dy).split(dy, self.edges, axis=self.axis))
+    def backward(self, dy: Array) -> Array | tuple[Array, ...]:
+        parts = tuple(array_module(dy).split(dy, self.edges, axis=self.axis))
+        return parts[0] if len(parts) == 1 else parts
 
 
 class Pad(Operation):
