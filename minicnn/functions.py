@@ -73,18 +73,30 @@ def ones(
     return Tensor(np.ones(one_tuple(shape or (size,))), requires_grad, dtype, device)
 
 
-def zeros_like(input: Tensor, *, dtype: DType = None, requires_grad: bool = False) -> Tensor:
-    """Zeros in ``input``'s shape, in its dtype and on its device."""
+def zeros_like(
+    input: Tensor,
+    *,
+    dtype: DType = None,
+    device: Device | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Zeros in ``input``'s shape, by default in its dtype and on its device."""
     with beside(input.data):
         array = array_module(input.data).zeros_like(input.data)
-    return Tensor(array, requires_grad, dtype)
+    return Tensor(array, requires_grad, dtype, device)
 
 
-def ones_like(input: Tensor, *, dtype: DType = None, requires_grad: bool = False) -> Tensor:
-    """Ones in ``input``'s shape, in its dtype and on its device."""
+def ones_like(
+    input: Tensor,
+    *,
+    dtype: DType = None,
+    device: Device | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Ones in ``input``'s shape, by default in its dtype and on its device."""
     with beside(input.data):
         array = array_module(input.data).ones_like(input.data)
-    return Tensor(array, requires_grad, dtype)
+    return Tensor(array, requires_grad, dtype, device)
 
 
 def arange(

@@ -1,0 +1,116 @@
+"""Where minicnn differs from PyTorch on purpose, among PyTorch's own samples."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Difference(NamedTuple):
+    """A kind of sample on which the two differ.
+
+    Attributes:
+        pattern: a regular expression for "operation(arguments): what differs".
+        samples: how many it describes.
+        reason: why it is so.
+    """
+
+    pattern: str
+    samples: int
+    reason: str
+
+
+DIFFERENCES = [
+    # what is not offered
+    Difference(
+        r"^nn\.functional\.(max|avg)_pool2d\(int64.*: TypeError: ",
+        1447,
+        "Pooling takes float32 and float64 only: there is nothing to learn from integers.",
+    ),
+    Difference(
+        r"^(log_)?softmax\.with_dtype\(.*'dtype'",
+        42,
+        "softmax and log_softmax have no argument dtype: write x.to(dtype) before.",
+    ),
+    Difference(
+        r"^(add|sub)\(.*'alpha'",
+        24,
+        "Arithmetic is written with operators, which take no alpha: a + alpha * b.",
+    ),
+    Difference(
+        r"^to\(.*(True|False), (True|False), memory_format",
+        72,
+        "to takes one dtype or one device at a time, and neither non_blocking nor copy.",
+    ),
+    Difference(
+        r"^(cat|arange)\(.*'out'",
+        5,
+        "No function writes into a tensor given as out; such a call is refused as any other with "
+        "an unknown argument.",
+    ),
+    Difference(
+        r"^cat\(.*float16",
+        3,
+        "There is no float16, and tensors of different dtypes are not joined.",
+    ),
+    Difference(
+        r"^cat\([(\[]\w+\[0\], \w+\[\d",
+        6,
+        "By an old rule of PyTorch's an empty tensor of one axis fits to any shape; here all must "
+        "fit, as in NumPy.",
+    ),
+    Difference(
+        r"^nn\.functional\.batch_norm\(float\d\d\[0\], .*: ValueError",
+        4,
+        "Batch normalisation wants an axis of channels: (N, C, ...), not (N,).",
+    ),
+    # NumPy's way
+    Difference(
+        r"^transpose\(",
+        24,
+        "transpose is NumPy's: it takes an order of all axes. PyTorch's swaps two; its permute is "
+        "ours. (On a matrix PyTorch's transpose(0, 1) turns it, NumPy's leaves it.)",
+    ),
+    Difference(
+        r"^(pow|__rpow__)\(int64.*negative integer powers",
+        94,
+        "An integer to a negative integer power is refused, as by NumPy; PyTorch cuts the fraction "
+        "off.",
+    ),
+    Difference(
+        r"^arange\(.*dtype=torch\.int64",
+        7,
+        "arange of integers from numbers that are none: NumPy counts first and cuts the fractions "
+        "off after, PyTorch the other way round.",
+    ),
+    Difference(
+        r"^arange\(.*upper bound and lower bound inconsistent",
+        3,
+        "arange whose step leads away from its end holds nothing, as Python's range.",
+    ),
+    Difference(
+        r"^mean\(int64",
+        1,
+        "The mean of integers is float32, as all that is computed from integers and is none.",
+    ),
+    Difference(
+        r"^amax\(float32\[5, 0, 5\], dim=1\): refused by ValueError",
+        1,
+        "The maximum of nothing is NumPy's ValueError.",
+    ),
+    # operators of Python
+    Difference(
+        r"^(add|sub|mul|pow|true_divide|div\.\w+)\([-\d.e]+, [-\d.e]+\): a (int|float);",
+        30,
+        "Two numbers of Python meet in Python's own operator: the result is no tensor.",
+    ),
+    Difference(
+        r"^(eq|ne|lt|le|gt|ge|pow|__r\w+__)\(\d, (\d|int64\[3\])\): ",
+        21,
+        "PyTorch's functions refuse a Python number on the left; an operator takes it.",
+    ),
+    Difference(
+        r"^__rsub__\([\d.]+, ",
+        6,
+        "PyTorch's sample calls the method of a Python number; the operator works here.",
+    ),
+]
