@@ -230,6 +230,26 @@ def test_other_errors_of_a_layer_pass_as_they_are() -> None:
     assert caught.value.args == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((64, 28, 28), "layer 0 (Conv2d): conv2d: input (64, 28, 28) has 64 channels"),
+        ((64, 28, 28, 1), "layer 0 (Conv2d): conv2d: input (64, 28, 28, 1) has 28 channels"),
+        ((1, 28, 28), "layer 4 (Linear): linear: input (16, 25) and weight (10, 400) do not fit"),
+        ((64, 1, 32, 32), "layer 4 (Linear): linear: input (64, 576) and weight (10, 400) do not"),
+    ],
+)
+def test_a_compiled_net_says_the_same(shape: tuple[int, ...], message: str) -> None:
+    net = lenet()
+    expected = refusal(net, ones(*shape))
+    assert expected.startswith(message)
+    if minicnn.compiler.is_available():
+        assert refusal(minicnn.compile(net.eval()), ones(*shape)) == expected
+        step = minicnn.compile(net, nn.CrossEntropyLoss(), minicnn.optim.SGD(net.parameters()))
+        labels = Tensor(np.zeros(shape[0], np.int64))
+        assert refusal(lambda x: step(x, labels), ones(*shape)) == expected
+
+
 # Inputs that are no tensors -----------------------------------------------------------------------
 
 LAYERS: list[Callable[[], nn.Module]] = [

@@ -8,6 +8,7 @@ what a function closes over, and random decisions.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections import deque
 from collections.abc import Iterable
@@ -193,7 +194,7 @@ def follow(net: nn.Module, x: Array, dtype: np.dtype, training: bool | None = No
 
 
 def _follow(net: nn.Module, x: Array, dtype: np.dtype, training: bool | None) -> Recording:
-    stages = record(net, _black(x, SAMPLE, dtype), training)
+    stages = _stages(net, x, dtype, training)
     parts = parts_of(net)  # lazy layers have become plain ones
     own = [module for module in parts if not is_ours(module)]
     settings = [(module, name) for module in parts if is_ours(module) for name in _settings(module)]
@@ -220,6 +221,13 @@ def images_that_count(x: Array) -> int:
 def _settings(module: nn.Module) -> list[str]:
     names = [name for name in vars(module) if name not in REGISTERS]
     return [*names, "forward", *["_modules"] * bool(module._modules)]
+
+
+def _stages(net: nn.Module, x: Array, dtype: np.dtype, training: bool | None) -> list[Stage]:
+    """The chain. Pictures that do not fit are refused in the shape that was passed."""
+    with contextlib.suppress(ValueError):
+        return record(net, _black(x, SAMPLE, dtype), training)
+    return record(net, _black(x, len(x), dtype), training)
 
 
 def _black(x: Array, images: int, dtype: np.dtype) -> Array:
