@@ -35,6 +35,7 @@ FILES = {  # of the host, or long
     "test_data_loader.py": "files; tests/gpu/test_training.py is its counterpart",
     "test_device.py": "what happens without a GPU",
     "test_docs.py": "texts",
+    "test_mnist_example.py": "trains",
     "test_notebooks.py": "texts",
     "test_explain.py": "pages",
     "test_explain_page.py": "pages",
