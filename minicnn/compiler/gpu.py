@@ -254,7 +254,7 @@ class Linear(Lowering):
         (o, k), n = w.shape, program.images
         y = program.value((o,), self.kind)
         self.flops = 2 * n * o * k
-        blocks = -(-n // TILE) * -(-o // TILE)
+        blocks = max(1, -(-n // TILE)) * -(-o // TILE)  # a grid has to have one at least
         program.launch("dense_forward", self.title, shapes((k,), (o,)), blocks, x.array, w, b,
                        y.array, has_bias, self.kind, n, o, k, flops=self.flops)  # fmt: skip
         return y

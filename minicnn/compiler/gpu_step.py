@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,12 +26,28 @@ class _OnGpu:
     net: nn.Module
     loss: Any
     graph: bool
+    _lock: threading.RLock
+    _stream: Any = None  # of the last call
 
     def _set_up(self, net: nn.Module, graph: bool) -> None:
         self.graph, self._like = graph, next(net.parameters())
         self.device = self._like.device
         with on_device(self.device):
             self.counts = Counts(self._like.data)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """On the net's device, while no other call uses the engines' memory.
+
+        What a call launches may run on after it has returned. The next one is queued behind it,
+        unless it comes on another stream.
+        """
+        with self._lock, on_device(self.device):
+            stream = array_module(self._like.data).cuda.get_current_stream()
+            if self._stream is not None and self._stream.ptr != stream.ptr:
+                self._stream.synchronize()
+            self._stream = stream
+            yield
 
     def _shape_of(self, x: Array) -> tuple[int, ...]:
         return tuple(x.shape)
@@ -51,7 +70,7 @@ class GpuPredictor(_OnGpu, Predictor):
     def __call__(self, x: Any) -> Tensor:
         """``net(x)`` in evaluation mode and without recording. x: as for ``Predictor``."""
         (pixels,) = self._arrays(x)
-        with self._lock, on_device(self.device):
+        with self._alone():
             engine = self._engine(pixels)
             engine.set_keys(moves_on=False)
             engine.set_momenta()
@@ -87,7 +106,7 @@ class GpuStep(_OnGpu, CompiledStep):
                 f"compile: y has shape {tuple(labels.shape)}; wanted a class index for each of "
                 f"the {len(pixels)} images"
             )
-        with self._lock, on_device(self.device):
+        with self._alone():
             check_optimizer(self.optimizer)
             engine = self._engine(pixels)
             learned = self._learned(engine)
