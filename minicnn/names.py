@@ -63,7 +63,7 @@ class Largest(NamedTuple):
 
 
 class Names:
-    """The names that ``Tensor`` inherits (``self``, always a ``Tensor``, is defined above this)."""
+    """The names that ``Tensor`` inherits: ``self`` is always one."""
 
     __slots__ = ()
 

@@ -262,7 +262,7 @@ class Tensor(Names, NumPyCalls):
         Raises:
             ValueError: more than one cell, or none.
         """
-        if self.size != 1:
+        if self._data.size != 1:
             raise ValueError(f"item(): wanted one cell, this tensor has shape {self.shape}")
         if _mode.looked_at is not None:
             _mode.looked_at.append(self)
@@ -325,7 +325,7 @@ class Tensor(Names, NumPyCalls):
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        if self.size != 1:
+        if self._data.size != 1:
             raise ValueError(
                 f"the truth value of a tensor of shape {self.shape} is ambiguous; "
                 "wanted one cell (reduce it first)"
@@ -344,7 +344,7 @@ class Tensor(Names, NumPyCalls):
         return int(self.item())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item() if self.size == 1 and spec else str(self), spec)
+        return format(self.item() if self._data.size == 1 and spec else str(self), spec)
 
     # Gradients ------------------------------------------------------------------------------------
 
@@ -402,7 +402,7 @@ class Tensor(Names, NumPyCalls):
 
     def _first_gradient(self, gradient: Any) -> Array:
         if gradient is None:
-            if self.size != 1:
+            if self._data.size != 1:
                 raise RuntimeError(
                     f"backward(): a tensor of shape {self.shape} is not a scalar; pass the "
                     "gradient by it, backward(gradient), or reduce it first, for example .sum()"
