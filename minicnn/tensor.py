@@ -1005,7 +1005,8 @@ def _compare(relation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Te
 
 
 def _matmul(a: Any, b: Any) -> Tensor:
-    a, b = as_tensor(a), as_tensor(b)
+    a = as_tensor(a, like=b if isinstance(b, Tensor) else None)
+    b = as_tensor(b, like=a)
     check_same_dtype("matmul", a=a, b=b)
     rows = b.shape[-2 if b.ndim > 1 else -1] if b.ndim else None
     if a.ndim == 0 or a.shape[-1] != rows:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor, no_grad
+from minicnn import Tensor, nn, no_grad, optim
+from minicnn.nn import functional as F
 
 
 def leaf(*values: float) -> Tensor:
@@ -123,3 +124,56 @@ def test_an_array_does_not_take_up_a_tensor_with_a_gradient() -> None:
     with no_grad():
         array += leaf(1, 2, 3)
     np.testing.assert_array_equal(array, [2, 3, 4])
+
+
+# Arrays and lists where tensors are wanted --------------------------------------------------------
+
+PICTURES, KERNELS = np.ones((2, 3, 4, 5)), np.ones((6, 3, 2, 3))
+ROWS, THREE = np.arange(6.0).reshape(2, 3), np.array([1.0, 2.0, 4.0])
+FUNCTIONS: dict[str, tuple[Any, tuple[np.ndarray, ...]]] = {
+    "conv2d": (F.conv2d, (PICTURES, KERNELS, np.ones(6))),
+    "conv2d without a bias": (F.conv2d, (PICTURES, KERNELS)),
+    "linear": (F.linear, (ROWS, np.ones((4, 3)), np.ones(4))),
+    "batch_norm": (F.batch_norm, (ROWS, THREE, THREE, THREE, THREE)),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2), (PICTURES,)),
+    "avg_pool2d": (lambda x: F.avg_pool2d(x, 2), (PICTURES,)),
+    "relu": (F.relu, (ROWS,)),
+    "log_softmax": (lambda x: F.log_softmax(x, 1), (ROWS,)),
+    "pad": (lambda x: F.pad(x, (1, 2)), (ROWS,)),
+    "cross_entropy": (F.cross_entropy, (ROWS, np.array([2, 0]))),
+    "cross_entropy of probabilities": (F.cross_entropy, (ROWS, ROWS, THREE)),
+    "nll_loss": (F.nll_loss, (ROWS, np.array([2, 0]), THREE)),
+    "matmul": (lambda a, b: Tensor(a) @ b, (ROWS, np.ones((3, 2)))),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_take_arrays(name: str) -> None:
+    function, arrays = FUNCTIONS[name]
+    expected = function(*map(Tensor, arrays)).numpy()
+    np.testing.assert_array_equal(function(*arrays).numpy(), expected)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_whatever_follows_the_input_may_be_a_list_of_its_dtype(name: str) -> None:
+    function, (first, *rest) = FUNCTIONS[name]
+    y = function(Tensor(first), *[array.tolist() for array in rest])
+    assert y.dtype == np.float64
+    np.testing.assert_array_equal(y.numpy(), function(Tensor(first), *map(Tensor, rest)).numpy())
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_take_pytorchs_tensors(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    function, arrays = FUNCTIONS[name]
+    expected = function(*map(Tensor, arrays)).numpy()
+    np.testing.assert_array_equal(function(*map(torch.tensor, arrays)).numpy(), expected)
+
+
+def test_a_compiled_step_takes_a_list_of_classes() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1))
+    x = np.ones((2, 1, 2, 2), np.float32)
+    expected = F.cross_entropy(net(x), Tensor(np.array([2, 0]))).item()
+    np.testing.assert_allclose(step(x, [2, 0])[0].item(), expected, rtol=1e-6)

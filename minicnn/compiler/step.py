@@ -177,9 +177,10 @@ class Compiled:
     def _masks(self, engine: Engine) -> list[tuple[int, int]]:
         return [random.next_mask_key() for _ in range(engine.plan.masks)]
 
-    def _arrays(self, *batch: Any) -> list[Array]:
+    def _arrays(self, x: Any, *labels: Any) -> list[Array]:
         """The arrays of a batch, which have to be where the net is; on the CPU C-contiguous."""
-        return [self._array(as_tensor(part)) for part in batch]
+        arrays = [y if hasattr(y, "dtype") else np.asarray(y) for y in labels]  # a list of classes
+        return [self._array(as_tensor(part)) for part in (x, *arrays)]
 
     def _array(self, tensor: Tensor) -> Array:
         if tensor.device != self.device:

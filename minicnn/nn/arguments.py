@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.tensor import Tensor
+from minicnn.tensor import Tensor, as_tensor
 
 Pair = tuple[int, int]
 IntOrPair = int | Sequence[int]
@@ -114,6 +114,11 @@ def as_input(function: str, input: Any) -> Tensor:
         f"{function}: input is of type {type(input).__name__}; wanted a Tensor, for example "
         "minicnn.Tensor(np.asarray(input, 'float32')), pixels divided by 255"
     )
+
+
+def as_tensors(input: Tensor, *others: Any) -> Any:
+    """Weights and statistics as tensors; a list takes ``input``'s dtype, None stays None."""
+    return tuple(x if x is None else as_tensor(x, like=input) for x in others)
 
 
 def check_floating(function: str, input: Tensor) -> None:

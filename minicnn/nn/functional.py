@@ -25,6 +25,7 @@ from .arguments import (
     IntOrPair,
     Pair,
     as_input,
+    as_tensors,
     channels_hint,
     check_divisor,
     check_eps,
@@ -69,6 +70,7 @@ def conv2d(
         TypeError: input, weight and bias of different dtypes.
     """
     input = as_input("conv2d", input)
+    weight, bias = as_tensors(input, weight, bias)
     _check_conv2d(input, weight, bias, groups)
     stride, padding, dilation = convolution_window("conv2d", stride, padding, dilation)
     kernel_size = pair("conv2d: kernel_size", weight.shape[2:])
@@ -160,6 +162,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         TypeError: input, weight and bias of different dtypes.
     """
     input = as_input("linear", input)
+    weight, bias = as_tensors(input, weight, bias)
     if weight.ndim != 2 or input.ndim == 0 or input.shape[-1] != weight.shape[1]:
         raise ValueError(
             f"linear: input {input.shape} and weight {weight.shape} do not fit; "
@@ -378,6 +381,8 @@ def batch_norm(
             statistic without the other; an eps below 0, or of 0 for the batch's statistics.
     """
     input = as_input("batch_norm", input)
+    running_mean, running_var = as_tensors(input, running_mean, running_var)
+    weight, bias = as_tensors(input, weight, bias)
     if input.ndim < 2:
         raise ValueError(f"batch_norm: input has shape {input.shape}; wanted (N, C, ...)")
     check_floating("batch_norm", input)
@@ -531,7 +536,7 @@ def cross_entropy(
         return _loss_of_indices(
             ops.SoftmaxCrossEntropy, input, target, weight, ignore_index, reduction
         )
-    weight = None if weight is None else as_tensor(weight).detach()
+    weight = None if weight is None else as_tensor(weight, like=input).detach()
     _check_loss("cross_entropy", input, target, weight)
     with beside(input.data):
         if target.dtype.kind != "f":
@@ -547,10 +552,10 @@ def cross_entropy(
 
 
 def _as_target(target: Any, input: Tensor) -> Tensor:
-    """A target as a tensor; a list of integers holds class indices."""
+    """A target as a tensor; a list of integers holds class indices, others take input's dtype."""
     if isinstance(target, int | Sequence) and np.asarray(target).dtype.kind in "iu":
         return Tensor(np.asarray(target), device=input.device)
-    return as_tensor(target)
+    return as_tensor(target, like=input)
 
 
 def _cross_entropy_of_probabilities(
@@ -648,7 +653,7 @@ def class_indices(
     Returns:
         The target of each row, -1 where it is to be ignored, and its weight (None: all 1).
     """
-    weight = None if weight is None else as_tensor(weight).detach()
+    weight = None if weight is None else as_tensor(weight, like=input).detach()
     check_loss_settings(function, reduction)
     if target.dtype.kind == "f":
         raise TypeError(
