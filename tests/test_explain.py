@@ -25,7 +25,7 @@ CASES: dict[str, dict[str, Any]] = {
     "plain": {"size": (4, 5), "kernel": (2, 3)},
     "everything": {
         "size": (8, 9), "kernel": (3, 2), "stride": (2, 3), "padding": (1, 2),
-        "dilation": (2, 1), "batch": 2, "channels": 3, "outs": 4,
+        "dilation": (2, 3), "batch": 2, "channels": 3, "outs": 4,
     },
     "more padding than kernel": {"size": (3, 2), "kernel": (2, 1), "padding": (3, 2)},
     "stride larger than the kernel": {"size": (7, 8), "kernel": (1, 2), "stride": (3, 4)},
@@ -228,6 +228,95 @@ def test_text_has_every_grid_and_sums(rng: np.random.Generator) -> None:
     assert max(map(len, text.splitlines())) <= 96
 
 
+def test_text_writes_out_sums_that_are_right(rng: np.random.Generator) -> None:
+    conv, x, dy = example(rng, **{**CASES["everything"], "size": (7, 9)})
+    conv.weight.data = np.round(conv.weight.data * 8)
+    explained = explain.conv2d(conv, np.round(x * 4), np.round(dy * 4))
+    text = " ".join(str(explained).split())
+    assert (
+        "Conv2d(3, 4, kernel_size=(3, 2), stride=(2, 3), padding=(1, 2), dilation=(2, 3))" in text
+    )
+    for name, index in (("y", (0, 0, 1, 2)), ("dx", (0, 0, 3, 4)), ("dW", (0, 0, 1, 1))):
+        array = {"y": explained.y, "dx": explained.dx, "dW": explained.dweight}[name]
+        found = re.search(
+            re.escape(f"{name}[{', '.join(map(str, index))}] = ") + r"([^=]*) = (\S+)", text
+        )
+        assert found, name
+        summands = found[1].replace("·", "*")
+        assert "more" not in summands
+        assert eval(summands) == pytest.approx(array[index], abs=1e-3)
+        assert float(found[2]) == pytest.approx(array[index], rel=1e-5)
+        count = len(getattr(explained, f"{'dweight' if name == 'dW' else name}_terms")(*index))
+        assert summands.count(" + ") == count - 1 > 0
+    for way in ("loops from the definition", "as convolutions", "finite differences"):
+        found = re.search(rf"{way}: dx (\S+), dweight (\S+)", text)
+        assert found
+        assert max(float(number.strip(",")) for number in found.groups()) < 1e-8
+
+
+def test_text_counts_the_summands_it_leaves_out(rng: np.random.Generator) -> None:
+    conv, x, dy = example(rng, (9, 9), (5, 6), channels=1, outs=1)
+    assert "+ ... (7 more) = " in " ".join(str(explain.conv2d(conv, x, dy)).split())
+    unreached = explain.conv2d(*example(rng, (3, 3), (1, 1), stride=(2, 2), channels=1, outs=1))
+    assert "dx[0, 0, 1, 1] = 0: no window reaches it" in str(unreached)
+
+
+def test_text_has_the_numbers_of_every_grid(rng: np.random.Generator) -> None:
+    conv, x, dy = example(rng, **CASES["plain"])
+    conv.weight.data, x, dy = (np.round(a * 8) for a in (conv.weight.data, x, dy))
+    conv.bias.data = np.array([3.0, -5.0])  # type: ignore[union-attr]
+    text = str(explain.conv2d(conv, x, dy))
+    expected = by_loops(conv, x, dy) | {"x": x, "dy": dy, "W": conv.weight.numpy()}
+    for name, array in (("x", x), ("y", expected["y"]), ("dy", dy), ("dx", expected["dx"])):
+        for c in range(array.shape[1]):
+            assert block_of(text, f"{name}[0, {c}]") == array[0, c].tolist()
+    assert block_of(text, "dW[1, 0]") == expected["dweight"][1, 0].tolist()
+    assert block_of(text, "columns[0]") == expected["columns"][0].tolist()
+    assert block_of(text, "dcolumns = Wᵀ dy[0]") == expected["dcolumns"][0].tolist()
+
+
+def test_text_writes_fractions_to_three_decimals() -> None:
+    layer = nn.Linear(2, 1, bias=False).to("float64")
+    layer.weight.data = np.array([[0.25, -2.0]])
+    text = str(explain.linear(layer, np.array([[0.5, 1.0], [3.0, 0.0625]])))
+    assert block_of(text, "x") == [[0.5, 1], [3, 0.062]]
+    assert block_of(text, "W") == [[0.25, -2]]
+    assert block_of(text, "y") == [[-1.875], [0.625]]
+    assert block_of(text, "dx") == [[0.25, -2], [0.25, -2]]
+
+
+def block_of(text: str, title: str) -> list[list[float]]:
+    """The numbers below a title, which may have blocks to its left and right."""
+    lines = text.splitlines()
+    (row,) = (k for k, line in enumerate(lines) if title in re.split(r"\s{3,}", line))
+    left = re.search(rf"(?<!\S){re.escape(title)}", lines[row]).start()  # type: ignore[union-attr]
+    after = re.compile(r"\s{3,}\S").search(lines[row], left)
+    right = after.end() - 1 if after else None
+    rows = [line[left:right].split() for line in lines[row + 1 :]]
+    return [[float(cell) for cell in cells] for cells in rows[: rows.index([])]]
+
+
+def test_a_picture_begins_where_there_is_something_to_see() -> None:
+    """Its corners are black: a sum of products with 0 would be the first thing shown."""
+    x = np.zeros((1, 1, 12, 13))
+    x[0, 0, 6:9, 5:8] = 1
+    x[0, 0, 11, 10] = 1
+    explained = explain.conv2d(nn.Conv2d(1, 2, 3, padding=1), x)
+    asked = conv_page.questions(explained)
+    assert asked["channels"][2] == ("y", "0,0,7,6")
+    assert data_of(explained.html())["start"] == ["y", "0,0,7,6"]
+    assert asked["padding"][2] == ("y", "0,0,11,9")
+
+
+def test_hints_about_options_are_for_examples_only(rng: np.random.Generator) -> None:
+    explained = explain.conv2d(*example(rng, (4, 4), (2, 2), channels=1, outs=1))
+    assert re.findall(r"try --(\w+)", explained.html()) == ["channels", "padding"]
+    assert "--size 5x6" in explained.html()
+    assert "try --" not in explained.html("net[0] of lenet")
+    assert "--size 5x6" not in explained.html("net[0] of lenet")
+    assert "Here every cell is reached." in explained.html("net[0] of lenet")
+
+
 # Pages --------------------------------------------------------------------------------------------
 
 
@@ -287,10 +376,40 @@ def test_text_from_the_user_cannot_end_the_script(rng: np.random.Generator) -> N
         ([1000.5], (0, 1)),
         ([0.00025, 0.00012], (-4, 2)),
         ([0.0], (0, 0)),
+        ([99999.0], (0, 0)),
+        ([123456.0, 1.0], (5, 2)),
+        ([-20000.5], (4, 2)),
+        ([-0.03], (0, 3)),
     ],
 )
 def test_a_grid_has_one_number_of_digits(values: list[float], expected: tuple[int, int]) -> None:
     assert page.digits(np.array(values)) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "0"),
+        (1.26e-9, "1.3 × 10⁻⁹"),
+        (0.5, "5.0 × 10⁻¹"),
+        (3e12, "3.0 × 10¹²"),
+        (7.04, "7.0 × 10⁰"),
+    ],
+)
+def test_a_difference_is_two_digits_and_a_power_of_ten(value: float, said: str) -> None:
+    assert page.small_number(value) == said
+
+
+def test_a_grid_says_its_scale_and_its_width() -> None:
+    grid = page.Grid("dy", "dy", "a title", "gradient", np.array([[[[-2.5e-4, 1.25e-5]]]]))
+    assert '<b>dy</b>a title <span class="scale">× 10⁻⁴</span>' in grid.figure()
+    held = grid.as_data()
+    assert (held["exponent"], held["places"], held["exact"]) == (-4, 2, False)
+    assert held["chars"] == len("-2.50")
+    assert held["largest"] == 2.5e-4
+    fixed = page.Grid("p", "p", "", "x", np.array([[[[0.25]]]]), places=4).as_data()
+    assert (fixed["exponent"], fixed["places"], fixed["exact"]) == (0, 4, True)
+    assert fixed["chars"] == len("0.2500")
 
 
 # The smaller layers -------------------------------------------------------------------------------
@@ -303,6 +422,82 @@ def refs(note: dict[str, Any]) -> list[tuple[str, tuple[int, ...]]]:
         for token in line["tokens"]
         if isinstance(token, list)
     ]
+
+
+def joined(note: dict[str, Any]) -> str:
+    """A note's line, with [grid, key] for the numbers."""
+    (line,) = note["lines"]
+    return "".join(t if isinstance(t, str) else f"{t[0]}[{t[1]}]" for t in line["tokens"])
+
+
+def test_max_pooling_says_who_won(rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((2, 2, 6, 7)), rng.standard_normal((2, 2, 2, 3))
+    explained = explain.max_pool2d(nn.MaxPool2d((2, 3), (3, 2), dilation=(2, 1)), x, dy)
+    wins = np.zeros(x.shape, int)
+    over = np.zeros(x.shape, int)
+    for at in np.ndindex(dy.shape):
+        cells = [(*at[:2], 3 * at[2] + 2 * i, 2 * at[3] + j) for i in range(2) for j in range(3)]
+        winner = max(cells, key=lambda cell: x[cell])
+        key = ",".join(map(str, at))
+        won = f"[{', '.join(map(str, winner))}]"
+        assert explained.notes["y"][key]["words"].startswith(f"x{won} is the largest")
+        inside = ", ".join(f"x[{','.join(map(str, cell))}]" for cell in cells)
+        assert joined(explained.notes["y"][key]) == f"max({inside})"
+        assert explained.notes["dy"][key]["tail"] == f"goes to dx{won}"
+        assert explained.notes["dy"][key]["lit"] == [["dx", ",".join(map(str, winner))]]
+        wins[winner] += 1
+        for cell in cells:
+            over[cell] += 1
+    for at in np.ndindex(x.shape):
+        note = explained.notes["x"][",".join(map(str, at))]
+        windows = f"is in {over[at]} window{'' if over[at] == 1 else 's'}"
+        assert note["tail"] == windows + (f", wins {wins[at]} of them" if over[at] else "")
+        said = "The sum over the windows" if wins[at] else "It won no window"
+        assert explained.notes["dx"][",".join(map(str, at))]["words"].startswith(said)
+
+
+def test_average_pooling_says_the_shares(rng: np.random.Generator) -> None:
+    layer = nn.AvgPool2d((2, 3), (2, 2), padding=(0, 1), count_include_pad=False)
+    explained = explain.avg_pool2d(layer, rng.standard_normal((1, 1, 4, 5)))
+    assert joined(explained.notes["y"]["0,0,0,1"]) == (
+        "(x[0,0,0,1] + x[0,0,0,2] + x[0,0,0,3] + x[0,0,1,1] + x[0,0,1,2] + x[0,0,1,3]) / 6"
+    )
+    assert joined(explained.notes["y"]["0,0,1,0"]).endswith("x[0,0,3,1]) / 4")
+    assert joined(explained.notes["dx"]["0,0,2,1"]) == "dy[0,0,1,0] / 4 + dy[0,0,1,1] / 6"
+    assert explained.notes["dy"]["0,0,0,0"]["words"].endswith("the same share, dy / 4.")
+    assert explained.notes["dy"]["0,0,0,0"]["tail"] == "is shared by 4 cells"
+    assert explained.notes["x"]["0,0,2,1"]["tail"] == "is in 2 windows, a share of each"
+
+
+def test_a_dense_layer_says_what_feeds_what(rng: np.random.Generator) -> None:
+    notes = explain.linear(nn.Linear(4, 3), rng.standard_normal((2, 4))).notes
+    products = " + ".join(f"x[1,{k}]·weight[2,{k}]" for k in range(4))
+    assert joined(notes["y"]["1,2"]) == f"{products} + bias[2]"
+    assert notes["y"]["1,2"]["words"] == "Row 1 of x times row 2 of W."
+    assert joined(notes["dx"]["1,3"]) == " + ".join(f"dy[1,{o}]·weight[{o},3]" for o in range(3))
+    assert joined(notes["dbias"]["1"]) == "dy[0,1] + dy[1,1]"
+    assert notes["x"]["0,1"]["tail"] == "feeds 3 outputs"
+    assert notes["weight"]["2,1"]["tail"] == "takes part in 2 outputs"
+    assert notes["bias"]["1"]["tail"] == "is added to 2 outputs"
+    assert notes["dy"]["1,2"]["tail"] == "goes to 4 cells of dx"
+    assert notes["weight"]["2,1"]["lit"] == [["y", "0,2"], ["y", "1,2"]]
+
+
+def test_softmax_says_which_class_is_right() -> None:
+    notes = explain.cross_entropy(np.arange(12.0).reshape(3, 4), [2, 0, 3]).notes
+    assert joined(notes["dlogits"]["1,0"]) == "(probabilities[1,0] − target[1,0]) / 3"
+    assert "Class 0 is the right class: 1 is taken away." in notes["dlogits"]["1,0"]["words"]
+    assert notes["dlogits"]["1,2"]["words"] == "Class 2 is a wrong class."
+    divided = [key for key, note in notes["dlogits"].items() if "divided by p" in note["words"]]
+    assert divided == ["0,2", "1,0", "2,3"]
+    exps = " + ".join(f"exp(logits[1,{k}])" for k in range(4))
+    assert joined(notes["probabilities"]["1,3"]) == f"exp(logits[1,3]) / ({exps})"
+    assert joined(notes["losses"]["2"]) == "−log probabilities[2,3]"
+    assert notes["losses"]["2"]["words"].endswith("by class 3, the right one.")
+    assert joined(notes["loss"]["0"]) == "(losses[0] + losses[1] + losses[2]) / 3"
+    tails = [notes["target"][f"0,{k}"]["tail"] for k in range(4)]
+    assert tails == ["marks a wrong class"] * 2 + ["marks the right class", "marks a wrong class"]
+    assert notes["target"]["0,2"]["lit"] == [["losses", "0"]]
 
 
 def test_max_pooling(rng: np.random.Generator) -> None:
