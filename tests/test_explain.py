@@ -292,7 +292,7 @@ def block_of(text: str, title: str) -> list[list[float]]:
     left = re.search(rf"(?<!\S){re.escape(title)}", lines[row]).start()  # type: ignore[union-attr]
     after = re.compile(r"\s{3,}\S").search(lines[row], left)
     right = after.end() - 1 if after else None
-    rows = [line[left:right].split() for line in lines[row + 1 :]]
+    rows = [line[left:right].split() for line in [*lines[row + 1 :], ""]]
     return [[float(cell) for cell in cells] for cells in rows[: rows.index([])]]
 
 
