@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minicnn.terminal import say_interrupted
+from minicnn.terminal import answer_interrupts
 
 if sys.argv[:1] == ["-m"]:  # python -m minicnn.train, which is not running yet
-    say_interrupted()
+    answer_interrupts()
 
 # The hot loops live in the top-level folder kernels/ and are installed as minicnn.kernels.
 # In a checkout they are still beside this package: look there too.

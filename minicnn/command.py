@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import minicnn
 from minicnn.device import DeviceError
 from minicnn.files import expand
-from minicnn.terminal import complain, say
+from minicnn.terminal import answer_interrupts, complain, say
 
 
 class Parser(argparse.ArgumentParser):
@@ -72,21 +72,13 @@ def process(main: Callable[[], int]) -> NoReturn:
 
     (Or that of the command, if it had come to its end.)
     """
-    sys.unraisablehook = _raise_again
+    answer_interrupts()
     try:
         status = main()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:  # before the command answers it, or after
         status = 130
     sys.exit(status)
-
-
-def _raise_again(lost: Any) -> None:
-    """Python cannot raise what comes up in a finaliser or a callback: an interrupt comes again."""
-    if issubclass(lost.exc_type, KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
-    else:
-        sys.__unraisablehook__(lost)
 
 
 def in_a_line(error: BaseException) -> str:

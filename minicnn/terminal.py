@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import codecs
 import contextlib
 import os
 import sys
+import threading
 from typing import Any
 
 PLAIN = {
@@ -46,17 +48,25 @@ def first_line(error: BaseException) -> str:
     return told[:160]
 
 
-def say_interrupted() -> None:
-    """From now on a Ctrl-C that nobody answers, as while NumPy is imported, is a line."""
-    usual = sys.excepthook
+def answer_interrupts() -> None:
+    """From now on no Ctrl-C is a traceback, as while NumPy is imported, and none is lost."""
+    sys.excepthook = _show
+    sys.unraisablehook = _raise_again
 
-    def show(kind: Any, error: Any, trace: Any) -> None:
-        if issubclass(kind, KeyboardInterrupt):
-            complain("interrupted")
-        else:
-            usual(kind, error, trace)
 
-    sys.excepthook = show
+def _show(kind: Any, error: Any, trace: Any) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        complain("interrupted")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _raise_again(lost: Any) -> None:
+    """Python cannot raise what comes up in a finaliser or a callback: a moment later it can."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        threading.Timer(0.01, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def is_terminal(stream: Any) -> bool:

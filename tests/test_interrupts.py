@@ -8,6 +8,7 @@ import contextlib
 import inspect
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -30,14 +31,14 @@ def interrupt() -> None:
 
 @pytest.fixture(autouse=True)
 def ctrl_c_raises() -> Iterator[None]:
-    """As in a terminal (some shells ignore it); whatever hangs ends after ten seconds."""
+    """As in a terminal (some shells ignore it); whatever hangs ends after a minute."""
 
     def give_up(*_: Any) -> None:
         raise TimeoutError
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     alarm = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(10)
+    signal.alarm(60)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, alarm)
@@ -301,3 +302,56 @@ def test_a_second_interrupt_after_the_rename_is_no_error_of_the_clean_up(
     with pytest.raises(KeyboardInterrupt):
         files.write_whole(tmp_path / "weights", "new")
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("weights", "new")]
+
+
+# A command as a process ---------------------------------------------------------------------------
+
+PROCESS = """
+import signal, sys, time, weakref
+from minicnn import command, terminal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+interrupt = lambda *_: signal.raise_signal(signal.SIGINT)
+
+class Last:
+    def __del__(self):
+        interrupt()
+
+def in_a_finaliser():
+    Last()
+    time.sleep(5)
+    return 0
+
+def in_a_callback():
+    last = type("Last", (), {})()
+    gone = weakref.ref(last, interrupt)
+    del last
+    time.sleep(5)
+    return 0
+
+def at_once():
+    interrupt()
+    return 0
+
+def when_done():
+    import atexit
+    atexit.register(interrupt)
+    return 3
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "status"),
+    [("in_a_finaliser", 130), ("in_a_callback", 130), ("at_once", 130), ("when_done", 3)],
+)
+def test_no_interrupt_of_a_command_is_lost(where: str, status: int) -> None:
+    code = f"{PROCESS}command.process({where})"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, text=True)
+    assert (ended.returncode, ended.stderr) == (status, "")
+
+
+def test_an_interrupt_before_a_command_has_begun_is_a_line() -> None:
+    code = f"{PROCESS}terminal.answer_interrupts(); in_a_finaliser()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, text=True)
+    assert ended.stderr == "interrupted\n"
+    assert ended.returncode != 0
