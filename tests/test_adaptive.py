@@ -145,6 +145,31 @@ def test_state_survives_a_change_of_dtype_and_a_pickle(kind: str) -> None:
         np.testing.assert_allclose(ours, wanted, rtol=1e-6)
 
 
+@every_case
+def test_state_has_the_parameters_dtype(case: str) -> None:
+    p = Tensor(np.ones(3, np.float32), requires_grad=True)
+    optimizer = optimizer_of(case, [p])
+    for dtype in ("float32", "float64"):
+        p.data = p.data.astype(dtype)
+        p.grad = Tensor(np.arange(3, dtype=dtype))
+        optimizer.step()
+        kept = [vars(optimizer).get(name, [None])[0] for name in ("m", "v", "largest", "u")]
+        assert {array.dtype for array in kept if array is not None} == {np.dtype(dtype)}
+        assert p.dtype == dtype
+
+
+def test_a_pickle_of_an_earlier_release_still_descends() -> None:
+    assert pickle.loads(b"cminicnn.optim\nSGD\n.") is optim.SGD
+    p, v = parameter(1), np.array([2.0])
+    old = {"lr": 0.5, "momentum": 0.9, "dampening": 0, "weight_decay": 0, "nesterov": False}
+    sgd = optim.SGD.__new__(optim.SGD)
+    vars(sgd).update(old, params=[p], maximize=False, velocity=[v])
+    p.grad = Tensor(np.array([3.0]))
+    sgd.step()
+    np.testing.assert_allclose(p.numpy(), 1 - 0.5 * (0.9 * 2 + 3))
+    assert optim.StepLR(sgd, 1).base_lr == 0.5
+
+
 @every_kind
 def test_gradients_are_forgotten_or_made_0(kind: str) -> None:
     p, without = parameter(1, 2), parameter(3)

@@ -326,7 +326,9 @@ def test_a_schedule_is_pytorchs(name: str, make: Callable[[Any, Any], Any], star
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("places", [(2, 4), (4, 2), (0, 3), (3, 6), (6, 9, 4), (9, 2, 4)], ids=str)
+@pytest.mark.parametrize(
+    "places", [(2, 4), (4, 2), (0, 3), (3, 6), (6, 9, 4), (9, 2, 4), (1, 0)], ids=str
+)
 @pytest.mark.parametrize("by_hand", [{}, {5: 0.7}], ids=["alone", "and by hand"])
 def test_schedules_compose_as_pytorchs(places: tuple[int, ...], by_hand: dict[int, float]) -> None:
     ours, theirs = rates_beside_pytorchs([SCHEDULES[k] for k in places], 0.3, by_hand)

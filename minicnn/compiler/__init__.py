@@ -71,7 +71,8 @@ def compile(
     Args:
         loss: ``nn.CrossEntropyLoss`` (or ``F.cross_entropy``) of class indices, reduction
             ``'mean'`` or ``'sum'``.
-        optimizer: its settings, the learning rate included, may change between steps.
+        optimizer: ``SGD``, ``Adam``, ``AdamW`` or ``Adadelta`` of ``minicnn.optim``, as it is; its
+            settings, the learning rate included, may change between steps.
         profile: time each instruction, for ``print(step.plan)``; slower.
         graph: on a GPU, replay a step's kernels as one CUDA graph instead of launching each.
 
