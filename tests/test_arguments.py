@@ -94,12 +94,32 @@ def test_other_sequences_are_refused(wrong: Any) -> None:
         (lambda: nn.AvgPool2d(2, divisor_override=0), "AvgPool2d: divisor_override is 0"),
         (lambda: nn.BatchNorm2d(3, eps=-1.0), "BatchNorm2d: eps is -1.0; wanted a positive"),
         (lambda: nn.CrossEntropyLoss(reduction="foo"), "CrossEntropyLoss: reduction is 'foo'"),
+        (lambda: nn.NLLLoss(reduction="foo"), "NLLLoss: reduction is 'foo'"),
         (lambda: nn.CrossEntropyLoss(label_smoothing=2), "CrossEntropyLoss: label_smoothing is 2"),
     ],
 )
 def test_a_layer_refuses_its_arguments_when_made(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Dropout("0.5"), "Dropout: p is '0.5'; wanted a number"),  # type: ignore[arg-type]
+        (lambda: nn.BatchNorm2d(2, eps="1"), "BatchNorm2d: eps is '1'; wanted a number"),  # type: ignore[arg-type]
+        (lambda: nn.BatchNorm2d(2, 1e-5, "1"), "BatchNorm2d: momentum is '1'; wanted a number"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_number_is_named(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{message}"):
+        make()
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(1, 2, 3), nn.Linear(5, 2), nn.MaxPool2d(2)])
+def test_pixels_come_with_the_cure(layer: nn.Module) -> None:
+    message = refusal(layer, ones(2, 1, 5, 5, dtype="uint8"), TypeError)
+    assert message.endswith("for example by input.to('float32') / 255 for pixels")
 
 
 def test_an_eps_of_0_is_for_evaluation() -> None:

@@ -82,8 +82,15 @@ def check_divisor(function: str, divisor: int | None) -> None:
         raise ValueError(f"{function}: divisor_override is 0; wanted another number or None")
 
 
+def check_number(name: str, value: Any) -> None:
+    """Refuse what is no number (TypeError)."""
+    if not isinstance(value, int | float | np.number):
+        raise TypeError(f"{name} is {value!r}; wanted a number")
+
+
 def check_eps(function: str, eps: float, of_batch: bool = False) -> None:
     """Refuse an eps below 0 (ValueError); for a batch's own variance, which may be 0, also 0."""
+    check_number(f"{function}: eps", eps)
     if eps < 0 or (of_batch and eps == 0):
         wanted = "a positive number in training" if eps == 0 else "a positive number, as 1e-5"
         raise ValueError(f"{function}: eps is {eps}; wanted {wanted}")

@@ -149,6 +149,7 @@ def _check_conv2d(input: Tensor, weight: Tensor, bias: Tensor | None, groups: in
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"conv2d: bias has shape {bias.shape}; wanted {weight.shape[:1]}")
+    check_floating("conv2d", input)
     check_same_dtype("conv2d", input=input, weight=weight, bias=bias)
 
 
@@ -170,6 +171,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias has shape {bias.shape}; wanted {weight.shape[:1]}")
+    check_floating("linear", input)
     check_same_dtype("linear", input=input, weight=weight, bias=bias)
     leading = input.shape[:-1]
     rows = input if input.ndim == 2 else input.reshape(math.prod(leading), input.shape[-1])

@@ -377,6 +377,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
+        arguments.check_number("Dropout: p", p)
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout: p is {p}; wanted a probability from 0 to 1")
         self.p, self.inplace = p, inplace
@@ -412,6 +413,8 @@ class BatchNorm2d(Module):
         super().__init__()
         _check_sizes(self, num_features=num_features)
         arguments.check_eps("BatchNorm2d", eps)
+        if momentum is not None:
+            arguments.check_number("BatchNorm2d: momentum", momentum)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = self.bias = self.running_mean = self.running_var = None
         if affine:
@@ -496,6 +499,7 @@ class NLLLoss(Module):
         self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
     ):
         super().__init__()
+        arguments.check_loss_settings("NLLLoss", reduction)
         self.weight = None
         if weight is not None:
             self.register_buffer("weight", weight)
