@@ -10,7 +10,7 @@ import numpy as np
 from minicnn import Tensor, apply, ops
 from minicnn.nn import functional as F
 
-LABELS = Tensor(np.array([1, 0]))
+LABELS, IGNORED = Tensor(np.array([1, 0])), Tensor(np.array([-1, 1]))
 
 Use = tuple[Callable[..., Tensor], tuple[tuple[int, ...], ...]]
 
@@ -34,7 +34,7 @@ USES: dict[type[ops.Operation], Use] = {
         lambda x, w, b: F.batch_norm(x, Tensor(np.full(3, 0.5)), Tensor(np.full(3, 2.0)), w, b),
         ((4, 3), (3,), (3,)),
     ),
-    ops.IgnoreRows: (lambda x: apply(ops.IgnoreRows(np.array([-1, 1])), x), ((2, 3),)),
+    ops.IgnoreRows: (lambda x: apply(ops.IgnoreRows(IGNORED.data), x), ((2, 3),)),
     ops.InPieces: (
         lambda x, w, b: apply(ops.InPieces(ops.Linear, 2), x, w, b),
         ((5, 3), (2, 3), (2,)),

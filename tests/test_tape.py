@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor, nn, no_grad, ops, optim
+from minicnn import Tensor, compiler, nn, no_grad, ops, optim
 from minicnn.nn import functional as F
 
 from .every_operation import USES, gradients_of, leaves_for
@@ -177,6 +177,7 @@ def test_weights_changed_between_forward_and_backward_are_noticed(change: Any) -
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.skipif(not compiler.is_available(), reason="needs compiled kernels")
 def test_a_compiled_step_between_forward_and_backward_is_noticed() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Sigmoid(), nn.Linear(3, 2))
     step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1))
