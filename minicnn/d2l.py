@@ -174,9 +174,16 @@ def resampling_matrix(old: int, new: int) -> np.ndarray:
 
 
 def get_fashion_mnist_labels(labels: Iterable[Any]) -> list[str]:
-    """The names of classes 0..9 as the book writes them: t-shirt, trouser, ... ankle boot."""
+    """The names of classes 0..9 as the book writes them: t-shirt, trouser, ... ankle boot.
+
+    Raises:
+        ValueError: a number that is none of a class.
+    """
     classes = CATALOGUE["fashion-mnist"].classes
-    return [classes[int(label)].lower().removesuffix("/top") for label in labels]
+    numbers = [int(label) for label in labels]
+    if any(not 0 <= number < len(classes) for number in numbers):
+        raise ValueError(f"labels are {min(numbers)}..{max(numbers)}; wanted 0..{len(classes) - 1}")
+    return [classes[number].lower().removesuffix("/top") for number in numbers]
 
 
 @own_style()
@@ -190,7 +197,8 @@ def show_images(
     """Pictures in a grid, row by row; a notebook shows them.
 
     Args:
-        imgs: (N, H, W) or (N, 1, H, W), or a list of pictures; N at most num_rows * num_cols.
+        imgs: (N, H, W) or (N, C, H, W), grey or in colours, or a list of pictures; N at most
+            num_rows * num_cols.
         titles: a line above each.
         scale: inches a picture.
 
@@ -226,9 +234,17 @@ def show_images(
 
 
 def _picture(img: Any) -> np.ndarray:
-    """(H, W) of (H, W) or (1, H, W)."""
+    """(H, W) of (H, W) or (1, H, W); colours (H, W, 3) of (3, H, W) or (H, W, 3)."""
     array = img.numpy() if isinstance(img, Tensor) else np.asarray(img)
-    return array[0] if array.ndim == 3 and len(array) == 1 else array
+    if array.ndim == 3 and len(array) in (3, 4):
+        array = np.moveaxis(array, 0, 2)
+    if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)):
+        return array
+    if array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
+        return array[0] if len(array) == 1 else array[:, :, 0]
+    raise ValueError(
+        f"show_images: imgs has a picture of shape {array.shape}; wanted (H, W) or (C, H, W)"
+    )
 
 
 # Counting and timing ------------------------------------------------------------------------------
@@ -266,7 +282,7 @@ class Timer:
         self.start()
 
     def start(self) -> None:
-        """Start anew."""
+        """Start again."""
         self.started = time.perf_counter()
 
     def stop(self) -> float:
@@ -304,7 +320,7 @@ def accuracy(y_hat: Any, y: Any) -> float:
 
 
 def evaluate_accuracy(net: Any, data_iter: Any, device: Device | None = None) -> float:
-    """The share of ``data_iter``'s examples that ``net`` classifies rightly.
+    """The share of ``data_iter``'s examples that ``net`` classifies correctly.
 
     Without recording; a module computes in evaluation mode and gets its mode back.
 
@@ -347,7 +363,7 @@ def _evaluating(net: Any) -> Any:
 
 
 class Animator:
-    """Curves that grow point by point. A notebook draws them anew at each point.
+    """Curves that grow point by point. A notebook draws them again at each point.
 
     Elsewhere they are collected: ``print(animator)`` gives a table, ``animator.save(path)`` a
     picture, ``animator.X`` and ``animator.Y`` hold the points, a list for each curve.

@@ -42,7 +42,7 @@ AFTER = (nn.BatchNorm2d, nn.Sigmoid, nn.Tanh, nn.ReLU)  # what belongs to the la
 class Layer(NamedTuple):
     """A convolution or dense layer of a net; ``net[:end](x)`` are its activations.
 
-    end: behind the layer, its normalisation and its activation function.
+    end: after the layer, its normalisation and its activation function.
     """
 
     name: str
@@ -130,7 +130,7 @@ def most_wrong(predictions: Predictions, count: int) -> np.ndarray:
 
 
 def gradient_norms(net: nn.Sequential, dataset: data.Dataset) -> np.ndarray:
-    """The length of the loss's gradient by each layer's weights and biases: (batches, layers).
+    """The length of the gradient of each layer's weights and biases: (batches, layers).
 
     The loss is the mean over a batch of at most 250 pictures, the net in evaluation mode.
     """
@@ -221,7 +221,7 @@ def draw_activations(
 
 
 def _with_mean(all_of_a_class: np.ndarray) -> np.ndarray:
-    """The first few, and behind them the mean of all."""
+    """The first few, and after them the mean of all."""
     return np.concatenate([all_of_a_class[:EXAMPLES], all_of_a_class.mean(0, keepdims=True)])
 
 
@@ -424,7 +424,7 @@ def draw_gradients(norms: np.ndarray, names: Sequence[str], title: str) -> Any:
     """A line for each layer: a dot for each batch, on a logarithmic scale, and their median."""
     figure = _figure(
         8.4, 1.7 + 0.55 * len(names), f"{title}: gradients by layer",
-        f"the length of the gradient by a layer's weights and biases: a dot for each of "
+        f"the length of the gradient of a layer's weights and biases: a dot for each of "
         f"{len(norms)} batches, and the median",
     )  # fmt: skip
     axes = _axes(figure, 1.55, 1.0, 6.0, 0.55 * len(names))

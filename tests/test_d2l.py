@@ -156,6 +156,23 @@ def test_pictures_or_titles_that_do_not_fit_are_refused() -> None:
         d2l.show_images(np.zeros((2, 4, 4)), 1, 2, titles=["a"])
 
 
+@pytest.mark.parametrize("labels", [[3, 10], [-1]])
+def test_a_label_of_no_class_is_refused(labels: list[int]) -> None:
+    with pytest.raises(ValueError, match=rf"labels are {labels[0]}\.\.{labels[-1]}; wanted 0\.\.9"):
+        d2l.get_fashion_mnist_labels(labels)
+
+
+def test_pictures_in_colours_are_shown_in_colours(rng: np.random.Generator) -> None:
+    colours = rng.random((2, 5, 7, 3))
+    for imgs in (colours, colours.transpose(0, 3, 1, 2), Tensor(colours.transpose(0, 3, 1, 2))):
+        axes = d2l.show_images(imgs, 1, 2)
+        np.testing.assert_array_equal(axes[1].images[0].get_array(), colours[1])
+    grey = d2l.show_images(colours[..., :1], 1, 2)
+    np.testing.assert_array_equal(grey[1].images[0].get_array(), colours[1, :, :, 0])
+    with pytest.raises(ValueError, match=r"a picture of shape \(7,\); wanted \(H, W\) or"):
+        d2l.show_images(np.zeros((5, 7)), 1, 5)
+
+
 def test_a_notebook_shows_the_pictures(shown: list[str]) -> None:
     d2l.show_images(np.zeros((2, 4, 4)), 1, 2)
     assert shown == ["display"]

@@ -424,6 +424,17 @@ def refs(note: dict[str, Any]) -> list[tuple[str, tuple[int, ...]]]:
     ]
 
 
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [("max_pool2d", "MaxPool2d"), ("avg_pool2d", "AvgPool2d"), ("linear", "Linear")],
+)
+def test_another_kind_of_layer_is_named(function: str, wanted: str) -> None:
+    with pytest.raises(
+        TypeError, match=f"explain.{function}: layer is Conv2d; wanted an nn.{wanted}"
+    ):
+        getattr(explain, function)(nn.Conv2d(1, 1, 2), np.ones((1, 4, 4)))
+
+
 def joined(note: dict[str, Any]) -> str:
     """A note's line, with [grid, key] for the numbers."""
     (line,) = note["lines"]

@@ -181,7 +181,7 @@ function dxWords(windows, h, w) {
 const step = { done: g.n * L };
 const slider = document.getElementById("step");
 
-/** The sum in a cell of col2im after so many steps: what the engine had when it added the last. */
+/** The sum in a cell of col2im after ``done`` steps: what the engine had when it added the last. */
 function soFar(key, done) {
   const [n, c, h, w] = numbers(key);
   const last = places(n, c, h, w).filter(([m, , l]) => m * L + l < done).sort((a, b) => a[2] - b[2]).at(-1);

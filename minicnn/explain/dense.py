@@ -10,7 +10,7 @@ from minicnn import kernels, nn, ops
 
 from .conv import as_numbers
 from .page import Grid
-from .small import Explained, Notes, Token, check_cells, joined, key, note, ref
+from .small import Explained, Notes, Token, check_cells, check_layer, joined, key, note, ref
 
 
 def check_size(rows: int, features: int, outputs: int) -> None:
@@ -20,7 +20,7 @@ def check_size(rows: int, features: int, outputs: int) -> None:
 
 
 def linear(layer: nn.Linear, x: Any, dy: Any = None) -> Explained:
-    """Explain the dense layer ``layer`` on the rows of ``x``, given the gradient by its output.
+    """Explain the dense layer ``layer`` on the rows of ``x``, given its output's gradient.
 
     Args:
         layer: a layer of K features and O outputs.
@@ -28,8 +28,10 @@ def linear(layer: nn.Linear, x: Any, dy: Any = None) -> Explained:
         dy: (M, O); ones without it.
 
     Raises:
+        TypeError: ``layer`` is no ``nn.Linear``.
         ValueError: shapes that do not fit, numbers that are not finite, too many cells.
     """
+    check_layer("linear", layer, nn.Linear)
     x, weight = as_numbers("linear", "x", x, 2), as_numbers("linear", "weight", layer.weight, 2)
     if x.shape[1] != weight.shape[1]:
         raise ValueError(f"explain.linear: x has shape {x.shape}; wanted (M, {weight.shape[1]})")

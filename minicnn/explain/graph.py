@@ -55,7 +55,7 @@ class Argument:
 
     Attributes:
         name: what the operation calls it.
-        gradient: the length of the gradient by it, from all its uses; None if it has none.
+        gradient: the length of its gradient, from all its uses; None if it has none.
         uses: how many operations of the tape take it.
     """
 
@@ -73,7 +73,7 @@ class Step:
     Attributes:
         name: the operation's, or what the first operation calls the tensor.
         shape, dtype: of the result.
-        gradient: the length of the gradient by the result, sqrt(sum(dy²)); None if it has none.
+        gradient: the length of the gradient with respect to the result, sqrt(sum(dy²)), or None.
         inputs: the numbers of the steps it computes from.
         arguments: its other inputs.
         kept: what it keeps for backward.
@@ -154,8 +154,8 @@ def tape(tensor: Tensor, gradient: Any = None) -> Tape:
 
     Args:
         tensor: a loss, or anything else computed from tensors that require gradients.
-        gradient: the gradient by ``tensor``, as for ``backward``. Without it a tensor of more than
-            one cell is drawn without gradients.
+        gradient: that with respect to ``tensor``, as for ``backward``. Without it a tensor of more
+            than one cell is drawn without gradients.
 
     Raises:
         TypeError: not a tensor.
@@ -197,7 +197,7 @@ def _computed(last: Tensor) -> list[Tensor]:
 
 
 def _lengths(last: Tensor, order: Sequence[Tensor], gradient: Any) -> dict[int, float]:
-    """id of each tensor on the tape to the length of the gradient by it, by ``backward`` itself."""
+    """id of each tensor on the tape to the length of its gradient, by ``backward`` itself."""
     tensors = {id(x): x for t in order for x in (t, *(t.node.inputs if t.node else ()))}
     before = [(tensor, tensor._grad, tensor._keeps_grad) for tensor in tensors.values()]
     try:

@@ -23,7 +23,7 @@ def check_size(rows: int, classes: int) -> None:
 
 
 def cross_entropy(logits: Any, target: Any) -> Explained:
-    """Explain the mean softmax cross-entropy of ``logits`` and the gradient by them.
+    """Explain the mean softmax cross-entropy of ``logits`` and its gradient.
 
     Args:
         logits: (M, C), or one row (C,).

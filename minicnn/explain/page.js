@@ -16,7 +16,7 @@ const element = (tag, properties = {}, ...children) => {
   return made;
 };
 
-/** A number in running text: whole numbers whole, others with so many digits. */
+/** A number in running text: whole numbers whole, others with this many digits. */
 function written(value, digits = 4) {
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return minus(String(value));
   const size = Math.abs(value);
@@ -150,7 +150,7 @@ class Grid {
     if (note) note.textContent = `columns ${this.first} to ${this.first + this.shown - 1} of ${this.columns}`;
   }
 
-  /** The cell so many steps away in the matrix of all planes. */
+  /** The cell this many steps away in the matrix of all planes. */
   neighbour(cell, down, right) {
     const [a, b, i, j] = cell.position;
     const clamp = (value, end) => Math.max(0, Math.min(end - 1, value));

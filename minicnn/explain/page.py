@@ -39,7 +39,7 @@ class Grid:
         axes: which of a, b, i, j make an index.
         frame: how many rows and columns of padding are on each side.
         labels: of every plane, if they need one.
-        shown: so many columns at a time; all of them without it.
+        shown: how many columns at a time; by default all.
         chars: the width of its cells, if its longest number does not need more.
         places: decimals of its numbers, in the grid and in sums alike; by default what fits into
             the grid, and four digits in sums.
@@ -114,7 +114,7 @@ def align(grids: Iterable[Grid]) -> None:
 
 
 def digits(values: np.ndarray) -> tuple[int, int]:
-    """(exponent, decimals): all of a grid's numbers are written as so many tens, so precisely."""
+    """(exponent, decimals): all of a grid's numbers share a power of ten and a precision."""
     largest = float(np.abs(values).max())
     if not (values % 1).any() and largest < 1e5:
         return 0, 0

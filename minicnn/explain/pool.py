@@ -12,7 +12,18 @@ from minicnn.tensor import Tensor
 
 from .conv import as_numbers, as_pair
 from .page import Grid
-from .small import Explained, Notes, Reference, Token, check_cells, joined, key, note, ref
+from .small import (
+    Explained,
+    Notes,
+    Reference,
+    Token,
+    check_cells,
+    check_layer,
+    joined,
+    key,
+    note,
+    ref,
+)
 
 Pair = tuple[int, int]
 
@@ -31,8 +42,10 @@ def max_pool2d(layer: nn.MaxPool2d, x: Any, dy: Any = None) -> Explained:
         dy: of the output's shape; ones without it.
 
     Raises:
+        TypeError: ``layer`` is none of max pooling.
         ValueError: shapes that do not fit, numbers that are not finite, too many cells.
     """
+    check_layer("max_pool2d", layer, nn.MaxPool2d)
     pooled = _Pooled("max_pool2d", layer, x, dy, as_pair(layer.dilation))
     winners = pooled.operation.winner
     notes: Notes = {"x": {}, "y": {}, "dx": {}, "dy": {}}
@@ -71,6 +84,7 @@ def max_pool2d(layer: nn.MaxPool2d, x: Any, dy: Any = None) -> Explained:
 
 def avg_pool2d(layer: nn.AvgPool2d, x: Any, dy: Any = None) -> Explained:
     """Explain average pooling of the pictures ``x``; arguments as in ``max_pool2d``."""
+    check_layer("avg_pool2d", layer, nn.AvgPool2d)
     pooled = _Pooled("avg_pool2d", layer, x, dy, (1, 1))
     divisor = pooled.operation.divisor
     notes: Notes = {"x": {}, "y": {}, "dx": {}, "dy": {}}

@@ -55,6 +55,14 @@ def check_cells(cells: int, what: str) -> None:
         raise TooLargeError(f"{what} makes {cells:,} cells; a page of this kind shows {MOST:,}")
 
 
+def check_layer(function: str, layer: Any, wanted: type) -> None:
+    """Refuse what is no such layer."""
+    if not isinstance(layer, wanted):
+        raise TypeError(
+            f"explain.{function}: layer is {type(layer).__name__}; wanted an nn.{wanted.__name__}"
+        )
+
+
 @dataclass(repr=False)
 class Explained:
     """A small layer, forward and backward, that shows itself.

@@ -57,7 +57,7 @@ def _block(title: str, plane: np.ndarray) -> list[str]:
 
 
 def _side_by_side(blocks: list[list[str]], across: int = ACROSS) -> str:
-    """Blocks in rows of at most so many characters."""
+    """Blocks in rows of at most ``across`` characters."""
     rows: list[list[list[str]]] = [[]]
     used = 0
     for block in blocks:
