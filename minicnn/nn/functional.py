@@ -764,7 +764,7 @@ def _indices_unseen(
     ignored = given == ignore_index
     outside = ((given < 0) | (given >= classes)) & ~ignored
     indices = xp.where(outside, 0, xp.where(ignored, -1, given))
-    weights = xp.ones(classes, input.dtype) if weight is None else weight.data
+    weights = xp.ones(max(classes, 1), input.dtype) if weight is None else weight.data
     weights = xp.where(ignored, 0, xp.where(outside, float("nan"), weights[indices]))
     return indices, weights.astype(input.dtype)
 
