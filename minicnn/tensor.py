@@ -296,7 +296,7 @@ class Tensor(Names, NumPyCalls):
         return again
 
     def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """What a pickle keeps: the past stays behind, as in PyTorch, and the result is a leaf."""
+        """What a pickle keeps: not the past, as in PyTorch, so that the result is a leaf."""
         return getattr(self, "__dict__", None), {
             "data": self._data,
             "node": None,
