@@ -60,7 +60,8 @@ def settings_of(loss: Any) -> nn.CrossEntropyLoss:
 
 def replaced_methods(thing: Any) -> list[str]:
     """The methods of its class that an object has replaced by its own (``sgd.step = mine``)."""
-    methods = _methods(type(thing))
+    kind: type = type(thing)
+    methods = _methods(kind)
     if methods.isdisjoint(vars(thing)):  # which takes next to no time
         return []
     return sorted(methods & vars(thing).keys())
