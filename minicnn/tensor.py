@@ -518,11 +518,13 @@ class Tensor(Names, NumPyCalls):
             ValueError: a shape that this tensor cannot hold, or a read-only array.
             TypeError: numbers of a kind that this tensor cannot hold: fractions in one of integers.
         """
-        return self._updated("add_", operator.add, other if alpha == 1 else other * alpha)
+        other = other if alpha == 1 else as_tensor(other, like=self) * alpha
+        return self._updated("add_", operator.add, other)
 
     def sub_(self, other: Any, alpha: float = 1) -> Self:
         """Subtract ``alpha * other``, in place: see ``add_``."""
-        return self._updated("sub_", operator.sub, other if alpha == 1 else other * alpha)
+        other = other if alpha == 1 else as_tensor(other, like=self) * alpha
+        return self._updated("sub_", operator.sub, other)
 
     def mul_(self, other: Any) -> Self:
         """Multiply by ``other``, in place: see ``add_``."""

@@ -177,7 +177,7 @@ def test_the_methods_write_into_the_tensors_own_array() -> None:
 
     assert x.add_(1) is x
     np.testing.assert_array_equal(x.numpy(), [[2, 3, 4], [5, 6, 7]])
-    x.sub_(Tensor([1.0, 1.0, 2.0]), alpha=2)
+    x.sub_([1, 1, 2], alpha=2)
     np.testing.assert_array_equal(x.numpy(), [[0, 1, 0], [3, 4, 3]])
     x.mul_(4).div_(2)
     np.testing.assert_array_equal(x.numpy(), [[0, 2, 0], [6, 8, 6]])
