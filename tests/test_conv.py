@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor, ops
+from minicnn import Tensor, nn, ops
+from minicnn.compiler.record import record
 from minicnn.nn import functional as F
 from tests import oracle
 from tests.oracle import assert_functional_agrees
@@ -282,3 +283,13 @@ def test_only_what_is_large_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cut()
     monkeypatch.setattr(F, "PIECE_BYTES", columns)  # of an image: pieces of 40
     assert not cut()
+
+
+def test_a_recording_for_a_plan_knows_no_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forward of the user's own is recorded with as many pictures as there are."""
+    monkeypatch.setattr(F, "KEPT_BYTES", 0)
+    monkeypatch.setattr(F, "PIECE_BYTES", 0)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
+    stages = record(net, np.zeros((40, 1, 5, 6), np.float32))
+    assert [type(stage.operation) for stage in stages] == [ops.Conv2d, ops.Reshape]
+    assert stages[0].output_shape == (2, 3, 4)

@@ -727,3 +727,11 @@ def test_the_command_needs_no_numba() -> None:
 def test_sizes_between_numbers_and_refusal_are_drawn_as_colours(rng: np.random.Generator) -> None:
     assert not conv_page.is_map(explain.conv2d(*example(rng, **CASES["everything"])))
     assert conv_page.is_map(explain.conv2d(*example(rng, (20, 20), (3, 3))))
+
+
+def test_sequences_of_one_are_explained_as_numbers(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((1, 5, 6))
+    conv = nn.Conv2d(1, 2, 3, stride=(2,), padding=[1]).to("float64")
+    assert explain.conv2d(conv, x).y.shape == conv(Tensor(x[None])).shape
+    one, two = (explain.max_pool2d(nn.MaxPool2d(size), x).grids["y"] for size in (2, (2,)))
+    np.testing.assert_array_equal(one, two)

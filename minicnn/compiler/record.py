@@ -80,6 +80,8 @@ def record(net: nn.Module, pictures: Array, training: bool | None = None) -> lis
                 "on the tape"
             )
         operation, (source, *parameters) = result.node.operation, result.node.inputs
+        if isinstance(operation, ops.InPieces):  # a plan has pieces of its own
+            operation = operation.make()
         _check_chain(operation, source, parameters, x)
         stages.append(
             Stage(

@@ -86,8 +86,9 @@ def as_numbers(function: str, name: str, given: Any, ndim: int) -> np.ndarray:
 
 
 def as_pair(value: Any) -> Pair:
-    """A number for both axes, or a pair."""
-    return (int(value), int(value)) if isinstance(value, int | np.integer) else tuple(value)
+    """A number (or a sequence of one) for both axes, or a pair."""
+    numbers = (value,) if isinstance(value, int | np.integer) else value
+    return int(numbers[0]), int(numbers[-1])
 
 
 def _padding(conv: nn.Conv2d, dilation: Pair) -> Pair:

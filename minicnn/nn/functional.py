@@ -330,12 +330,16 @@ def tanh(input: Tensor) -> Tensor:
 
 
 def softmax(input: Tensor, dim: int) -> Tensor:
-    """exp(x) / sum(exp(x)) over the axis ``dim``."""
+    """exp(x) / sum(exp(x)) over the axis ``dim``; of nothing, nothing.
+
+    Raises:
+        TypeError: ``dim`` is no integer. (For None PyTorch guesses an axis, with a warning.)
+    """
     return as_tensor(input).softmax(dim)
 
 
 def log_softmax(input: Tensor, dim: int) -> Tensor:
-    """x - log(sum(exp(x))) over the axis ``dim``."""
+    """x - log(sum(exp(x))) over the axis ``dim``. See ``softmax``."""
     input = as_input("log_softmax", input)
     check_floating("log_softmax", input)
     return apply(ops.LogSoftmax(dim), input)
