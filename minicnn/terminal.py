@@ -22,13 +22,15 @@ def say(text: object = "", stream: Any = None) -> None:
     Signs that the terminal's encoding lacks are replaced. On a dead stream (a pipe without a
     reader, a full disk, a closed file) nothing is printed, now and later.
     """
-    stream = stream or sys.stdout
+    stream = sys.stdout if stream is None else stream
     try:
         try:
             print(text, file=stream, flush=True)
         except UnicodeEncodeError:
             plain = str(text).encode(stream.encoding, "plain").decode(stream.encoding)
             print(plain, file=stream, flush=True)
+    except BlockingIOError:
+        pass  # a reader who is too slow misses a line
     except (OSError, ValueError, AttributeError):
         _to_nowhere(stream)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.test_docs import DOCS, pytestmark, shortened
+from tests.test_docs import DOCS, blocks, pytestmark, shortened
 
 __all__ = ["pytestmark"]  # outside a checkout there are no pages
 
@@ -36,6 +37,25 @@ def test_a_notebook_is_its_page_and_was_run(name: str, maker: Any) -> None:
     code = [cell for cell in stored.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert list(maker.PAGES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_shows_what_its_notebook_printed(name: str) -> None:
+    stored = nbformat.read(DOCS / f"{name}.ipynb", as_version=4)
+    printed = {
+        cell.source: "".join(output.get("text", "") for output in cell.outputs)
+        for cell in stored.cells
+        if cell.cell_type == "code"
+    }
+    shown = [block for block in blocks(DOCS / f"{name}.md") if block.output]
+    assert shown
+    for code, output in shown:
+        assert without_times(printed[code.strip()]) == without_times(output or "")
+
+
+def without_times(text: str) -> list[str]:
+    """Its words; a time, or a speed, is another one at every run."""
+    return re.sub(r"[\d.,]+ (ms|sec|examples/sec)\b", r"# \1", text).split()
 
 
 @pytest.mark.parametrize("name", NAMES)
