@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor
+from minicnn import Tensor, nn
 from minicnn.nn import functional as F
 from tests import oracle
 from tests.oracle import assert_functional_agrees
@@ -432,3 +432,21 @@ def test_probabilities_of_another_dtype_are_the_ones_to_convert() -> None:
 def test_nll_loss_has_class_indices_only() -> None:
     with pytest.raises(TypeError, match=r"^nll_loss: target is float32; wanted class indices"):
         F.nll_loss(minicnn.randn(3, 4), minicnn.rand(3, 4))
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_an_ignored_row_may_hold_anything_in_a_compiled_step(value: float, reduction: str) -> None:
+    if not minicnn.compiler.is_available():
+        return
+    net = nn.Sequential(nn.Flatten(), nn.Linear(6, CLASSES))
+    x, y = minicnn.rand(3, 1, 2, 3), Tensor(np.array([3, 2, 0]))
+    x.data[1, 0, 0, 2] = value
+    weight = Tensor(WEIGHT.astype(np.float32))
+    loss_of = nn.CrossEntropyLoss(weight, 2, reduction, label_smoothing=0.3)
+    with np.errstate(invalid="ignore"):
+        expected = loss_of(net(x), y)
+    step = minicnn.compile(net, loss_of, minicnn.optim.SGD(net.parameters(), lr=0.0))
+    loss, _ = step(x, y)
+    assert math.isfinite(expected.item())
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)

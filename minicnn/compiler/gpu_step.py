@@ -100,7 +100,9 @@ class GpuStep(_OnGpu, CompiledStep):
         """One step of training: see ``CompiledStep``. x and y are on the net's device."""
         pixels, labels = self._arrays(x, y)
         if labels.dtype.kind not in "iu":
-            raise TypeError(f"compile: y is {labels.dtype}; wanted class indices, integers")
+            raise TypeError(
+                f"compile: y is {labels.dtype}; wanted class indices, integers: y.to('int64')"
+            )
         if labels.shape != (len(pixels),):
             raise ValueError(
                 f"compile: y has shape {tuple(labels.shape)}; wanted a class index for each of "

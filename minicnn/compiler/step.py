@@ -247,7 +247,9 @@ class CompiledStep(Compiled):
         """
         pixels, target = self._arrays(x, y)
         if target.dtype.kind == "f":
-            raise TypeError(f"compile: y is {target.dtype}; wanted class indices, integers")
+            raise TypeError(
+                f"compile: y is {target.dtype}; wanted class indices, integers: y.to('int64')"
+            )
         with self._lock:
             return self._step(pixels, target, gradient)
 
