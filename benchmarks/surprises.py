@@ -10,7 +10,7 @@ nothing else is said, it is the preset ``lenet`` (sigmoid, average pooling), lr 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -59,12 +59,25 @@ class Trained:
         return np.concatenate([p.numpy().ravel() for p in self.net.parameters()])
 
 
+def nudge(net: nn.Module) -> None:
+    """Make the first weight a last digit larger."""
+    weight = next(net.parameters()).numpy()
+    weight.flat[0] = np.nextafter(weight.flat[0], np.float32(np.inf))
+
+
+def in_order(train: data.Dataset) -> data.Dataset:
+    """The examples sorted by their labels."""
+    order = np.argsort(train.labels, kind="stable")
+    return data.Dataset(train.images[order], train.labels[order], train.classes)
+
+
+def largest_step(values: Sequence[float]) -> float:
+    """The largest difference between one and the next."""
+    return max(abs(a - b) for a, b in pairwise(values))
+
+
 def last_digit(options: argparse.Namespace) -> Iterator[str]:
     """One weight of the first layer is one last digit larger; 4 epochs."""
-
-    def nudge(net: nn.Module) -> None:
-        weight = next(net.parameters()).numpy()
-        weight.flat[0] = np.nextafter(weight.flat[0], np.float32(np.inf))
 
     for name, lr, model in (("sigmoid, lr 0.9", 0.9, {}), ("ReLU, max pooling, lr 0.1", 0.1, RELU)):
         plain = Trained(options, 4, lr, **model)
@@ -86,11 +99,6 @@ def last_batch(options: argparse.Namespace) -> Iterator[str]:
 
 def labels_in_order(options: argparse.Namespace) -> Iterator[str]:
     """The training set sorted by label, not shuffled; 1 epoch."""
-
-    def in_order(train: data.Dataset) -> data.Dataset:
-        order = np.argsort(train.labels, kind="stable")
-        return data.Dataset(train.images[order], train.labels[order], train.classes)
-
     last = Trained(options, 1, shuffle=False, order=in_order).epochs[-1]
     yield f"sorted, not shuffled: {figures(last)}"
     yield f"shuffled: {figures(Trained(options, 1).epochs[-1])}"
@@ -110,7 +118,7 @@ def batch_norm(options: argparse.Namespace) -> Iterator[str]:
     for on in (True, False):
         epochs = Trained(options, 10, batch_norm=on).epochs
         accuracies = [epoch["test_acc"] for epoch in epochs]
-        swing = max(abs(a - b) for a, b in pairwise(accuracies[2:]))
+        swing = largest_step(accuracies[2:])
         shown = ", ".join(f"{accuracy:.3f}" for accuracy in accuracies)
         yield f"batch norm {on}, test accuracy by epoch: {shown}; from 3 on up to {swing:.3f} apart"
 

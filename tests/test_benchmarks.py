@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import (
@@ -25,9 +26,10 @@ from benchmarks import (
     results,
     scaling,
     startup,
+    surprises,
 )
 from benchmarks.common import Report, Row, Side
-from minicnn import rungs
+from minicnn import data, nn, rungs
 
 
 def report(**more: Any) -> Report:
@@ -395,3 +397,27 @@ def test_the_rungs_are_milliseconds_an_image(
     assert loops == ["loops", "1", "1000.0000", "3000.0000", "1"]
     assert im2col == ["im2col", "64", "0.5000", "1.0000", "2,667"]
     assert fast == ["fast", "64", "0.1000", "0.2000", "13,333"]
+
+
+# Surprises ----------------------------------------------------------------------------------------
+
+
+def test_a_nudge_is_one_last_digit_of_one_weight() -> None:
+    net = nn.Sequential(nn.Linear(3, 2))
+    before = [p.numpy().copy() for p in net.parameters()]
+    surprises.nudge(net)
+    after = [p.numpy() for p in net.parameters()]
+    apart = [b.view(np.int32) - a.view(np.int32) for a, b in zip(before, after, strict=True)]
+    assert [np.abs(digits).sum() for digits in apart] == [1, 0]
+
+
+def test_pictures_go_with_their_labels_when_they_are_sorted() -> None:
+    labels = np.array([2, 0, 1, 0], np.uint8)
+    images = np.arange(4, dtype=np.uint8).reshape(4, 1, 1) * np.ones((4, 28, 28), np.uint8)
+    train = surprises.in_order(data.Dataset(images, labels, ("a", "b", "c")))
+    assert train.labels.tolist() == [0, 0, 1, 2]
+    assert train.images.reshape(4, -1)[:, 0].tolist() == [1, 3, 2, 0]
+
+
+def test_the_largest_step_may_go_down() -> None:
+    assert surprises.largest_step([0.5, 0.75, 0.25]) == 0.5
