@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
+import pickle
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -503,6 +505,58 @@ def test_a_forward_that_cannot_be_followed_is_refused_by_name(name: str) -> None
 def test_a_net_with_a_forward_of_its_own_builds_its_lazy_layers() -> None:
     net = Net(lambda net, x: net.head(F.relu(net.first(x)).flatten(1)), head=nn.LazyLinear(4))
     assert_as_eager(minicnn.compile(net.eval()), net)
+
+
+class OwnMomentum(nn.BatchNorm2d):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.batch_norm(input, self.running_mean, self.running_var, None, None, True, 0.5)
+
+
+class CountedTwice(nn.BatchNorm2d):
+    def count_batch(self) -> None:
+        super().count_batch()
+        super().count_batch()
+
+
+def test_a_batch_norm_with_a_forward_of_its_own_is_refused_one_that_counts_is_followed() -> None:
+    x, y = batch(7)
+    for kind in (OwnMomentum, CountedTwice):
+        nets: list[Any] = [nn.Sequential(kind(2), *plain_net()) for _ in range(2)]
+        step = minicnn.compile(nets[0], nn.CrossEntropyLoss(), optim.SGD(nets[0].parameters(), 0.0))
+        if kind is OwnMomentum:
+            with pytest.raises(CompileError, match=r"BatchNorm outside of nn\.BatchNorm2d"):
+                step(x, y)
+        else:
+            step(x, y), nets[1](Tensor(x))
+            assert int(nets[0][0].num_batches_tracked) == int(nets[1][0].num_batches_tracked) == 2
+
+
+def test_dropout_that_is_always_on_is_on_in_predictions_too() -> None:
+    net = Net(lambda net, x: F.dropout(net.first(x), 0.4, training=True)).eval()
+    predict, (x, _) = minicnn.compile(net), batch(7)
+    predict(x)
+    minicnn.manual_seed(3)
+    ours = [predict(x).numpy().copy() for _ in range(2)]
+    minicnn.manual_seed(3)
+    theirs = [net(Tensor(x)).numpy() for _ in range(2)]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert (ours[0] != ours[1]).any()
+
+
+# Copies -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copy_of_a_compiled_net_or_step_has_engines_of_its_own(copied: Any) -> None:
+    step, (x, y) = compiled(optimizer=optim.Adam), batch(5)
+    predict = minicnn.compile(step.net)
+    step(x, y)
+    before = predict(x).numpy().copy()
+    other_step, other_predict = copied(step), copied(predict)
+    step(x, y)
+    np.testing.assert_allclose(other_predict(x).numpy(), before, rtol=1e-6)
+    losses = [one(x, y)[0].item() for one in (step, step, other_step, other_step, other_step)]
+    assert losses[:2] == pytest.approx(losses[3:], rel=1e-5)
 
 
 # Data types ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from minicnn import nn, optim
-from minicnn.nn import functional as F
+from minicnn.nn.functional import cross_entropy
 
 from .record import CompileError
 
@@ -39,7 +39,7 @@ def settings_of(loss: Any) -> nn.CrossEntropyLoss:
     Raises:
         CompileError: anything but ``nn.CrossEntropyLoss`` or ``F.cross_entropy`` as they are.
     """
-    if loss is F.cross_entropy:
+    if loss is cross_entropy:
         return nn.CrossEntropyLoss()
     if type(loss) is not nn.CrossEntropyLoss or replaced_methods(loss):
         what = _what_differs(loss, (nn.CrossEntropyLoss,))

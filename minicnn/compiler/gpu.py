@@ -385,8 +385,7 @@ class BatchNorm(Lowering):
         if self.stage.module is None:
             raise CompileError(f"compile: {self.operation.name} outside of nn.BatchNorm2d")
         self.x, self.layer = x, self.stage.module
-        if type(self.layer).count_batch is not nn.BatchNorm2d.count_batch:
-            raise CompileError("compile: a batch norm that counts its batches in a way of its own")
+        self._check_methods()
         c, h, w = x.shape
         self.sizes, self.eps = (c, h * w), program.dtype.type(self.operation.eps)
         running = self._running(program)
@@ -398,6 +397,14 @@ class BatchNorm(Lowering):
                            has_affine, int(not self.is_fixed), self.kind, self.eps,
                            *self.sizes)  # fmt: skip
         return y
+
+    def _check_methods(self) -> None:
+        """The device moves the statistics and counts the batches: it calls no method."""
+        kind = type(self.layer)
+        for name in ("count_batch", "next_momentum"):
+            is_own = getattr(kind, name) is not getattr(nn.BatchNorm2d, name)
+            if is_own or name in vars(self.layer):
+                raise CompileError(f"compile: a {kind.__name__} with its own {name}, on a GPU")
 
     def _running(self, program: Program) -> tuple[Array, Array, Array]:
         """The layer's running mean and variance, and how many batches it has seen."""

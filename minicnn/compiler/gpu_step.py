@@ -27,7 +27,7 @@ class _OnGpu:
     loss: Any
     graph: bool
     _lock: threading.RLock
-    _stream: Any = None  # of the last call
+    _stream: Any
 
     def _set_up(self, net: nn.Module, graph: bool) -> None:
         self.graph, self._like = graph, next(net.parameters())

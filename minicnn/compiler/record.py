@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from minicnn import kernels, nn, ops, random
 from minicnn.kernels import Array
@@ -161,8 +161,9 @@ def _without_trace(net: nn.Module, training: bool | None) -> Iterator[dict[int, 
     norms: dict[int, nn.BatchNorm2d] = {}
 
     def remember(layer: nn.Module, inputs: object, output: Tensor) -> None:
-        if output.node is not None and isinstance(layer, nn.BatchNorm2d):
-            norms[id(output.node.operation)] = layer
+        has_its_forward = type(layer).forward is nn.BatchNorm2d.forward
+        if output.node is not None and has_its_forward and "forward" not in vars(layer):
+            norms[id(output.node.operation)] = cast(nn.BatchNorm2d, layer)
 
     modules = list(net.modules())
     # into the dicts: it is a change that is put back, of which Module.changes need not know

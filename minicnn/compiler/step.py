@@ -82,6 +82,14 @@ class Compiled:
         self._lock = threading.RLock()
         self._entries: list[_Entry] = []  # the longest unused first
         self._now: tuple[Any, _Entry] | None = None  # what the last call found, and where
+        self._stream: Any = None  # of the last call on a GPU
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: without the engines, whose tables hold addresses."""
+        return {**vars(self), "_entries": [], "_now": None, "_lock": None, "_stream": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.RLock())
 
     @property
     def plan(self) -> Plan:
