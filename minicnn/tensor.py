@@ -778,9 +778,11 @@ def apply(operation: Operation, *inputs: Any) -> Tensor:
     operation.needs_gradient = tuple(x.requires_grad and _mode.recording for x in tensors)
     with beside(tensors[0]._data):
         result = Tensor(operation.forward(*(x._data for x in tensors)))
-    _share_clock(result, tensors)
+    array = result._data
+    if array.base is not None or array is tensors[0]._data:
+        _share_clock(result, tensors)
     if any(operation.needs_gradient) and result.dtype.kind == "f":
-        result.requires_grad = True
+        result._requires_grad = True
         result.node = Node(operation, tensors, _clock.now)
     return result
 
@@ -796,8 +798,6 @@ def _share_clock(result: Tensor, inputs: tuple[Tensor, ...]) -> None:
 
 def _check_unchanged(node: Node, result: Tensor) -> None:
     """Refuse to go back through numbers that are no longer those of the forward pass."""
-    if node.when == _clock.now:
-        return
     arrays = [*node.inputs, result]
     for i in node.operation.arrays_read():
         if arrays[i]._written[0] > node.when:
@@ -834,7 +834,8 @@ def _in_order_of_computation(last: Tensor) -> list[Tensor]:
             )
         stack.append((tensor, True))
         if tensor.node is not None:
-            _check_unchanged(tensor.node, tensor)
+            if tensor.node.when != _clock.now:
+                _check_unchanged(tensor.node, tensor)
             stack.extend((x, False) for x, needed in tensor.node.edges() if needed)
     return order
 
