@@ -42,6 +42,7 @@ from minicnn.plots import (
     png,
 )
 from minicnn.tensor import Tensor, no_grad
+from minicnn.terminal import say
 from minicnn.training import History, fit
 
 __all__ = [
@@ -138,7 +139,7 @@ def _load(name: str | None, root: str | Path | None) -> tuple[data.Dataset, data
     try:
         return data.load("fashion-mnist", root)
     except data.DatasetNotFoundError as error:
-        print(SAMPLE_NOTICE.format(error=error), flush=True)
+        say(SAMPLE_NOTICE.format(error=error))
     return data.load("fashion-mnist-sample")
 
 
@@ -518,7 +519,7 @@ def train_ch6(
     device = try_gpu() if device is None else device
     _size_lazy_layers(net, train_iter)
     net.apply(init_weights)
-    print("training on", device)
+    say(f"training on {device}")
     net.to(device)
     history = fit(
         net,
@@ -532,7 +533,7 @@ def train_ch6(
         compile=compile,
     )
     last = history.epochs[-1]
-    print(
+    say(
         f"loss {last['loss']:.3f}, train acc {last['train_acc']:.3f}, "
         f"test acc {last['test_acc']:.3f}\n"
         f"{history.examples_per_sec:.1f} examples/sec on {device}"
@@ -567,7 +568,7 @@ def train_ch5(
     """
     device = try_gpu() if device is None else device
     net.to(device)
-    print("training on", device)
+    say(f"training on {device}")
     fit(
         net,
         train_iter,
@@ -586,10 +587,9 @@ def _print_epoch(history: History) -> None:
     """The first edition's line for the last epoch."""
     epoch = history.epochs[-1]
     seconds = epoch["seconds"] + epoch["eval_seconds"]
-    print(
+    say(
         f"epoch {epoch['epoch']}, loss {epoch['loss']:.4f}, train acc {epoch['train_acc']:.3f}, "
         f"test acc {epoch['test_acc']:.3f}, time {seconds:.1f} sec",
-        flush=True,
     )
 
 
@@ -659,8 +659,7 @@ def train_ch3(
         train_loss, train_acc = train_epoch_ch3(net, train_iter, loss, updater)
         test_acc = evaluate_accuracy(net, test_iter)
         animator.add(epoch, (train_loss, train_acc, test_acc))
-        print(
+        say(
             f"epoch {epoch}, loss {train_loss:.4f}, train acc {train_acc:.3f}, "
             f"test acc {test_acc:.3f}",
-            flush=True,
         )

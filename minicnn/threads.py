@@ -6,7 +6,7 @@ from minicnn import kernels
 
 
 def set_num_threads(threads: int) -> None:
-    """Compute on so many threads of the CPU.
+    """Compute on this number of CPU threads.
 
     Raises:
         ValueError: fewer than 1.

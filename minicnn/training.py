@@ -106,7 +106,7 @@ class RunningMeans:
 class CountedMeans(RunningMeans):
     """The same, of a compiled step, which sums up loss and hits by itself.
 
-    One at a time: the next one for the same step begins its sums anew.
+    One at a time: the next one for the same step begins its sums again at 0.
     """
 
     def __init__(self, counts: Any):
@@ -153,7 +153,7 @@ def fit(
 ) -> History:
     """Train ``net`` on every batch of ``train``, ``epochs`` times over.
 
-    It goes on from where the net stands: a second ``fit`` trains further, it does not start anew.
+    It goes on from where the net stands: a second ``fit`` trains further, it does not start again.
 
     Args:
         train, test: loaders; their batches are moved to the net's device.
@@ -351,7 +351,7 @@ class LossWatch:
 def evaluate(
     net: nn.Module, loader: DataLoader, predict: Callable[[Tensor], Tensor] | None = None
 ) -> float:
-    """The share of ``loader``'s examples that ``net`` classifies rightly, on the net's device.
+    """The share of ``loader``'s examples that ``net`` classifies correctly, on the net's device.
 
     In evaluation mode and without recording; the net's mode is put back. ``predict`` gives the
     logits: ``net`` by default, or ``minicnn.compile(net)``.

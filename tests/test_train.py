@@ -331,7 +331,8 @@ def test_ctrl_c_saves_what_was_trained_so_far(tmp_path: Path) -> None:
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 120
-        while not (out / "model.safetensors").exists() and time.monotonic() < deadline:
+        metrics = out / "metrics.jsonl"  # empty, with the weights of the start, until an epoch ends
+        while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
@@ -339,7 +340,7 @@ def test_ctrl_c_saves_what_was_trained_so_far(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     assert process.returncode == 130
-    assert re.fullmatch(r"interrupted after \d+ whole epochs?; .* is in .*\n", errors)
+    assert re.search(r"^interrupted after [1-9]\d* whole epochs?; .* is in .*\n\Z", errors, re.M)
     minicnn.load_run(out)
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert all(math.isfinite(row["loss"]) for row in rows(out / "metrics.jsonl"))
@@ -348,7 +349,8 @@ def test_ctrl_c_saves_what_was_trained_so_far(tmp_path: Path) -> None:
 def test_the_command_as_a_process_prints_the_epochs_and_no_warning(tmp_path: Path) -> None:
     ended = command(*FAST, "--epochs", "2", cwd=tmp_path)
     assert ended.returncode == 0
-    assert ended.stderr == ""
+    compiling = "minicnn: compiling kernels, once for this machine; about half a minute\n"
+    assert ended.stderr in ("", compiling)  # the latter where nobody has compiled them yet
     assert re.search(r"^    2  \d\.\d{3}      \d\.\d{3}     \d\.\d{3}", ended.stdout, re.M)
     assert re.search(r"^[\d,]+ examples/sec on cpu", ended.stdout, re.M)
     (folder,) = (tmp_path / "runs").iterdir()
