@@ -22,9 +22,9 @@ class Difference(NamedTuple):
 DIFFERENCES = [
     # what is not offered
     Difference(
-        r"^nn\.functional\.(max|avg)_pool2d\(int64.*: TypeError: ",
-        1447,
-        "Pooling takes float32 and float64 only: there is nothing to learn from integers.",
+        r"^nn\.functional\.(conv2d|linear|max_pool2d|avg_pool2d)\(int64.*: TypeError: ",
+        1495,
+        "Layers take float32 and float64 only: pixels that were not converted are a mistake.",
     ),
     Difference(
         r"^(log_)?softmax\.with_dtype\(.*'dtype'",
