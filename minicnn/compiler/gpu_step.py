@@ -16,7 +16,7 @@ from minicnn.tensor import Tensor
 
 from .accepted import check_optimizer
 from .gpu import Counts, Engine
-from .record import Stage
+from .record import CompileError, Stage
 from .step import CompiledStep, Predictor
 
 
@@ -136,6 +136,8 @@ class GpuStep(_OnGpu, CompiledStep):
     def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
         engine = super()._make_engine(stages, x, dtype)
         learned = [self.optimizer.params[i] for i in self._learned(engine)]
+        if len(set(map(id, learned))) < len(learned):
+            raise CompileError("compile: on a GPU, an optimizer cannot list a parameter twice")
         engine.add_update(learned, self.optimizer.kernel)
         return engine
 

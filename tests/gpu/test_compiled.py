@@ -508,6 +508,15 @@ def test_a_prediction_follows_settings_and_refuses_as_on_the_cpu() -> None:
     predict(x)
 
 
+def test_a_parameter_that_is_listed_twice_is_refused() -> None:
+    """One launch updates all: both steps would be taken at once."""
+    step, optimizer, x, y = steps(NETS["dense"]())
+    optimizer.params.append(optimizer.params[0])
+    optimizer.velocity.append(None)
+    with pytest.raises(CompileError, match="cannot list a parameter twice"):
+        step(x, y)
+
+
 # Batch normalisation ------------------------------------------------------------------------------
 
 
