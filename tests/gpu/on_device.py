@@ -43,6 +43,7 @@ FILES = {  # of the host, or long
     "test_guards.py": "the repository",
     "test_kernels.py": "the CPU's kernels; tests/gpu/test_kernels.py is its counterpart",
     "test_lanes.py": "the CPU's registers",
+    "test_outside.py": "a process of its own, with NumPy",
     "test_packaging.py": "wheels",
     "test_rungs.py": "the CPU's rungs",
     "test_train.py": "trains; tests/gpu/test_training.py is its counterpart",

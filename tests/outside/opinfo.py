@@ -327,7 +327,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{count:5} {d.pattern}: {d.reason}")
     whole = not (options.operations or options.quick)
     problems = outcome.unlisted + (stale(DIFFERENCES, outcome.listed) if whole else [])
-    print(*problems, sep="\n")
+    for problem in problems:
+        print(problem)
     print(
         f"PyTorch {torch.__version__}: {len(outcome.compared | outcome.refused)} operations, "
         f"{outcome.compared.total()} samples, {outcome.refused.total()} wrong inputs; "
