@@ -16,6 +16,7 @@ import functools
 import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -66,10 +67,24 @@ def host_kernels() -> ModuleType:
     return _import(name)
 
 
+def seconds_compiling() -> float:
+    """How long this process has waited for kernels to be compiled, or loaded from disk."""
+    jit = sys.modules.get(f"{__name__}.jit")  # not there before the first compiled kernel
+    return 0.0 if jit is None else jit.seconds_compiling
+
+
 @functools.cache
 def _import(name: str) -> ModuleType:
     with held():  # some packages swallow what is raised while they are imported
         return importlib.import_module(f"{__name__}.{name}")
 
 
-__all__ = ["Array", "array_module", "by_reference", "host_kernels", "is_host", "of"]
+__all__ = [
+    "Array",
+    "array_module",
+    "by_reference",
+    "host_kernels",
+    "is_host",
+    "of",
+    "seconds_compiling",
+]

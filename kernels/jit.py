@@ -16,6 +16,8 @@ import os
 import pickle
 import shutil
 import tempfile
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -51,8 +53,24 @@ def jit(function: Callable[..., Any], **more: Any) -> Any:
     if not config.DISABLE_JIT:
         kernel._cache = Kept(function)
         # what Numba calls for arguments of a new type: in there, LLVM would lose an interrupt
-        kernel._compile_for_args = held()(kernel._compile_for_args)
+        kernel._compile_for_args = _counted(held()(kernel._compile_for_args))
     return kernel
+
+
+seconds_compiling = 0.0  # that the main thread has spent on it, or on loading, so far
+
+
+def _counted(compile: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(*arguments: Any) -> Any:
+        global seconds_compiling
+        began = time.perf_counter()
+        try:
+            return compile(*arguments)
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                seconds_compiling += time.perf_counter() - began
+
+    return counted
 
 
 class BetweenPasses(event.Listener):

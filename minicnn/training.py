@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from minicnn import compiler, nn, optim
+from minicnn import compiler, kernels, nn, optim
 from minicnn.data import DataLoader, Dataset
 from minicnn.device import on_device
 from minicnn.kernels import Array
@@ -276,10 +276,14 @@ class EagerStep:
     """One step of training, the textbook's lines; ``minicnn.compile`` gives the same, compiled."""
 
     counts = None  # nothing is summed up on the way: see ``CountedMeans``
-    seconds_preparing = 0.0  # nor is there a plan to be made
 
     def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.Optimizer):
         self.net, self.loss, self.optimizer = net, loss, optimizer
+
+    @property
+    def seconds_preparing(self) -> float:
+        """What went by until the kernels were there, so far."""
+        return kernels.seconds_compiling()
 
     def __call__(self, x: Tensor, y: Tensor, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
         """The loss and the logits of before the update; ``gradient``: what backward begins with."""

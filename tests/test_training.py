@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from minicnn.kernels import jit
 
 import minicnn
 from minicnn import Tensor, compiler, data, models, nn, optim, training
@@ -55,7 +56,7 @@ class SlowBatches(data.DataLoader):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("minicnn.training", "minicnn.compiler.step"):
+    for module in ("minicnn.training", "minicnn.compiler.step", "minicnn.kernels.jit"):
         monkeypatch.setattr(f"{module}.time", clock)
     return clock
 
@@ -94,6 +95,28 @@ def test_compiling_is_no_part_of_the_seconds(
     net = models.mlp(hidden=(3,))
     history = minicnn.fit(net, train, optimizer=sgd(net), epochs=2, quiet=True, compile=True)
     assert clock.now > 1300
+    assert [epoch["seconds"] for epoch in history.epochs] == [12, 12]
+
+
+def test_kernels_that_are_compiled_on_the_way_are_no_part_of_the_seconds(
+    few: data.Dataset, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In eager mode, where a kernel is compiled when it is first called."""
+    kernel = jit.jit(lambda x: x)
+    monkeypatch.setattr(jit, "folder", lambda: None)
+    compile = kernel._compiler.compile
+
+    def slowly(*given: Any) -> Any:
+        clock.now += 300
+        return compile(*given)
+
+    kernel._compiler.compile = slowly
+    train = SlowBatches(few, 50)
+    train.clock = clock
+    net = models.mlp(hidden=(3,))
+    net.register_forward_hook(lambda *_: kernel(2))
+    history = minicnn.fit(net, train, optimizer=sgd(net), epochs=2, quiet=True)
+    assert clock.now > 300
     assert [epoch["seconds"] for epoch in history.epochs] == [12, 12]
 
 
