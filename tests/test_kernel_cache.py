@@ -70,7 +70,7 @@ def edit(checkout: Path, source: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-# One for each source that ``tiles.run`` and ``tiles.update`` compile in.
+# One for each source that ``tiles.run`` and ``tiles.update_sgd`` compile in.
 CHANGES = [
     ("cpu.py", "p[k] -= lr * d", "p[k] -= 3 * lr * d"),
     ("lanes.py", "one = ir.Constant(x.type, [1.0]", "one = ir.Constant(x.type, [2.0]"),
@@ -100,7 +100,7 @@ from minicnn.kernels import tiles
 x, gradient = np.ones(3), np.full(3, 0.5)
 table = np.zeros(1, tiles.PARAMETER)
 table["address"], table["size"] = x.ctypes.data, 3
-tiles.update(0, 3, table, gradient, *map(float, (0.1, 0, 0, 0, 0, 0)))
+tiles.update_sgd(0, 3, table, gradient, *map(float, (0.1, 0, 0, 0, 0, 0)))
 print(*x)
 """
 
