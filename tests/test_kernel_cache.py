@@ -72,7 +72,7 @@ def edit(checkout: Path, source: str, old: str, new: str) -> None:
 
 # One for each source that ``tiles.run`` and ``tiles.update_sgd`` compile in.
 CHANGES = [
-    ("cpu.py", "p[k] -= lr * d", "p[k] -= 3 * lr * d"),
+    ("cpu.py", "undamped, sign = ", "lr, undamped, sign = 3 * lr, "),
     ("lanes.py", "one = ir.Constant(x.type, [1.0]", "one = ir.Constant(x.type, [2.0]"),
     ("tiles.py", "sum_loss += qw * (log_sum", "sum_loss += 2 * qw * (log_sum"),
 ]
@@ -107,9 +107,9 @@ print(*x)
 
 def test_an_update_is_never_older_than_the_file_it_calls_into(checkout: Path) -> None:
     assert result(UPDATE, checkout) == "0.95 0.95 0.95\n"
-    edit(checkout, "cpu.py", "p[k] -= lr * d", "p[k] -= 3 * lr * d")
+    edit(checkout, *CHANGES[0])
     assert result(UPDATE, checkout) == "0.85 0.85 0.85\n"
-    edit(checkout, "cpu.py", "p[k] -= 3 * lr * d", "p[k] -= lr * d")
+    edit(checkout, "cpu.py", *reversed(CHANGES[0][1:]))
     before = [path.stat().st_mtime_ns for path in sorted(checkout.rglob("*.nbc"))]
     assert result(UPDATE, checkout) == "0.95 0.95 0.95\n"
     assert [path.stat().st_mtime_ns for path in sorted(checkout.rglob("*.nbc"))] == before
