@@ -73,11 +73,16 @@ def _counted(compile: Callable[..., Any]) -> Callable[..., Any]:
     return counted
 
 
+passes = 0  # of Numba's compiler so far: more than before means that it is at work
+
+
 class BetweenPasses(event.Listener):
     """Told by Numba of each pass of its compiler."""
 
     def on_start(self, event: event.Event) -> None:
         """A pass is about to begin."""
+        global passes
+        passes += 1
         answer_now()
 
     def on_end(self, event: event.Event) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import optim
-from minicnn.kernels import cpu, tiles
+from minicnn.kernels import cpu, jit, tiles
 from minicnn.kernels.arrays import LANES
 from minicnn.tensor import Tensor
 from minicnn.terminal import complain
@@ -35,9 +35,14 @@ def aligned(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
 
 @contextmanager
 def said_if_slow() -> Iterator[None]:
-    """Say so on stderr when what happens inside takes more than a moment."""
-    note = "minicnn: compiling kernels, once for this machine; about half a minute"
-    timer = threading.Timer(2, partial(complain, note))
+    """Say so on stderr when kernels have been compiling inside for more than a moment."""
+    before = jit.passes
+
+    def say_so() -> None:
+        if jit.passes > before:  # otherwise they are being loaded, by a slow machine
+            complain("minicnn: compiling kernels, once for this machine; about half a minute")
+
+    timer = threading.Timer(2, say_so)
     timer.start()
     try:
         yield
