@@ -43,7 +43,7 @@ class _OnGpu:
         unless it comes on another stream.
         """
         with self._lock, on_device(self.device):
-            stream = array_module(self._like.data).cuda.get_current_stream()
+            stream = array_module(self.counts.loss).cuda.get_current_stream()
             if self._stream is not None and self._stream.ptr != stream.ptr:
                 self._stream.synchronize()
             self._stream = stream
