@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from minicnn.kernels import cpu, jit
 from minicnn.kernels.interrupts import held
+from numba.core import config
 
 import minicnn
 from minicnn import files
@@ -223,7 +224,7 @@ class interrupted_in:  # noqa: N801
 
 @pytest.fixture
 def nothing_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(jit.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
     jit.folder.cache_clear()
     yield
     jit.folder.cache_clear()

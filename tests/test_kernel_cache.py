@@ -10,9 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import llvmlite
+import numba
 import numpy as np
 import pytest
 from minicnn.kernels import jit
+from numba.core import config
+from numba.core.registry import cpu_target
 
 import minicnn
 
@@ -130,18 +134,18 @@ def test_any_source_and_any_switch_leads_to_another_folder(
     everything = {jit._digest_of_everything()}
     for name, value in [("OPT", 1), ("BOUNDSCHECK", 1), ("LOOP_VECTORIZE", 0), ("CPU_NAME", "x")]:
         with monkeypatch.context() as patch:
-            patch.setattr(jit.config, name, value)
+            patch.setattr(config, name, value)
             everything.add(jit._digest_of_everything())
-    for package in (jit.numba, jit.llvmlite, jit.np):
+    for package in (numba, llvmlite, np):
         with monkeypatch.context() as patch:
             patch.setattr(package, "__version__", "0.0")
             everything.add(jit._digest_of_everything())
     with monkeypatch.context() as patch:
-        codegen = type(jit.cpu_target.target_context.codegen())
+        codegen = type(cpu_target.target_context.codegen())
         patch.setattr(codegen, "magic_tuple", lambda self: ("triple", "cpu", "+avx1024"))
         everything.add(jit._digest_of_everything())
     assert len(everything) == 1 + 4 + 3 + 1
-    monkeypatch.setattr(jit.config, "NUMBA_NUM_THREADS", 77)
+    monkeypatch.setattr(config, "NUMBA_NUM_THREADS", 77)
     assert jit._digest_of_everything() in everything
 
 
@@ -176,7 +180,7 @@ def test_a_full_disk_costs_one_warning_and_leaves_nothing_behind(checkout: Path)
 @pytest.fixture
 def new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where this process keeps kernels, in a folder of the test's."""
-    monkeypatch.setattr(jit.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
     jit.folder.cache_clear()
     folder = jit.folder()
     assert folder is not None
