@@ -33,6 +33,15 @@ def kernel_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
+def compiled_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The kernels that a compiled plan needs, in a run over the reference kernels too."""
+    monkeypatch.setenv("MINICNN_KERNELS", "cpu")
+    kernels.host_kernels.cache_clear()
+    yield
+    kernels.host_kernels.cache_clear()
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20261122)
 

@@ -14,9 +14,7 @@ import minicnn
 from minicnn import Tensor, nn, optim
 from minicnn.training import EagerStep
 
-compiled = pytest.mark.skipif(
-    not minicnn.compiler.is_available(), reason="the reference kernels are on"
-)
+compiled = pytest.mark.usefixtures("compiled_kernels")
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "adam": ("Adam", {}),
     "adam with all": (

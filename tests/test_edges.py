@@ -12,9 +12,7 @@ import minicnn
 from minicnn import Tensor, kernels, nn, optim
 from minicnn.nn import functional as F
 
-compiled = pytest.mark.skipif(
-    not minicnn.compiler.is_available(), reason="the reference kernels are on"
-)
+compiled = pytest.mark.usefixtures("compiled_kernels")
 float_types = pytest.mark.parametrize("dtype", ["float32", "float64"])
 TAIL = [7.5, 7.9, 8.0, 8.5, 9.0, 9.5, 20.0, 86.0, 88.0, 104.0, 710.0, 1e30, math.inf]
 POINTS = np.array([*(-x for x in TAIL), 0.0, *TAIL, math.nan])

@@ -15,7 +15,7 @@ from minicnn.kernels import jit
 import minicnn
 from minicnn import Tensor, compiler, data, models, nn, optim, training
 
-needs_numba = pytest.mark.skipif(not compiler.is_available(), reason="needs compiled kernels")
+needs_numba = pytest.mark.usefixtures("compiled_kernels")
 
 
 @pytest.fixture
@@ -341,7 +341,8 @@ class Unscaled(data.DataLoader):
         return ((x * 255.0, y) for x, y in super().__iter__())
 
 
-@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=needs_numba)])
+@needs_numba
+@pytest.mark.parametrize("compiled", [False, True])
 def test_a_loss_that_grows_a_hundredfold_is_divergence_and_unscaled_pixels_are_named(
     few: data.Dataset, compiled: bool
 ) -> None:
