@@ -219,7 +219,7 @@ def _matmul(first: int, last: int, a: Array, b: Array, plus: Array | None, produ
 
 def sum_over(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """See ``reference.sum_over``. The last axis in memory is left to NumPy, which sums in pairs."""
-    if x.dtype != np.float32 or axis is None or not x.ndim:
+    if x.dtype != np.float32 or axis in (None, ()) or not x.ndim:
         return x.sum(axis=axis, keepdims=keepdims)
     axes = normalize_axis_tuple(axis, x.ndim)
     y = np.ascontiguousarray(x)

@@ -42,6 +42,7 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 
 FOLDERS_KEPT = 8  # for other versions, processors, switches; the longest unused goes
 SOURCES = Path(__file__).parent
+OURS = "minicnn-kernels"  # the folder in which the folders are: nobody else's are in there
 NOT_KEPT = "compiled kernels are not kept, but compiled again in every process"
 NOT_IN_CODE = ("THREAD", "CACHE", "COLOR", "HIGHLIGHT")  # switches that leave the code as it is
 
@@ -123,10 +124,12 @@ class Kept(NullCache):
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled form, unless the sources have changed since this process read them."""
         path = self._path(sig)
-        if path is None or digest_of_sources() != _sources_read:
+        if path is None:
             return
         content = dumps(data._reduce())
         try:
+            if digest_of_sources() != _sources_read:
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(path, hashlib.sha256(content).digest() + content)
         except OSError as error:
@@ -146,9 +149,9 @@ def folder() -> Path | None:
     """
     parents = list(_parents())
     for parent in parents:
-        place = parent / f"minicnn-{_digest_of_everything()[:20]}"
+        place = parent / OURS / _digest_of_everything()[:20]
         if _can_be_written(place):
-            _forget_the_oldest(parent)
+            _forget_the_oldest(place.parent)
             return place
         if any(place.glob("*.nbc")):
             return place
@@ -176,8 +179,8 @@ def _parents() -> Iterator[Path]:
         yield users
 
 
-def _forget_the_oldest(parent: Path) -> None:
-    by_use = sorted(parent.glob("minicnn-*"), key=_last_use)
+def _forget_the_oldest(ours: Path) -> None:
+    by_use = sorted(ours.iterdir(), key=_last_use)
     for old in by_use[:-FOLDERS_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -191,7 +194,7 @@ def _last_use(folder: Path) -> float:
 def digest_of_sources() -> str:
     """Of the kernels' source files, by name and content, as they are on disk now."""
     digest = hashlib.sha256()
-    for source in sorted(SOURCES.glob("*.py")):
+    for source in sorted(SOURCES.glob("[!.]*.py")):
         digest.update(f"{source.name} {source.stat().st_size} ".encode() + source.read_bytes())
     return digest.hexdigest()
 

@@ -1,4 +1,4 @@
-"""minicnn: a convolutional network engine from scratch, small enough to read in an evening."""
+"""minicnn: a convolutional network engine from scratch, to be read."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from minicnn.terminal import answer_interrupts
 
-if sys.argv[:1] == ["-m"]:  # python -m minicnn.train, which is not running yet
+# python -m minicnn.train, which is not running yet
+if sys.argv[:1] == ["-m"] and " -m minicnn" in " ".join(sys.orig_argv):
     answer_interrupts()
 
 # The hot loops live in the top-level folder kernels/ and are installed as minicnn.kernels.

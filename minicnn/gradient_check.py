@@ -175,7 +175,7 @@ def _put_back(fn: Callable[..., Tensor]) -> Iterator[None]:
     try:
         names = inspect.getclosurevars(fn)
         held = [*names.nonlocals.values(), *names.globals.values()]
-    except TypeError:  # no function written in Python
+    except (TypeError, ValueError):  # not written in Python; a name that has no value yet
         held = [fn]
     nets = [net for net in held if isinstance(net, Module)]
     buffers = [b for net in nets for module in net.modules() for b in module._buffers.values()]

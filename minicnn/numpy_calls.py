@@ -95,12 +95,19 @@ def _on_arrays(function: Callable[..., Any], name: str, args: Any, options: Any)
             "+ tensor (and so on), or take the numbers alone, tensor.detach()"
         )
     result = function(*_as_arrays(args), **_as_arrays(options))
-    if is_recorded and getattr(result, "dtype", np.dtype(bool)).kind == "f":
+    if is_recorded and _has_fractions(result):
         raise RuntimeError(
             f"{name}: the result would be an array and the gradient lost; wanted an operation of "
             "Tensor (x.exp(), x.relu()...), or the numbers alone, tensor.detach()"
         )
     return result
+
+
+def _has_fractions(result: Any) -> bool:
+    """Whether a result, or an array in a list of them, holds what may have a gradient."""
+    if isinstance(result, list | tuple):
+        return any(map(_has_fractions, result))
+    return getattr(result, "dtype", np.dtype(bool)).kind == "f"
 
 
 def _tensors(value: Any) -> Iterator[NumPyCalls]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
+import secrets
 import shutil
 import time
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ class Run:
         """Fill a new folder, and give it the first name that is free."""
         parent = names[0].parent
         make_folder(parent)
-        hidden = parent / f".{names[0].name}.{os.getpid()}"
+        hidden = parent / f".{names[0].name}.{secrets.token_hex(8)}"  # in a container all are pid 1
         try:
             hidden.mkdir()
             self.folder = hidden

@@ -93,6 +93,7 @@ codecs.register_error("plain", _plain)
 def _to_nowhere(stream: Any) -> None:
     """So that what is left in the buffer does not fail again when Python ends."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
+        number = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
+        os.dup2(nowhere, number)
         os.close(nowhere)

@@ -64,7 +64,7 @@ def result(code: str, checkout: Path, **environment: str) -> str:
 
 
 def folders(checkout: Path) -> list[Path]:
-    return sorted((checkout / "kernels" / "__pycache__").glob("minicnn-*"))
+    return sorted((checkout / "kernels" / "__pycache__").glob("minicnn-kernels/*"))
 
 
 def edit(checkout: Path, source: str, old: str, new: str) -> None:
@@ -223,17 +223,18 @@ def test_a_damaged_file_is_compiled_again_with_one_warning(new_folder: Path, wha
 
 def test_folders_of_other_versions_do_not_pile_up(new_folder: Path) -> None:
     parent = new_folder.parent
-    (parent / "somebody-elses").mkdir()
+    (parent.parent / "minicnn-mine").mkdir()  # in a folder that NUMBA_CACHE_DIR names
     for age in range(20):
-        old = parent / f"minicnn-{age:02}"
+        old = parent / f"{age:02}"
         old.mkdir()
         (old / "cpu.nbc").write_bytes(b"")
         os.utime(old, (1e9 - age, 1e9 - age))
     jit.folder.cache_clear()
     assert jit.folder() == new_folder
     left = {path.name for path in parent.iterdir()}
-    newest = {f"minicnn-{age:02}" for age in range(jit.FOLDERS_KEPT - 1)}
-    assert left == {"somebody-elses", new_folder.name, *newest}
+    newest = {f"{age:02}" for age in range(jit.FOLDERS_KEPT - 1)}
+    assert left == {new_folder.name, *newest}
+    assert (parent.parent / "minicnn-mine").exists()
 
 
 def test_what_a_folder_of_somebody_elses_has_is_used(

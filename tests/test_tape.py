@@ -295,3 +295,37 @@ def test_applying_it_once_more_leaves_what_was_recorded_alone() -> None:
     y.backward()
     assert x.grad is not None
     assert x.grad.item() == 12
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_labels_written_to_before_backward_change_nothing(smoothing: float) -> None:
+    logits = Tensor(np.zeros((2, 3)), requires_grad=True)
+    y = Tensor(np.array([0, 1]))
+    loss = F.cross_entropy(logits, y, label_smoothing=smoothing)
+    y.fill_(2)
+    loss.backward()
+    assert logits.grad is not None
+    assert (logits.grad.numpy().argmin(axis=1) == [0, 1]).all()
+
+
+@pytest.mark.parametrize("kind", [list, np.array, lambda key: Tensor(np.array(key))])
+def test_an_index_written_to_before_backward_changes_nothing(kind: Any) -> None:
+    w = Tensor(np.ones(3), requires_grad=True)
+    key = kind([0, 1])
+    y = w[key]
+    key[0] = 2
+    y.sum().backward()
+    assert w.grad is not None
+    assert w.grad.numpy().tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("several", [lambda x: np.split(x, 2), np.modf, np.broadcast_arrays])
+def test_several_arrays_without_their_gradient_are_refused(several: Any) -> None:
+    with pytest.raises(RuntimeError, match="gradient lost"):
+        several(Tensor(np.ones(4), requires_grad=True))
+
+
+def test_a_sum_over_no_axis_is_a_copy() -> None:
+    x = Tensor(np.ones((2, 3), np.float32))
+    x.sum(axis=()).zero_()
+    assert (x.numpy() == 1).all()

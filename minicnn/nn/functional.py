@@ -740,7 +740,7 @@ def _indices(
     if not is_host(given):
         return _indices_unseen(given, classes, weight, ignore_index, input)
     if weight is None and not 0 <= ignore_index < classes and are_classes(given, classes):
-        return given, None
+        return given.copy(), None  # somebody may write into the labels before backward reads them
     ignored = given == ignore_index
     outside = ((given < 0) | (given >= classes)) & ~ignored
     if outside.any():

@@ -209,9 +209,8 @@ class Max(Reduction):
     def forward(self, x: Array) -> Array:
         self.look_at(x)
         y = x.max(axis=self.axis, keepdims=self.keepdims)
-        self.winners = (x == self.expand(y)) | (
-            x != x
-        )  # a NaN is the maximum wherever there is one
+        # a NaN is the maximum wherever there is one
+        self.winners = (x == self.expand(y)) | (x != x)
         return y
 
     def backward(self, dy: Array) -> Array:

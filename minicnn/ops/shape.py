@@ -78,10 +78,10 @@ class Index(Operation):
 
 
 def _beside(x: Array, key: Any) -> Any:
-    """A list or array of indices as an array where x is; anything else as it is."""
-    if is_host(x) or not isinstance(key, list | np.ndarray):
-        return key
-    return to_device(np.asarray(key), device_of(x))
+    """A list or array of indices as an array of our own where x is; anything else as it is."""
+    if isinstance(key, list | np.ndarray):
+        return to_device(np.array(key), device_of(x))
+    return key if is_host(x) or not hasattr(key, "copy") else key.copy()
 
 
 class Concatenate(Operation):
