@@ -8,7 +8,8 @@ comes back to the gradients by its inputs:
     x ── Linear ── Sigmoid ── SoftmaxCrossEntropy ── loss
            w,b                       target
 
-``apply`` is the only place where a node is made, ``Tensor.backward`` the only one where it is used.
+``apply`` is the only place where a node is made. ``Tensor.backward`` walks the nodes; what compiles
+or draws a tape reads them.
 """
 
 from __future__ import annotations
