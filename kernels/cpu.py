@@ -596,6 +596,22 @@ def _sigmoid_backward(first, last, dy, s, dx):
         dx[k] = dy[k] * s[k] * (one - s[k])
 
 
+def relu_backward(dy: Array, y: Array) -> Array:
+    """See ``reference.relu_backward``."""
+    dy, y = np.asarray(dy, order="C"), np.asarray(y, order="C")
+    dx = np.empty_like(dy)
+    share(_relu_backward, y.size, y.size, dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
+    return dx
+
+
+@jit
+def _relu_backward(first, last, dy, y, dx):
+    zero = y.dtype.type(0)
+    dy, y, dx = dy[first:last], y[first:last], dx[first:last]
+    for k in range(y.size):
+        dx[k] = zero if y[k] <= zero else dy[k]
+
+
 def softmax_cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     """See ``reference.softmax_cross_entropy``."""
     losses = np.empty(len(logits), logits.dtype)

@@ -19,7 +19,7 @@ import cupy
 import numpy as np
 
 from .arrays import NONE, SIGMOID, Array, Pair, output_sizes
-from .reference import matmul, sum_over
+from .reference import matmul, relu_backward, sum_over
 
 __all__ = [
     "adadelta",
@@ -32,6 +32,7 @@ __all__ = [
     "max_pool",
     "max_pool_backward",
     "random_uniform",
+    "relu_backward",
     "sgd",
     "sigmoid",
     "sigmoid_backward",

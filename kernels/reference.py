@@ -225,6 +225,11 @@ def sigmoid_backward(dy: Array, s: Array) -> Array:
     return dy * s * (1 - s)
 
 
+def relu_backward(dy: Array, y: Array) -> Array:
+    """dy, and 0 where y <= 0, y the result of relu; an infinite dy, times 0, would be NaN."""
+    return array_module(dy).where(y <= 0, dy.dtype.type(0), dy)
+
+
 def softmax_cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     """losses[m] = log(sum_c exp(logits[m, c])) - logits[m, target[m]], and the softmax.
 

@@ -46,7 +46,7 @@ class ReLU(Operation):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        return array_module(dy).where(self.y <= 0, dy.dtype.type(0), dy)
+        return kernels.of(dy).relu_backward(dy, self.y)
 
 
 class OverAxis(Operation):
