@@ -16,8 +16,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from itertools import pairwise
 from queue import SimpleQueue
@@ -169,22 +168,20 @@ class _OneBlasThread:
         self.lock, self.inside = threading.Lock(), 0
         self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
 
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         with self.lock:
             self.inside += 1
             if self.inside == 1:
                 self.before = [library.get_num_threads() for library in self.libraries]
                 for library in self.libraries:
                     library.set_num_threads(1)
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.inside -= 1
-                if self.inside == 0:
-                    for library, threads in zip(self.libraries, self.before, strict=True):
-                        library.set_num_threads(threads)
+
+    def __exit__(self, *exception: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                for library, threads in zip(self.libraries, self.before, strict=True):
+                    library.set_num_threads(threads)
 
 
 _one_blas_thread = _OneBlasThread()
@@ -192,7 +189,7 @@ _one_blas_thread = _OneBlasThread()
 
 def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
     """See ``reference.matmul``. Threads share the first axis of the result, BLAS has one."""
-    with held(), _one_blas_thread():
+    with held(), _one_blas_thread:
         if min(a.ndim, b.ndim) < 2 or not a.size or not b.size:
             return reference.matmul(a, b, plus)
         shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
@@ -217,12 +214,18 @@ def _matmul(first: int, last: int, a: Array, b: Array, plus: Array | None, produ
 # Sums ---------------------------------------------------------------------------------------------
 
 
+WORTH_A_LOOP = (
+    1 << 12
+)  # with fewer cells to add up, to call a loop of ours takes longer than to add
+
+
 def sum_over(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """See ``reference.sum_over``. The last axis in memory is left to NumPy, which sums in pairs."""
-    if x.dtype != np.float32 or axis in (None, ()) or not x.ndim:
+    if x.dtype != np.float32 or axis in (None, ()):
         return x.sum(axis=axis, keepdims=keepdims)
-    axes = normalize_axis_tuple(axis, x.ndim)
-    y = np.ascontiguousarray(x)
+    if x.size < WORTH_A_LOOP or not x.flags.c_contiguous:
+        return reference.sum_over(x, axis, keepdims)
+    axes, y = normalize_axis_tuple(axis, x.ndim), x
     for i in sorted(axes, reverse=True):
         y = _sum_over(y, i)
     return y if keepdims else y.squeeze(axes)

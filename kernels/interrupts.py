@@ -24,7 +24,7 @@ class held(ContextDecorator):  # noqa: N801 (read as a word: with held())
     def __enter__(self) -> Self:
         self.came: tuple[Any, ...] | None = None
         self.before: Any = None
-        if threading.current_thread() is threading.main_thread():
+        if threading.get_ident() == threading.main_thread().ident:
             handler = getsignal(SIGINT)
             if callable(handler) and not isinstance(getattr(handler, "__self__", None), held):
                 self.before = handler

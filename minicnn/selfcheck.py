@@ -101,6 +101,7 @@ def kernel_cases(dtype: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "avg_pool_backward", (normal(3, 5, *output), divisor, x.shape, size, stride, padding)
     yield "sigmoid", (40 * normal(1031),)
     yield "sigmoid_backward", (normal(1031), rng.random(1031).astype(dtype))
+    yield "relu_backward", (normal(1031), normal(1031))
     yield "softmax_cross_entropy", (9 * normal(71, 37), rng.integers(-1, 37, 71))
     yield "sum_over", (normal(71, 6, 37), (0, 2), True)
     yield "sgd", (normal(1031), normal(1031), normal(1031), 0.3, 0.9, 0.1, 0.01, False, True)

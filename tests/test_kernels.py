@@ -209,6 +209,9 @@ COMPUTE: dict[str, Callable[[ModuleType, Draw], Any]] = {
     ),
     "sigmoid": lambda k, draw: k.sigmoid(9 * draw(2, 7, 5)),
     "sigmoid_backward": lambda k, draw: k.sigmoid_backward(draw(2, 7, 5), draw(2, 7, 5)),
+    "relu_backward": lambda k, draw: k.relu_backward(draw(2, 7, 5), draw(2, 7, 5)),
+    "sum_over": lambda k, draw: k.sum_over(draw(31, 37, 5), (0, 1)),
+    "sum_over, the last": lambda k, draw: k.sum_over(draw(31, 37, 5), (0, 2), keepdims=True),
     "sigmoid of one number": lambda k, draw: k.sigmoid(draw()),
     "softmax_cross_entropy": lambda k, draw: k.softmax_cross_entropy(
         9 * draw(5, 7), np.array([3, -1, 6, 0, 3])
@@ -291,6 +294,8 @@ def test_compiled_descent_is_the_references(
 
 def test_sets_have_the_same_functions() -> None:
     names = [
+        "adadelta",
+        "adam",
         "avg_pool",
         "avg_pool_backward",
         "col2im",
@@ -300,11 +305,13 @@ def test_sets_have_the_same_functions() -> None:
         "max_pool",
         "max_pool_backward",
         "random_uniform",
+        "relu_backward",
         "set_num_threads",
         "sgd",
         "sigmoid",
         "sigmoid_backward",
         "softmax_cross_entropy",
+        "sum_over",
     ]
     for kernel in (reference, cpu):
         assert all(callable(getattr(kernel, name, None)) for name in names)

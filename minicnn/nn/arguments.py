@@ -23,6 +23,8 @@ def pair(name: str, value: IntOrPair, least: int = 1) -> Pair:
     Raises:
         ValueError: anything else, or an integer below ``least``.
     """
+    if type(value) is int and value >= least:  # most are: without delay
+        return value, value
     numbers: Any = (value,) if isinstance(value, int | np.integer) else value
     good = isinstance(numbers, Sequence) and len(numbers) in (1, 2) and not isinstance(numbers, str)
     if not good or not all(isinstance(n, int | np.integer) and n >= least for n in numbers):
