@@ -145,8 +145,11 @@ def together(calls: Sequence[Callable[[], None]]) -> None:
 
     What a call raises is raised here, once all have ended; so is an interrupt (Ctrl-C).
     """
-    reports = SimpleQueue[BaseException | None]()
     first, *others = calls
+    if not others:
+        first()
+        return
+    reports = SimpleQueue[BaseException | None]()
     with held():  # a report that an interrupt loses would be waited for in vain
         for call in others:
             _team(max(1, _threads - 1)).calls.put((call, reports))

@@ -75,7 +75,8 @@ class NumPyCalls:
     __array_ufunc__ = _ForNumPy()
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        if function in METHODS and args and isinstance(args[0], NumPyCalls):
+        known = len(args) in (1, 2) and options.keys() <= {"axis", "keepdims"}
+        if function in METHODS and known and isinstance(args[0], NumPyCalls):
             return getattr(args[0], METHODS[function])(*args[1:], **options)
         return _on_arrays(function, f"np.{function.__name__}", args, options)
 
