@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
+import shutil
 from pathlib import Path
 
 from minicnn.kernels.interrupts import held
@@ -57,14 +58,15 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
 
 
 def _write_beside(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only the owner reads
+        if path.exists():
+            shutil.copymode(path, temporary)  # who may read it stays as it was
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)  # renamed already, if a second Ctrl-C was late
+        temporary.unlink(missing_ok=True)  # renamed already, if a second Ctrl-C was late
         raise
 
 
@@ -75,9 +77,3 @@ def _why(path: Path, error: OSError) -> str:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     kept = "; the file of before is still there" if full and path.is_file() else ""
     return f"{error.strerror or error}{kept}"
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

@@ -280,6 +280,13 @@ class Tensor(Names, NumPyCalls):
 
     # Copies and pickles ---------------------------------------------------------------------------
 
+    def __copy__(self) -> Self:
+        """A leaf over the same numbers, with the same gradient."""
+        again = type(self).__new__(type(self))
+        again.__setstate__(self.__getstate__())
+        again._written = self._written
+        return again
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """A leaf with its gradient.
 

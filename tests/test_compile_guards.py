@@ -559,6 +559,47 @@ def test_a_copy_of_a_compiled_net_or_step_has_engines_of_its_own(copied: Any) ->
     assert losses[:2] == pytest.approx(losses[3:], rel=1e-5)
 
 
+def test_a_shallow_copy_of_a_step_has_sums_and_scores_of_its_own() -> None:
+    step, (x, y) = compiled(), batch(5)
+    step(x, y)
+    other, (loss, hits) = copy.copy(step), step.counts.now()
+    _, mine = step(x, y)
+    before = mine.numpy().copy()
+    other(-x, y)
+    np.testing.assert_array_equal(mine.numpy(), before)
+    assert other.counts.now() != step.counts.now()
+    assert step.counts.now()[0] > loss
+    assert step.counts.now()[1] >= hits
+
+
+def test_an_optimizer_of_another_net_is_refused() -> None:
+    other = optim.SGD(plain_net().parameters(), lr=0.1)
+    step = minicnn.compile(plain_net(), nn.CrossEntropyLoss(), other)
+    with pytest.raises(ValueError, match=r"^compile: optimizer holds none of net's parameters"):
+        step(*batch(5))
+
+
+def test_a_base_class_that_registers_what_is_derived_from_it() -> None:
+    registered: list[str] = []
+
+    class Base(nn.Module):
+        def __init_subclass__(cls, *, label: str) -> None:
+            registered.append(label)
+
+    class Own(Base, label="own"):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(96, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x.reshape(len(x), -1))
+
+    net, (x, _) = Own(), batch(5)
+    np.testing.assert_allclose(minicnn.compile(net)(x).numpy(), net(Tensor(x)).numpy(), atol=1e-5)
+    assert registered == ["own"]
+    assert type(net) is Own
+
+
 # Data types ---------------------------------------------------------------------------------------
 
 

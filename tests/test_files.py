@@ -80,3 +80,14 @@ def test_a_file_in_a_folders_place_is_named(tmp_path: Path) -> None:
         with pytest.raises(NotADirectoryError, match=r"a file|Not a directory") as raised:
             files.make_folder(path)
         assert str(raised.value.filename).startswith(str(tmp_path / "a" / "file"))
+
+
+def test_a_new_file_is_readable_as_others_are_and_an_old_one_as_it_was(tmp_path: Path) -> None:
+    plain, path = tmp_path / "plain", tmp_path / "ours"
+    plain.write_bytes(b"")
+    files.write_whole(path, b"1")
+    assert path.stat().st_mode == plain.stat().st_mode
+    path.chmod(0o640)
+    files.write_whole(path, b"2")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"2", 0o640)
+    assert sorted(tmp_path.iterdir()) == [path, plain]

@@ -273,7 +273,9 @@ def test_integer_scores_are_refused_not_truncated(loss: Callable[..., Tensor]) -
 
 
 def test_class_indices_that_became_floats_are_explained() -> None:
-    with pytest.raises(ValueError, match=r"class indices are integers: target\.to\('int64'\)"):
+    with pytest.raises(
+        ValueError, match=r"class indices are integers: minicnn\.Tensor\(target\)\.to\('int64'\)"
+    ):
         F.cross_entropy(minicnn.randn(3, 4), Tensor([1, 2, 3]))
 
 
@@ -408,14 +410,17 @@ def test_a_list_of_integers_holds_class_indices(loss: Callable[..., Tensor]) -> 
     ("target", "message"),
     [
         # a column of a CSV file, as NumPy reads it
-        (np.array([0.0, 2.0, 1.0]), r"class indices are integers: target\.to\('int64'\)$"),
+        (
+            np.array([0.0, 2.0, 1.0]),
+            r"class indices are integers: minicnn\.Tensor\(target\)\.to\('int64'\)$",
+        ),
         (
             np.array([[0.0], [2.0], [1.0]]),
-            r"integers of shape \(3,\): target\.reshape\(3,\)\.to\('int64'\)$",
+            r"integers of shape \(3,\): minicnn\.Tensor\(target\)\.reshape\(3,\)\.to\('int64'\)$",
         ),
         (np.array([[0], [2], [1]]), r"integers of shape \(3,\): target\.reshape\(3,\)$"),
         (np.eye(4, dtype=int)[:3], r"class indices of one-hot rows are target\.argmax\(1\)$"),
-        ([0.0, 2.0, 1.0], r"class indices are integers: target\.to\('int64'\)$"),
+        ([0.0, 2.0, 1.0], r"class indices are integers: minicnn\.Tensor\(target\)\.to\('int64'\)$"),
     ],
 )
 def test_targets_that_are_no_class_indices_come_with_the_cure(target: Any, message: str) -> None:

@@ -157,3 +157,16 @@ def test_half_precision_is_widened_exactly() -> None:
         assert net.weight.dtype == np.float32
     net.load_state_dict({"weight": np.full((2, 3), 1 / 3, np.float16), "bias": np.zeros(2)})
     assert net.weight.numpy()[1, 2] == np.float32(np.float16(1 / 3))
+
+
+def test_a_layer_of_a_sequential_is_replaced_by_its_number() -> None:
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    net[-1] = nn.Linear(4, 5)
+    net[1] = nn.Tanh()
+    assert [type(layer) for layer in net] == [nn.Linear, nn.Tanh, nn.Linear]
+    assert list(net.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert net(Tensor(np.ones((6, 3), np.float32))).shape == (6, 5)
+    with pytest.raises(IndexError):
+        net[3] = nn.ReLU()
+    with pytest.raises(TypeError, match="0 is a layer; wanted a Module, received int"):
+        net[0] = 3  # type: ignore[assignment]

@@ -52,6 +52,24 @@ def test_numpys_functions_go_on_the_tape(compute: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "compute",
+    [
+        lambda x: np.sum(x, dtype=np.float64),
+        lambda x: np.sum(x, 1, np.float64),
+        lambda x: np.sum(x, initial=5),
+        lambda x: np.mean(x, where=[True, False, True]),
+        lambda x: np.reshape(x, (3, 2), order="F"),
+        lambda x: np.transpose(x, axes=(1, 0)),
+    ],
+)
+def test_options_that_tensors_lack_are_numpys(compute: Any) -> None:
+    array = np.array([[1, 4, 2], [3, 6, 5]], np.float32)
+    np.testing.assert_array_equal(compute(Tensor(array)), compute(array))
+    with pytest.raises(RuntimeError, match="the gradient lost"):
+        compute(Tensor(array, requires_grad=True))
+
+
+@pytest.mark.parametrize(
     "relation", [np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal]
 )
 def test_comparisons_by_their_functions(relation: Any) -> None:

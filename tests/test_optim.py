@@ -225,6 +225,24 @@ def test_what_is_no_number_is_refused(kind: str, name: str, value: Any) -> None:
         getattr(optim, kind)([parameter(1)], **{name: value})
 
 
+@each_kind
+def test_a_text_is_no_setting_later_either(kind: str) -> None:
+    optimizer = getattr(optim, kind)([parameter(1)])
+    with pytest.raises(TypeError, match=f"^{kind}: lr is '0.5'; wanted a number$"):
+        optimizer.lr = "0.5"
+    with pytest.raises(TypeError, match=f"^{kind}: lr is '0.5'; wanted a number$"):
+        optimizer.param_groups[0]["lr"] = "0.5"
+
+
+def test_pytorchs_defaults_in_a_subclass_come_with_the_cure() -> None:
+    class Mine(optim.Optimizer):
+        def __init__(self, params: list[Tensor], lr: float):
+            super().__init__(params, {"lr": lr})
+
+    with pytest.raises(TypeError, match=r"^Mine: lr is .*; wanted a number: super\(\).__init__"):
+        Mine([parameter(1)], 0.1)
+
+
 @pytest.mark.parametrize("settings", [{}, {"momentum": 0.9, "dampening": 0.1}])
 def test_nesterov_needs_momentum_without_dampening(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"^SGD: nesterov needs momentum above 0 and no dampening"):

@@ -1,5 +1,6 @@
 """What the tape promises for every operation: backward again, and numbers changed meanwhile."""
 
+import copy
 import inspect
 from typing import Any
 
@@ -329,3 +330,15 @@ def test_a_sum_over_no_axis_is_a_copy() -> None:
     x = Tensor(np.ones((2, 3), np.float32))
     x.sum(axis=()).zero_()
     assert (x.numpy() == 1).all()
+
+
+def test_a_change_is_seen_through_a_shallow_copy() -> None:
+    w, x = (Tensor(np.array(cells), requires_grad=True) for cells in ([2.0, 3.0], [5.0, 7.0]))
+    same = copy.copy(w)
+    loss = (same * x).sum()
+    with no_grad():
+        w *= 10
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+    assert same.is_leaf
+    assert same.requires_grad

@@ -61,9 +61,11 @@ def compile(
     layer, a setting or what else a forward reads has changed; any batch size fits. What a plan
     cannot follow is refused by name: a forward that decides by the numbers it sees or that does
     more than compute its result, forward hooks, a loss or an optimiser with methods of its own.
-    Global variables, and variables that a function closes over, are not watched.
+    Global variables, variables that a function closes over, and what is written into the classes of
+    ``minicnn`` themselves are not watched.
 
-    Threads may share a prediction or a step: their calls wait for each other.
+    Threads may share a prediction or a step: their calls wait for each other. A call that makes a
+    plan puts the net into the plan's mode for a moment; no other thread should then train it.
 
     On a GPU (where the net is when this is called) the batches have to be there too, and a class
     index that is no class makes the loss nan instead of raising: to look would be to wait.
@@ -79,6 +81,7 @@ def compile(
     Raises:
         CompileError: a loss or optimiser that cannot be compiled (at a call: a net that cannot).
         TypeError: a loss without an optimiser, or the other way round.
+        ValueError: at a call: an optimiser that holds none of the net's parameters.
         RuntimeError: Numba is missing or switched off, for a net on the CPU.
     """
     if (loss is None) != (optimizer is None):

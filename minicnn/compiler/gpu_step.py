@@ -101,7 +101,8 @@ class GpuStep(_OnGpu, CompiledStep):
         pixels, labels = self._arrays(x, y)
         if labels.dtype.kind not in "iu":
             raise TypeError(
-                f"compile: y is {labels.dtype}; wanted class indices, integers: y.to('int64')"
+                f"compile: y is {labels.dtype}; wanted class indices, integers: "
+                "minicnn.Tensor(y).to('int64')"
             )
         if labels.shape != (len(pixels),):
             raise ValueError(

@@ -268,6 +268,13 @@ def _follow_own(
     return stages, [*watch.read.values()]
 
 
+class _Quiet(nn.Module):
+    """Keeps a class that is derived for a moment from what the user's does for each of its own."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        pass
+
+
 class _Watch:
     """Inside ``with``, notes which attributes of these modules are read and which are set.
 
@@ -299,4 +306,4 @@ class _Watch:
             kind.__setattr__(module, name, value)
 
         methods = {"__getattribute__": get, "__setattr__": set}
-        return type(kind)(kind.__name__, (kind,), {"__module__": kind.__module__, **methods})
+        return type(kind)(kind.__name__, (_Quiet, kind), {"__module__": kind.__module__, **methods})

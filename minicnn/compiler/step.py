@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 import time
@@ -15,7 +16,7 @@ from minicnn.kernels import Array
 from minicnn.nn import functional as F
 from minicnn.tensor import Tensor, as_tensor
 
-from .accepted import check_optimizer, settings_of
+from .accepted import check_learns, check_optimizer, settings_of
 from .guards import Guard, follow, images_that_count
 from .plan import Plan
 from .record import CompileError, Stage, chain_of, one_at_a_time
@@ -137,7 +138,7 @@ class Compiled:
     ) -> _Entry:
         """The entry of the net as it is now: with the engine of one that is alike, or a new one."""
         stages, guard, images = follow(self.net, x, dtype, self.training)
-        _check_result(stages, self.loss)
+        _check_result(stages, self.loss, self.optimizer)
         chain = chain_of(stages)
         for entry in alike:
             if entry.chain == chain:
@@ -239,6 +240,10 @@ class CompiledStep(Compiled):
         self.counts: Any = Counts()
         self._logits = np.zeros(0)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy counts for itself, and has scores of its own."""
+        return {**super().__getstate__(), "counts": copy.copy(self.counts), "_logits": np.zeros(0)}
+
     def __call__(self, x: Any, y: Any, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
         """One step of training.
 
@@ -256,7 +261,8 @@ class CompiledStep(Compiled):
         pixels, target = self._arrays(x, y)
         if target.dtype.kind == "f":
             raise TypeError(
-                f"compile: y is {target.dtype}; wanted class indices, integers: y.to('int64')"
+                f"compile: y is {target.dtype}; wanted class indices, integers: "
+                "minicnn.Tensor(y).to('int64')"
             )
         with self._lock:
             return self._step(pixels, target, gradient)
@@ -317,9 +323,13 @@ class CompiledStep(Compiled):
         return self._logits[:size].reshape(images, *engine.result_shape)
 
 
-def _check_result(stages: list[Stage], loss: nn.CrossEntropyLoss | None) -> None:
+def _check_result(
+    stages: list[Stage], loss: nn.CrossEntropyLoss | None, optimizer: optim.Optimizer | None
+) -> None:
     if not stages:
         raise CompileError("compile: the net applies no operation")
     shape = stages[-1].output_shape
     if loss is not None and len(shape) != 1:
         raise CompileError(f"compile: the net gives {shape} an image; wanted (classes,) for a loss")
+    if optimizer is not None:
+        check_learns("compile", optimizer, (p for stage in stages for p in stage.parameters))

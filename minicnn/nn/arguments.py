@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -84,10 +85,14 @@ def check_divisor(function: str, divisor: int | None) -> None:
         raise ValueError(f"{function}: divisor_override is 0; wanted another number or None")
 
 
-def check_number(name: str, value: Any) -> None:
-    """Refuse what is no number (TypeError)."""
-    if not isinstance(value, int | float | np.number):
-        raise TypeError(f"{name} is {value!r}; wanted a number")
+def check_number(name: str, value: Any, at_least: float = -math.inf) -> None:
+    """Refuse what is no number (TypeError), not finite or less than ``at_least`` (ValueError)."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}, of type {type(value).__name__}; wanted a number")
+    if not float(value) >= at_least:
+        raise ValueError(f"{name} is {value}; wanted at least {at_least:g}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value}; wanted a finite number")
 
 
 def check_eps(function: str, eps: float, of_batch: bool = False) -> None:
@@ -135,8 +140,8 @@ def check_floating(function: str, input: Tensor) -> None:
     if input.dtype.kind != "f":
         pixels = " / 255 for pixels" if input.dtype == np.uint8 else ""
         raise TypeError(
-            f"{function}: input is {input.dtype}; wanted float32 or float64, for example by "
-            f"input.to('float32'){pixels}"
+            f"{function}: input is {input.dtype}; wanted float32 or float64, for example "
+            f"minicnn.Tensor(input).to('float32'){pixels}"
         )
 
 

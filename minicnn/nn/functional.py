@@ -664,7 +664,7 @@ def class_indices(
     if target.dtype.kind == "f":
         raise TypeError(
             f"{function}: target is {target.dtype}; wanted class indices, integers: "
-            "target.to('int64')"
+            "minicnn.Tensor(target).to('int64')"
         )
     _check_loss(function, input, target, weight)
     with beside(input.data):
@@ -696,14 +696,14 @@ def _check_loss(function: str, input: Tensor, target: Tensor, weight: Tensor | N
 
 def _target_hint(input: Tensor, target: Tensor) -> str:
     """What may have been meant by a target of a shape that does not fit."""
-    shape, to_integers = _target_shape(input), ""
+    shape, given, to_integers = _target_shape(input), "target", ""
     if target.dtype.kind == "f":
-        to_integers = ".to('int64')"
+        given, to_integers = "minicnn.Tensor(target)", ".to('int64')"
     elif target.shape == input.shape:
         return "; class indices of one-hot rows are target.argmax(1)"
     if target.size == math.prod(shape) and target.shape != shape:
-        return f"; class indices are integers of shape {shape}: target.reshape{shape}{to_integers}"
-    return f"; class indices are integers: target{to_integers}" if to_integers else ""
+        return f"; class indices are integers of shape {shape}: {given}.reshape{shape}{to_integers}"
+    return f"; class indices are integers: {given}{to_integers}" if to_integers else ""
 
 
 def _classes_axis(input: Tensor) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -57,6 +58,9 @@ class Sequential(Module):
     def __getitem__(self, index: int | slice) -> Module:
         modules = list(self)[index]
         return Sequential(*modules) if isinstance(modules, list) else modules
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, list(self._modules)[operator.index(index)], module)
 
 
 class Conv2d(Module):

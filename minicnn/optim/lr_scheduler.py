@@ -11,7 +11,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .optimizers import Optimizer, check_number
+from minicnn.nn.arguments import check_number
+
+from .optimizers import Optimizer
 
 
 class LRScheduler:
@@ -53,11 +55,11 @@ class LRScheduler:
 
     def _check(self, **settings: Any) -> None:
         for name, value in settings.items():
-            check_number(type(self).__name__, name, value, at_least=-math.inf)
+            check_number(f"{type(self).__name__}: {name}", value)
 
     def _check_epochs(self, **settings: Any) -> None:
         for name, value in settings.items():
-            check_number(type(self).__name__, name, value, at_least=1)
+            check_number(f"{type(self).__name__}: {name}", value, at_least=1)
 
 
 class LambdaLR(LRScheduler):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, MutableMapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from minicnn import kernels
 from minicnn.device import beside, device_of, to_device
 from minicnn.kernels import Array, array_module, is_host
+from minicnn.nn.arguments import check_number
 from minicnn.tensor import Tensor
 
 State = list[Array | None]
@@ -43,10 +43,20 @@ class Optimizer:
     kernel: str
     initial_lr: float | None = None
 
-    def __init__(self, params: Iterable[Tensor], lr: float):
+    def __init__(self, params: Iterable[Tensor], lr: Any):
         self.params = self._checked(params)
+        if isinstance(lr, dict):
+            raise TypeError(
+                f"{self.name}: lr is {lr!r}; wanted a number: super().__init__(params, lr), and "
+                "the other settings as attributes"
+            )
         self._check(lr=lr)
         self.lr = lr
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, str):
+            raise TypeError(f"{self.name}: {name} is {value!r}; wanted a number")
+        super().__setattr__(name, value)
 
     def step(self) -> None:
         """Take one step down the gradients; parameters without one stay."""
@@ -149,7 +159,7 @@ class Optimizer:
 
     def _check(self, at_least: float = 0.0, **settings: Any) -> None:
         for name, value in settings.items():
-            check_number(self.name, name, value, at_least)
+            check_number(f"{self.name}: {name}", value, at_least)
 
     def _check_shares(self, **settings: Any) -> None:
         self._check(**settings)
@@ -398,19 +408,3 @@ class Adadelta(Optimizer):
         """lr, rho, eps, weight_decay, maximize."""
         rates = (self.lr, self.rho, self.eps, self.weight_decay)
         return (*map(float, rates), self.maximize)
-
-
-def check_number(owner: str, name: str, value: Any, at_least: float) -> None:
-    """Refuse a setting that is no finite number, or less than ``at_least``.
-
-    Raises:
-        TypeError, ValueError: ``owner`` is what the message begins with.
-    """
-    if not isinstance(value, Real):
-        raise TypeError(
-            f"{owner}: {name} is {value!r}, of type {type(value).__name__}; wanted a number"
-        )
-    if not float(value) >= at_least:
-        raise ValueError(f"{owner}: {name} is {value}; wanted at least {at_least:g}")
-    if not math.isfinite(value):
-        raise ValueError(f"{owner}: {name} is {value}; wanted a finite number")
