@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # NumPy's own threads would wait in a loop, on a core that
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the next worker needs
+
 import numpy as np
 import pytest
 

@@ -332,12 +332,12 @@ def test_a_missing_file_or_folder_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("interruption", [OSError("disk full"), KeyboardInterrupt()])
-@pytest.mark.parametrize("step", ["replace", "fdopen", "chmod"])
+@pytest.mark.parametrize("step", [(os, "replace"), (Path, "open"), (os, "chmod")])
 def test_an_interrupted_save_leaves_the_old_file_and_nothing_else(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     interruption: BaseException,
-    step: str,
+    step: tuple[Any, str],
 ) -> None:
     path = tmp_path / "net.safetensors"
     minicnn.save({"a": np.zeros(3)}, path)
@@ -347,7 +347,7 @@ def test_an_interrupted_save_leaves_the_old_file_and_nothing_else(
         raise interruption
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, step, interrupt)
+        patch.setattr(*step, interrupt)
         with pytest.raises(type(interruption)):
             minicnn.save({"a": np.ones(3)}, path)
 

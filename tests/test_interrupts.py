@@ -268,14 +268,14 @@ def _triple(x: Any) -> Any:
 # Files --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", ["fdopen", "chmod", "replace"])
+@pytest.mark.parametrize("step", [(Path, "open"), (os, "chmod"), (os, "replace")])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_an_interrupt_while_a_file_is_written_leaves_it_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, when: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: tuple[Any, str], when: str
 ) -> None:
     path = tmp_path / "weights"
     files.write_whole(path, "old")
-    real: Callable[..., Any] = getattr(os, step)
+    real: Callable[..., Any] = getattr(*step)
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
         if when == "before":
@@ -285,8 +285,8 @@ def test_an_interrupt_while_a_file_is_written_leaves_it_whole(
             interrupt()
         return result
 
-    monkeypatch.setattr(os, step, interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(*step, interrupted)
         files.write_whole(path, "new")
     assert path.read_text() == "new"
     assert [file.name for file in tmp_path.iterdir()] == ["weights"]

@@ -331,5 +331,6 @@ def _check_result(
     shape = stages[-1].output_shape
     if loss is not None and len(shape) != 1:
         raise CompileError(f"compile: the net gives {shape} an image; wanted (classes,) for a loss")
-    if optimizer is not None:
-        check_learns("compile", optimizer, (p for stage in stages for p in stage.parameters))
+    parameters = [p for stage in stages for p in stage.parameters]
+    if optimizer is not None and parameters:
+        check_learns("compile", optimizer, parameters)

@@ -200,18 +200,24 @@ static std::vector<int> partners(const Thread& thread) {
     return takes_part ? found : std::vector<int>();
 }
 
+static bool is_first_of_its_lanes(const Thread& thread) {
+    unsigned own = 1u << (thread.number & 31);
+    return thread.lanes & own && !(thread.lanes & (own - 1));
+}
+
 // Deliver what complete warps have sent. In a random order some of them have to wait for a while:
 // warps do not keep step.
 static bool release_shuffles() {
     bool released = false;
     for (int number : turns) {
-        if (threads[number].state != IN_SHUFFLE) continue;
-        std::vector<int> group = partners(threads[number]);
-        if (group.empty() || group[0] != number) continue;
+        const Thread& first = threads[number];
+        if (first.state != IN_SHUFFLE || !is_first_of_its_lanes(first)) continue;
+        std::vector<int> group = partners(first);
+        if (group.empty()) continue;
         if (order > 1 && released && chance() % 2) continue;
         for (int member : group) {
             Thread& thread = threads[member];
-            bool sent = std::find(group.begin(), group.end(), thread.source) != group.end();
+            bool sent = std::binary_search(group.begin(), group.end(), thread.source);
             thread.received = sent ? threads[thread.source].sent : ~0ull;  // NaN from nobody
         }
         for (int member : group) threads[member].state = READY;
