@@ -180,26 +180,27 @@ def _cell(kernel: str, parameter: Parameter, value: Any) -> np.ndarray:
     return np.array(value.ctypes.data, np.uintp) if parameter.is_pointer else np.array(value)
 
 
-def build(text: str, real: str = "float32", sanitize: bool = False) -> Library:
+def build(text: str, real: str = "float32", sanitize: bool = False, quick: bool = False) -> Library:
     """Compile the kernels in ``text`` and load them.
 
     Args:
         real: what the type ``real`` stands for, "float32" or "float64".
         sanitize: with AddressSanitizer and UBSan, for ``sanitizer.py``.
+        quick: compiled in less time, for kernels that run only once.
 
     Raises:
         CompileError: with g++'s message; its lines are those of ``text``.
     """
-    return Library(compiled(text, real, sanitize), text, real)
+    return Library(compiled(text, real, sanitize, quick), text, real)
 
 
-def compiled(text: str, real: str, sanitize: bool) -> Path:
+def compiled(text: str, real: str, sanitize: bool, quick: bool = False) -> Path:
     """The shared library of ``text``; the same text is compiled once and kept on disk."""
     source = _source(text, real)
     command = ["g++", "-std=c++17", "-fPIC", "-shared", "-w", "-ffp-contract=off"]
     command += ["-U_FORTIFY_SOURCE", f"-DREAL={REALS[real]}"]
     sanitizers = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    command += sanitizers if sanitize else ["-O2"]
+    command += sanitizers if sanitize else ["-O1" if quick else "-O2"]
     key = hashlib.sha256("\0".join([*command, SHIM.read_text(), source]).encode()).hexdigest()
     path = _cache_folder() / f"{key[:32]}.so"
     if not path.exists():

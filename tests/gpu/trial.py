@@ -177,7 +177,7 @@ def main(mode: str) -> None:
     with standin_for_cupy() as cupy:
         gpu: Any = importlib.import_module("minicnn.kernels.gpu")
         module, used = cupy.RawModule(code=text, options=("-DREAL=double",)), Counter[str]()
-        module._library = emulator.build(text, "float64", sanitize=mode == "sanitizer")
+        module._library = emulator.build(text, "float64", mode == "sanitizer", quick=True)
         gpu.kernel = lambda name, _: used.update([name]) or module.get_function(name)
         gpu.MOST_BLOCKS = 3  # more cells than threads
         with kernels.by_reference():
