@@ -15,7 +15,6 @@ import numpy as np
 from tqdm import tqdm
 
 from minicnn import compiler, kernels, nn, optim
-from minicnn.compiler.accepted import check_learns
 from minicnn.data import DataLoader, Dataset
 from minicnn.device import on_device, to_host
 from minicnn.kernels import Array
@@ -249,7 +248,12 @@ def _check_optimizer(optimizer: Any, net: nn.Module) -> None:
             f"fit: optimizer is {optimizer if optimizer is None else type(optimizer).__name__}; "
             "wanted optim.SGD(net.parameters(), lr=0.1), or another of optim"
         )
-    check_learns("fit", optimizer, net.parameters())
+    of_net = {id(p) for p in net.parameters()}
+    if not any(id(p) in of_net for p in optimizer.params):
+        raise ValueError(
+            "fit: optimizer holds none of net's parameters, nothing would be learnt; wanted one "
+            "made of them: optim.SGD(net.parameters(), lr=0.1)"
+        )
 
 
 def _reports(net: nn.Module, batches: int, history: History) -> list[Callable[[History], None]]:

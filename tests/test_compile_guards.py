@@ -572,13 +572,6 @@ def test_a_shallow_copy_of_a_step_has_sums_and_scores_of_its_own() -> None:
     assert step.counts.now()[1] >= hits
 
 
-def test_an_optimizer_of_another_net_is_refused() -> None:
-    other = optim.SGD(plain_net().parameters(), lr=0.1)
-    step = minicnn.compile(plain_net(), nn.CrossEntropyLoss(), other)
-    with pytest.raises(ValueError, match=r"^compile: optimizer holds none of net's parameters"):
-        step(*batch(5))
-
-
 def test_a_base_class_that_registers_what_is_derived_from_it() -> None:
     registered: list[str] = []
 

@@ -81,7 +81,6 @@ def compile(
     Raises:
         CompileError: a loss or optimiser that cannot be compiled (at a call: a net that cannot).
         TypeError: a loss without an optimiser, or the other way round.
-        ValueError: at a call: an optimiser that holds none of the net's parameters.
         RuntimeError: Numba is missing or switched off, for a net on the CPU.
     """
     if (loss is None) != (optimizer is None):

@@ -6,13 +6,11 @@ whatever is not exactly what it was written for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 from minicnn import nn, optim
 from minicnn.nn.functional import cross_entropy
-from minicnn.tensor import Tensor
 
 from .record import CompileError
 
@@ -32,16 +30,6 @@ def check_optimizer(optimizer: Any) -> None:
         raise CompileError(
             f"compile: optimizer {_what_differs(optimizer, OPTIMIZERS)}; wanted {known} as it is, "
             "because a compiled step calls none of its methods"
-        )
-
-
-def check_learns(caller: str, optimizer: optim.Optimizer, of_the_net: Iterable[Tensor]) -> None:
-    """Refuse an optimiser that holds none of the net's parameters (ValueError)."""
-    of_net = {id(p) for p in of_the_net}
-    if not any(id(p) in of_net for p in optimizer.params):
-        raise ValueError(
-            f"{caller}: optimizer holds none of net's parameters, nothing would be learnt; wanted "
-            "one made of them: optim.SGD(net.parameters(), lr=0.1)"
         )
 
 

@@ -16,7 +16,7 @@ from minicnn.kernels import Array
 from minicnn.nn import functional as F
 from minicnn.tensor import Tensor, as_tensor
 
-from .accepted import check_learns, check_optimizer, settings_of
+from .accepted import check_optimizer, settings_of
 from .guards import Guard, follow, images_that_count
 from .plan import Plan
 from .record import CompileError, Stage, chain_of, one_at_a_time
@@ -138,7 +138,7 @@ class Compiled:
     ) -> _Entry:
         """The entry of the net as it is now: with the engine of one that is alike, or a new one."""
         stages, guard, images = follow(self.net, x, dtype, self.training)
-        _check_result(stages, self.loss, self.optimizer)
+        _check_result(stages, self.loss)
         chain = chain_of(stages)
         for entry in alike:
             if entry.chain == chain:
@@ -323,14 +323,9 @@ class CompiledStep(Compiled):
         return self._logits[:size].reshape(images, *engine.result_shape)
 
 
-def _check_result(
-    stages: list[Stage], loss: nn.CrossEntropyLoss | None, optimizer: optim.Optimizer | None
-) -> None:
+def _check_result(stages: list[Stage], loss: nn.CrossEntropyLoss | None) -> None:
     if not stages:
         raise CompileError("compile: the net applies no operation")
     shape = stages[-1].output_shape
     if loss is not None and len(shape) != 1:
         raise CompileError(f"compile: the net gives {shape} an image; wanted (classes,) for a loss")
-    parameters = [p for stage in stages for p in stage.parameters]
-    if optimizer is not None and parameters:
-        check_learns("compile", optimizer, parameters)
