@@ -6,6 +6,7 @@ A bug is written as a word diff, ``before {-old-}{+new+} after``, of a place tha
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -25,12 +26,13 @@ class Bug(NamedTuple):
     what: str
     file: str
     change: str
+    rung: str = "emulator"  # who is asked first
 
 
 BUGS = [
     Bug("a grid's stride is a block's", COMMON, "k += (long long){-gridDim.x * -}blockDim.x)"),
     Bug("one cell too many", COMMON, "k {-<-}{+<=+} (count);"),
-    Bug("cells counted in 32 bits", COMMON, "for ({-long long-}{+int+} k ="),
+    Bug("cells counted in 32 bits", COMMON, "for ({-long long-}{+int+} k =", "width"),
     Bug("tanh's slope", COMMON, "kind == TANH) return dy * (1 - y{- * y-})"),
     Bug("half a warp is summed up", COMMON, "warp_sum(real a) {\n    for (int away = {-16-}{+8+};"),
     Bug("block_sum: no barrier before", COMMON, "{-__syncthreads();-}  // somebody may"),
@@ -44,28 +46,29 @@ BUGS = [
     Bug("a long sum: the last cells", COMMON, "return of_all{- + of_64-};"),
     Bug("relu turns NaN into 0", COMMON, "RELU) return {-x < 0 ? real(0) : x-}{+x > 0 ? x : 0+};"),
     Bug("philox: a constant", COMMON, "0xBB67AE8{-5-}{+4+}u"),
-    Bug(FOR_NVRTC, COMMON, "* 0x1p-24{-f-};"),
+    Bug(FOR_NVRTC, COMMON, "* 0x1p-24{-f-};", "NVRTC"),
     Bug("im2col: no upper border", WINDOWS, "inside = {-h >= 0 && -}h < H"),
     Bug("col2im: a row below the columns", COMMON, "from / S {-<-}{+<=+} O"),
     Bug("col2im: overwritten", WINDOWS, "sum {-+-}= columns"),
     Bug("max_pool: the last of equal cells", WINDOWS, "value {->-}{+>=+} best"),
     Bug("max_pool: a NaN loses", WINDOWS, "value > best{- || (isnan(value) && !isnan(best))-}"),
     Bug("avg_pool_backward: no divisor", WINDOWS, "ow]{- / divisor[oh * OW + ow]-};"),
-    Bug("softmax: a class too many", CELLS, "c {-<-}{+<=+} C; c += 32) largest"),
+    Bug("softmax: a class too many", CELLS, "c {-<-}{+<=+} C; c += 32) largest", "sanitizer"),
     Bug("softmax: a largest for each lane", CELLS, "__shfl_{-xor-}{+down+}_sync(0xffffffffu, l"),
-    Bug("softmax: rows in 32 bits", CELLS, "logits + {-(long long)-}m * C"),
+    Bug("softmax: rows in 32 bits", CELLS, "logits + {-(long long)-}m * C", "width"),
     Bug("conv_forward: groups rounded down", STEPS, "groups = {-(O + ROWS - 1)-}{+O+} / ROWS"),
-    Bug("conv_forward: weights too many", STEPS, "{-min(first + q, O - 1)-}{+(first + q)+} * taps"),
+    Bug("conv_forward: weights too many", STEPS, "{-min(first + q, O - 1)-}{+(first + q)+} * taps",
+        "sanitizer"),
     Bug("conv_forward: no activation", STEPS, "+ place] = {-activated(sum[q], kind)-}{+sum[q]+}"),
     Bug("conv_dinput: no slope", STEPS, "dx[at] = {-slope_times(-}sum[q]{-, saved, at, kind)-}"),
     Bug("conv_dweight: one image a step", STEPS, "n += {-place / OHW-}{+1+}"),
     Bug("conv_dweight: every thread writes", STEPS, "{-if (threadIdx.x == 0)-} (is_bias"),
     Bug("product_at: no first barrier", STEPS, "{-__syncthreads();-}\n        real of_tile"),
     Bug("product_at: no second barrier", STEPS, "sum.add(of_tile);\n        {-__syncthreads();-}"),
-    Bug("dense_forward: cells in 32 bits", STEPS, "y[{-(long long)-}n * O"),
+    Bug("dense_forward: cells in 32 bits", STEPS, "y[{-(long long)-}n * O", "width"),
     Bug("dense_backward: no bias column", STEPS, "across = (K + TILE{+ - 1+}) / TILE,"),
     Bug("dense_backward: N and K swapped", STEPS, "w, K, 1, {-N, K-}{+K, N+}, O"),
-    Bug("channels in 32 bits", STEPS, "for ({-long long-}{+int+} n = threadIdx.x / HW"),
+    Bug("channels in 32 bits", STEPS, "for ({-long long-}{+int+} n = threadIdx.x / HW", "width"),
     Bug("sum_for_all: no barrier", STEPS, "total = a;\n    {-__syncthreads();-}"),
     Bug("norm_moments: not squared", STEPS, "(x[k] - center){- * (x[k] - center)-});"),
     Bug("norm_moments: biased", STEPS, "part * (spread{- * (m / (m - 1))-} - running"),
@@ -92,6 +95,11 @@ def seeded(bug: Bug) -> str:
     right = (texts.FOLDER / bug.file).read_text()
     assert right.count(old) == 1, f"{bug.what}: '{old}' is there {right.count(old)} times"
     return texts.everything().replace(right, right.replace(old, new))
+
+
+def has_nvrtc() -> bool:
+    """Whether CuPy and NVIDIA's compiler are installed."""
+    return importlib.util.find_spec("cupy_backends") is not None
 
 
 def compiler_problem(text: str) -> str | None:
@@ -125,8 +133,8 @@ def trial(mode: str, text: str) -> tuple[str | None, list[str]]:
 
 def noticed(bug: Bug) -> tuple[str, str]:
     """The first rung that notices a bug, and its words; empty where none does."""
-    text = seeded(bug)
-    for rung in ("emulator", "NVRTC", "width", "sanitizer"):
+    text, rungs = seeded(bug), ["emulator", "NVRTC", "width", "sanitizer"]
+    for rung in sorted(rungs, key=lambda rung: rung != bug.rung):
         problem = compiler_problem(text) if rung == "NVRTC" else trial(rung, text)[0]
         if problem is not None:
             return rung, problem
@@ -134,9 +142,10 @@ def noticed(bug: Bug) -> tuple[str, str]:
 
 
 def all_noticed() -> dict[str, tuple[str, str]]:
-    """``noticed`` of every bug, two at a time."""
+    """``noticed`` of every bug for whose first rung the tools are here, two at a time."""
+    found = [bug for bug in BUGS if bug.rung != "NVRTC" or has_nvrtc()]
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip((bug.what for bug in BUGS), pool.map(noticed, BUGS), strict=True))
+        return dict(zip((bug.what for bug in found), pool.map(noticed, found), strict=True))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from minicnn.training import EagerStep, evaluate, fit
 
 STANDIN = Path(__file__).parent / "standin"
 ROOT = Path(__file__).parent.parent.parent
-STEPS, BATCH = 20, 8
+STEPS, BATCH = 10, 8
 
 pytestmark = pytest.mark.usefixtures("cupy")
 
@@ -38,7 +38,7 @@ def losses(model: str, device: str, compiled: bool, sample: data.Dataset) -> lis
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("model", ["lenet", "lenet-max"])
-def test_20_steps_have_the_losses_of_the_cpu(
+def test_10_steps_have_the_losses_of_the_cpu(
     model: str, compiled: bool, sample: data.Dataset
 ) -> None:
     expected = losses(model, "cpu", False, sample)
