@@ -18,6 +18,7 @@ from tests.gpu import sanitizer, texts
 
 COMMON, WINDOWS, CELLS, STEPS = texts.FILES
 TELLING = re.compile(r"AddressSanitizer: \S+|runtime error: .*|\S+ does not fit .*|\w+Error: .*")
+KERNEL = re.compile(r'^extern "C" __global__ .*?^}$', re.DOTALL | re.MULTILINE)
 NVRTC = "cupy_backends.cuda.libs.nvrtc"
 FOR_NVRTC = "a double among the floats"  # the rest of the ladder does not see this one
 
@@ -97,6 +98,16 @@ def seeded(bug: Bug) -> str:
     return texts.everything().replace(right, right.replace(old, new))
 
 
+def alone(text: str) -> str:
+    """``text`` with the kernels that a bug changes, without the others: sooner compiled.
+
+    All of them where the bug is in a function that kernels call.
+    """
+    right = texts.everything()
+    changed = [kernel for kernel in KERNEL.findall(text) if kernel not in right]
+    return KERNEL.sub(lambda k: k[0] if k[0] in changed else "", text) if changed else text
+
+
 def has_nvrtc() -> bool:
     """Whether CuPy and NVIDIA's compiler are installed."""
     return importlib.util.find_spec("cupy_backends") is not None
@@ -135,7 +146,7 @@ def noticed(bug: Bug) -> tuple[str, str]:
     """The first rung that notices a bug, and its words; empty where none does."""
     text, rungs = seeded(bug), ["emulator", "NVRTC", "width", "sanitizer"]
     for rung in sorted(rungs, key=lambda rung: rung != bug.rung):
-        problem = compiler_problem(text) if rung == "NVRTC" else trial(rung, text)[0]
+        problem = compiler_problem(text) if rung == "NVRTC" else trial(rung, alone(text))[0]
         if problem is not None:
             return rung, problem
     return "", ""
