@@ -54,23 +54,25 @@ def from_numpy(array: np.ndarray) -> Tensor:
 def zeros(
     *shape: Any,
     size: Sequence[int] = (),
-    dtype: DType = np.float32,
+    dtype: DType = None,
     device: Device | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """A tensor of zeros: ``zeros(2, 3)``, ``zeros((2, 3))`` or ``zeros(size=(2, 3))``."""
-    return Tensor(np.zeros(one_tuple(shape or (size,))), requires_grad, dtype, device)
+    """Zeros, by default float32: ``zeros(2, 3)``, ``zeros((2, 3))`` or ``zeros(size=(2, 3))``."""
+    array = np.zeros(one_tuple(shape or (size,)), np.uint8)
+    return Tensor(array, requires_grad, np.float32 if dtype is None else dtype, device)
 
 
 def ones(
     *shape: Any,
     size: Sequence[int] = (),
-    dtype: DType = np.float32,
+    dtype: DType = None,
     device: Device | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """A tensor of ones, of a shape given as for ``zeros``."""
-    return Tensor(np.ones(one_tuple(shape or (size,))), requires_grad, dtype, device)
+    """Ones, by default float32, of a shape given as for ``zeros``."""
+    array = np.ones(one_tuple(shape or (size,)), np.uint8)
+    return Tensor(array, requires_grad, np.float32 if dtype is None else dtype, device)
 
 
 def zeros_like(
