@@ -143,7 +143,8 @@ def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> 
 def together(calls: Sequence[Callable[[], None]]) -> None:
     """Make all calls at the same time: the first on this thread, the others on the team's.
 
-    What a call raises is raised here, once all have ended; so is an interrupt (Ctrl-C).
+    What a call raises is raised here, once all have ended; so is an interrupt (Ctrl-C). A single
+    call is simply made.
     """
     first, *others = calls
     if not others:
@@ -217,17 +218,20 @@ def _matmul(first: int, last: int, a: Array, b: Array, plus: Array | None, produ
 # Sums ---------------------------------------------------------------------------------------------
 
 
-WORTH_A_LOOP = (
-    1 << 12
-)  # with fewer cells to add up, to call a loop of ours takes longer than to add
+# With fewer cells to add up, to call a loop of ours takes longer than to add.
+WORTH_A_LOOP = 1 << 12
 
 
 def sum_over(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
-    """See ``reference.sum_over``. The last axis in memory is left to NumPy, which sums in pairs."""
+    """See ``reference.sum_over``, to which small and scattered arrays are left.
+
+    Over the last axis in memory NumPy's own sum is right: it adds in pairs.
+    """
     if x.dtype != np.float32 or axis in (None, ()):
         return x.sum(axis=axis, keepdims=keepdims)
     if x.size < WORTH_A_LOOP or not x.flags.c_contiguous:
-        return reference.sum_over(x, axis, keepdims)
+        with np.errstate(all="ignore"):  # as silent as the loops: an overflow is an infinity
+            return reference.sum_over(x, axis, keepdims)
     axes, y = normalize_axis_tuple(axis, x.ndim), x
     for i in sorted(axes, reverse=True):
         y = _sum_over(y, i)

@@ -78,7 +78,8 @@ def process(main: Callable[[], int]) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:  # before the command answers it, or after
         status = 130
-    sys.exit(status)
+    exec("")  # of a Ctrl-C that ended a text (namedtuple has one), until the next Python keeps a
+    sys.exit(status)  # note, and at its end would send itself the signal again: status -2
 
 
 def in_a_line(error: BaseException) -> str:

@@ -28,6 +28,7 @@ from minicnn.d2l_names import complaint
 from minicnn.data.catalogue import CATALOGUE
 from minicnn.device import Device, device_of, to_device, try_gpu
 from minicnn.files import write_whole
+from minicnn.kernels.interrupts import held
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.plots import (
     GRID,
@@ -74,7 +75,8 @@ if not TYPE_CHECKING:  # a type checker would take it for any name
 
     def __getattr__(name: str) -> Any:
         if name == "plt":
-            from matplotlib import pyplot
+            with held():  # as for ``plots``
+                from matplotlib import pyplot
 
             return pyplot
         raise AttributeError(complaint(name), name=name, obj=sys.modules[__name__])

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.kernels import Array, is_host
+from minicnn.kernels.interrupts import held
 from minicnn.terminal import first_line
 
 __all__ = [
@@ -179,6 +180,7 @@ def _driver_problem(cupy: Any, error: Exception) -> str:
 
 
 def _cupy() -> Any:
-    import cupy
+    with held():  # extension modules are not to be interrupted while they are made
+        import cupy
 
     return cupy

@@ -58,12 +58,12 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
 
 
 def _write_beside(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}")
+    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}"
     try:
         with temporary.open("xb") as file:
+            if path.exists():
+                shutil.copymode(path, temporary)  # who may read it stays as it was
             file.write(data)
-        if path.exists():
-            shutil.copymode(path, temporary)  # who may read it stays as it was
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)  # renamed already, if a second Ctrl-C was late

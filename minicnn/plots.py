@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from minicnn.kernels.interrupts import held
 from minicnn.terminal import first_line
 
 INK, GRID = "#333333", "#e3e3e3"
@@ -28,11 +29,15 @@ def own_style() -> Iterator[None]:
 def _matplotlib() -> Any:
     """The package, which refuses to be imported where MPLBACKEND names a backend it does not know.
 
-    A program started from a notebook inherits that variable, but not the notebook's packages.
+    A program started from a notebook inherits that variable, but not the notebook's packages. No
+    Ctrl-C comes between: extension modules that are interrupted while they are made (Matplotlib
+    3.11's ft2font) let Python crash when it ends.
     """
     if "matplotlib" not in sys.modules:
         backend = os.environ.pop("MPLBACKEND", None)
-        import matplotlib
+        with held():
+            import matplotlib
+            import matplotlib.backends.backend_agg
 
         if backend is not None:
             os.environ["MPLBACKEND"] = backend

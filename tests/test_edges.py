@@ -212,3 +212,11 @@ def test_a_compiled_variance_far_from_0_is_eagers(mean: float, threads: int) -> 
         np.testing.assert_allclose(
             ours_, wanted, rtol=1e-12 * max(1, abs(mean) / 1e3), err_msg=kind
         )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rows", [2, 5000])
+@pytest.mark.parametrize("value", [3e38, math.inf])
+def test_a_sum_that_overflows_is_an_infinity_without_a_word(rows: int, value: float) -> None:
+    x = Tensor(np.full((rows, 2), value, np.float32))
+    assert x.sum(axis=0).numpy().tolist() == [math.inf, math.inf]

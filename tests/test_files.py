@@ -91,3 +91,9 @@ def test_a_new_file_is_readable_as_others_are_and_an_old_one_as_it_was(tmp_path:
     files.write_whole(path, b"2")
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"2", 0o640)
     assert sorted(tmp_path.iterdir()) == [path, plain]
+
+
+@pytest.mark.parametrize("path", [".", "/"])
+def test_what_has_no_name_is_an_error_of_the_system(path: str) -> None:
+    with pytest.raises(OSError, match=r"busy|director|permitted|denied"):
+        files.write_whole(path, b"1")

@@ -336,6 +336,12 @@ def at_once():
     interrupt()
     return 0
 
+def in_a_text():
+    try:
+        exec("interrupt()")
+    except KeyboardInterrupt:
+        return 5
+
 def when_done():
     import atexit
     atexit.register(interrupt)
@@ -346,11 +352,21 @@ def when_done():
 
 @pytest.mark.parametrize(
     ("where", "status"),
-    [("in_a_finaliser", 130), ("in_a_callback", 130), ("at_once", 130), ("when_done", 3)],
+    [
+        ("in_a_finaliser", 130),
+        ("in_a_callback", 130),
+        ("at_once", 130),
+        ("in_a_text", 5),
+        ("when_done", 3),
+    ],
 )
-def test_no_interrupt_of_a_command_is_lost(where: str, status: int) -> None:
-    code = f"{PROCESS}command.process({where})"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, text=True)
+def test_no_interrupt_of_a_command_is_lost(where: str, status: int, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(f"{PROCESS}command.process({where})")
+    ended = subprocess.run(
+        [sys.executable, "-m", "program"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(minicnn.__file__).parent.parent)},
+        capture_output=True, timeout=60, text=True,
+    )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (status, "")
 
 
@@ -359,3 +375,26 @@ def test_an_interrupt_before_a_command_has_begun_is_a_line() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, text=True)
     assert ended.stderr == "interrupted\n"
     assert ended.returncode != 0
+
+
+def test_drawing_is_not_interrupted_while_matplotlib_is_loaded() -> None:
+    """Once it has begun, an interrupt comes when all of it is there."""
+    code = """
+import importlib.abc, signal, sys
+from minicnn import plots
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Interrupt(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "matplotlib.ft2font":
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+try:
+    plots.curves([])
+except KeyboardInterrupt:
+    print("matplotlib.backends.backend_agg" in sys.modules)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")

@@ -234,6 +234,15 @@ def test_a_text_is_no_setting_later_either(kind: str) -> None:
         optimizer.param_groups[0]["lr"] = "0.5"
 
 
+def test_a_subclass_may_keep_a_text() -> None:
+    class Mine(optim.SGD):
+        label = "plain"
+
+    optimizer = Mine([parameter(1)])
+    optimizer.label = "run 7"
+    assert optimizer.label == "run 7"
+
+
 def test_pytorchs_defaults_in_a_subclass_come_with_the_cure() -> None:
     class Mine(optim.Optimizer):
         def __init__(self, params: list[Tensor], lr: float):

@@ -523,6 +523,11 @@ class Counts:
         xp = array_module(like)
         self.loss, self.hits = xp.zeros((), like.dtype), xp.zeros((), np.int64)
 
+    def __copy__(self) -> Counts:
+        other = Counts(self.loss)
+        other.loss, other.hits = self.now()
+        return other
+
     def reset(self) -> None:
         """Begin anew."""
         self.loss.fill(0)

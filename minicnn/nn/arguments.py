@@ -89,7 +89,7 @@ def check_number(name: str, value: Any, at_least: float = -math.inf) -> None:
     """Refuse what is no number (TypeError), not finite or less than ``at_least`` (ValueError)."""
     if not isinstance(value, Real):
         raise TypeError(f"{name} is {value!r}, of type {type(value).__name__}; wanted a number")
-    if not float(value) >= at_least:
+    if at_least > -math.inf and not float(value) >= at_least:
         raise ValueError(f"{name} is {value}; wanted at least {at_least:g}")
     if not math.isfinite(value):
         raise ValueError(f"{name} is {value}; wanted a finite number")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, MutableMapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class Optimizer:
         self.lr = lr
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, str):
+        if isinstance(value, str) and isinstance(getattr(self, name, None), Real):
             raise TypeError(f"{self.name}: {name} is {value!r}; wanted a number")
         super().__setattr__(name, value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -776,3 +777,16 @@ def test_a_profiled_plan_has_times() -> None:
     for _ in range(2):
         step(Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu")))
     assert "us" in str(step.plan).splitlines()[0]
+
+
+def test_a_shallow_copy_of_a_step_has_sums_of_its_own() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(6, 5)).to("gpu")
+    step: Any = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.1))
+    x, y = minicnn.rand(4, 1, 2, 3).to("gpu"), Tensor(np.array([3, 2, 0, 4])).to("gpu")
+    step(x, y)
+    other, before = copy.copy(step), float(step.counts.loss)
+    other(x, y)
+    assert float(step.counts.loss) == before
+    assert float(other.counts.loss) > before
+    other.counts.reset()
+    assert float(step.counts.loss) == before
