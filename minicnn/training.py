@@ -22,7 +22,7 @@ from minicnn.nn.init import fans
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.nn.module import device_of_net
 from minicnn.plots import LiveCurves, in_notebook
-from minicnn.tensor import Tensor, no_grad
+from minicnn.tensor import Tensor, as_tensor, no_grad
 from minicnn.terminal import is_terminal, say
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -380,7 +380,7 @@ def evaluate(
 
 def _on_device_of(net: nn.Module, batches: Any) -> Iterator[tuple[Tensor, Tensor]]:
     device = device_of_net(net)
-    return ((x.to(device), y.to(device)) for x, y in batches)
+    return ((as_tensor(x).to(device), as_tensor(y).to(device)) for x, y in batches)
 
 
 class Printer:

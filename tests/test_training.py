@@ -379,3 +379,19 @@ def test_a_loss_that_grows_less_goes_on() -> None:
     watch.check(99.0, 1, 0.1, x)
     with pytest.raises(training.DivergedError, match="the loss is nan in epoch 1: the net"):
         watch.check(np.nan, 1, 0.1, x)
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_batches_of_numpy_arrays_train_as_those_of_tensors(compile: bool) -> None:
+    compile = compile and compiler.is_available()
+    rng = np.random.default_rng(3)
+    arrays = [(rng.random((n, 1, 4, 3), np.float32), rng.integers(0, 2, n)) for n in (8, 5)]
+    losses = []
+    loaders: list[Any] = [arrays, [(Tensor(x), Tensor(y)) for x, y in arrays]]
+    for batches in loaders:
+        minicnn.manual_seed(1)
+        net: Any = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+        options: Any = {"optimizer": optim.SGD(net.parameters(), lr=0.1), "compile": compile}
+        history = training.fit(net, batches, batches, epochs=2, quiet=True, **options)
+        losses.append([(row["loss"], row["test_acc"]) for row in history.epochs])
+    assert losses[0] == losses[1]

@@ -57,6 +57,8 @@ def compile(
     convolutions (no groups), dense layers, pooling, ReLU, sigmoid, tanh, dropout, ``BatchNorm2d``
     and flattening.
 
+    Pictures of uint8 are pixels: a compiled step or prediction divides them by 255 itself.
+
     The plan is made at the first call, and again for another shape of picture or dtype, and when a
     layer, a setting or what else a forward reads has changed; any batch size fits. What a plan
     cannot follow is refused by name: a forward that decides by the numbers it sees or that does

@@ -88,7 +88,7 @@ class Optimizer:
 
     def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
         """Change p, whose gradient is g, and its ``state``: the formula of the class."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} has neither step() nor descend(p, g, state, step)")
 
     def state_of(self, i: int) -> tuple[list[Array], int]:
         """For the step of parameter number ``i`` that comes now: its state, the step's number.
@@ -99,7 +99,7 @@ class Optimizer:
         Raises:
             ValueError: a state of another shape than the parameter.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} has neither step() nor state_of(i)")
 
     @property
     def keeps_state(self) -> bool:
