@@ -89,6 +89,7 @@ TESTS = {
     "test_functions_that_tensors_do_not_have_give_arrays": "NumPy's arrays",
     "test_nothing_is_said_of_a_gradient_that_resembles_nothing": "a bug written with NumPy",
     "test_old_pickles_load": "of a net on the CPU",
+    "test_options_that_tensors_lack_are_numpys": "options that CuPy lacks",
     "test_repr_says_values_dtype_and_origin": "the repr names the device",
     "test_summary_sizes_lazy_layers_and_lists_each_once": "lazy layers of a net on the CPU",
     "test_the_learners_convolution_without_a_bug_passes": "written with NumPy",
