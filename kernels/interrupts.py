@@ -24,7 +24,7 @@ class held(ContextDecorator):  # noqa: N801 (read as a word: with held())
     def __enter__(self) -> Self:
         self.came: tuple[Any, ...] | None = None
         self.before: Any = None
-        if threading.get_ident() == threading.main_thread().ident:
+        if _on_main_thread():
             handler = getsignal(SIGINT)
             if callable(handler) and not isinstance(getattr(handler, "__self__", None), held):
                 self.before = handler
@@ -51,7 +51,11 @@ class held(ContextDecorator):  # noqa: N801 (read as a word: with held())
 
 def answer_now() -> None:
     """Answer a Ctrl-C that is being held back: here nothing is left half done."""
-    if threading.current_thread() is threading.main_thread():
+    if _on_main_thread():
         holder = getattr(getsignal(SIGINT), "__self__", None)
         if isinstance(holder, held):
             holder._answer()
+
+
+def _on_main_thread() -> bool:
+    return threading.get_ident() == threading.main_thread().ident

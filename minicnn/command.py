@@ -78,8 +78,10 @@ def process(main: Callable[[], int]) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:  # before the command answers it, or after
         status = 130
-    exec("")  # of a Ctrl-C that ended a text (namedtuple has one), until the next Python keeps a
-    sys.exit(status)  # note, and at its end would send itself the signal again: status -2
+    # A Ctrl-C that ended an exec() of a text, as namedtuple's, is noted until the next one; with
+    # such a note python -m sends itself the signal again at its end, and its status would be -2.
+    exec("")
+    sys.exit(status)
 
 
 def in_a_line(error: BaseException) -> str:

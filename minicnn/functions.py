@@ -59,8 +59,7 @@ def zeros(
     requires_grad: bool = False,
 ) -> Tensor:
     """Zeros, by default float32: ``zeros(2, 3)``, ``zeros((2, 3))`` or ``zeros(size=(2, 3))``."""
-    array = np.zeros(one_tuple(shape or (size,)), np.uint8)
-    return Tensor(array, requires_grad, np.float32 if dtype is None else dtype, device)
+    return _filled(0, shape or (size,), dtype, device, requires_grad)
 
 
 def ones(
@@ -71,7 +70,13 @@ def ones(
     requires_grad: bool = False,
 ) -> Tensor:
     """Ones, by default float32, of a shape given as for ``zeros``."""
-    array = np.ones(one_tuple(shape or (size,)), np.uint8)
+    return _filled(1, shape or (size,), dtype, device, requires_grad)
+
+
+def _filled(
+    value: int, shape: tuple[Any, ...], dtype: DType, device: Device | None, requires_grad: bool
+) -> Tensor:
+    array = np.full(one_tuple(shape), value, np.uint8)
     return Tensor(array, requires_grad, np.float32 if dtype is None else dtype, device)
 
 

@@ -246,7 +246,7 @@ def test_a_subclass_may_keep_a_text() -> None:
 def test_pytorchs_defaults_in_a_subclass_come_with_the_cure() -> None:
     class Mine(optim.Optimizer):
         def __init__(self, params: list[Tensor], lr: float):
-            super().__init__(params, {"lr": lr})
+            super().__init__(params, {"lr": lr})  # type: ignore[arg-type]
 
     with pytest.raises(TypeError, match=r"^Mine: lr is .*; wanted a number: super\(\).__init__"):
         Mine([parameter(1)], 0.1)

@@ -381,9 +381,9 @@ def test_a_loss_that_grows_less_goes_on() -> None:
         watch.check(np.nan, 1, 0.1, x)
 
 
+@needs_numba
 @pytest.mark.parametrize("compile", [False, True])
 def test_batches_of_numpy_arrays_train_as_those_of_tensors(compile: bool) -> None:
-    compile = compile and compiler.is_available()
     rng = np.random.default_rng(3)
     arrays = [(rng.random((n, 1, 4, 3), np.float32), rng.integers(0, 2, n)) for n in (8, 5)]
     losses = []

@@ -6,7 +6,7 @@ The formulas as whole-array statements are in ``kernels.reference``, a function 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from numbers import Real
 from typing import Any
 
@@ -44,9 +44,9 @@ class Optimizer:
     kernel: str
     initial_lr: float | None = None
 
-    def __init__(self, params: Iterable[Tensor], lr: Any):
+    def __init__(self, params: Iterable[Tensor], lr: float):
         self.params = self._checked(params)
-        if isinstance(lr, dict):
+        if isinstance(lr, Mapping):
             raise TypeError(
                 f"{self.name}: lr is {lr!r}; wanted a number: super().__init__(params, lr), and "
                 "the other settings as attributes"
