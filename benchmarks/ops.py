@@ -256,7 +256,7 @@ def seconds_of_lines(step: Any, batch: int, threads: int) -> dict[str, float]:
     """Seconds of each instruction in a step, by its name and what it works on."""
     import numpy as np
 
-    from minicnn.compiler.plan import LANES
+    from minicnn.compiler.cpu.plan import LANES
 
     rng = np.random.default_rng(0)
     x, y = rng.random((batch, 1, 28, 28), np.float32), rng.integers(0, 10, batch)

@@ -31,7 +31,7 @@ PICTURE = (3, 11, 8)
 @pytest.fixture(autouse=True)
 def share_the_least_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that these small nets are computed by several threads."""
-    monkeypatch.setattr("minicnn.compiler.engine.WORTH_A_THREAD", 1)
+    monkeypatch.setattr("minicnn.compiler.cpu.engine.WORTH_A_THREAD", 1)
 
 
 # Nets ---------------------------------------------------------------------------------------------
@@ -1089,7 +1089,7 @@ def test_threads_change_the_rounding_at_most(name: str, threads: int) -> None:
 
 
 def test_little_work_stays_on_the_calling_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minicnn.compiler.engine.WORTH_A_THREAD", 10_000_000)
+    monkeypatch.setattr("minicnn.compiler.cpu.engine.WORTH_A_THREAD", 10_000_000)
     pieces: list[int] = []
     together = cpu.together
 

@@ -15,7 +15,7 @@ import pytest
 
 import minicnn
 from minicnn import CompileError, Tensor, nn, optim
-from minicnn.compiler.lowering import LOWERINGS
+from minicnn.compiler.cpu.lower import LOWERINGS
 from minicnn.compiler.record import SETTINGS
 from minicnn.nn import functional as F
 

@@ -20,7 +20,7 @@ PICTURE = (2, 9, 7)
 @pytest.fixture(autouse=True)
 def share_the_least_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that each call is computed by several threads of the kernels' own."""
-    monkeypatch.setattr("minicnn.compiler.engine.WORTH_A_THREAD", 1)
+    monkeypatch.setattr("minicnn.compiler.cpu.engine.WORTH_A_THREAD", 1)
     monkeypatch.setattr(cpu, "WORTH_SHARING", 1)
     minicnn.set_num_threads(2)
 

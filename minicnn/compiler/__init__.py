@@ -18,8 +18,8 @@ from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor
 
 from .accepted import check_optimizer, settings_of
+from .cpu.plan import Plan
 from .gpu_step import GpuPredictor, GpuStep
-from .plan import Plan
 from .record import CompileError
 from .step import CompiledStep, Predictor
 

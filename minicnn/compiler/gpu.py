@@ -21,7 +21,7 @@ from minicnn.kernels import Array, array_module
 from minicnn.kernels.arrays import NONE
 from minicnn.tensor import Tensor
 
-from .plan import shapes
+from .cpu.plan import shapes
 from .record import ACTIVATIONS, CompileError, Stage, lowering_of
 
 TILE, ROWS = 16, 4  # as in kernels/steps.cu

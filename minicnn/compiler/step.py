@@ -17,12 +17,12 @@ from minicnn.nn import functional as F
 from minicnn.tensor import Tensor, as_tensor
 
 from .accepted import check_optimizer, settings_of
+from .cpu.plan import Plan
 from .guards import Guard, follow, images_that_count
-from .plan import Plan
 from .record import CompileError, Stage, chain_of, one_at_a_time
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .cpu.engine import Engine
 
 GROUP_BYTES = 1_300_000  # that a group's memory may take: about a core's second cache
 LARGEST_GROUP = 4  # tiles
@@ -174,8 +174,8 @@ class Compiled:
         return ()
 
     def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Any:
-        from .engine import Engine
-        from .lowering import lay_out
+        from .cpu.engine import Engine
+        from .cpu.lower import lay_out
 
         plan = lay_out(stages, 1, dtype, x.dtype == np.uint8, self.loss)
         group = min(LARGEST_GROUP, GROUP_BYTES // (plan.memory * dtype.itemsize))

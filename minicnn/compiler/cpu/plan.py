@@ -1,7 +1,7 @@
 """A plan: the instructions of a step, the memory they share, and a table to read.
 
 Only what every plan has stands here; which instructions an operation becomes stands in
-``lowering``, what the instructions do in ``kernels.tiles``.
+``lower``, what the instructions do in ``kernels.tiles``.
 """
 
 from __future__ import annotations

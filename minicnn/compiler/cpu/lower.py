@@ -17,8 +17,8 @@ from minicnn.kernels import cpu, tiles
 from minicnn.kernels.arrays import LANES, MASK, NONE
 from minicnn.nn.functional import move_running
 
+from ..record import ACTIVATIONS, CompileError, Stage, lowering_of
 from .plan import Buffer, Plan, shapes
-from .record import ACTIVATIONS, CompileError, Stage, lowering_of
 
 
 class Lowering:

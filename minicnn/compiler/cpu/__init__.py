@@ -1,0 +1,1 @@
+"""The compiled step on the CPU: see ``docs/compile.md``."""
