@@ -25,8 +25,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.common import RESULTS, as_markdown, versions
+from benchmarks.common import RESULTS
 from benchmarks.results import PAGE
+from benchmarks.tables import as_markdown, versions
 from minicnn.files import write_whole
 from minicnn.runs import read_jsonl
 

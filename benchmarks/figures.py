@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import Report, Row, by_question, number
+from benchmarks.tables import Report, Row, by_question, number
 from minicnn.plots import GRID, INK
 
 FAINT = "#8a949e"

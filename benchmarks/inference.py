@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import common, lenet
-from benchmarks.common import Row, Side
+from benchmarks.common import Side
+from benchmarks.tables import Row
 
 BATCHES = [1, 32, 256, 10_000]
 TOLERANCE = 1e-5

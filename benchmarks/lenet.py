@@ -32,7 +32,8 @@ from functools import partial
 from typing import Any
 
 from benchmarks import common, programs
-from benchmarks.common import Row, Runs, Side
+from benchmarks.common import Runs, Side
+from benchmarks.tables import Row
 
 BATCH, LR, IMAGES = 256, 0.9, 60_000
 MODELS = ["lenet", "lenet-max"]

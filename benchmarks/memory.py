@@ -12,7 +12,8 @@ import argparse
 from functools import partial
 
 from benchmarks import common, lenet
-from benchmarks.common import Row, Side
+from benchmarks.common import Side
+from benchmarks.tables import Row
 
 
 def measure_minicnn(options: argparse.Namespace, compiled: bool) -> dict[str, float]:

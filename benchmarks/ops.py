@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import common
-from benchmarks.common import Report, Row, Runs, Side
+from benchmarks.common import Runs, Side
+from benchmarks.tables import Report, Row, by_question
 
 BATCHES = [1, 16, 256, 1_024]
 SECONDS, LEAST = 0.15, 5  # that a measurement takes, in calls at least
@@ -315,7 +316,7 @@ def draw(report: Report) -> Any:
     from benchmarks import figures
 
     title = "PyTorch's time over minicnn's: to the right minicnn is faster"
-    groups = common.by_question(report.rows)
+    groups = by_question(report.rows)
     cases = list(dict.fromkeys(row.case for row in report.rows))
     picture = figures.figure(12.0, 1.3 + 0.27 * len(cases), title)
     panels = picture.subplots(1, len(groups), sharey=True, sharex=True)

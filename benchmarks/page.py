@@ -16,8 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import common
-from benchmarks.common import RESULTS, Report, Row, as_markdown, by_question, number, table
+from benchmarks.common import RESULTS
+from benchmarks.tables import Report, Row, as_markdown, by_question, number, read, table
 
 DOCS = Path(__file__).parent.parent / "docs"
 COMMANDS = {
@@ -64,7 +64,7 @@ def main() -> None:
         for command in COMMANDS.values():
             measure(command, options)
     paths = [RESULTS / name / f"{name}.json" for name in COMMANDS]
-    write([common.read(path) for path in paths if path.is_file()])
+    write([read(path) for path in paths if path.is_file()])
 
 
 def measure(command: list[str], options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import minicnn
-from benchmarks.common import versions
+from benchmarks.tables import versions
 from minicnn import plots, runs, train
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"

@@ -15,7 +15,8 @@ from functools import partial
 from typing import Any
 
 from benchmarks import common, lenet
-from benchmarks.common import Report, Row, Runs, Side
+from benchmarks.common import Runs, Side
+from benchmarks.tables import Report, Row, by_question
 
 SIZES = [1_000, 5_000, 20_000, 60_000]
 BATCHES = [16, 64, 256, 1_024, 4_096]
@@ -85,7 +86,7 @@ def draw(report: Report) -> Any:
     from benchmarks import figures
 
     picture = figures.figure(figures.WIDTH, 3.9, "Training lenet: microseconds an image")
-    panels = zip(picture.subplots(1, 2), common.by_question(report.rows).values(), strict=True)
+    panels = zip(picture.subplots(1, 2), by_question(report.rows).values(), strict=True)
     labels = [
         (SIZES, "images in the data set", f"batches of {lenet.BATCH}"),
         (BATCHES, "images in a batch", f"{PASS:,} images"),

@@ -20,7 +20,8 @@ from functools import partial
 from tempfile import TemporaryDirectory
 
 from benchmarks import common, programs
-from benchmarks.common import Row, Side
+from benchmarks.common import Side
+from benchmarks.tables import Row
 
 IMPORT = """
 import time

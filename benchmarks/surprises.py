@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import minicnn
-from benchmarks.common import versions
+from benchmarks.tables import versions
 from minicnn import data, models, nn, optim
 
 RELU = {"pool": "max", "activation": "relu"}

@@ -27,8 +27,10 @@ from benchmarks import (
     scaling,
     startup,
     surprises,
+    tables,
 )
-from benchmarks.common import Report, Row, Side
+from benchmarks.common import Side
+from benchmarks.tables import Report, Row
 from minicnn import data, nn, rungs
 
 
@@ -47,14 +49,14 @@ ROWS = [
 
 
 def test_a_table_has_the_median_of_the_rounds_and_its_ratio_to_the_reference() -> None:
-    assert common.table(ROWS[:3], "ours") == [
+    assert tables.table(ROWS[:3], "ours") == [
         ["case", "side", "median", "min", "max", "times ours", "peak MB"],
         ["conv", "ours", "2.00", "1.00", "9.00", "1.00", "150"],
         ["conv", "theirs", "5.00", "4.00", "6.00", "2.50", ""],
         ["pool", "theirs", "0.50", "0.50", "0.50", "", ""],
     ]
-    assert common.table(ROWS[3:], "ours")[0] == ["side", "median", "min", "max", "times ours"]
-    assert list(common.by_question(ROWS)) == ["forward", "backward"]
+    assert tables.table(ROWS[3:], "ours")[0] == ["side", "median", "min", "max", "times ours"]
+    assert list(tables.by_question(ROWS)) == ["forward", "backward"]
 
 
 @pytest.mark.parametrize(
@@ -63,13 +65,13 @@ def test_a_table_has_the_median_of_the_rounds_and_its_ratio_to_the_reference() -
      (0.09996, "0.1000"), (0.00123, "0.0012"), (-20.04, "-20.0"), (None, "")],
 )  # fmt: skip
 def test_a_number_has_three_digits(value: float | None, text: str) -> None:
-    assert common.number(value) == text
+    assert tables.number(value) == text
 
 
 def test_tables_as_text_and_as_markdown() -> None:
     cells = [["side", "median"], ["ours", "2.00"], ["their side", "15.0"]]
-    assert common.as_text(cells) == "side        median\nours          2.00\ntheir side    15.0"
-    assert common.as_markdown(cells) == (
+    assert tables.as_text(cells) == "side        median\nours          2.00\ntheir side    15.0"
+    assert tables.as_markdown(cells) == (
         "| side | median |\n| --- | ---: |\n| ours | 2.00 |\n| their side | 15.0 |"
     )
 
@@ -144,7 +146,7 @@ def test_sides_take_turns_and_one_that_fails_is_left_out(monkeypatch: pytest.Mon
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     of = report(rows=ROWS, remarks=["a remark"])
     of.write(tmp_path, figures.bars)
-    assert common.read(tmp_path / "lenet.json") == of
+    assert tables.read(tmp_path / "lenet.json") == of
     assert (tmp_path / "lenet.png").read_bytes().startswith(b"\x89PNG")
 
 
