@@ -1,4 +1,4 @@
-// The kernels of a compiled training step (minicnn/compiler/gpu.py), made for replay as a CUDA graph:
+// The kernels of a compiled training step (minicnn/compiler/gpu/), made for replay as a CUDA graph:
 // everything that changes between steps lies in device memory, no two threads add to one cell, and
 // an activation is part of the kernel before it (forward) or after it (backward).
 

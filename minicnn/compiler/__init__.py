@@ -19,7 +19,7 @@ from minicnn.tensor import Tensor
 
 from .accepted import check_optimizer, settings_of
 from .cpu.plan import Plan
-from .gpu_step import GpuPredictor, GpuStep
+from .gpu.step import GpuPredictor, GpuStep
 from .record import CompileError
 from .step import CompiledStep, Predictor
 

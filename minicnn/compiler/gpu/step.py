@@ -14,10 +14,10 @@ from minicnn.device import on_device
 from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
-from .accepted import check_optimizer
-from .gpu import Counts, Engine
-from .record import CompileError, Stage
-from .step import CompiledStep, Predictor
+from ..accepted import check_optimizer
+from ..record import CompileError, Stage
+from ..step import CompiledStep, Predictor
+from .engine import Counts, Engine
 
 
 class _OnGpu:

@@ -1,0 +1,18 @@
+"""Flattening in a compiled step on a GPU."""
+
+from __future__ import annotations
+
+from minicnn.kernels import Array
+
+from .program import Lowering, Program, Value
+
+
+class Reshape(Lowering):
+    """Flattening: the same cells, in the same order."""
+
+    def forward(self, program: Program, x: Value) -> Value:
+        self.shape = x.shape
+        return Value(x.array.reshape(program.images, *self.stage.output_shape), x.kind)
+
+    def backward(self, program: Program, dy: Array) -> Array | None:
+        return dy.reshape(program.images, *self.shape) if self.needs_dinput else None
