@@ -24,8 +24,8 @@ import numpy as np
 from minicnn import command, kernels, ops
 from minicnn.kernels import Array
 from minicnn.kernels.arrays import output_sizes
-from minicnn.nn import functional as F
 from minicnn.nn.arguments import IntOrPair, pair
+from minicnn.nn.functional.conv import check_conv2d
 from minicnn.ops import Operation
 from minicnn.ops.conv import Pair
 from minicnn.tensor import Tensor, apply
@@ -128,7 +128,7 @@ def conv2d(
     """
     if rung not in RUNGS:
         raise ValueError(f"rung is {rung!r}; wanted one of {', '.join(RUNGS)}")
-    F._check_conv2d(input, weight, bias, groups=1)
+    check_conv2d(input, weight, bias, groups=1)
     strides, dilations = pair("stride", stride), pair("dilation", dilation)
     frame, kernel_size = pair("padding", padding, least=0), pair("kernel", weight.shape[2:])
     output = output_sizes(input.shape[2:], kernel_size, strides, frame, dilations)

@@ -12,6 +12,7 @@ import minicnn
 from minicnn import Tensor, nn, ops
 from minicnn.compiler.record import record
 from minicnn.nn import functional as F
+from minicnn.nn.functional import conv
 from tests import oracle
 from tests.oracle import assert_functional_agrees
 
@@ -257,8 +258,8 @@ def test_a_batch_in_pieces_is_the_batch(
         return [y.numpy(), *(None if x.grad is None else x.grad.numpy() for x in inputs)]
 
     whole = values()
-    monkeypatch.setattr(F, "KEPT_BYTES", 0)
-    monkeypatch.setattr(F, "PIECE_BYTES", 0)
+    monkeypatch.setattr(conv, "KEPT_BYTES", 0)
+    monkeypatch.setattr(conv, "PIECE_BYTES", 0)
     for piecewise, expected in zip(values(), whole, strict=True):
         assert (piecewise is None) == (expected is None)
         if piecewise is not None and expected is not None:
@@ -276,19 +277,19 @@ def test_only_what_is_large_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         assert y.node is not None
         return isinstance(y.node.operation, ops.InPieces)
 
-    monkeypatch.setattr(F, "PIECE_BYTES", 0)
-    monkeypatch.setattr(F, "KEPT_BYTES", columns)
+    monkeypatch.setattr(conv, "PIECE_BYTES", 0)
+    monkeypatch.setattr(conv, "KEPT_BYTES", columns)
     assert not cut()
-    monkeypatch.setattr(F, "KEPT_BYTES", columns - 1)
+    monkeypatch.setattr(conv, "KEPT_BYTES", columns - 1)
     assert cut()
-    monkeypatch.setattr(F, "PIECE_BYTES", columns)  # of an image: pieces of 40
+    monkeypatch.setattr(conv, "PIECE_BYTES", columns)  # of an image: pieces of 40
     assert not cut()
 
 
 def test_a_recording_for_a_plan_knows_no_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """A forward of the user's own is recorded with as many pictures as there are."""
-    monkeypatch.setattr(F, "KEPT_BYTES", 0)
-    monkeypatch.setattr(F, "PIECE_BYTES", 0)
+    monkeypatch.setattr(conv, "KEPT_BYTES", 0)
+    monkeypatch.setattr(conv, "PIECE_BYTES", 0)
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
     stages = record(net, np.zeros((40, 1, 5, 6), np.float32))
     assert [type(stage.operation) for stage in stages] == [ops.Conv2d, ops.Reshape]

@@ -12,6 +12,7 @@ import pytest
 import minicnn
 from minicnn import Tensor, apply, models, nn, ops, optim
 from minicnn.nn import functional as F
+from minicnn.nn.functional import conv
 
 
 def step_of(net: nn.Sequential, batch: int) -> tuple[int, int]:
@@ -98,8 +99,8 @@ def test_a_large_batch_is_convolved_in_pieces(
     recording: bool, kernel_set: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch's columns are 25 times its pictures; here the pieces make do with a 16th of it."""
-    monkeypatch.setattr(F, "KEPT_BYTES", 0)
-    monkeypatch.setattr(F, "PIECE_BYTES", 0)  # so 16 images
+    monkeypatch.setattr(conv, "KEPT_BYTES", 0)
+    monkeypatch.setattr(conv, "PIECE_BYTES", 0)  # so 16 images
     x = minicnn.rand(256, 1, 28, 28)
     weight = nn.Parameter(minicnn.rand(2, 1, 5, 5))
     weight.requires_grad = recording

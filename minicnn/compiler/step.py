@@ -13,7 +13,7 @@ import numpy as np
 
 from minicnn import nn, optim, random
 from minicnn.kernels import Array
-from minicnn.nn import functional as F
+from minicnn.nn.functional.loss import are_classes, class_indices
 from minicnn.tensor import Tensor, as_tensor
 
 from .accepted import check_optimizer, settings_of
@@ -301,11 +301,11 @@ class CompiledStep(Compiled):
         loss, (images, classes) = self.loss, scores.shape
         nothing_ignored = loss.weight is None and not 0 <= loss.ignore_index < classes
         as_usual = nothing_ignored and loss.reduction in ("mean", "sum")
-        if as_usual and target.shape == (images,) and F.are_classes(target, classes):
+        if as_usual and target.shape == (images,) and are_classes(target, classes):
             count: Any = images
         else:
             settings = (loss.weight, loss.ignore_index, loss.reduction)
-            indices, weights = F.class_indices("compile", scores, Tensor(target), *settings)
+            indices, weights = class_indices("compile", scores, Tensor(target), *settings)
             count = np.count_nonzero(indices >= 0) if weights is None else weights.sum()
         return 1.0 if loss.reduction == "sum" else float(count)
 

@@ -15,7 +15,7 @@ import numpy as np
 from minicnn import nn, ops
 from minicnn.kernels import cpu, tiles
 from minicnn.kernels.arrays import LANES, MASK, NONE
-from minicnn.nn.functional import move_running
+from minicnn.nn.functional.norm import move_running
 
 from ..record import ACTIVATIONS, CompileError, Stage, lowering_of
 from .plan import Buffer, Plan, shapes

@@ -1,0 +1,56 @@
+"""Activations and dropout as functions."""
+
+from __future__ import annotations
+
+from minicnn import ops, random
+from minicnn.nn.arguments import as_input, check_floating
+from minicnn.tensor import Tensor, apply, as_tensor
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0). ``inplace`` is taken, as PyTorch's; the input stays as it is."""
+    return as_tensor(input).relu()
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-x))."""
+    return as_tensor(input).sigmoid()
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return as_tensor(input).tanh()
+
+
+def softmax(input: Tensor, dim: int) -> Tensor:
+    """exp(x) / sum(exp(x)) over the axis ``dim``; of nothing, nothing.
+
+    Raises:
+        TypeError: ``dim`` is no integer. (For None PyTorch guesses an axis, with a warning.)
+    """
+    return as_tensor(input).softmax(dim)
+
+
+def log_softmax(input: Tensor, dim: int) -> Tensor:
+    """x - log(sum(exp(x))) over the axis ``dim``. See ``softmax``."""
+    input = as_input("log_softmax", input)
+    check_floating("log_softmax", input)
+    return apply(ops.LogSoftmax(dim), input)
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero each cell with probability ``p`` and scale the others by 1 / (1 - p), in training.
+
+    The masks follow from ``minicnn.manual_seed`` alone, on every device. ``inplace`` is taken, as
+    PyTorch's; the input stays as it is.
+
+    Raises:
+        ValueError: p outside [0, 1].
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p is {p}; wanted a probability from 0 to 1")
+    input = as_input("dropout", input)
+    check_floating("dropout", input)
+    if not training or p == 0:
+        return input
+    return apply(ops.Dropout(p, random.next_mask_key()), input)

@@ -1,0 +1,136 @@
+"""The convolution as a function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from minicnn import ops
+from minicnn.kernels.arrays import output_sizes
+from minicnn.nn.arguments import (
+    IntOrPair,
+    Pair,
+    as_input,
+    as_tensors,
+    channels_hint,
+    check_floating,
+    check_pictures,
+    convolution_window,
+    pair,
+)
+from minicnn.ops import Operation
+from minicnn.tensor import Tensor, apply, check_same_dtype, is_grad_enabled
+
+from .shape import batch_of_one, pad
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair | str = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """2-D convolution (cross-correlation). Formula: ``minicnn.ops.conv``.
+
+    The columns of a large batch are laid out a piece at a time, and once more in backward.
+
+    Args:
+        input: (N, C, H, W), or one picture (C, H, W).
+        weight: (O, C / groups, KH, KW).
+        bias: (O,).
+        padding: zeros on each side; ``'valid'`` for none; ``'same'`` for OH = H and OW = W (stride
+            1 only; an odd number of zeros puts the odd one at the end).
+        groups: input and output channels are cut into so many groups, each convolved by itself.
+
+    Returns:
+        (N, O, OH, OW) with OH = floor((H + 2 PH - DH (KH - 1) - 1) / SH) + 1, OW likewise.
+
+    Raises:
+        ValueError: shapes or arguments that do not fit.
+        TypeError: input, weight and bias of different dtypes.
+    """
+    input = as_input("conv2d", input)
+    weight, bias = as_tensors(input, weight, bias)
+    check_conv2d(input, weight, bias, groups)
+    stride, padding, dilation = convolution_window("conv2d", stride, padding, dilation)
+    kernel_size = pair("conv2d: kernel_size", weight.shape[2:])
+    x = input if input.ndim == 4 else batch_of_one(input)
+    if isinstance(padding, str):  # 'same'
+        x, padding = _framed_same(x, kernel_size, dilation)
+    output = output_sizes(x.shape[2:], kernel_size, stride, padding, dilation)
+    if min(output) < 1:
+        raise ValueError(
+            f"conv2d: kernel {kernel_size} with dilation {dilation} is larger than the padded "
+            f"input: input {input.shape}, padding {padding}"
+        )
+
+    def convolve(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+        def operation() -> Operation:
+            return ops.Conv2d(stride, padding, dilation, output)
+
+        inputs = (x, w) if b is None else (x, w, b)
+        columns = math.prod(w.shape[1:]) * math.prod(output) * x.dtype.itemsize  # of an image
+        return _apply_to_batch(operation, columns, *inputs)
+
+    y = convolve(x, weight, bias) if groups == 1 else _in_groups(convolve, x, weight, bias, groups)
+    return y if input.ndim == 4 else y[0]
+
+
+KEPT_BYTES = 256 * 2**20  # the columns of a batch that a convolution keeps for backward, at most
+PIECE_BYTES = 32 * 2**20  # the columns of a piece of a larger batch
+
+
+def _apply_to_batch(operation: Callable[[], Operation], columns: int, *inputs: Tensor) -> Tensor:
+    """Apply a convolution that lays out ``columns`` bytes an image: a large batch in pieces."""
+    images = len(inputs[0])
+    is_recorded = is_grad_enabled() and any(x.requires_grad for x in inputs)
+    if images * columns <= (KEPT_BYTES if is_recorded else PIECE_BYTES):
+        return apply(operation(), *inputs)
+    size = max(16, PIECE_BYTES // columns)  # that a picture is large does not cut a small batch
+    return apply(operation() if images <= size else ops.InPieces(operation, size), *inputs)
+
+
+def _framed_same(x: Tensor, kernel_size: Pair, dilation: Pair) -> tuple[Tensor, Pair]:
+    """Pictures and padding for ``'same'``; an odd number of zeros puts the odd one at the end."""
+    rows, cols = (d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True))
+    if rows % 2 or cols % 2:
+        x = pad(x, (0, cols % 2, 0, rows % 2))
+    return x, (rows // 2, cols // 2)
+
+
+def _in_groups(
+    convolve: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None, groups: int
+) -> Tensor:
+    c, o = weight.shape[1], weight.shape[0] // groups
+    parts = [
+        convolve(
+            x[:, g * c : (g + 1) * c],
+            weight[g * o : (g + 1) * o],
+            None if bias is None else bias[g * o : (g + 1) * o],
+        )
+        for g in range(groups)
+    ]
+    return apply(ops.Concatenate(axis=1), *parts)
+
+
+def check_conv2d(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
+    check_pictures("conv2d", input)
+    if weight.ndim != 4:
+        raise ValueError(f"conv2d: weight has shape {weight.shape}; wanted (O, C, KH, KW)")
+    if not isinstance(groups, int) or groups < 1 or weight.shape[0] % groups:
+        raise ValueError(
+            f"conv2d: groups is {groups}; wanted a divisor of the {weight.shape[0]} output channels"
+        )
+    channels = weight.shape[1] * groups
+    if input.shape[-3] != channels:
+        raise ValueError(
+            f"conv2d: input {input.shape} has {input.shape[-3]} channels, weight {weight.shape} "
+            f"with groups={groups} wants {channels}{channels_hint(input, channels)}"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"conv2d: bias has shape {bias.shape}; wanted {weight.shape[:1]}")
+    check_floating("conv2d", input)
+    check_same_dtype("conv2d", input=input, weight=weight, bias=bias)
