@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from . import lr_scheduler
+from .adadelta import Adadelta
+from .adam import Adam, AdamW
 from .lr_scheduler import (
     CosineAnnealingLR,
     ExponentialLR,
@@ -11,7 +13,8 @@ from .lr_scheduler import (
     MultiStepLR,
     StepLR,
 )
-from .optimizers import SGD, Adadelta, Adam, AdamW, Optimizer
+from .optimizer import Optimizer
+from .sgd import SGD
 
 __all__ = [
     "SGD",

@@ -13,7 +13,7 @@ from typing import Any
 
 from minicnn.nn.arguments import check_number
 
-from .optimizers import Optimizer
+from .optimizer import Optimizer
 
 
 class LRScheduler:

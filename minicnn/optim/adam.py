@@ -1,0 +1,95 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from minicnn import kernels
+from minicnn.kernels import Array
+from minicnn.tensor import Tensor
+
+from .optimizer import Optimizer
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015): steps of about lr, whatever the gradient's size.
+
+    For each parameter p with gradient g, at its step number t, in this order:
+
+        g = -g                                    if maximize
+        g = g + weight_decay p
+        m = beta1 m + (1 - beta1) g               the mean of g; m and v begin at 0
+        v = beta2 v + (1 - beta2) g²              the mean of g²
+        v' = v / (1 - beta2^t)                    they began at 0, and were too small by this
+        p = p - lr (m / (1 - beta1^t)) / (sqrt(v') + eps)
+
+    With ``amsgrad`` (Reddi, Kale and Kumar, 2018) the largest v so far stands for v in v'.
+
+    Args and errors: see ``Optimizer``; betas = (beta1, beta2), each at least 0 and less than 1. The
+    attributes ``m``, ``v``, ``largest`` (with amsgrad) and ``steps`` have a parameter's each.
+    """
+
+    kernel = "adam"
+    decoupled = False  # weight decay by itself, not through g
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        super().__init__(params, lr)
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise TypeError(f"{self.name}: betas is {betas!r}; wanted a pair of numbers")
+        self._check_shares(**{"betas[0]": betas[0], "betas[1]": betas[1]})
+        self._check(eps=eps, weight_decay=weight_decay)
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        self.amsgrad, self.maximize = amsgrad, maximize
+        self.m, self.v, self.largest = self._no_state(), self._no_state(), self._no_state()
+        self.steps = [0] * len(self.params)
+
+    def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
+        """See the class."""
+        m, v, *largest = state
+        largest_v = largest[0] if largest else None
+        kernels.of(p).adam(p, g, m, v, largest_v, step, *self.settings())
+
+    def state_of(self, i: int) -> tuple[list[Array], int]:
+        """See ``Optimizer``: m, v and with amsgrad the largest v."""
+        names = ("m", "v", "largest") if self.amsgrad else ("m", "v")
+        state = [self._kept(name, i) for name in names]
+        self.steps[i] += 1
+        return state, self.steps[i]
+
+    def settings(self) -> tuple[float, ...]:
+        """lr, beta1, beta2, eps, weight_decay, decoupled, maximize."""
+        rates = (self.lr, *self.betas, self.eps, self.weight_decay)
+        return (*map(float, rates), self.decoupled, self.maximize)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
+
+    As ``Adam``, but for the second line of its formula: p = p - lr weight_decay p instead, so that
+    the decay is not divided by sqrt(v').
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

@@ -1,0 +1,75 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from minicnn import kernels
+from minicnn.kernels import Array
+from minicnn.tensor import Tensor
+
+from .optimizer import Optimizer
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum, Nesterov's variant and weight decay.
+
+    For each parameter p with gradient g, in this order:
+
+        g = -g                                    if maximize
+        g = g + weight_decay p
+        v = momentum v + (1 - dampening) g        (v = g at the first step), if momentum
+        g = g + momentum v   if nesterov, otherwise   g = v
+        p = p - lr g
+
+    Args and errors: see ``Optimizer``; besides a ValueError for Nesterov without momentum or with
+    dampening. The attribute ``velocity`` has v for each parameter, None until its first step.
+    """
+
+    kernel = "sgd"
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        maximize: bool = False,
+    ):
+        super().__init__(params, lr)
+        self._check(momentum=momentum, weight_decay=weight_decay)
+        self._check(dampening=dampening, at_least=-math.inf)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError(
+                f"SGD: nesterov needs momentum above 0 and no dampening; momentum is {momentum}, "
+                f"dampening {dampening}"
+            )
+        self.momentum, self.dampening = momentum, dampening
+        self.weight_decay, self.nesterov, self.maximize = weight_decay, nesterov, maximize
+        self.velocity = self._no_state()
+
+    def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
+        """p -= lr g, where g may be the velocity."""
+        lr, momentum, dampening, *others = self.settings()
+        v = state[0] if state else None
+        kernels.of(p).sgd(p, g, v, lr, momentum, 0.0 if step == 1 else dampening, *others)
+
+    def state_of(self, i: int) -> tuple[list[Array], int]:
+        """See ``Optimizer``: the velocity. The step counts as the first where that is new."""
+        if not self.momentum:
+            return [], 1
+        step = 1 if self.velocity[i] is None else 2
+        return [self._kept("velocity", i)], step
+
+    @property
+    def keeps_state(self) -> bool:
+        """With momentum alone."""
+        return self.momentum != 0
+
+    def settings(self) -> tuple[float, ...]:
+        """lr, momentum, dampening, weight_decay, nesterov, maximize."""
+        rates = (self.lr, self.momentum, self.dampening, self.weight_decay)
+        return (*map(float, rates), self.nesterov, self.maximize)
