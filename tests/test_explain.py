@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 
 from minicnn import Tensor, data, explain, models, nn
-from minicnn.explain import conv_page, page
+from minicnn.explain import numbers
 from minicnn.explain.__main__ import main
+from minicnn.explain.conv.grids import is_map
+from minicnn.explain.conv.questions import questions
+from minicnn.explain.page.grid import Grid
 from minicnn.runs import Run
 from tests import oracle
 
@@ -302,7 +305,7 @@ def test_a_picture_begins_where_there_is_something_to_see() -> None:
     x[0, 0, 6:9, 5:8] = 1
     x[0, 0, 11, 10] = 1
     explained = explain.conv2d(nn.Conv2d(1, 2, 3, padding=1), x)
-    asked = conv_page.questions(explained)
+    asked = questions(explained)
     assert asked["channels"][2] == ("y", "0,0,7,6")
     assert data_of(explained.html())["start"] == ["y", "0,0,7,6"]
     assert asked["padding"][2] == ("y", "0,0,11,9")
@@ -383,7 +386,7 @@ def test_text_from_the_user_cannot_end_the_script(rng: np.random.Generator) -> N
     ],
 )
 def test_a_grid_has_one_number_of_digits(values: list[float], expected: tuple[int, int]) -> None:
-    assert page.digits(np.array(values)) == expected
+    assert numbers.digits(np.array(values)) == expected
 
 
 @pytest.mark.parametrize(
@@ -397,17 +400,17 @@ def test_a_grid_has_one_number_of_digits(values: list[float], expected: tuple[in
     ],
 )
 def test_a_difference_is_two_digits_and_a_power_of_ten(value: float, said: str) -> None:
-    assert page.small_number(value) == said
+    assert numbers.small_number(value) == said
 
 
 def test_a_grid_says_its_scale_and_its_width() -> None:
-    grid = page.Grid("dy", "dy", "a title", "gradient", np.array([[[[-2.5e-4, 1.25e-5]]]]))
+    grid = Grid("dy", "dy", "a title", "gradient", np.array([[[[-2.5e-4, 1.25e-5]]]]))
     assert '<b>dy</b>a title <span class="scale">× 10⁻⁴</span>' in grid.figure()
     held = grid.as_data()
     assert (held["exponent"], held["places"], held["exact"]) == (-4, 2, False)
     assert held["chars"] == len("-2.50")
     assert held["largest"] == 2.5e-4
-    fixed = page.Grid("p", "p", "", "x", np.array([[[[0.25]]]]), places=4).as_data()
+    fixed = Grid("p", "p", "", "x", np.array([[[[0.25]]]]), places=4).as_data()
     assert (fixed["exponent"], fixed["places"], fixed["exact"]) == (0, 4, True)
     assert fixed["chars"] == len("0.2500")
 
@@ -725,8 +728,8 @@ def test_the_command_needs_no_numba() -> None:
 
 
 def test_sizes_between_numbers_and_refusal_are_drawn_as_colours(rng: np.random.Generator) -> None:
-    assert not conv_page.is_map(explain.conv2d(*example(rng, **CASES["everything"])))
-    assert conv_page.is_map(explain.conv2d(*example(rng, (20, 20), (3, 3))))
+    assert not is_map(explain.conv2d(*example(rng, **CASES["everything"])))
+    assert is_map(explain.conv2d(*example(rng, (20, 20), (3, 3))))
 
 
 def test_sequences_of_one_are_explained_as_numbers(rng: np.random.Generator) -> None:

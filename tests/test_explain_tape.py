@@ -13,7 +13,7 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, data, models, nn, ops
-from minicnn.explain.graph import Step, Tape, size_text, tape
+from minicnn.explain.tape import Step, Tape, size_text, tape
 from minicnn.nn import functional as F
 
 SVG = "{http://www.w3.org/2000/svg}"

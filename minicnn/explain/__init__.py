@@ -10,13 +10,12 @@ writes a page that shows a convolution. In Python:
     explain.tape(loss)  # the recorded graph of a net, drawn
 """
 
-from minicnn.explain.conv_page import ExplainedConvolution, conv2d
-from minicnn.explain.dense import linear
-from minicnn.explain.graph import Tape, tape
+from minicnn.explain.conv import ExplainedConvolution, Factor, Product, conv2d
+from minicnn.explain.explained import Explained
+from minicnn.explain.linear import linear
 from minicnn.explain.loss import cross_entropy
 from minicnn.explain.pool import avg_pool2d, max_pool2d
-from minicnn.explain.small import Explained
-from minicnn.explain.terms import Factor, Product
+from minicnn.explain.tape import Tape, tape
 
 __all__ = [
     "Explained",

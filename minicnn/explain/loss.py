@@ -10,9 +10,10 @@ from minicnn import kernels
 from minicnn.nn import functional as F
 from minicnn.tensor import Tensor
 
-from .conv import as_numbers
-from .page import Grid
-from .small import Explained, Notes, Token, check_cells, joined, key, note, ref
+from .explained import Explained, check_cells
+from .notes import Notes, Token, joined, key, note, ref
+from .numbers import as_numbers
+from .page.grid import Grid
 
 PLACES = 4  # decimals of probabilities and losses, in the grids and in the sums
 

@@ -10,22 +10,10 @@ import numpy as np
 from minicnn import kernels, nn
 from minicnn.tensor import Tensor
 
-from .conv import as_numbers, as_pair
-from .page import Grid
-from .small import (
-    Explained,
-    Notes,
-    Reference,
-    Token,
-    check_cells,
-    check_layer,
-    joined,
-    key,
-    note,
-    ref,
-)
-
-Pair = tuple[int, int]
+from .explained import Explained, check_cells, check_layer
+from .notes import Notes, Reference, Token, joined, key, note, ref
+from .numbers import Pair, as_numbers, as_pair
+from .page.grid import Grid
 
 
 def check_size(shape: tuple[int, ...], kernel: Pair) -> None:

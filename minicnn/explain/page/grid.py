@@ -1,20 +1,14 @@
-"""The page: one HTML file that holds the numbers, a script that finds cells, and nothing to fetch.
-
-Templates, style and scripts lie beside this file. ``{{name}}`` in a template is filled in here.
-"""
+"""A grid of numbers on a page."""
 
 from __future__ import annotations
 
-import html
-import json
-import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
+
+from ..numbers import digits, numbers, power_of_ten
 
 MOST_CELLS = 24_000  # on a page, the matrices of im2col not counted
 MOST_ENTRIES = 40_000  # of the matrix of columns
@@ -111,90 +105,3 @@ def align(grids: Iterable[Grid]) -> None:
     widest = max(grid.longest() for grid in grids)
     for grid in grids:
         grid.chars = widest
-
-
-def digits(values: np.ndarray) -> tuple[int, int]:
-    """(exponent, decimals): all of a grid's numbers share a power of ten and a precision."""
-    largest = float(np.abs(values).max())
-    if not (values % 1).any() and largest < 1e5:
-        return 0, 0
-    exponent = 0 if 1e-2 <= largest < 1e4 else math.floor(math.log10(largest))
-    scaled = largest / 10.0**exponent
-    return exponent, 3 if scaled < 1 else 2 if scaled < 100 else 1
-
-
-def power_of_ten(exponent: int) -> str:
-    """10⁻⁴ for -4."""
-    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
-def small_number(value: float) -> str:
-    """A difference: 0, or two digits and a power of ten."""
-    if value == 0:
-        return "0"
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa} × {power_of_ten(int(exponent))}"
-
-
-def numbers(values: np.ndarray) -> list[float]:
-    """Whole numbers as integers: fewer bytes, the same numbers."""
-    return [int(v) if v == int(v) and abs(v) < 1e15 else v for v in values.ravel().tolist()]
-
-
-FAMILIES = {"x": "pictures", "weight": "weights", "gradient": "gradients"}
-
-
-def write(
-    title: str,
-    layer: str,
-    example: str,
-    body: str,
-    data: dict[str, Any],
-    script: str,
-    families: dict[str, str] = FAMILIES,
-) -> str:
-    """The whole page; ``script`` is the file of this kind's rules, or empty.
-
-    ``families``: what the legend calls the colours.
-    """
-    used = {grid.family for grid in data["grids"]}
-    legend = [_legend_key(f'data-family="{f}"', families[f]) for f in families if f in used]
-    if data.get("map"):
-        legend.append(
-            _legend_key('data-sign="negative"', "negative numbers") + "the darker, the larger"
-        )
-    grids = [grid.as_data() for grid in data["grids"]]
-    encoded = json.dumps({**data, "grids": grids}, separators=(",", ":"), allow_nan=False)
-    parts = {
-        "title": html.escape(title),
-        "layer": html.escape(layer),
-        "example": html.escape(example),
-        "legend": "\n".join(legend),
-        "style": read("page.css"),
-        "body": body,
-        "data": encoded.replace("<", "\\u003c"),
-        "script": read("page.js") + (read(script) if script else ""),
-    }
-    return fill(read("page.html"), parts)
-
-
-def _legend_key(kind: str, words: str) -> str:
-    return f'<span class="key" {kind}>{words}</span> '
-
-
-def read(name: str) -> str:
-    """A file of this package."""
-    return files("minicnn.explain").joinpath(name).read_text(encoding="utf-8")
-
-
-def fill(template: str, parts: dict[str, str]) -> str:
-    """``template`` with every {{name}} replaced."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
-
-
-def in_a_frame(page: str, height: int = 900) -> str:
-    """A page inside another one, such as a notebook: it keeps its own style and script."""
-    return (
-        f'<iframe srcdoc="{html.escape(page, quote=True)}" title="minicnn.explain" '
-        f'style="width: 100%; height: {height}px; border: 1px solid #ccc"></iframe>'
-    )

@@ -1,52 +1,20 @@
-"""What pages of the smaller layers have in common: for every cell a note, written in Python.
-
-A note says what a cell is made of: lines of tokens, each a text or the reference [grid, key] of a
-cell, which the page writes as that cell's number and lights up.
-"""
+"""What the pages of the smaller layers have in common."""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from . import page
-from .page import Grid, TooLargeError
+from .notes import Notes, Reference
+from .page.grid import Grid, TooLargeError
 from .text import grids_as_text
 
-Reference = list[str]  # [grid, key]
-Token = str | Reference
-Notes = dict[str, dict[str, dict[str, Any]]]  # by grid and key
-
 MOST = 1500  # cells of all grids of a small page together
-
-
-def key(*index: Any) -> str:
-    """An index as ``data-index`` has it."""
-    return ",".join(str(int(k)) for k in index)
-
-
-def ref(grid: str, *index: Any) -> Reference:
-    """A cell, in a note."""
-    return [grid, key(*index)]
-
-
-def note(*tokens: Token, words: str = "", **more: Any) -> dict[str, Any]:
-    """A note of one line; ``more``: lit, linked, tail."""
-    lines = [{"label": "", "tokens": list(tokens)}] if tokens else []
-    return {"lines": lines, "words": words, **more}
-
-
-def joined(parts: Sequence[Sequence[Token]], between: str = " + ") -> list[Token]:
-    """a + b + c of lists of tokens."""
-    tokens: list[Token] = []
-    for k, part in enumerate(parts):
-        tokens += [*[between] * (k > 0), *part]
-    return tokens
 
 
 def check_cells(cells: int, what: str) -> None:
@@ -100,8 +68,8 @@ class Explained:
             "below": "\n".join(grid.figure() for grid in self.below),
         }
         data = {"grids": self.above + self.below, "notes": self.notes, "start": self.start}
-        body = page.fill(page.read("small.html"), parts)
-        return page.write(self.title, self.layer, about, body, data, "", self.families)
+        body = page.fill(page.read("page/layer.html"), parts)
+        return page.write(self.title, self.layer, about, body, data, families=self.families)
 
     def _repr_html_(self) -> str:
         return page.in_a_frame(self.html(), 700)

@@ -8,9 +8,10 @@ import numpy as np
 
 from minicnn import kernels, nn, ops
 
-from .conv import as_numbers
-from .page import Grid
-from .small import Explained, Notes, Token, check_cells, check_layer, joined, key, note, ref
+from .explained import Explained, check_cells, check_layer
+from .notes import Notes, Token, joined, key, note, ref
+from .numbers import as_numbers
+from .page.grid import Grid
 
 
 def check_size(rows: int, features: int, outputs: int) -> None:

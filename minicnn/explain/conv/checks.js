@@ -1,0 +1,17 @@
+// The cell pointed at, computed in four ways ---------------------------------------------------------
+
+function afterSelect(grid, key) {
+  const checks = data.checks[grid];
+  const known = checks && !grids.get(grid).inFrame(key);
+  document.getElementById("check-cell").textContent = known ? nameOf([grid, key]) : "the cell pointed at";
+  for (const cell of document.querySelectorAll("[data-check]")) {
+    const values = known && checks[cell.dataset.check];
+    cell.textContent = values ? written(values[flat(grid, key)], 9) : "–";
+  }
+}
+
+/** Where a cell stands in an array without its frame. */
+function flat(grid, key) {
+  const { shape } = data.checks[grid];
+  return numbers(key).reduce((at, k, axis) => at * shape[axis] + k, 0);
+}

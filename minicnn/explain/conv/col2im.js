@@ -1,0 +1,93 @@
+// col2im, step by step -----------------------------------------------------------------------------
+
+const step = { done: g.n * L };
+const slider = document.getElementById("step");
+
+/** The sum in a cell of col2im after ``done`` steps: what the engine had when it added the last. */
+function soFar(key, done) {
+  const [n, c, h, w] = numbers(key);
+  const last = places(n, c, h, w).filter(([m, , l]) => m * L + l < done).sort((a, b) => a[2] - b[2]).at(-1);
+  return last ? data.additions[(last[0] * g.c * g.kh * g.kw + last[1]) * L + last[2]] : 0;
+}
+
+function windowCells(n, l) {
+  const [p, q] = [Math.floor(l / g.ow), l % g.ow];
+  return range(g.c).flatMap((c) => pairs(g.kh, g.kw).map(([i, j]) => ref("col2im", n, c, ...pixel(p, q, i, j))));
+}
+
+/** Bring the grid to the state after `done` columns. */
+function setStep(done) {
+  const grid = grids.get("col2im");
+  const changed = [];
+  for (let k = Math.min(step.done, done); k < Math.max(step.done, done); k++)
+    changed.push(...windowCells(Math.floor(k / L), k % L));
+  step.done = done;
+  for (const [, key] of changed) {
+    grid.values[grid.offset(key)] = soFar(key, done);
+    grid.write(grid.cells.get(key), key, grid.value(key));
+  }
+  slider.value = done;
+  const total = g.n * L;
+  const text = done === 0 ? `before the first of ${total} columns` : `column ${(done - 1) % L}${g.n > 1 ? ` of image ${Math.floor((done - 1) / L)}` : ""} added: ${done} of ${total}`;
+  slider.setAttribute("aria-valuetext", text);
+  document.getElementById("step-text").textContent = text;
+  document.getElementById("back").setAttribute("aria-disabled", done === 0);
+  document.getElementById("forward").setAttribute("aria-disabled", done === total);
+}
+
+/** Go to a step, light up the column and its window, and write down what was added where. */
+function goTo(done) {
+  setStep(Math.max(0, Math.min(g.n * L, done)));
+  unlight();
+  pinned = here = null;
+  if (step.done === 0) return say("dx = 0 everywhere", [], "col2im begins with zeros.");
+  const [n, l] = [Math.floor((step.done - 1) / L), (step.done - 1) % L];
+  if (data.map) pairedGrids(grids.get("dcolumns")).forEach((grid) => grid.show(l));
+  for (const [grid, key] of [...column("dcolumns", n, l), ...windowCells(n, l)]) mark(grid, key, "lit");
+  const held = windowCells(n, l)
+    .map(([, key], row) => [key, row])
+    .filter(([key]) => places(...numbers(key)).some(([m, , k]) => m * L + k < step.done - 1));
+  const lines = held.slice(0, 6).map(([key, row]) => additionLine(key, ref("dcolumns", n, row, l)));
+  say(`column ${l} += its window`, lines, stepWords(held.length, lines.length));
+}
+
+function stepWords(held, shown) {
+  const cells = count(g.c * g.kh * g.kw, "cell");
+  if (!held) return `The ${cells} of the window were still 0.`;
+  const more = held > shown ? ` (${shown} of them written out)` : "";
+  return `${held} of the window's ${cells} held something already${more}: windows overlap, so the column is added (+=). With = the earlier sums would be lost.`;
+}
+
+function additionLine(key, summand) {
+  const line = element("p", { className: "line" });
+  const part = (value) => element("span", { className: "number", textContent: written(value) });
+  const value = valueOf(summand);
+  line.append(element("span", { className: "label", textContent: grids.get("dx").name(key) }), " ");
+  line.append(part(soFar(key, step.done - 1)), " + ", value < 0 ? "(" : "", part(value), value < 0 ? ")" : "");
+  line.append(" = ", part(soFar(key, step.done)));
+  for (const number of line.querySelectorAll(".number")) number.dataset.family = "gradient";
+  return line;
+}
+
+function say(head, lines, words) {
+  const title = element("p", { className: "head" }, element("b", { textContent: head }));
+  document.getElementById("sum").replaceChildren(title, ...lines);
+  document.getElementById("why").textContent = words;
+}
+
+function begin() {
+  slider.addEventListener("input", () => goTo(Number(slider.value)));
+  document.getElementById("back").addEventListener("click", () => goTo(step.done - 1));
+  document.getElementById("forward").addEventListener("click", () => goTo(step.done + 1));
+  document.getElementById("stepper").addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by || event.target === slider) return;
+    event.preventDefault();
+    goTo(step.done + by);
+  });
+  setStep(g.n * L);
+}
+
+function beforeAnswer(grid) {
+  if (grid === "col2im") setStep(g.n * L);
+}

@@ -1,0 +1,198 @@
+"""The numbers of one convolution, forward and backward, and where each of them comes from.
+
+``minicnn.ops.conv`` derives the formulas; here its operation runs on one example, and every number
+on the way is kept.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minicnn import kernels, ops
+from minicnn.kernels import reference
+
+from ..numbers import Pair
+from .terms import Factor, Product
+
+Gradients = dict[str, np.ndarray]  # "dx", "dweight" and, with a bias, "dbias"
+
+
+class Convolution:
+    """One convolution, forward and backward, cell by cell.
+
+    Computed in float64 with the reference kernels. Axes and letters as in ``minicnn.ops.conv``.
+
+    Attributes:
+        x, weight, bias, dy: what was given; bias may be None.
+        y: (N, O, OH, OW).
+        columns: the windows as columns, (N, C·KH·KW, OH·OW).
+        dcolumns: Wᵀ dy, of the same shape.
+        dx, dweight, dbias: the gradients.
+        dx_framed: dx with the gradients of the padding around it, which are dropped.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        weight: np.ndarray,
+        bias: np.ndarray | None,
+        dy: np.ndarray,
+        stride: Pair,
+        padding: Pair,
+        dilation: Pair,
+    ):
+        self.x, self.weight, self.bias, self.dy = x, weight, bias, dy
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.kernel_size: Pair = weight.shape[2:]
+        self.output: Pair = dy.shape[2:]
+
+        inputs = (x, weight) if bias is None else (x, weight, bias)
+        operation = ops.Conv2d(stride, padding, dilation, self.output)
+        operation.needs_gradient = (True,) * len(inputs)
+        with kernels.by_reference():
+            self.y: np.ndarray = operation.forward(*inputs)
+            gradients: Any = operation.backward(dy)
+        self.columns: np.ndarray = operation.columns
+        self.dx: np.ndarray = gradients[0]
+        self.dweight: np.ndarray = gradients[1]
+        self.dbias: np.ndarray | None = None if bias is None else gradients[2]
+
+        rows = self.columns.shape[1]
+        flat = dy.reshape(len(dy), len(weight), -1)
+        self.dcolumns = reference.matmul(weight.reshape(-1, rows).T, flat)
+        self.dx_framed = self._add_back(self.dcolumns)
+
+    # The sums, product by product -----------------------------------------------------------------
+
+    def y_terms(self, n: int, o: int, h: int, w: int) -> list[Product]:
+        """What y[n, o, h, w] is the sum of: the bias (times 1), then W·x̄ for every c, i, j."""
+        _check_index("y_terms", (n, o, h, w), self.y.shape)
+        terms = []
+        if self.bias is not None:
+            one = Factor("one", (), 1.0)
+            terms.append(Product(Factor("bias", (o,), float(self.bias[o])), one))
+        for c, i, j in np.ndindex(self.weight.shape[1:]):
+            terms.append(Product(self._w(o, c, i, j), self._x(n, c, *self.pixel(h, w, i, j))))
+        return terms
+
+    def dx_terms(self, n: int, c: int, i: int, j: int) -> list[Product]:
+        """What dx[n, c, i, j] is the sum of: W·dy for every output that the pixel fed.
+
+        In the order of the outputs; the weights then run backwards: the kernel is turned.
+        """
+        _check_index("dx_terms", (n, c, i, j), self.x.shape)
+        return [
+            Product(self._w(o, c, a, b), self._dy(n, o, h, w))
+            for o in range(len(self.weight))
+            for h, w, a, b in self.windows_over(i, j)
+        ]
+
+    def dweight_terms(self, o: int, c: int, i: int, j: int) -> list[Product]:
+        """What dweight[o, c, i, j] is the sum of: dy·x̄ for every image and every window."""
+        _check_index("dweight_terms", (o, c, i, j), self.weight.shape)
+        return [
+            Product(self._dy(n, o, h, w), self._x(n, c, *self.pixel(h, w, i, j)))
+            for n in range(len(self.x))
+            for h, w in np.ndindex(self.output)
+        ]
+
+    def dbias_terms(self, o: int) -> list[Product]:
+        """What dbias[o] is the sum of: dy (times 1) of every image and every place."""
+        _check_index("dbias_terms", (o,), self.weight.shape[:1])
+        one = Factor("one", (), 1.0)
+        places = ((n, h, w) for n in range(len(self.x)) for h, w in np.ndindex(self.output))
+        return [Product(self._dy(n, o, h, w), one) for n, h, w in places]
+
+    def dcolumns_terms(self, n: int, row: int, column: int) -> list[Product]:
+        """What dcolumns[n, row, column] is the sum of: W·dy for every output channel."""
+        _check_index("dcolumns_terms", (n, row, column), self.dcolumns.shape)
+        c, i, j = (int(k) for k in np.unravel_index(row, self.weight.shape[1:]))
+        h, w = divmod(column, self.output[1])
+        outs = range(len(self.weight))
+        return [Product(self._w(o, c, i, j), self._dy(n, o, h, w)) for o in outs]
+
+    def pixel(self, h: int, w: int, i: int, j: int) -> Pair:
+        """The row and column of x that cell (i, j) of the window of output (h, w) lies on."""
+        (sh, sw), (ph, pw), (dh, dw) = self.stride, self.padding, self.dilation
+        return h * sh + i * dh - ph, w * sw + j * dw - pw
+
+    def windows_over(self, row: int, col: int) -> Iterator[tuple[int, int, int, int]]:
+        """(h, w, i, j): the outputs whose window covers a pixel, and the window's cell there."""
+        for h, w in np.ndindex(self.output):
+            top, left = self.pixel(h, w, 0, 0)
+            i, rest_i = divmod(row - top, self.dilation[0])
+            j, rest_j = divmod(col - left, self.dilation[1])
+            if (
+                rest_i == rest_j == 0
+                and 0 <= i < self.kernel_size[0]
+                and 0 <= j < self.kernel_size[1]
+            ):
+                yield h, w, i, j
+
+    def in_picture(self, row: int, col: int) -> bool:
+        """Whether a cell lies in the picture, not in the padding."""
+        return 0 <= row < self.x.shape[2] and 0 <= col < self.x.shape[3]
+
+    def _w(self, *index: int) -> Factor:
+        return Factor("weight", index, float(self.weight[index]))
+
+    def _dy(self, *index: int) -> Factor:
+        return Factor("dy", index, float(self.dy[index]))
+
+    def _x(self, n: int, c: int, row: int, col: int) -> Factor:
+        if not self.in_picture(row, col):
+            return Factor("x", None, 0.0)
+        return Factor("x", (n, c, row, col), float(self.x[n, c, row, col]))
+
+    @property
+    def gradients(self) -> Gradients:
+        """As the engine computes them: im2col, two matrix products, col2im."""
+        bias = {} if self.dbias is None else {"dbias": self.dbias}
+        return {"dx": self.dx, "dweight": self.dweight, **bias}
+
+    # col2im, one column after the other -----------------------------------------------------------
+
+    def _add_back(self, columns: np.ndarray) -> np.ndarray:
+        """col2im into the framed picture."""
+        (_, c, h, w), (ph, pw) = self.x.shape, self.padding
+        shape = (len(columns), c, h + 2 * ph, w + 2 * pw)
+        window = self.kernel_size, self.stride, (0, 0), self.dilation
+        return reference.col2im(columns, shape, *window)
+
+    @functools.cached_property
+    def additions(self) -> np.ndarray:
+        """[n, row, column]: the cell's sum so far, once this column and those before are added.
+
+        Of the framed picture, of the shape of ``columns``.
+        """
+        after = np.zeros_like(self.dcolumns)
+        window = self.kernel_size, self.stride, (0, 0), self.dilation
+        for n in range(len(after)):
+            added = np.zeros_like(self.dcolumns[:1])
+            for column in range(after.shape[2]):
+                added[0, :, column] = self.dcolumns[n, :, column]
+                so_far = reference.im2col(self._add_back(added), *window)
+                after[n, :, column] = so_far[0, :, column]
+        return after
+
+    def __repr__(self) -> str:
+        return f"<convolution explained: {self.describe()}, x {self.x.shape}, y {self.y.shape}>"
+
+    def describe(self) -> str:
+        """The layer in one line."""
+        o, c = self.weight.shape[:2]
+        options = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+        said = "".join(
+            f", {name}={getattr(self, name)}" for name, value in options.items()
+            if getattr(self, name) != value
+        )  # fmt: skip
+        return f"Conv2d({c}, {o}, kernel_size={self.kernel_size}{said})"
+
+
+def _check_index(function: str, index: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    if any(not 0 <= k < size for k, size in zip(index, shape, strict=True)):
+        raise IndexError(f"{function}: index is {index}; wanted one below {shape}, from 0")

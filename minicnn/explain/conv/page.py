@@ -1,0 +1,172 @@
+"""A convolution as it shows itself: the page, a notebook's output, text."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from minicnn import nn
+
+from .. import page
+from ..numbers import numbers, small_number
+from ..page.grid import Grid, TooLargeError
+from .arguments import example_of
+from .grids import check_size, grids_of, is_map
+from .numbers import Convolution, Gradients
+from .questions import as_html, questions
+from .text import convolution_as_text
+from .ways import ComparedConvolution
+
+FORWARD = (
+    "y = b + Σ<sub>c,i,j</sub> W · x̄ &ensp; every output: one kernel times one window, all input "
+    "channels"
+)
+BACKWARD = (
+    "dx̄ = Σ<sub>o,i,j</sub> W · dy &emsp; dW = Σ<sub>n,p,q</sub> dy · x̄ &emsp; "
+    "db = Σ<sub>n,p,q</sub> dy &emsp; each gradient stands below what it belongs to"
+)
+MATRICES = (
+    "y = W · columns + b &emsp; dW = dy · columnsᵀ &emsp; dcolumns = Wᵀ · dy &emsp; "
+    "dx = col2im(dcolumns)"
+)
+SCRIPTS = ("conv/rules.js", "conv/col2im.js", "conv/checks.js")
+WAYS = (
+    ("loops", "loops from the definition"),
+    ("convolution", "a convolution (for dx the transposed one)"),
+    ("finite", "finite differences of the loss Σ dy·y"),
+)
+
+
+def conv2d(conv: nn.Conv2d, x: Any, dy: Any = None) -> ExplainedConvolution:
+    """Explain the layer ``conv`` on the pictures ``x``, given the gradient ``dy`` by its output.
+
+    Args:
+        conv: a layer with one group.
+        x: a tensor or array (N, C, H, W), or one picture (C, H, W).
+        dy: of the output's shape; ones without it, the gradient of ``y.sum()``.
+
+    Returns:
+        The numbers, computed in float64. A notebook shows it as the page, ``print`` as text.
+
+    Raises:
+        TypeError: ``conv`` is no ``nn.Conv2d``.
+        ValueError: shapes that do not fit, numbers that are not finite, groups, or a padding that
+            is not the same on both sides.
+    """
+    return ExplainedConvolution(*example_of(conv, x, dy))
+
+
+class ExplainedConvolution(ComparedConvolution):
+    """A convolution that shows itself."""
+
+    def __str__(self) -> str:
+        return convolution_as_text(self)
+
+    def _repr_html_(self) -> str:
+        try:
+            return page.in_a_frame(self.html())
+        except TooLargeError as reason:
+            return f"<p>{html.escape(repr(self))}</p><p>No page: {html.escape(str(reason))}.</p>"
+
+    def html(self, about: str = "") -> str:
+        """The page; ``about`` says what the picture is.
+
+        Raises:
+            ValueError: more cells than a page can show.
+        """
+        check_size(self.x.shape, self.weight.shape, self.padding, self.output)
+        grids = {grid.grid: grid for grid in grids_of(self)}
+        asked = questions(self, hints=not about)
+        data = {
+            "grids": [*grids.values()],
+            "map": is_map(self),
+            "geometry": self.geometry(),
+            "additions": numbers(self.additions),
+            "checks": _checks(self),
+            "start": asked["channels"][2],
+        }
+        title = "A convolution, forward and backward"
+        body = _body(self, grids, asked)
+        return page.write(title, self.describe(), about or _example(self), body, data, SCRIPTS)
+
+    def geometry(self) -> dict[str, int]:
+        """Sizes, stride, padding and dilation by their letters."""
+        names = ("n c h w", "o _ kh kw", "sh sw", "ph pw", "dh dw", "oh ow")
+        sizes = (self.x.shape, self.weight.shape, self.stride, self.padding, self.dilation)
+        letters = " ".join(names).split()
+        values = [int(v) for shape in (*sizes, self.output) for v in shape]
+        known = dict(zip(letters, values, strict=True))
+        del known["_"]
+        return {**known, "bias": int(self.bias is not None)}
+
+
+def _body(c: ComparedConvolution, grids: dict[str, Grid], asked: dict[str, Any]) -> str:
+    figures = {name: grid.figure() for name, grid in grids.items()}
+    for name, bias in (("y", "bias"), ("dy", "dbias")):
+        small = figures.get(bias, "").replace("<figure", '<figure class="small"')
+        figures[name] = f"<div>{figures[name]}{small}</div>"
+    parts = {
+        "questions": "\n".join(as_html(anchor, *q) for anchor, q in asked.items()),
+        "forward": FORWARD,
+        "backward": BACKWARD,
+        "matrices": MATRICES,
+        "steps": str(c.columns.shape[0] * c.columns.shape[2]),
+        "numbers": _letters(c),
+        "check_heads": "".join(f'<th scope="col">{name}: largest difference</th>'
+                               for name in _symbols(c)),
+        "check_rows": _check_rows(c),
+    }  # fmt: skip
+    return page.fill(page.read("conv/page.html"), {**figures, **parts})
+
+
+def _symbols(c: Convolution) -> list[str]:
+    return ["dx", "dW"] + ["db"] * (c.bias is not None)
+
+
+def _letters(c: Convolution) -> str:
+    (n, ins, h, w), (o, _, kh, kw), (oh, ow) = c.x.shape, c.weight.shape, c.output
+    return (
+        f"N = {n}, C = {ins}, H × W = {h} × {w}, O = {o}, KH × KW = {kh} × {kw}, "
+        f"(SH, SW) = {c.stride}, (PH, PW) = {c.padding}, (DH, DW) = {c.dilation}: "
+        f"outputs of {oh} × {ow}, {oh * ow} windows"
+    )
+
+
+def _example(c: Convolution) -> str:
+    n, channels, h, w = c.x.shape
+    pictures = f"{n} pictures" if n > 1 else "a picture"
+    colours = f"{channels} channels" if channels > 1 else "1 channel"
+    return f"on {pictures} of {h} × {w} cells and {colours}"
+
+
+# The gradients in other ways ----------------------------------------------------------------------
+
+
+def _ways(c: ComparedConvolution) -> dict[str, Gradients]:
+    return {"loops": c.by_loops, "convolution": c.by_convolution, "finite": c.by_differences}
+
+
+def _checks(c: ComparedConvolution) -> dict[str, Any]:
+    """{"dx": {"shape": ..., "engine": [...], "loops": [...], ...}, "dweight": ...}."""
+    ways = {"engine": c.gradients, **_ways(c)}
+    return {
+        name: {
+            "shape": gradient.shape,
+            **{way: numbers(g[name]) for way, g in ways.items() if name in g},
+        }
+        for name, gradient in c.gradients.items()
+    }
+
+
+def _check_rows(c: ComparedConvolution) -> str:
+    here = '<td data-check="{}">–</td></tr>'
+    empty = "<td></td>" * len(c.gradients)
+    rows = ["<tr><th scope='row'>im2col, products, col2im</th>" + empty + here.format("engine")]
+    for way, name in WAYS:
+        cells = "".join(f"<td>{_largest(c, _ways(c)[way], g)}</td>" for g in c.gradients)
+        rows.append(f"<tr><th scope='row'>{name}</th>{cells}{here.format(way)}")
+    return "\n".join(rows)
+
+
+def _largest(c: ComparedConvolution, other: Gradients, name: str) -> str:
+    return small_number(c.largest_difference(other, name)) if name in other else "–"

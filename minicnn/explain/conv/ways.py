@@ -1,0 +1,116 @@
+"""The gradients of a convolution again, in three other ways than the engine's.
+
+From the definition, as convolutions, and by finite differences, so that they can be laid side by
+side.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from minicnn import kernels
+from minicnn.nn import functional as F
+from minicnn.tensor import Tensor, no_grad
+
+from .numbers import Convolution, Gradients
+
+STEP = 1e-3  # of the finite differences; a convolution is linear: any step will do
+CHUNK = 128  # pictures at a time
+
+
+class ComparedConvolution(Convolution):
+    """A convolution with its gradients in other ways."""
+
+    @functools.cached_property
+    def by_loops(self) -> Gradients:
+        """From the definition: every product W·x̄ of the forward pass, differentiated."""
+        dx, dweight = np.zeros_like(self.x), np.zeros_like(self.weight)
+        for n, o, h, w in np.ndindex(self.dy.shape):
+            for c, i, j in np.ndindex(self.weight.shape[1:]):
+                row, col = self.pixel(h, w, i, j)
+                if self.in_picture(row, col):
+                    dx[n, c, row, col] += self.weight[o, c, i, j] * self.dy[n, o, h, w]
+                    dweight[o, c, i, j] += self.dy[n, o, h, w] * self.x[n, c, row, col]
+        if self.bias is None:
+            return {"dx": dx, "dweight": dweight}
+        dbias = np.array([sum(self.dbias_terms(o)) for o in range(len(self.weight))])
+        return {"dx": dx, "dweight": dweight, "dbias": dbias}
+
+    @functools.cached_property
+    def by_convolution(self) -> Gradients:
+        """Both gradients are convolutions themselves.
+
+        dx: dy, its cells drawn apart by the stride, with the kernel turned by 180 degrees (the
+        transposed convolution). dweight: x with dy as the kernel, stride and dilation exchanged.
+        """
+        (sh, sw), (ph, pw), (dh, dw) = self.stride, self.padding, self.dilation
+        (kh, kw), (oh, ow) = self.kernel_size, self.output
+        apart = np.zeros((*self.dy.shape[:2], (oh - 1) * sh + 1, (ow - 1) * sw + 1))
+        apart[:, :, ::sh, ::sw] = self.dy
+        turned = self.weight[:, :, ::-1, ::-1].swapaxes(0, 1)
+        reached = _convolve(
+            apart, turned, padding=(dh * (kh - 1), dw * (kw - 1)), dilation=(dh, dw)
+        )
+        framed = np.zeros_like(self.dx_framed)  # what no window reaches stays 0
+        framed[:, :, : reached.shape[2], : reached.shape[3]] = reached
+        dx = framed[:, :, ph : ph + self.x.shape[2], pw : pw + self.x.shape[3]]
+
+        pictures, outputs = self.x.swapaxes(0, 1), self.dy.swapaxes(0, 1)
+        dweight = _convolve(pictures, outputs, stride=(dh, dw), padding=(ph, pw), dilation=(sh, sw))
+        return {"dx": dx, "dweight": dweight[:, :, :kh, :kw].swapaxes(0, 1)}
+
+    @functools.cached_property
+    def by_differences(self) -> Gradients:
+        """(L(v + h) - L(v - h)) / 2h for every cell v, with L = sum(dy · y)."""
+        dx, dweight = self._dx_by_differences(), self._dweight_by_differences()
+        if self.bias is None:
+            return {"dx": dx, "dweight": dweight}
+        return {"dx": dx, "dweight": dweight, "dbias": self._dbias_by_differences()}
+
+    def _dx_by_differences(self) -> np.ndarray:
+        """Many pictures with one cell moved each go through the convolution as a batch."""
+        dx = np.zeros_like(self.x)
+        size = self.x[0].size
+        for n in range(len(self.x)):
+            for first in range(0, size, CHUNK):
+                cells = np.arange(first, min(first + CHUNK, size))
+                moves = np.zeros((len(cells), size))
+                moves[np.arange(len(cells)), cells] = STEP
+                moves = moves.reshape(-1, *self.x.shape[1:])
+                up, down = (self._forward(self.x[n] + m, self.weight) for m in (moves, -moves))
+                change = ((up - down) * self.dy[n]).sum(axis=(1, 2, 3))
+                dx[n].reshape(-1)[cells] = change / (2 * STEP)
+        return dx
+
+    def _dweight_by_differences(self) -> np.ndarray:
+        """Kernels with one cell moved each go through it as output channels."""
+        dweight = np.zeros_like(self.weight)
+        kernel = self.weight.shape[1:]
+        moves = (STEP * np.eye(self.weight[0].size)).reshape(-1, *kernel)
+        for o in range(len(self.weight)):
+            up, down = (self._forward(self.x, self.weight[o] + m) for m in (moves, -moves))
+            change = ((up - down) * self.dy[:, o : o + 1]).sum(axis=(0, 2, 3))
+            dweight[o] = (change / (2 * STEP)).reshape(kernel)
+        return dweight
+
+    def _dbias_by_differences(self) -> np.ndarray:
+        assert self.bias is not None
+        up, down = (self._forward(self.x, self.weight, self.bias + h) for h in (STEP, -STEP))
+        return ((up - down) * self.dy).sum(axis=(0, 2, 3)) / (2 * STEP)
+
+    def _forward(self, *arrays: np.ndarray) -> np.ndarray:
+        options = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+        return _convolve(*arrays, **options)
+
+    def largest_difference(self, other: Gradients, name: str) -> float:
+        """Between the engine's gradient ``name`` and the same computed in another way."""
+        return float(np.abs(self.gradients[name] - other[name]).max())
+
+
+def _convolve(*arrays: np.ndarray, **options: Any) -> np.ndarray:
+    with no_grad(), kernels.by_reference():
+        tensors: Any = (Tensor(np.ascontiguousarray(a)) for a in arrays)
+        return F.conv2d(*tensors, **options).numpy()

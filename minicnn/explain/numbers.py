@@ -1,0 +1,61 @@
+"""Numbers as pages and texts take them and write them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minicnn.tensor import Tensor
+
+Pair = tuple[int, int]
+
+
+def as_numbers(function: str, name: str, given: Any, ndim: int) -> np.ndarray:
+    """A copy in float64 with ``ndim`` axes; one axis less is a batch of one."""
+    array = given.numpy() if isinstance(given, Tensor) else np.asarray(given)
+    array = array.astype(np.float64)
+    if array.ndim == ndim - 1:
+        array = array[None]
+    if array.ndim != ndim or array.size == 0:
+        raise ValueError(
+            f"explain.{function}: {name} has shape {array.shape}; wanted {ndim} axes, none empty"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"explain.{function}: {name} holds nan or inf; wanted finite numbers")
+    return array
+
+
+def as_pair(value: Any) -> Pair:
+    """A number (or a sequence of one) for both axes, or a pair."""
+    numbers = (value,) if isinstance(value, int | np.integer) else value
+    return int(numbers[0]), int(numbers[-1])
+
+
+def digits(values: np.ndarray) -> tuple[int, int]:
+    """(exponent, decimals): all of a grid's numbers share a power of ten and a precision."""
+    largest = float(np.abs(values).max())
+    if not (values % 1).any() and largest < 1e5:
+        return 0, 0
+    exponent = 0 if 1e-2 <= largest < 1e4 else math.floor(math.log10(largest))
+    scaled = largest / 10.0**exponent
+    return exponent, 3 if scaled < 1 else 2 if scaled < 100 else 1
+
+
+def power_of_ten(exponent: int) -> str:
+    """10⁻⁴ for -4."""
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def small_number(value: float) -> str:
+    """A difference: 0, or two digits and a power of ten."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa} × {power_of_ten(int(exponent))}"
+
+
+def numbers(values: np.ndarray) -> list[float]:
+    """Whole numbers as integers: fewer bytes, the same numbers."""
+    return [int(v) if v == int(v) and abs(v) < 1e15 else v for v in values.ravel().tolist()]

@@ -1,0 +1,88 @@
+"""``python -m minicnn.explain``: a page that shows a layer forward and backward, cell by cell."""
+
+from __future__ import annotations
+
+import argparse
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+from minicnn import command
+from minicnn.files import write_whole
+from minicnn.terminal import say
+
+from .examples import DEFAULTS, example
+from .numbers import Pair
+from .trained import from_run
+
+
+def parser() -> command.Parser:
+    """The options of ``python -m minicnn.explain``."""
+    p = command.Parser("explain", "Show a layer forward and backward, cell by cell, on a page.")
+    natural, positive = command.at_least(0), command.at_least(1)
+    kinds = list(DEFAULTS)
+    p.add("--op", "NAME", f"{', '.join(kinds)}; conv by default", choices=kinds, default="conv")
+    p.add("--out", "FILE", "the page; explain.html by default", type=command.path)
+    p.add("--no-open", None, "write the page, do not open it")
+    p.add("--text", None, "print the numbers, write no page")
+    p.group("an example of small whole numbers")
+    p.add("--size", "HxW", "of the picture; 4x5 by default (pooling: 5x6)", type=pair(1))
+    p.add("--kernel", "K", "3 by default (avg-pool: 2); 3x2 for 3 rows and 2 columns", type=pair(1))
+    p.add("--stride", "S", "1 by default (pooling: 2)", type=pair(1))
+    p.add(
+        "--padding",
+        "P",
+        "1x0 by default (pooling: 0): rows above and below, no columns",
+        type=pair(0),
+    )
+    p.add("--dilation", "D", "1 by default", type=pair(1))
+    p.add(
+        "--channels",
+        "N",
+        "of the input; 1 by default (dense: 4 features, softmax: 5 classes)",
+        type=positive,
+    )
+    p.add("--out-channels", "N", "of the output; 1 by default (dense: 3)", type=positive)
+    p.add("--batch", "N", "images; 1 by default (dense, softmax: 2 rows)", type=positive)
+    p.add("--seed", "N", "of the numbers; 0 by default", type=natural)
+    p.group("a trained layer on a real picture")
+    p.add("--run", "DIR", "the folder of python -m minicnn.train", type=command.path)
+    p.add("--layer", "K", "net[K], a convolution; the first one by default", type=natural)
+    p.add("--image", "I", "of the test images; 0 by default", type=natural)
+    p.add("--data-dir", "DIR", "look for the data set's files here only", type=command.path)
+    return p  # fmt: skip
+
+
+def pair(least: int) -> Callable[[str], Pair]:
+    """An argument type: "3" as (3, 3), "3x2" or "3,2" as (3, 2)."""
+
+    def two(text: str) -> Pair:
+        parts = text.lower().replace("×", "x").replace(",", "x").split("x")
+        numbers = [int(part) if part.isascii() and part.isdigit() else -1 for part in parts]
+        if len(numbers) not in (1, 2) or min(numbers) < least:
+            raise argparse.ArgumentTypeError(
+                f"{text!r}; wanted a number of at least {least}, or two like 3x2"
+            )
+        return numbers[0], numbers[-1]
+
+    return two
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return command.run(parser(), _explain, argv)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    explained, about = from_run(options) if options.run else (example(options), "")
+    if options.text:
+        if options.out:
+            raise ValueError("--text prints and writes no page; wanted it without --out")
+        say(str(explained).rstrip("\n"))
+        return 0
+    path = options.out or Path("explain.html")
+    write_whole(path, explained.html(about))
+    say(f"written to {path}")
+    if not options.no_open:
+        webbrowser.open(path.resolve().as_uri())
+    return 0

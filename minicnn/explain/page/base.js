@@ -1,0 +1,27 @@
+"use strict";
+// Finds cells and highlights them. Every number on the page was computed by the engine and stands
+// in #data; nothing is computed here. A reference is [grid, key]; a key is an index as in
+// data-index, "n,c,h,w", and goes below 0 or beyond the picture for cells of the padding.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const grids = new Map();
+let here = null; // [grid, key] of the cell that is explained now
+let pinned = null; // the last one clicked or focused: what the page goes back to
+
+const numbers = (key) => key.split(",").map(Number);
+const minus = (text) => text.replace("-", "−");
+const element = (tag, properties = {}, ...children) => {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+};
+
+/** A number in running text: whole numbers whole, others with this many digits. */
+function written(value, digits = 4) {
+  if (Number.isInteger(value) && Math.abs(value) < 1e6) return minus(String(value));
+  const size = Math.abs(value);
+  if (size >= 1e-3 && size < 1e6) return minus(value.toPrecision(digits));
+  const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
+  const raised = String(Number(exponent)).replace(/./g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
+  return `${minus(mantissa)}·10${raised}`;
+}

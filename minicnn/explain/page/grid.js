@@ -1,0 +1,143 @@
+// Grids -------------------------------------------------------------------------------------------
+
+/** Planes [a][b] of rows i and columns j. Together they are one matrix for the arrow keys. */
+class Grid {
+  constructor(spec, place) {
+    Object.assign(this, spec);
+    this.cells = new Map();
+    this.first = 0; // the first column on show
+    this.shown = spec.shown || spec.columns;
+    this.place = place;
+    this.build();
+  }
+
+  key(a, b, i, j) {
+    const at = { a, b, i: i - this.frame[0], j: j - this.frame[1] };
+    return [...this.axes].map((axis) => at[axis]).join(",");
+  }
+
+  place4(key) {
+    const at = { a: 0, b: 0, i: 0, j: 0 };
+    numbers(key).forEach((value, k) => (at[this.axes[k]] = value));
+    return [at.a, at.b, at.i + this.frame[0], at.j + this.frame[1]];
+  }
+
+  offset(key) {
+    const [a, b, i, j] = this.place4(key);
+    return ((a * this.planes[1] + b) * this.rows + i) * this.columns + j;
+  }
+
+  value(key) {
+    return this.values[this.offset(key)];
+  }
+
+  inFrame(key) {
+    const [, , i, j] = this.place4(key);
+    const [top, left] = this.frame;
+    return i < top || i >= this.rows - top || j < left || j >= this.columns - left;
+  }
+
+  written(value) {
+    return minus((value / 10 ** this.exponent).toFixed(this.places).replace(/^-(0(\.0*)?)$/, "$1"));
+  }
+
+  /** Whether sums write a number just as the grid does: where its decimals were chosen for that. */
+  shows(value) {
+    return this.exact && (value === 0 || Math.abs(value) >= 1e-3);
+  }
+
+  name(key) {
+    return `${this.symbol}[${key.replace(/,/g, ", ")}]`;
+  }
+
+  build() {
+    const planes = element("div", { className: "planes" });
+    for (let a = 0; a < this.planes[0]; a++) {
+      const side = element("div", { className: "side-by-side" });
+      for (let b = 0; b < this.planes[1]; b++) side.append(this.plane(a, b));
+      planes.append(side);
+    }
+    this.place.replaceChildren(planes);
+    this.place.style.setProperty("--chars", this.chars);
+    this.place.style.setProperty("--columns", this.shown);
+    this.place.dataset.family = this.family;
+    const stop = this.cells.get(this.stop) || this.cells.values().next().value;
+    stop.tabIndex = 0;
+    this.stop = this.keyOf(stop);
+  }
+
+  plane(a, b) {
+    const label = this.labels[a * this.planes[1] + b];
+    const body = element("tbody");
+    for (let i = 0; i < this.rows; i++) {
+      const row = element("tr");
+      row.setAttribute("role", "row");
+      for (let j = this.first; j < this.first + this.shown && j < this.columns; j++)
+        row.append(this.cell(a, b, i, j));
+      body.append(row);
+    }
+    const table = element("table", {}, body);
+    table.setAttribute("role", "grid");
+    table.setAttribute("aria-label", [this.title, label].filter(Boolean).join(", "));
+    const plane = element("div", { className: "plane" });
+    if (label) plane.append(element("p", { className: "label", textContent: label }));
+    plane.append(table);
+    return plane;
+  }
+
+  cell(a, b, i, j) {
+    const key = this.key(a, b, i, j);
+    const value = this.value(key);
+    const cell = element("td", { tabIndex: -1 });
+    cell.setAttribute("role", "gridcell");
+    cell.dataset.grid = this.grid;
+    if (this.inFrame(key)) cell.dataset.padding = "";
+    else cell.dataset.index = key;
+    cell.position = [a, b, i, j];
+    this.cells.set(key, cell);
+    this.write(cell, key, value);
+    return cell;
+  }
+
+  write(cell, key, value) {
+    const padding = this.inFrame(key) ? ", padding" : "";
+    cell.textContent = this.written(value);
+    cell.dataset.value = value;
+    cell.setAttribute("aria-label", `${this.name(key)} = ${written(value)}${padding}`);
+    if (data.map) cell.style.setProperty("--v", Math.min(1, Math.abs(value) / this.largest));
+    if (data.map) cell.toggleAttribute("data-negative", value < 0);
+  }
+
+  keyOf(cell) {
+    return this.key(...cell.position);
+  }
+
+  /** Put column j on show, where only some are. */
+  show(j) {
+    if (j >= this.first && j < this.first + this.shown) return;
+    this.first = Math.floor(j / this.shown) * this.shown;
+    this.cells.clear();
+    this.build();
+    const note = this.place.parentElement.querySelector(".on-show");
+    if (note) note.textContent = `columns ${this.first} to ${this.first + this.shown - 1} of ${this.columns}`;
+  }
+
+  /** The cell this many steps away in the matrix of all planes. */
+  neighbour(cell, down, right) {
+    const [a, b, i, j] = cell.position;
+    const clamp = (value, end) => Math.max(0, Math.min(end - 1, value));
+    const row = clamp(a * this.rows + i + down, this.planes[0] * this.rows);
+    const column = clamp(b * this.columns + j + right, this.planes[1] * this.columns);
+    if (this.shown < this.columns) this.show(column);
+    const key = this.key(
+      Math.floor(row / this.rows),
+      Math.floor(column / this.columns),
+      row % this.rows,
+      column % this.columns,
+    );
+    return this.cells.get(key);
+  }
+}
+
+const valueOf = ([grid, key]) => grids.get(grid).value(key);
+const nameOf = ([grid, key]) => grids.get(grid).name(key);

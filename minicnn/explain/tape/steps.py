@@ -1,0 +1,94 @@
+"""What is on a tape: operations, what they take and what they keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An array that an operation keeps for its backward.
+
+    Attributes:
+        name: what the operation calls it.
+        bytes: its memory; None if that exists anyway: it belongs to an input or a parameter, or an
+            earlier operation of the tape keeps it already.
+    """
+
+    name: str
+    bytes: int | None
+
+    def __str__(self) -> str:
+        return self.name if self.bytes is None else f"{self.name} {size_text(self.bytes)}"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A tensor that an operation takes and that nothing recorded computed: a weight, a target.
+
+    Attributes:
+        name: what the operation calls it.
+        gradient: the length of its gradient, from all its uses; None if it has none.
+        uses: how many operations of the tape take it.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    gradient: float | None
+    uses: int = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """An operation of the tape, or a tensor that it begins with.
+
+    Attributes:
+        name: the operation's, or what the first operation calls the tensor.
+        shape, dtype: of the result.
+        gradient: the length of the gradient with respect to the result, sqrt(sum(dy²)), or None.
+        inputs: the numbers of the steps it computes from.
+        arguments: its other inputs.
+        kept: what it keeps for backward.
+        is_operation: False for a tensor that the tape begins with.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    gradient: float | None
+    inputs: tuple[int, ...] = ()
+    arguments: tuple[Argument, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    is_operation: bool = True
+
+    @property
+    def kept_bytes(self) -> int:
+        """The memory that is there for this step's backward alone."""
+        return sum(kept.bytes or 0 for kept in self.kept)
+
+
+# As text ------------------------------------------------------------------------------------------
+
+
+def size_text(count: int) -> str:
+    """Bytes as a person reads them: 384 B, 19.3 kB, 4.82 MB."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} B"
+
+
+def number_text(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+def kept_text(step: Step) -> str:
+    return ", ".join(map(str, step.kept)) or "nothing"
+
+
+def shape_text(step: Step | Argument) -> str:
+    text = str(step.shape) if step.dtype == "float32" else f"{step.shape} {step.dtype}"
+    if isinstance(step, Argument) and step.uses > 1:
+        text += f", {step.uses} uses"
+    return text

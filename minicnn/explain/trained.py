@@ -1,0 +1,59 @@
+"""A trained layer on a picture of the test set."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from minicnn import kernels, load_run, nn
+from minicnn.nn import functional as F
+from minicnn.runs import load_test_set
+from minicnn.tensor import Tensor
+
+from .conv.page import conv2d
+from .examples import OPTIONS
+
+
+def from_run(options: argparse.Namespace) -> tuple[Any, str]:
+    """A convolution of the run's net, on what it sees of one test image, with its gradient."""
+    given = [name for name in (*OPTIONS, "seed") if getattr(options, name) is not None]
+    if given or options.op != "conv":
+        name = given[0].replace("_", "-") if given else "op"
+        raise ValueError(f"--{name} does not apply to --run: the net says what there is")
+    net, config = load_run(options.run)
+    layers = list(net)  # type: ignore[call-overload]
+    convolutions = [k for k, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
+    if not convolutions:
+        raise ValueError(f"--run is {options.run}, a net without a convolution; wanted one with")
+    layer = convolutions[0] if options.layer is None else options.layer
+    if layer not in convolutions:
+        wanted = ", ".join(map(str, convolutions))
+        raise ValueError(f"--layer is {layer}, no convolution; wanted one of {wanted}")
+    test = load_test_set(config, options.data_dir)
+    image = options.image or 0
+    if image >= len(test):
+        raise ValueError(f"--image is {image}; wanted one of 0..{len(test) - 1}")
+    label = int(test.labels[image])
+    x, dy = _through(layers, layer, test.images[image], label)
+    about = (
+        f"net[{layer}] of {config['model']}, on test image {image} of {config['dataset']} "
+        f"({test.classes[label]}); dy comes from its cross-entropy"
+    )
+    return conv2d(layers[layer], x, dy), about
+
+
+def _through(layers: list[Any], layer: int, picture: np.ndarray, label: int) -> tuple[Any, Any]:
+    """What ``layers[layer]`` gets as x going forward and as dy coming back."""
+    x = Tensor((picture / 255).astype(np.float32).reshape(1, 1, *picture.shape[-2:]))
+    with kernels.by_reference():
+        for below in layers[:layer]:
+            x = below(x)
+        y = layers[layer](x)
+        y.retain_grad()
+        logits = y
+        for above in layers[layer + 1 :]:
+            logits = above(logits)
+        F.cross_entropy(logits, Tensor(np.array([label]))).backward()
+    return x, y.grad
