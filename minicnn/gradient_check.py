@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain, combinations, permutations
 
 import numpy as np
 
+from minicnn.gradient_diagnosis import Close, diagnosis, where
 from minicnn.nn import Module
 from minicnn.tensor import BackwardError, Tensor, is_grad_enabled, no_grad
 
 STEP = 1e-6
-MOST_AXES = 5  # of which all orders are tried
 
 Along = Callable[..., float]  # v to the finite difference along v; (v, ahead, back) likewise
-Close = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class GradientError(AssertionError):
@@ -271,10 +269,10 @@ def _error(
 ) -> GradientError:
     """The error, with all that can be said of it."""
     right = _cell_by_cell(x.shape, difference)
-    diagnosis = _diagnosis(grad, right, close)
+    resemblance = diagnosis(grad, right, close)
     if grad.shape != right.shape:
         message = f"gradcheck: {name}: backward gives shape {grad.shape}, wanted {right.shape}"
-        return GradientError(message + diagnosis, i, None, grad, right)
+        return GradientError(message + resemblance, i, None, grad, right)
     wrong = ~close(grad, right)
     with np.errstate(invalid="ignore"):  # inf - inf
         error = np.nan_to_num(np.abs(grad - right), nan=np.inf)
@@ -288,7 +286,7 @@ def _error(
             "right, and finite differences cannot say which; move the input off the kink (or tie)"
         )
     else:
-        message += f"finite differences {right[worst]:.8g}" + (diagnosis or _where(wrong))
+        message += f"finite differences {right[worst]:.8g}" + (resemblance or where(wrong))
         if not np.isfinite(right[worst]):
             message += "; fn is not finite on both sides there, choose other inputs"
     return GradientError(message, i, worst, grad, right)
@@ -302,92 +300,3 @@ def _slopes(wrong: np.ndarray, right: np.ndarray, difference: Along) -> np.ndarr
         v[place] = 1
         slopes[0][place], slopes[1][place] = difference(v, ahead=0), difference(v, back=0)
     return slopes
-
-
-def _where(wrong: np.ndarray) -> str:
-    """How many cells are wrong, and the smallest block that holds them."""
-    if not wrong.any() or wrong.size == 1:
-        return ""
-    block = []
-    for size, places in zip(wrong.shape, np.nonzero(wrong), strict=True):
-        first, last = int(places.min()), int(places.max())
-        one = f"{first}" if first == last else f"{first}:{last + 1}"
-        block.append(":" if (first, last) == (0, size - 1) else one)
-    one_block = wrong.sum() > 1 and set(block) != {":"}
-    inside = f", all in [{', '.join(block)}]" if one_block else ""
-    return f"; wrong in {wrong.sum()} of {wrong.size} cells{inside}"
-
-
-def _diagnosis(grad: np.ndarray, right: np.ndarray, close: Close) -> str:
-    """How the wrong gradient looks like the right one, in words; "" where it does not."""
-    are_numbers = np.isfinite(grad).all() and np.isfinite(right).all()
-    if right.size < 2 or not are_numbers or close(np.zeros_like(right), right).all():
-        return ""
-    if not grad.any():
-        return "; it is 0 everywhere"
-    for words, ours, theirs in _resemblances(grad, right):
-        factor = float((ours * theirs).sum() / (theirs * theirs).sum())
-        constant = "" if abs(factor - 1) < 1e-6 else f"times {_number(factor)}"
-        said = " and ".join(part for part in (words, constant) if part)
-        if said and factor and close(ours, factor * theirs).all():
-            return f"; it is the right gradient {said}"
-    return ""
-
-
-def _resemblances(
-    grad: np.ndarray, right: np.ndarray
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """What could have happened, and the two arrays that are then equal up to a constant."""
-    if grad.shape == right.shape:
-        yield "", grad, right
-        for axes in _subsets(axis for axis in range(right.ndim) if right.shape[axis] > 1):
-            yield f"flipped along {_axes(axes)}", grad, np.flip(right, axes)
-    if grad.ndim == right.ndim <= MOST_AXES:
-        for order in permutations(range(right.ndim)):
-            turned = right.transpose(order)
-            if turned.shape == grad.shape and order != tuple(range(right.ndim)):
-                yield f"transposed, its axes in the order {order}", grad, turned
-    yield from _of_another_shape(grad, right)
-    if grad.size == right.size:
-        yield "with its cells in another order", np.sort(grad, None), np.sort(right, None)
-
-
-def _of_another_shape(
-    grad: np.ndarray, right: np.ndarray
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """The same where something was not reshaped, cut off or summed."""
-    if grad.shape == right.shape:
-        return
-    if grad.size == right.size:
-        yield "in another shape", grad.reshape(right.shape), right
-    if grad.ndim == right.ndim:
-        spare = [g - r for g, r in zip(grad.shape, right.shape, strict=True)]
-        if min(spare) >= 0 and not any(cells % 2 for cells in spare):
-            frame = tuple(cells // 2 for cells in spare)
-            inner = tuple(slice(p, p + r) for p, r in zip(frame, right.shape, strict=True))
-            yield f"in a frame of {frame} cells that was not cut off", grad[inner], right
-    for axes in _subsets(range(grad.ndim)):
-        total = grad.sum(axis=axes)
-        if total.size == right.size:
-            yield f"not summed over {_axes(axes)}", total.reshape(right.shape), right
-
-
-def _subsets(axes: Iterable[int]) -> Iterator[tuple[int, ...]]:
-    """All that are not empty, the small ones first."""
-    every = list(axes)
-    return chain.from_iterable(combinations(every, k) for k in range(1, len(every) + 1))
-
-
-def _axes(axes: Sequence[int]) -> str:
-    """ "axis 2", "axes 2 and 3", "axes 0, 2 and 3"."""
-    *others, last = map(str, axes)
-    return f"axes {', '.join(others)} and {last}" if others else f"axis {last}"
-
-
-def _number(factor: float) -> str:
-    """A constant as one would write it: 2, -1/3, 0.5772157."""
-    for bottom in range(1, 65):
-        top = round(factor * bottom)
-        if abs(top / bottom - factor) < 1e-6 * abs(factor):
-            return f"{top}" if bottom == 1 else f"{top}/{bottom}"
-    return f"{factor:.7g}"

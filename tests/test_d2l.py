@@ -15,7 +15,9 @@ import pytest
 from PIL import Image
 
 import minicnn
-from minicnn import Tensor, d2l, d2l_names, data, models, nn, optim
+from minicnn import Tensor, d2l, data, models, nn, optim
+from minicnn.d2l.batches import resampling_matrix
+from minicnn.d2l.names import INSTEAD, SAME
 
 SAMPLE = "fashion-mnist-sample"
 
@@ -46,7 +48,8 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     fake = types.ModuleType("IPython.display")
     fake.Image, fake.display = Picture, display  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython.display", fake)
-    monkeypatch.setattr(d2l, "in_notebook", lambda: True)
+    for module in (d2l.curves, d2l.pictures, d2l.training):
+        monkeypatch.setattr(module, "in_notebook", lambda: True)
     return events
 
 
@@ -83,9 +86,9 @@ def test_resized_pictures_are_pillows(resize: int | tuple[int, int]) -> None:
 
 def test_a_resampling_matrix_in_numbers() -> None:
     doubled = np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
-    np.testing.assert_allclose(d2l.resampling_matrix(2, 4), doubled)
+    np.testing.assert_allclose(resampling_matrix(2, 4), doubled)
     np.testing.assert_allclose(  # halved: the weights reach over two cells to each side
-        d2l.resampling_matrix(4, 2), np.array([[3, 3, 1, 0], [0, 1, 3, 3]]) / 7, rtol=1e-6
+        resampling_matrix(4, 2), np.array([[3, 3, 1, 0], [0, 1, 3, 3]]) / 7, rtol=1e-6
     )
 
 
@@ -414,7 +417,7 @@ def test_training_compiles_if_asked_to(few: data.Dataset, monkeypatch: pytest.Mo
         asked.append(options.pop("compile"))
         return minicnn.fit(*arguments, **options)
 
-    monkeypatch.setattr(d2l, "fit", eager)
+    monkeypatch.setattr(d2l.training, "fit", eager)
     net, loader = models.mlp(hidden=(4,)), data.DataLoader(few, 150)
     optimizer = optim.SGD(net.parameters(), lr=0.1)
     for compiled in (True, False):
@@ -515,7 +518,7 @@ def test_plt_is_matplotlibs_pyplot() -> None:
     assert d2l.plt is pyplot
 
 
-@pytest.mark.parametrize("name", [*d2l_names.INSTEAD, *d2l_names.SAME])
+@pytest.mark.parametrize("name", [*INSTEAD, *SAME])
 def test_a_name_that_is_not_here_says_of_which_edition_it_is_and_what_to_write(name: str) -> None:
     with pytest.raises(
         AttributeError,
@@ -528,11 +531,11 @@ def test_a_name_that_is_not_here_says_of_which_edition_it_is_and_what_to_write(n
 def test_a_name_of_no_edition_is_only_refused() -> None:
     with pytest.raises(AttributeError, match=r"^minicnn\.d2l has no name resnet18"):
         d2l.resnet18  # type: ignore[attr-defined]  # noqa: B018
-    assert not hasattr(d2l, "__path__")
+    assert not hasattr(d2l, "__wrapped__")
 
 
 def test_what_is_named_instead_is_there() -> None:
-    said = [cure for _, cure in d2l_names.INSTEAD.values()] + [*d2l_names.SAME.values()]
+    said = [cure for _, cure in INSTEAD.values()] + [*SAME.values()]
     for module, name in re.findall(
         r"\b(minicnn|d2l|data|nn|nn\.functional)\.(\w+)", " ".join(said)
     ):

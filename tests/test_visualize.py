@@ -14,6 +14,10 @@ import pytest
 import minicnn
 from minicnn import Tensor, data, nn, runs, train, visualize
 from minicnn.nn import functional as F
+from minicnn.visualize.draw.activations import EXAMPLES
+from minicnn.visualize.draw.board import RIGHT, WRONG
+from minicnn.visualize.draw.mistakes import percent
+from minicnn.visualize.options import chosen_classes
 
 NAMES = [
     "activations-1.png", "activations-2.png", "confusion.png", "filters.png", "gradients.png",
@@ -184,11 +188,11 @@ def test_the_picture_of_activations_shows_every_channel_of_the_chosen_classes(
     layer = visualize.layers(net)[1]
     figure = visualize.draw_activations(net, layer, test_set, (2, 4), "a run")
     (board,) = figure.axes
-    rows = 2 * (visualize.EXAMPLES + 1)
+    rows = 2 * (EXAMPLES + 1)
     assert len(board.images) == rows * (1 + 5)
     coats = test_set.images[test_set.labels == 4]
     maps = net[:5](pixels_of(coats)).numpy()
-    first_coat = (visualize.EXAMPLES + 1) * 6
+    first_coat = (EXAMPLES + 1) * 6
     np.testing.assert_array_equal(board.images[first_coat].get_array(), coats[0])
     np.testing.assert_allclose(
         board.images[first_coat + 3].get_array(), maps[0, 2], rtol=1e-4, atol=1e-5
@@ -336,10 +340,10 @@ def test_the_picture_of_mistakes_counts_them(
     for i in picked:
         assert f"number {i}, loss {predictions.losses[i]:.2f}" in words
         p = predictions.probabilities[i]
-        assert visualize._percent(p.max()) in words
+        assert percent(p.max()) in words
     labels = {label.get_text(): label.get_color() for label in figure.axes[1].get_yticklabels()}
-    assert labels[test_set.classes[predictions.labels[picked[0]]]] == visualize.RIGHT
-    assert labels[test_set.classes[predictions.classes[picked[0]]]] == visualize.WRONG
+    assert labels[test_set.classes[predictions.labels[picked[0]]]] == RIGHT
+    assert labels[test_set.classes[predictions.classes[picked[0]]]] == WRONG
 
 
 def test_the_picture_of_gradients_has_a_dot_for_each_batch_and_the_median() -> None:
@@ -379,7 +383,7 @@ def test_a_logarithmic_axis_has_plain_decimals(values: list[float], ticks: list[
     [(0.5, "50 %"), (0.999, "99.9 %"), (0.004, "0.4 %"), (0.0002, "< 0.1 %"), (1.0, "100 %")],
 )
 def test_probabilities_are_written_short(p: float, said: str) -> None:
-    assert visualize._percent(p) == said
+    assert percent(p) == said
 
 
 # The command --------------------------------------------------------------------------------------
@@ -423,10 +427,10 @@ def test_a_net_of_dense_layers_has_pictures_too(tmp_path: Path) -> None:
 
 def test_the_classes_are_the_chapters_unless_chosen(test_set: data.Dataset) -> None:
     classes, digits = test_set.classes, tuple("0123456789")
-    assert visualize._chosen(None, classes) == (2, 4)
-    assert visualize._chosen("ankle boot,0,T-shirt/top", classes) == (9, 0)
-    assert visualize._chosen(None, digits) == ()  # the two that the net confuses most
-    assert visualize._chosen("4,9", digits) == (4, 9)
+    assert chosen_classes(None, classes) == (2, 4)
+    assert chosen_classes("ankle boot,0,T-shirt/top", classes) == (9, 0)
+    assert chosen_classes(None, digits) == ()  # the two that the net confuses most
+    assert chosen_classes("4,9", digits) == (4, 9)
 
 
 def test_without_the_whole_set_the_sample_is_used_and_said(

@@ -1,0 +1,73 @@
+"""The helper names of *Dive into Deep Learning* on this engine, so that a reader types along.
+
+    import minicnn as torch
+    from minicnn import d2l, nn
+
+    train_iter, test_iter = d2l.load_data_fashion_mnist(batch_size=256)
+    d2l.train_ch6(net, train_iter, test_iter, num_epochs=10, lr=0.9, device=d2l.try_gpu())
+
+Names, arguments and printed lines are those of the LeNet chapters (A. Zhang, Z. C. Lipton, M. Li,
+A. J. Smola; https://d2l.ai); the code is ours. ``train_ch5`` belongs to the first edition,
+``train_ch6`` to the second, ``train_ch3`` trains the net of dense layers that LeNet is compared
+with. What differs from the book is said at each function.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from minicnn.d2l.batches import get_fashion_mnist_labels, load_data_fashion_mnist
+from minicnn.d2l.counting import (
+    Accumulator,
+    Timer,
+    accuracy,
+    evaluate_accuracy,
+    evaluate_accuracy_gpu,
+    size,
+)
+from minicnn.d2l.curves import Animator
+from minicnn.d2l.names import complaint
+from minicnn.d2l.pictures import show_images
+from minicnn.d2l.training import (
+    init_weights,
+    sgd,
+    train_ch3,
+    train_ch5,
+    train_ch6,
+    train_epoch_ch3,
+)
+from minicnn.device import try_gpu
+from minicnn.kernels.interrupts import held
+
+__all__ = [
+    "Accumulator",
+    "Animator",
+    "Timer",
+    "accuracy",
+    "evaluate_accuracy",
+    "evaluate_accuracy_gpu",
+    "get_fashion_mnist_labels",
+    "init_weights",
+    "load_data_fashion_mnist",
+    "sgd",
+    "show_images",
+    "size",
+    "train_ch3",
+    "train_ch5",
+    "train_ch6",
+    "train_epoch_ch3",
+    "try_gpu",
+]
+
+plt: Any  # Matplotlib's pyplot, loaded by the first ``d2l.plt``
+
+if not TYPE_CHECKING:  # a type checker would take it for any name
+
+    def __getattr__(name: str) -> Any:
+        if name == "plt":
+            with held():  # as for ``plots``
+                from matplotlib import pyplot
+
+            return pyplot
+        raise AttributeError(complaint(name), name=name, obj=sys.modules[__name__])

@@ -1,0 +1,54 @@
+"""``python -m minicnn.visualize``: pictures of a trained net.
+
+activations-1.png, activations-2.png   what the first two layers make of chosen classes
+filters.png                            the weights of the layers that see pictures
+confusion.png                          which class is taken for which
+mistakes.png                           the pictures that the net gets most wrong
+gradients.png                          how much of the loss's gradient reaches each layer
+
+Each picture is a function of numbers (``activations``, ``confusion``, ``most_wrong``...), which can
+be had without it.
+"""
+
+from __future__ import annotations
+
+from minicnn.visualize.draw import (
+    draw_activations,
+    draw_confusion,
+    draw_filters,
+    draw_gradients,
+    draw_mistakes,
+)
+from minicnn.visualize.numbers import (
+    Layer,
+    Predictions,
+    activations,
+    confusion,
+    filters,
+    gradient_norms,
+    layers,
+    most_confused,
+    most_wrong,
+    predict,
+)
+from minicnn.visualize.options import main, parser
+
+__all__ = [
+    "Layer",
+    "Predictions",
+    "activations",
+    "confusion",
+    "draw_activations",
+    "draw_confusion",
+    "draw_filters",
+    "draw_gradients",
+    "draw_mistakes",
+    "filters",
+    "gradient_norms",
+    "layers",
+    "main",
+    "most_confused",
+    "most_wrong",
+    "parser",
+    "predict",
+]

@@ -1,0 +1,94 @@
+"""What a layer makes of chosen classes: a tile for each picture and channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn import data, nn
+
+from ..numbers import Layer, activations
+from .board import FAINT, MOST_MAPS, board_on, empty_figure, short, tile, write
+
+EXAMPLES = 4  # pictures of each class whose activations are shown
+
+
+def draw_activations(
+    net: nn.Sequential, layer: Layer, test: data.Dataset, chosen: Sequence[int], title: str
+) -> Any:
+    """A row for some pictures of each class and for the mean of all; a column for each channel."""
+    groups = [test.images[test.labels == k] for k in chosen]
+    maps = [_with_mean(activations(net, layer, images)) for images in groups]
+    pictures = [_with_mean(images.astype(np.float32)) for images in groups]
+    everything = np.concatenate(maps)
+    shown = min(MOST_MAPS, everything.shape[1]) if everything.ndim == 4 else 9
+    lowest, highest = _ranges(everything)
+
+    size = min(0.95, 9.6 / shown)
+    rows, apart = EXAMPLES + 1, 0.35  # of a group, and between groups
+    width, top = 1.75 + (shown + 1.4) * size, 1.35
+    total = len(chosen) * (rows + apart) - apart
+    figure = empty_figure(
+        max(width, 7.2), top + total * size + 0.3, f"{title}: {layer.name}, activations",
+        _activations_say(everything, shown),
+    )  # fmt: skip
+    board = board_on(figure, top, 1.5, total, shown + 1.4, size)
+    for group, k in enumerate(chosen):
+        first = group * (rows + apart)
+        for row in range(len(maps[group])):
+            tile(board, pictures[group][row], 0, first + row, cmap="gray", vmin=0, vmax=255)
+            _row_of_maps(board, maps[group][row], first + row, shown, lowest, highest)
+        last = first + len(maps[group]) - 0.5
+        write(board, -0.15, first + 0.5, test.classes[k], ha="right", weight="bold", size=11)
+        write(board, -0.15, last, f"mean of {len(groups[group]):,}", ha="right", color=FAINT)
+    _heads(board, everything, shown, lowest, highest)
+    return figure
+
+
+def _with_mean(all_of_a_class: np.ndarray) -> np.ndarray:
+    """The first few, and after them the mean of all."""
+    return np.concatenate([all_of_a_class[:EXAMPLES], all_of_a_class.mean(0, keepdims=True)])
+
+
+def _ranges(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest number of each channel; of all units for (N, units)."""
+    if maps.ndim == 2:
+        return maps.min().reshape(1), maps.max().reshape(1)
+    return maps.min(axis=(0, 2, 3)), maps.max(axis=(0, 2, 3))
+
+
+def _activations_say(maps: np.ndarray, shown: int) -> str:
+    if maps.ndim == 2:
+        return f"{maps.shape[1]} units side by side, from dark to light on the scale above them"
+    count = maps.shape[1]
+    some = f"the first {shown} of {count}" if shown < count else f"{count}"
+    return f"{some} channels, each on the scale above it, from dark to light"
+
+
+def _row_of_maps(
+    board: Any, maps: np.ndarray, row: float, shown: int, lowest: np.ndarray, highest: np.ndarray
+) -> None:
+    """The activations of one picture, (C, h, w) as tiles or (units,) as a strip."""
+    if maps.ndim == 1:
+        extent = (1.4, shown + 1.4, row + 0.96, row + 0.04)
+        board.imshow(maps[None], extent=extent, aspect="auto", interpolation="nearest",
+                     cmap="magma", vmin=lowest[0], vmax=highest[0])  # fmt: skip
+        return
+    for c in range(shown):
+        tile(board, maps[c], c + 1.4, row, cmap="magma", vmin=lowest[c], vmax=highest[c])
+
+
+def _heads(
+    board: Any, maps: np.ndarray, shown: int, lowest: np.ndarray, highest: np.ndarray
+) -> None:
+    """Above each column its number and its range."""
+    write(board, 0.5, -0.08, "picture", va="bottom")
+    ranges = [f"{short(low)} – {short(high)}" for low, high in zip(lowest, highest, strict=True)]
+    if maps.ndim == 2:
+        write(board, 1.4 + shown / 2, -0.08, ranges[0], va="bottom")
+        return
+    for c in range(shown):
+        words = f"{c + 1}\n{ranges[c]}"
+        write(board, c + 1.9, -0.08, words, va="bottom", size=9 if shown <= 8 else 6.5)

@@ -1,0 +1,68 @@
+"""The weights of the layers that see pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn import nn
+from minicnn.plots import GRID, INK
+
+from ..numbers import Layer, filters, layers
+from .board import MOST_MAPS, board_on, empty_axes, empty_figure, short, tile, write
+
+
+def draw_filters(net: nn.Sequential, pixels: int, title: str) -> Any:
+    """The kernels of the first two layers: a column for each, a row for each input channel."""
+    seen = [(layer, filters(layer, pixels)) for layer in layers(net)[:2]]
+    panels = [(layer, _grid(found)) for layer, found in seen if found is not None]
+    sizes = [min(0.85, 9.6 / grid.shape[1]) for _, grid in panels]
+    heights = [0.8 + len(grid) * size for (_, grid), size in zip(panels, sizes, strict=True)]
+    widest = max(g.shape[1] * size for (_, g), size in zip(panels, sizes, strict=True))
+    figure = empty_figure(
+        max(7.2, 2 + widest), 0.75 + sum(heights), f"{title}: filters",
+        "kernels from left to right, the channels that they see from top to bottom"
+        if isinstance(panels[0][0].module, nn.Conv2d) else "from left to right, line by line",
+    )  # fmt: skip
+    top = 0.95
+    for (layer, grid), size, height in zip(panels, sizes, heights, strict=True):
+        _draw_kernels(figure, layer, grid, top, size)
+        top += height
+    return figure
+
+
+def _grid(kernels: np.ndarray) -> np.ndarray:
+    """(C, O, h, w) as rows and columns of tiles: no more than can be seen, one channel wrapped."""
+    c, o, *picture = kernels.shape
+    columns = min(o, MOST_MAPS)
+    if c > 1:
+        return kernels[:MOST_MAPS, :columns]
+    rows = min(4, o // columns)
+    return kernels[0, : rows * columns].reshape(rows, columns, *picture)
+
+
+def _draw_kernels(figure: Any, layer: Layer, grid: np.ndarray, top: float, size: float) -> None:
+    rows, columns = grid.shape[:2]
+    most = float(np.abs(grid).max()) or 1.0
+    words = f"{layer.name}: {_tiles_say(layer.module.weight.shape, rows, columns)}"
+    board = board_on(figure, top + 0.3, 0.45, rows, columns, size)
+    board.set_facecolor(GRID)
+    write(board, 0.04, -0.17 / size, words, ha="left", size=10.5)
+    style = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+    for row, column in np.ndindex(rows, columns):
+        tile(board, grid[row, column], column, row, **style)
+    scale = empty_axes(figure, 0.6 + columns * size, top + 0.32, 0.13, max(rows * size, 0.8) - 0.04)
+    bar = figure.colorbar(board.images[0], cax=scale, ticks=[-most, 0, most])
+    bar.outline.set_visible(False)
+    scale.set_yticklabels([short(-most), "0", short(most)])
+    scale.tick_params(length=0, colors=INK, labelsize=8.5)
+
+
+def _tiles_say(shape: tuple[int, ...], rows: int, columns: int) -> str:
+    """How many kernels (O, C, KH, KW) or units (O, K) there are, and how many of them are shown."""
+    if len(shape) == 2:
+        return f"{rows * columns} of {shape[0]} units, a weight for each pixel"
+    shown = rows * columns < shape[0] * shape[1]
+    some = f", {rows} × {columns} tiles of them" if shown else ""
+    return f"{shape[0]} kernels of {' × '.join(map(str, shape[1:]))}{some}"

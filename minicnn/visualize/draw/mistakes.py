@@ -1,0 +1,59 @@
+"""The pictures that a net gets most wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from minicnn import data
+from minicnn.plots import GRID
+
+from ..numbers import Predictions
+from .board import FAINT, RIGHT, WRONG, board_on, empty_axes, empty_figure, tile, write
+
+
+def draw_mistakes(
+    predictions: Predictions, test: data.Dataset, picked: np.ndarray, title: str
+) -> Any:
+    """The pictures ``picked``, and what the net holds them for."""
+    across, wide, high, top = 4, 3.35, 1.72, 1.0
+    wrong = int((predictions.classes != predictions.labels).sum())
+    rows = max(1, ceil(len(picked) / across))
+    figure = empty_figure(
+        0.5 + across * wide, top + rows * high, f"{title}: the pictures that it gets most wrong",
+        f"the {len(picked)} of largest loss among {wrong:,} mistakes; green: what it is; "
+        "orange: what the net takes it for",
+    )  # fmt: skip
+    for place, i in enumerate(picked):
+        left, upper = 0.3 + place % across * wide, top + place // across * high
+        board = board_on(figure, upper + 0.24, left, 1, 1, 1.2)
+        tile(board, test.images[i], 0, 0, cmap="gray", vmin=0, vmax=255)
+        words = f"number {i}, loss {predictions.losses[i]:.2f}"
+        write(board, 0.04, -0.1, words, ha="left", color=FAINT, size=8.5)
+        bars = empty_axes(figure, left + 2.05, upper + 0.24, 0.75, 1.2)
+        _draw_bars(bars, predictions.probabilities[i], int(predictions.labels[i]), test.classes)
+    return figure
+
+
+def _draw_bars(axes: Any, p: np.ndarray, label: int, classes: Sequence[str]) -> None:
+    """The three most probable classes, and the right one below them if it is not one of them."""
+    first = [int(k) for k in np.argsort(-p, kind="stable")[:3]]
+    rows = [*first, label] if label not in first else first
+    colours = [RIGHT if k == label else WRONG if k == first[0] else GRID for k in rows]
+    axes.barh(range(len(rows)), p[rows], 0.62, color=colours)
+    axes.set(xlim=(0, 1), ylim=(3.5, -0.5), xticks=[], yticks=range(len(rows)))
+    names = axes.set_yticklabels([classes[k] for k in rows], fontsize=8.5)
+    for row, (k, name, colour) in enumerate(zip(rows, names, colours, strict=True)):
+        if colour != GRID:
+            name.set(color=colour, weight="bold")
+        write(axes, p[k] + 0.05, row, percent(p[k]), ha="left", size=8)
+
+
+def percent(p: float) -> str:
+    """As much of a probability as is seen: 97 %, 0.4 %, < 0.1 %."""
+    if p < 0.001:
+        return "< 0.1 %"
+    return f"{100 * p:.1f} %" if p < 0.01 or 0.99 < p < 1 else f"{100 * p:.0f} %"

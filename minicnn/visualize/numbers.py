@@ -1,0 +1,135 @@
+"""What the pictures show, as numbers: activations, predictions, confusions, gradients."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minicnn import data, nn
+from minicnn.nn import functional as F
+from minicnn.nn.modes import in_evaluation_mode
+from minicnn.tensor import no_grad
+
+BATCH = 250  # images at a time
+AFTER = (nn.BatchNorm2d, nn.Sigmoid, nn.Tanh, nn.ReLU)  # what belongs to the layer before it
+
+
+class Layer(NamedTuple):
+    """A convolution or dense layer of a net; ``net[:end](x)`` are its activations.
+
+    end: after the layer, its normalisation and its activation function.
+    """
+
+    name: str
+    module: nn.Conv2d | nn.Linear
+    end: int
+
+
+def layers(net: nn.Sequential) -> list[Layer]:
+    """The layers with weights, in order: "convolution 1", "convolution 2", "dense 1"..."""
+    found: list[Layer] = []
+    counts = {"convolution": 0, "dense": 0}
+    for place, module in enumerate(net):
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            kind = "convolution" if isinstance(module, nn.Conv2d) else "dense"
+            counts[kind] += 1
+            found.append(Layer(f"{kind} {counts[kind]}", module, place + 1))
+        elif isinstance(module, AFTER) and found and found[-1].end == place:
+            found[-1] = found[-1]._replace(end=place + 1)
+    return found
+
+
+def activations(net: nn.Sequential, layer: Layer, images: np.ndarray) -> np.ndarray:
+    """What ``layer`` makes of ``images``, uint8 (N, H, W): (N, C, h, w), or (N, units)."""
+    dataset = data.Dataset(images, np.zeros(len(images), np.int64), ("any",))
+    part = net[: layer.end]
+    with in_evaluation_mode(net), no_grad():
+        return np.concatenate([part(x).numpy() for x, _ in data.DataLoader(dataset, BATCH)])
+
+
+def filters(layer: Layer, pixels: int) -> np.ndarray | None:
+    """The weights that can be seen: (C, O, KH, KW), None for a dense layer that sees no picture."""
+    weight = layer.module.weight.numpy()
+    if weight.ndim == 4:
+        return weight.swapaxes(0, 1)
+    side = round(pixels**0.5)
+    return weight.reshape(1, -1, side, side) if weight.shape[1] == pixels == side**2 else None
+
+
+class Predictions(NamedTuple):
+    """What a net says to a data set: probabilities (N, classes), losses (N,), labels (N,)."""
+
+    probabilities: np.ndarray
+    losses: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The most probable class of each picture, (N,)."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the pictures whose most probable class is theirs."""
+        return float((self.classes == self.labels).mean())
+
+
+def predict(net: nn.Sequential, dataset: data.Dataset) -> Predictions:
+    """Class probabilities and cross-entropy losses of all pictures.
+
+    Raises:
+        ValueError: the net gives something else than numbers.
+    """
+    parts = []
+    with in_evaluation_mode(net), no_grad(), np.errstate(all="ignore"):
+        for x, y in data.DataLoader(dataset, BATCH):
+            logits = net(x).to("float64")
+            loss = F.cross_entropy(logits, y, reduction="none")
+            parts.append((F.softmax(logits, 1).numpy(), loss.numpy()))
+    probabilities, losses = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if not np.isfinite(probabilities).all():
+        raise ValueError("the net's outputs are nan: it diverged when it was trained")
+    return Predictions(probabilities, losses, dataset.labels)
+
+
+def confusion(predictions: Predictions) -> np.ndarray:
+    """How many pictures of class ``row`` were taken for class ``column``: (classes, classes)."""
+    classes = predictions.probabilities.shape[1]
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (predictions.labels, predictions.classes), 1)
+    return counts
+
+
+def most_confused(counts: np.ndarray) -> tuple[int, int]:
+    """The two classes that are most often taken for each other."""
+    both = np.triu(counts + counts.T, 1)
+    first, second = np.unravel_index(both.argmax(), both.shape)
+    return int(first), int(second)
+
+
+def most_wrong(predictions: Predictions, count: int) -> np.ndarray:
+    """The ``count`` misclassified pictures of the largest loss, the largest first."""
+    (wrong,) = np.nonzero(predictions.classes != predictions.labels)
+    return wrong[np.argsort(-predictions.losses[wrong], kind="stable")][:count]
+
+
+def gradient_norms(net: nn.Sequential, dataset: data.Dataset) -> np.ndarray:
+    """The length of the gradient of each layer's weights and biases: (batches, layers).
+
+    The loss is the mean over a batch of at most 250 pictures, the net in evaluation mode.
+    """
+    rows = []
+    modules = [layer.module for layer in layers(net)]
+    with in_evaluation_mode(net):
+        for x, y in data.DataLoader(dataset, BATCH):
+            net.zero_grad()
+            F.cross_entropy(net(x), y).backward()
+            rows.append([_length(module) for module in modules])
+    net.zero_grad()
+    return np.array(rows)
+
+
+def _length(module: nn.Module) -> float:
+    gradients = [p.grad.numpy() for p in module.parameters() if p.grad is not None]
+    return float(np.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in gradients)))

@@ -1,0 +1,106 @@
+"""The options of ``python -m minicnn.visualize``, and what it does with them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Any
+
+from minicnn import command, data, nn, plots
+from minicnn.files import make_folder, write_whole
+from minicnn.runs import load_run, load_test_set
+from minicnn.terminal import say
+
+from .draw import (
+    draw_activations,
+    draw_confusion,
+    draw_filters,
+    draw_gradients,
+    draw_mistakes,
+)
+from .numbers import (
+    Predictions,
+    confusion,
+    gradient_norms,
+    layers,
+    most_confused,
+    most_wrong,
+    predict,
+)
+
+CHAPTER = ("Pullover", "Coat")  # the sweaters and coats of its exercise
+
+
+def parser() -> command.Parser:
+    """The options of ``python -m minicnn.visualize``."""
+    p = command.Parser("visualize", "Draw what a trained net does: pictures (PNG) of its inside.")
+    p.add("--run", "DIR", "the folder of a training run", type=command.path, required=True)
+    p.add(
+        "--out", "DIR", "where the pictures go; by default into the run's folder", type=command.path
+    )
+    p.add(
+        "--classes",
+        "A,B",
+        "whose activations are shown, by name or number; by default Pullover,Coat, or the two "
+        "classes that the net confuses most",
+    )
+    p.add("--mistakes", "N", "12 by default", type=command.at_least(1), default=12)
+    p.add("--data-dir", "DIR", "look for the data set's files here only", type=command.path)
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return command.run(parser(), _visualize, argv)
+
+
+def _visualize(options: argparse.Namespace) -> int:
+    net, config = load_run(options.run)
+    assert isinstance(net, nn.Sequential)  # as all of minicnn.models
+    test = load_test_set(config, options.data_dir)
+    chosen = chosen_classes(options.classes, test.classes)
+    out = options.out or options.run
+    make_folder(out)
+    predictions = predict(net, test)
+    title = f"{config['model']} on {config['dataset']}"
+    say(f"{title}: {len(test):,} test pictures, accuracy {predictions.accuracy:.3f}")
+    with plots.own_style():
+        for name, figure in _pictures(net, test, predictions, chosen, options.mistakes, title):
+            write_whole(out / name, plots.png(figure))
+            say(f"written {out / name}")
+    return 0
+
+
+def _pictures(
+    net: nn.Sequential,
+    test: data.Dataset,
+    predictions: Predictions,
+    chosen: Sequence[int],
+    mistakes: int,
+    title: str,
+) -> Iterator[tuple[str, Any]]:
+    """Each file's name, and its figure."""
+    counts, found = confusion(predictions), layers(net)
+    for number, layer in enumerate(found[:2], start=1):
+        picture = draw_activations(net, layer, test, chosen or most_confused(counts), title)
+        yield f"activations-{number}.png", picture
+    yield "filters.png", draw_filters(net, prod(test.images.shape[1:]), title)
+    yield "confusion.png", draw_confusion(counts, test.classes, title)
+    picked = most_wrong(predictions, mistakes)
+    yield "mistakes.png", draw_mistakes(predictions, test, picked, title)
+    names = [layer.name for layer in found]
+    yield "gradients.png", draw_gradients(gradient_norms(net, test), names, title)
+
+
+def chosen_classes(wanted: str | None, classes: Sequence[str]) -> tuple[int, ...]:
+    """The numbers of the classes named; of the chapter's by default, none where it has none."""
+    if wanted is None:
+        return tuple(classes.index(name) for name in CHAPTER if name in classes)
+    numbers = {name.casefold(): k for k, name in enumerate(classes)}
+    numbers |= {str(k): k for k in range(len(classes))}
+    names = [part.strip() for part in wanted.split(",")]
+    for name in names:
+        if name.casefold() not in numbers:
+            raise ValueError(f"--classes: {name!r}; wanted some of {', '.join(classes)}")
+    return tuple(dict.fromkeys(numbers[name.casefold()] for name in names))
