@@ -15,9 +15,10 @@ import numpy as np
 
 from minicnn import ops
 from minicnn.device import Device, beside, resolve
+from minicnn.dtypes import DType, check_same_dtype
 from minicnn.kernels import array_module
 from minicnn.names import from_front, one_tuple
-from minicnn.tensor import DType, Tensor, apply, as_tensor, check_same_dtype
+from minicnn.tensor import Tensor, apply, as_tensor
 
 
 def tensor(

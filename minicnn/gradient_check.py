@@ -16,7 +16,8 @@ import numpy as np
 
 from minicnn.gradient_diagnosis import Close, diagnosis, where
 from minicnn.nn import Module
-from minicnn.tensor import BackwardError, Tensor, is_grad_enabled, no_grad
+from minicnn.tape import BackwardError
+from minicnn.tensor import Tensor, is_grad_enabled, no_grad
 
 STEP = 1e-6
 

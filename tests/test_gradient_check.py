@@ -649,10 +649,10 @@ def test_the_running_statistics_are_put_back() -> None:
 
 def test_a_gradient_of_another_dtype_or_inside_of_fn_is_named() -> None:
     half = operation(lambda x: x * 2, lambda dy, x: (2 * dy).astype(np.float32))
-    assert "Wrong.backward: the gradient by input 0 is float32 of shape (2,); wanted float64" in (
+    assert "Wrong.backward: the gradient of input 0 is float32 of shape (2,); wanted float64" in (
         message_of(half, random(2))
     )
     rows = operation(lambda x: x * 2, lambda dy, x: 2 * dy[:1])
-    assert "Wrong.backward: the gradient by input 0 is float64 of shape (1, 3)" in message_of(
+    assert "Wrong.backward: the gradient of input 0 is float64 of shape (1, 3)" in message_of(
         lambda x: rows(x * 3), random(2, 3)
     )

@@ -269,7 +269,7 @@ def test_a_gradient_of_another_shape_or_dtype_is_refused(
     y = minicnn.apply(Cube(derivative), x * 1 if depth else x)
     with pytest.raises(
         RuntimeError,
-        match=rf"^Cube.backward: the gradient by input 0 is {received}; wanted float32 of shape "
+        match=rf"^Cube.backward: the gradient of input 0 is {received}; wanted float32 of shape "
         r"\(2, 3\), as the input$",
     ):
         y.sum().backward()

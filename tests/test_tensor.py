@@ -993,9 +993,9 @@ def test_to_what_is_neither_dtype_nor_device(target: object) -> None:
         (lambda dy: (dy, dy, dy), "returned 3 gradients"),
         (lambda dy: None, "returned no tuple"),
         (lambda dy: dy, "returned no tuple"),
-        (lambda dy: (dy, None), "the gradient by input 1 is a NoneType; wanted an array"),
-        (lambda dy: (Tensor(dy), dy), "the gradient by input 0 is a Tensor; wanted an array"),
-        (lambda dy: (1.0, dy), "the gradient by input 0 is a float; wanted an array"),
+        (lambda dy: (dy, None), "the gradient of input 1 is a NoneType; wanted an array"),
+        (lambda dy: (Tensor(dy), dy), "the gradient of input 0 is a Tensor; wanted an array"),
+        (lambda dy: (1.0, dy), "the gradient of input 0 is a float; wanted an array"),
     ],
 )
 def test_a_backward_that_returns_something_else_is_named(returned: Any, complaint: str) -> None:

@@ -20,7 +20,8 @@ import numpy as np
 
 from minicnn import nn
 from minicnn.kernels import Array, array_module
-from minicnn.tensor import Tensor, looks_noted
+from minicnn.tape import looks_noted
+from minicnn.tensor import Tensor
 
 from .record import CompileError, Stage, chain_of, one_at_a_time, record
 

@@ -121,12 +121,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _make_tensors_on_the_gpu() -> None:
     tensor = importlib.import_module("minicnn.tensor")  # minicnn.tensor is a function
-    as_array = tensor._as_array
+    as_array = tensor.as_array
 
-    def moved(data: Any, dtype: Any) -> Any:
+    def moved(data: Any, dtype: Any = None) -> Any:
         return to_device(as_array(data, dtype), "gpu")
 
-    tensor._as_array = moved  # type: ignore[attr-defined]
+    tensor.as_array = moved  # type: ignore[attr-defined]
 
 
 def _of_host_arrays(check: Callable[..., None]) -> Callable[..., None]:

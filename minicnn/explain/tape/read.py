@@ -12,6 +12,7 @@ import numpy as np
 
 from minicnn.files import write_whole
 from minicnn.ops import Operation
+from minicnn.tape import in_order_of_computation
 from minicnn.tensor import Tensor
 
 from .picture import svg
@@ -106,24 +107,19 @@ def tape(tensor: Tensor, gradient: Any = None) -> Tape:
 
 def _computed(last: Tensor) -> list[Tensor]:
     """The tensors with a node that ``last`` depends on, each once, inputs first."""
-    order: list[Tensor] = []
-    seen: set[int] = set()
-    stack = [(last, False)]
-    while stack:
-        tensor, inputs_are_done = stack.pop()
-        if inputs_are_done:
-            order.append(tensor)
-        elif id(tensor) not in seen:
-            seen.add(id(tensor))
-            if tensor.node is not None:
-                stack.append((tensor, True))
-                stack.extend((x, False) for x in reversed(tensor.node.inputs))
-            elif not tensor.is_leaf:
-                raise RuntimeError(
-                    "tape: this tape was freed by an earlier backward(); draw it before, or call "
-                    "backward(retain_graph=True)"
-                )
-    return order
+    return [x for x in in_order_of_computation(last, _inputs) if x.node is not None]
+
+
+def _inputs(tensor: Tensor) -> Sequence[Tensor]:
+    """All inputs of a tensor, backwards, so that the first is followed first."""
+    if tensor.node is not None:
+        return tensor.node.inputs[::-1]
+    if not tensor.is_leaf:
+        raise RuntimeError(
+            "tape: this tape was freed by an earlier backward(); draw it before, or call "
+            "backward(retain_graph=True)"
+        )
+    return ()
 
 
 def _lengths(last: Tensor, order: Sequence[Tensor], gradient: Any) -> dict[int, float]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from minicnn import ops
+from minicnn.dtypes import check_same_dtype
 from minicnn.kernels.arrays import output_sizes
 from minicnn.nn.arguments import (
     IntOrPair,
@@ -19,7 +20,7 @@ from minicnn.nn.arguments import (
     pair,
 )
 from minicnn.ops import Operation
-from minicnn.tensor import Tensor, apply, check_same_dtype, is_grad_enabled
+from minicnn.tensor import Tensor, apply, is_grad_enabled
 
 from .shape import batch_of_one, pad
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from minicnn import ops
+from minicnn.dtypes import check_same_dtype
 from minicnn.nn.arguments import as_input, as_tensors, check_floating, features_hint
-from minicnn.tensor import Tensor, apply, check_same_dtype
+from minicnn.tensor import Tensor, apply
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -10,9 +10,10 @@ import numpy as np
 
 from minicnn import ops
 from minicnn.device import beside
+from minicnn.dtypes import check_same_dtype
 from minicnn.kernels import Array, array_module, is_host
 from minicnn.nn.arguments import as_input, check_floating, check_loss_settings
-from minicnn.tensor import Tensor, apply, as_tensor, check_same_dtype
+from minicnn.tensor import Tensor, apply, as_tensor
 
 from .activation import log_softmax
 from .shape import pad

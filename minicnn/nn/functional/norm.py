@@ -8,9 +8,10 @@ import numpy as np
 
 from minicnn import ops
 from minicnn.device import beside
+from minicnn.dtypes import check_same_dtype
 from minicnn.kernels import Array
 from minicnn.nn.arguments import as_input, as_tensors, check_eps, check_floating
-from minicnn.tensor import Tensor, apply, check_same_dtype
+from minicnn.tensor import Tensor, apply
 
 
 def batch_norm(
