@@ -83,13 +83,13 @@ def test_evaluation_and_reports_are_no_part_of_the_seconds(
 def test_compiling_is_no_part_of_the_seconds(
     few: data.Dataset, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = compiler.step.Compiled._make_engine
+    make = compiler.step.Compiled._record
 
     def slowly(*given: Any) -> Any:
         clock.now += 300
         return make(*given)
 
-    monkeypatch.setattr(compiler.step.Compiled, "_make_engine", slowly)
+    monkeypatch.setattr(compiler.step.Compiled, "_record", slowly)
     train = SlowBatches(few, 50)
     train.clock = clock
     net = models.mlp(hidden=(3,))

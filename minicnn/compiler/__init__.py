@@ -19,7 +19,6 @@ from minicnn.tensor import Tensor
 
 from .accepted import check_optimizer, settings_of
 from .cpu.plan import Plan
-from .gpu.step import GpuPredictor, GpuStep
 from .record import CompileError
 from .step import CompiledStep, Predictor
 
@@ -95,12 +94,16 @@ def compile(
             "compile: wanted the kernels 'cpu' (Numba), the reference kernels are on"
         )
     if device != "cpu":
+        from .gpu.step import GpuPredictor, GpuStep
+
         if loss is None or optimizer is None:
             return GpuPredictor(net, profile, graph)
         return GpuStep(net, settings_of(loss), optimizer, profile, graph)
+    from .cpu.step import CpuPredictor, CpuStep  # which loads Numba
+
     if loss is None or optimizer is None:
-        return Predictor(net, profile)
-    return CompiledStep(net, settings_of(loss), optimizer, profile)
+        return CpuPredictor(net, profile)
+    return CpuStep(net, settings_of(loss), optimizer, profile)
 
 
 def is_available(device: str = "cpu") -> bool:

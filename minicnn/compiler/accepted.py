@@ -6,6 +6,7 @@ whatever is not exactly what it was written for.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import cache
 from typing import Any
 
@@ -56,6 +57,14 @@ def settings_of(loss: Any) -> nn.CrossEntropyLoss:
             f"compile: the loss's reduction is {loss.reduction!r}; wanted 'mean' or 'sum'"
         )
     return loss
+
+
+def learned_by(optimizer: optim.Optimizer, known: Container[int]) -> list[int]:
+    """The numbers of the optimiser's parameters that a step updates.
+
+    known: the ids of the parameters that the step has a gradient for.
+    """
+    return [i for i, p in enumerate(optimizer.params) if p.requires_grad and id(p) in known]
 
 
 def replaced_methods(thing: Any) -> list[str]:

@@ -1,57 +1,79 @@
-"""The objects that ``minicnn.compile`` returns: each keeps an engine for every kind of batch."""
+"""The objects that ``minicnn.compile`` returns, as far as CPU and GPU agree.
+
+Each keeps an engine for every kind of batch: a plan with its memory, ready to run. How an engine is
+made and run stands in ``cpu/step.py`` and ``gpu/step.py``.
+"""
 
 from __future__ import annotations
 
 import copy
-import math
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from minicnn import nn, optim, random
-from minicnn.kernels import Array
-from minicnn.nn.functional.loss import are_classes, class_indices
+from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor, as_tensor
 
 from .accepted import check_optimizer, settings_of
-from .cpu.plan import Plan
 from .guards import Guard, follow, images_that_count
 from .record import CompileError, Stage, chain_of, one_at_a_time
 
-if TYPE_CHECKING:
-    from .cpu.engine import Engine
+MOST_ENGINES = 8  # that are kept; the one unused for longest goes first
 
-GROUP_BYTES = 1_300_000  # that a group's memory may take: about a core's second cache
-LARGEST_GROUP = 4  # tiles
-MOST_ENGINES = 8  # kept; the longest unused goes
+
+class Engine(Protocol):
+    """What the CPU's and the GPU's engines have in common."""
+
+    plan: Any
+
+    def fits(self) -> bool:
+        """Whether it can compute with the parameters as they are now."""
+
+    def is_current(self) -> bool:
+        """Whether nothing about the parameters has changed since the last run."""
+
+    def gradient_of(self, parameter: Tensor) -> Array | None:
+        """The last step's gradient of a parameter; None if the plan computes none."""
 
 
 class Counts:
-    """The loss and what was right, summed up over an epoch."""
+    """The sums of an epoch, on the net's device: of the losses and of the correct predictions.
 
-    def __init__(self) -> None:
-        self.reset()
+    Args:
+        loss: an array without axes, for the sum of the losses.
+    """
+
+    def __init__(self, loss: Array):
+        self.loss, self.hits = loss, array_module(loss).zeros((), np.int64)
+
+    def __copy__(self) -> Counts:
+        other = Counts(self.loss)
+        other.loss, other.hits = self.now()
+        return other
 
     def reset(self) -> None:
-        """Begin anew."""
-        self.loss, self.hits = 0.0, 0
+        """Begin again at 0."""
+        self.loss.fill(0)
+        self.hits.fill(0)
 
-    def now(self) -> tuple[Any, Any]:
-        """Both sums as they stand now."""
-        return self.loss, self.hits
+    def now(self) -> tuple[Array, Array]:
+        """Both sums as they stand now: copies on the device. To read those of a GPU is to wait."""
+        return self.loss.copy(), self.hits.copy()
 
 
 class _Entry(NamedTuple):
-    """An engine, and for which batches and which state of the net it is the right one.
+    """An engine, and the batches and the state of the net that it is right for.
 
     Attributes:
         kind: shape and dtype of the pictures, and the like.
         chain: all that the plan takes from the net: see ``chain_of``.
         guard: what the chain depended on when it was recorded.
-        images: the sizes of batch that it was recorded with; None stands for all.
+        images: the batch sizes that it was recorded with; None stands for all.
     """
 
     kind: tuple[Any, ...]
@@ -69,31 +91,30 @@ class _Entry(NamedTuple):
 class Compiled:
     """Keeps an engine for each shape of picture, dtype and state of the net.
 
-    An engine's memory serves one call at a time: calls from several threads queue at the lock.
+    An engine's memory serves one call at a time: calls from several threads wait for each other.
     """
 
     loss: nn.CrossEntropyLoss | None = None
     optimizer: optim.Optimizer | None = None
     device = "cpu"
-    training: bool | None = None  # the mode to compute in; None: the net's
+    training: bool | None = None  # the mode to compute in; None: the net's own
 
     def __init__(self, net: nn.Module, profile: bool):
         self.net, self.profile = net, profile
         self.seconds_preparing = 0.0  # recording, planning and compiling so far
         self._lock = threading.RLock()
-        self._entries: list[_Entry] = []  # the longest unused first
-        self._now: tuple[Any, _Entry] | None = None  # what the last call found, and where
-        self._stream: Any = None  # of the last call on a GPU
+        self._entries: list[_Entry] = []  # the one unused for longest first
+        self._now: tuple[Any, _Entry] | None = None  # the last call's state, and its entry
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: without the engines, whose tables hold addresses."""
-        return {**vars(self), "_entries": [], "_now": None, "_lock": None, "_stream": None}
+        return {**vars(self), "_entries": [], "_now": None, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _lock=threading.RLock())
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> Any:
         """The plan of the last call; ``print`` it.
 
         Raises:
@@ -173,21 +194,20 @@ class Compiled:
         """What else an engine depends on."""
         return ()
 
-    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Any:
-        from .cpu.engine import Engine
-        from .cpu.lower import lay_out
+    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
+        """The engine of a chain, for such a batch."""
+        raise NotImplementedError
 
-        plan = lay_out(stages, 1, dtype, x.dtype == np.uint8, self.loss)
-        group = min(LARGEST_GROUP, GROUP_BYTES // (plan.memory * dtype.itemsize))
-        if group > 1:
-            plan = lay_out(stages, group, dtype, x.dtype == np.uint8, self.loss)
-        return Engine(plan, stages[-1].output_shape, self.optimizer)
+    def _alone(self) -> AbstractContextManager[Any]:
+        """Inside ``with``, no other call uses the engines' memory."""
+        return self._lock
 
-    def _masks(self, engine: Engine) -> list[tuple[int, int]]:
+    def _mask_keys(self, engine: Engine) -> list[tuple[int, int]]:
+        """The keys of the dropout masks that one call draws, in the order of the chain."""
         return [random.next_mask_key() for _ in range(engine.plan.masks)]
 
     def _arrays(self, x: Any, *labels: Any) -> list[Array]:
-        """The arrays of a batch, which have to be where the net is; on the CPU C-contiguous."""
+        """The arrays of a batch, which have to be where the net is."""
         arrays = [y if hasattr(y, "dtype") else np.asarray(y) for y in labels]  # a list of classes
         return [self._array(as_tensor(part)) for part in (x, *arrays)]
 
@@ -198,7 +218,7 @@ class Compiled:
                 f"compile: received an array on {tensor.device}; wanted one on {self.device}, "
                 "where the net is"
             )
-        return np.ascontiguousarray(tensor.data) if self.device == "cpu" else tensor.data
+        return tensor.data
 
     def _check_device(self, parameters: Sequence[Tensor]) -> None:
         here = parameters[0].device if parameters else self.device
@@ -219,30 +239,33 @@ class Predictor(Compiled):
         x: (N, C, H, W) in the net's dtype, or uint8 (pixels, divided by 255). Returns (N, classes).
         """
         (pixels,) = self._arrays(x)
-        with self._lock:
-            engine = self._engine(pixels)
-            result = np.empty((len(pixels), *engine.result_shape), engine.plan.dtype)
-            engine.run(pixels, engine.no_labels, result, self._masks(engine), self.profile)
-        return Tensor(result)
+        with self._alone():
+            return Tensor(self._predict(pixels))
+
+    def _predict(self, pixels: Array) -> Array:
+        raise NotImplementedError
 
 
 class CompiledStep(Compiled):
-    """``loss, logits = step(x, y)``: see ``minicnn.compile``."""
+    """``loss, logits = step(x, y)``: see ``minicnn.compile``.
+
+    Attributes:
+        counts: the sums of losses and correct predictions since their last reset.
+    """
 
     loss: nn.CrossEntropyLoss
     optimizer: optim.Optimizer
+    counts: Counts
 
     def __init__(
         self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.Optimizer, profile: bool
     ):
         super().__init__(net, profile)
         self.loss, self.optimizer = loss, optimizer
-        self.counts: Any = Counts()
-        self._logits = np.zeros(0)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy counts for itself, and has scores of its own."""
-        return {**super().__getstate__(), "counts": copy.copy(self.counts), "_logits": np.zeros(0)}
+        """A copy counts for itself."""
+        return {**super().__getstate__(), "counts": copy.copy(self.counts)}
 
     def __call__(self, x: Any, y: Any, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
         """One step of training.
@@ -250,42 +273,26 @@ class CompiledStep(Compiled):
         Args:
             x: (N, C, H, W) in the net's dtype, or uint8 (pixels, divided by 255).
             y: (N,) class indices.
-            gradient: what ``loss.backward(gradient)`` would be given.
+            gradient: what would be passed to ``loss.backward``.
 
         Returns:
-            The loss and the logits (N, classes) of before the update, without a past; both are
+            The loss and the logits (N, classes) from before the update, not on the tape; both are
             valid until the next call.
 
         A step of another thread waits until this one has ended, and is the next call.
         """
-        pixels, target = self._arrays(x, y)
-        if target.dtype.kind == "f":
+        pixels, labels = self._arrays(x, y)
+        if labels.dtype.kind not in "biu":
             raise TypeError(
-                f"compile: y is {target.dtype}; wanted class indices, integers: "
+                f"compile: y is {labels.dtype}; wanted class indices, integers: "
                 "minicnn.Tensor(y).to('int64')"
             )
-        with self._lock:
-            return self._step(pixels, target, gradient)
+        with self._alone():
+            check_optimizer(self.optimizer)
+            return self._step(pixels, labels, gradient)
 
-    def _step(self, pixels: Array, target: Array, gradient: float) -> tuple[Tensor, Tensor]:
-        check_optimizer(self.optimizer)
-        engine = self._engine(pixels)
-        logits = self._room_for_logits(engine, len(pixels))
-        scores = Tensor(logits)
-        divisor = self._divisor(scores, target)
-        self._set_loss(engine, gradient / divisor if divisor else math.nan)
-        labels = target.astype(np.int64, copy=False)
-        engine.run(pixels, labels, logits, self._masks(engine), self.profile)
-        total, hits = engine.loss_and_hits()
-        loss = np.array(total / divisor if divisor else math.nan, logits.dtype)
-        self.counts.loss += float(loss) * len(labels)
-        self.counts.hits += hits
-        engine.step(self.optimizer)
-        return Tensor(loss), scores
-
-    def _check(self) -> None:
-        super()._check()
-        settings_of(self.loss)
+    def _step(self, pixels: Array, labels: Array, gradient: float) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
 
     def gradients(self) -> dict[str, Tensor]:
         """The gradients of the last step, by the parameters' names; valid until the next."""
@@ -296,31 +303,9 @@ class CompiledStep(Compiled):
             if p.requires_grad and (gradient := engine.gradient_of(p)) is not None
         }
 
-    def _divisor(self, scores: Tensor, target: Array) -> float:
-        """What the sum of the losses is divided by. A target that eager refuses is refused."""
-        loss, (images, classes) = self.loss, scores.shape
-        nothing_ignored = loss.weight is None and not 0 <= loss.ignore_index < classes
-        as_usual = nothing_ignored and loss.reduction in ("mean", "sum")
-        if as_usual and target.shape == (images,) and are_classes(target, classes):
-            count: Any = images
-        else:
-            settings = (loss.weight, loss.ignore_index, loss.reduction)
-            indices, weights = class_indices("compile", scores, Tensor(target), *settings)
-            count = np.count_nonzero(indices >= 0) if weights is None else weights.sum()
-        return 1.0 if loss.reduction == "sum" else float(count)
-
-    def _set_loss(self, engine: Engine, scale: float) -> None:
-        classes, ignored = engine.result_shape[0], self.loss.ignore_index
-        settings = engine.constants_at(engine.plan.loss_settings, 3 + classes)
-        settings[0], settings[1] = self.loss.label_smoothing, scale
-        settings[2] = ignored if 0 <= ignored < classes else -1  # others are no class anyway
-        settings[3:] = 1 if self.loss.weight is None else self.loss.weight.data
-
-    def _room_for_logits(self, engine: Engine, images: int) -> np.ndarray:
-        size = images * engine.result_shape[0]
-        if self._logits.dtype != engine.plan.dtype or self._logits.size < size:
-            self._logits = np.zeros(size, engine.plan.dtype)
-        return self._logits[:size].reshape(images, *engine.result_shape)
+    def _check(self) -> None:
+        super()._check()
+        settings_of(self.loss)
 
 
 def _check_result(stages: list[Stage], loss: nn.CrossEntropyLoss | None) -> None:

@@ -1,4 +1,4 @@
-"""Activations by themselves and dropout in a compiled step on a GPU."""
+"""Activations and dropout in a compiled step on a GPU, each by a kernel of its own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import numpy as np
 from minicnn.kernels import Array
 from minicnn.kernels.arrays import NONE
 
-from ..cpu.plan import shapes
 from ..record import ACTIVATIONS, Stage
-from .program import Lowering, Program, Value, through_activation
+from ..table import shapes
+from .program import GpuLowering, Program, Value, through_activation
 
 
-class Activation(Lowering):
-    """By itself, where no kernel before it takes it along."""
+class GpuActivation(GpuLowering):
+    """An activation that no kernel before it applies: after a pooling, or after another one."""
 
     def __init__(self, stage: Stage, needs_dinput: bool):
         super().__init__(stage, needs_dinput)
@@ -27,18 +27,18 @@ class Activation(Lowering):
         return y
 
     def backward(self, program: Program, dy: Array) -> Array | None:
+        # its own slope is in dy already; what is left is that of the activation before it
         if not self.needs_dinput or self.x.kind == NONE:
             return dy if self.needs_dinput else None
         return through_activation(program, dy, self.x)
 
 
-class Dropout(Lowering):
-    """Draws the mask forward, and the same one again backward."""
+class GpuDropout(GpuLowering):
+    """Draws the mask forward, and the same one again backward: it is a function of its key."""
 
     def forward(self, program: Program, x: Value) -> Value:
         self.x, y = x, program.value(x.shape)
-        self.mask = program.masks
-        program.masks += 1
+        self.key = program.mask_key()
         self._launch(program, "dropout", x.array, y.array, NONE)
         return y
 
@@ -50,7 +50,7 @@ class Dropout(Lowering):
         return dx.array
 
     def _launch(self, program: Program, name: str, x: Array, y: Array, kind: int) -> None:
-        key = program.keys[2 * self.mask : 2 * self.mask + 2]
-        arguments = x, self.x.array, y, np.int64(y.size), key, program.dtype.type(self.operation.p)
+        p = program.dtype.type(self.operation.p)
+        arguments = x, self.x.array, y, np.int64(y.size), self.key, p, kind
         blocks = program.gpu.blocks(y.size)
-        program.launch("dropout", name, shapes(self.x.shape), blocks, *arguments, kind)
+        program.launch("dropout", name, shapes(self.x.shape), blocks, *arguments)

@@ -1,17 +1,20 @@
-"""Convolution in a compiled step on a GPU."""
+"""Convolution in a compiled step on a GPU: one kernel forward, two backward."""
 
 from __future__ import annotations
 
 from minicnn.kernels import Array
 
-from ..cpu.plan import shapes
-from .program import Lowering, Program, Value
+from ..table import shapes
+from .program import GpuLowering, Program, Value
 
-ROWS = 4  # as in kernels/steps.cu
+ROWS = 4  # channels that a thread computes, as in kernels/steps.cu
 
 
-class Conv2d(Lowering):
-    """See ``ops.conv``: direct, 4 channels a thread."""
+class GpuConv2d(GpuLowering):
+    """See ``ops.conv``. Nothing is copied into columns: a thread reads its windows where they lie.
+
+    A thread computes one place of the result for 4 channels, so that what it reads serves 4 sums.
+    """
 
     takes_activation = True
 
@@ -20,30 +23,36 @@ class Conv2d(Lowering):
         (self.o, c, kh, kw), (h, wide) = w.shape, x.shape[1:]
         stride, padding, dilation = self.operation.window
         oh, ow = self.operation.output
-        sizes = (c, h, wide, kh, kw, *stride, *padding, *dilation, oh, ow)
-        self.window = (self.o, *sizes)
+        # O, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW: all three kernels end with these
+        self.sizes = (self.o, c, h, wide, kh, kw, *stride, *padding, *dilation, oh, ow)
         y = program.value((self.o, oh, ow), self.kind)
         self.flops = 2 * y.array.size * c * kh * kw
-        cells = program.images * -(-self.o // ROWS) * oh * ow
+        threads = program.images * -(-self.o // ROWS) * oh * ow
         program.over_cells("conv_forward", self.title, f"{shapes(x.shape, y.shape)}, {kh}x{kw}",
-                           cells, (x.array, w, b, y.array), has_bias, self.kind, *self.window,
+                           threads, (x.array, w, b, y.array), has_bias, self.kind, *self.sizes,
                            flops=self.flops)  # fmt: skip
         return y
 
     def backward(self, program: Program, dy: Array) -> Array | None:
-        w, x = self._parameters()[0], self.x
-        if self.learns:
-            dw, db = self._gradients(program)
-            blocks = w.size + (self.o if len(self.stage.parameters) == 2 else 0)
-            what = shapes(dy.shape[1:], w.shape)
-            program.launch("conv_dweight", "conv dweight, dbias", what, blocks, x.array, dy, dw, db,
-                           program.images, *self.window, flops=self.flops)  # fmt: skip
-        if not self.needs_dinput:
-            return None
-        dx = program.value(x.shape)
+        if any(self.learns):
+            self._dweight(program, dy)
+        return self._dinput(program, dy) if self.needs_dinput else None
+
+    def _dweight(self, program: Program, dy: Array) -> None:
+        """A block for each weight and each bias: it sums over all images and windows."""
+        w, _, has_bias = self._parameters()
+        dw, db = self._gradients(program)
+        blocks = w.size + (self.o if has_bias else 0)
+        what = shapes(dy.shape[1:], w.shape)
+        arrays = self.x.array, dy, dw, db
+        program.launch("conv_dweight", "conv dweight, dbias", what, blocks, *arrays,
+                       program.images, *self.sizes, flops=self.flops)  # fmt: skip
+
+    def _dinput(self, program: Program, dy: Array) -> Array:
+        w, x, dx = self._parameters()[0], self.x, program.value(self.x.shape)
         c, h, wide = x.shape
-        cells = program.images * -(-c // ROWS) * h * wide
-        program.over_cells("conv_dinput", "conv dinput", shapes(dy.shape[1:], x.shape), cells,
-                           (dy, w, x.array, dx.array), x.kind, *self.window,
+        threads = program.images * -(-c // ROWS) * h * wide
+        program.over_cells("conv_dinput", "conv dinput", shapes(dy.shape[1:], x.shape), threads,
+                           (dy, w, x.array, dx.array), x.kind, *self.sizes,
                            flops=self.flops)  # fmt: skip
         return dx.array

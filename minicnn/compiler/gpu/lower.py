@@ -1,48 +1,47 @@
-"""Which operations can be compiled for a GPU, and by what."""
+"""Which operations can be compiled for a GPU, and which lowering each becomes."""
 
 from __future__ import annotations
 
 from minicnn import ops
 from minicnn.kernels.arrays import NONE
 
-from ..record import ACTIVATIONS, Stage, lowering_of
-from .activation import Activation, Dropout
-from .conv import Conv2d
-from .linear import Linear
-from .norm import BatchNorm, FixedBatchNorm
-from .pool import AvgPool2d, MaxPool2d
-from .program import Lowering
-from .shape import Reshape
+from ..lowering import lowerings_of
+from ..record import Stage
+from .activation import GpuActivation, GpuDropout
+from .conv import GpuConv2d
+from .linear import GpuLinear
+from .norm import GpuBatchNorm, GpuFixedBatchNorm
+from .pool import GpuAvgPool2d, GpuMaxPool2d
+from .program import GpuLowering
+from .shape import GpuReshape
 
-LOWERINGS: dict[type[ops.Operation], type[Lowering]] = {
-    ops.Conv2d: Conv2d,
-    ops.Linear: Linear,
-    ops.MaxPool2d: MaxPool2d,
-    ops.AvgPool2d: AvgPool2d,
-    ops.Sigmoid: Activation,
-    ops.Tanh: Activation,
-    ops.ReLU: Activation,
-    ops.Dropout: Dropout,
-    ops.BatchNorm: BatchNorm,
-    ops.FixedBatchNorm: FixedBatchNorm,
-    ops.Reshape: Reshape,
+LOWERINGS: dict[type[ops.Operation], type[GpuLowering]] = {
+    ops.Conv2d: GpuConv2d,
+    ops.Linear: GpuLinear,
+    ops.MaxPool2d: GpuMaxPool2d,
+    ops.AvgPool2d: GpuAvgPool2d,
+    ops.Sigmoid: GpuActivation,
+    ops.Tanh: GpuActivation,
+    ops.ReLU: GpuActivation,
+    ops.Dropout: GpuDropout,
+    ops.BatchNorm: GpuBatchNorm,
+    ops.FixedBatchNorm: GpuFixedBatchNorm,
+    ops.Reshape: GpuReshape,
 }
 
 
-def lower(stages: list[Stage]) -> list[Lowering]:
-    """The lowerings of the chain, activations joined to the operation before where it takes one.
+def lower(stages: list[Stage]) -> list[GpuLowering]:
+    """The lowerings of the chain. An activation joins the one before it, if that can apply it.
 
     Raises:
         CompileError: an operation that has no lowering.
     """
-    lowered: list[Lowering] = []
-    learns = False
-    for stage in stages:
-        lowering = lowering_of(stage, LOWERINGS, " for a GPU")
-        kind = ACTIVATIONS.get(type(stage.operation), NONE)
-        if kind and lowered and lowered[-1].takes_activation and lowered[-1].kind == NONE:
-            lowered[-1].kind = kind
+    lowered: list[GpuLowering] = []
+    for lowering in lowerings_of(stages, LOWERINGS, " for a GPU"):
+        before = lowered[-1] if lowered else None
+        joins = before is not None and before.takes_activation and before.kind == NONE
+        if before is not None and joins and isinstance(lowering, GpuActivation):
+            before.kind = lowering.kind
         else:
-            lowered.append(lowering(stage, learns))
-        learns = learns or any(p.requires_grad for p in stage.parameters)
+            lowered.append(lowering)
     return lowered

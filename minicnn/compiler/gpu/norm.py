@@ -1,4 +1,4 @@
-"""Batch normalisation in a compiled step on a GPU."""
+"""Batch normalisation in a compiled step on a GPU: two kernels forward, two backward."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import numpy as np
 from minicnn import nn
 from minicnn.kernels import Array
 
-from ..cpu.plan import shapes
+from ..lowering import check_batch_statistics, norm_layer_of
 from ..record import CompileError
-from .program import Lowering, Program, Value
+from ..table import shapes
+from .program import GpuLowering, Program, Value
 
 
-class BatchNorm(Lowering):
-    """See ``ops.norm``: a block for each channel's sums, a thread for each cell.
+class GpuBatchNorm(GpuLowering):
+    """See ``ops.norm``. A block sums up a channel, a thread normalises a cell.
 
-    Where no running statistics are kept, some are that nobody reads.
+    The device moves the layer's running statistics and counts its batches. For a layer that keeps
+    none, it does so with some that nobody reads.
     """
 
     takes_activation = True
-    is_fixed = False  # mean and variance, whatever x is
+    is_fixed = False  # whether mean and variance are the same whatever x is
 
     def forward(self, program: Program, x: Value) -> Value:
-        if self.stage.module is None:
-            raise CompileError(f"compile: {self.operation.name} outside of nn.BatchNorm2d")
-        self.x, self.layer = x, self.stage.module
+        self.x, self.layer = x, norm_layer_of(self.stage)
         self._check_methods()
         c, h, w = x.shape
         self.sizes, self.eps = (c, h * w), program.dtype.type(self.operation.eps)
@@ -39,7 +39,7 @@ class BatchNorm(Lowering):
         return y
 
     def _check_methods(self) -> None:
-        """The device moves the statistics and counts the batches: it calls no method."""
+        """Refuse a layer that counts or averages in its own way: the device calls no method."""
         kind = type(self.layer)
         for name in ("count_batch", "next_momentum"):
             is_own = getattr(kind, name) is not getattr(nn.BatchNorm2d, name)
@@ -59,14 +59,11 @@ class BatchNorm(Lowering):
     def _statistics(
         self, program: Program, running: tuple[Array, Array, Array]
     ) -> tuple[Array, Array]:
-        """Mean and variance of the batch, which move the running ones."""
+        """Mean and variance of the batch, by which the running ones move."""
         (c, values), x = self.sizes, self.x.array
-        if program.images * values == 1:
-            raise ValueError(
-                "batch_norm: 1 value a channel; the statistics of a batch need two or more"
-            )
+        check_batch_statistics(program.images * values)
         mean, var = program.buffer(c), program.buffer(c)
-        if program.images == 0:  # nothing to normalise, and no statistics: any will do
+        if program.images == 0:  # nothing to normalise, so it does not matter by what
             return mean, var
         momentum = program.momentum_of(self.layer)
         program.launch("norm_moments", "mean, variance", shapes(self.x.shape, (c,)), c, x, mean,
@@ -88,19 +85,18 @@ class BatchNorm(Lowering):
         return dx.array
 
     def _sums(self, program: Program, dy: Array) -> tuple[Array, Array]:
-        """dweight and dbias: dx needs them as well, unless mean and variance are fixed."""
-        c = self.sizes[0]
-        is_needed = self.learns or (self.needs_dinput and not self.is_fixed)
-        if not is_needed:
-            return self.mean, self.var
-        sums = self._gradients(program) if self.learns else (program.buffer(c), program.buffer(c))
+        """dweight and dbias. dx needs them too, unless mean and variance are fixed."""
+        c, learns = self.sizes[0], any(self.learns)
+        if not (learns or (self.needs_dinput and not self.is_fixed)):
+            return self.mean, self.var  # some arrays: norm_dinput does not read them
+        sums = self._gradients(program) if learns else (program.buffer(c), program.buffer(c))
         program.launch("norm_dweight", "norm dweight, dbias", shapes(self.x.shape, (c,)), c,
                        self.x.array, dy, self.mean, self.var, *sums, self.eps, program.images,
                        *self.sizes)  # fmt: skip
         return sums
 
 
-class FixedBatchNorm(BatchNorm):
+class GpuFixedBatchNorm(GpuBatchNorm):
     """With the running statistics, as they are when the step runs."""
 
     is_fixed = True

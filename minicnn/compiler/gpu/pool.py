@@ -8,22 +8,30 @@ import numpy as np
 
 from minicnn.kernels import Array
 
-from ..cpu.plan import shapes
-from .program import Lowering, Program, Value
+from ..table import shapes
+from .program import GpuLowering, Program, Value
 
 
-class Pool(Lowering):
-    """What max and average pooling share."""
+class GpuPool(GpuLowering):
+    """What max and average pooling share: a thread for each window forward, for each cell backward.
+
+    Attributes:
+        name: of the kernel forward; the one backward is called name_dinput.
+        sizes: H, W, KH, KW, SH, SW, PH, PW and so on: the last arguments of both kernels.
+        saved: what the kernel backward needs besides dy.
+    """
 
     name: str
+    sizes: tuple[int, ...]
+    saved: Array
 
     def forward(self, program: Program, x: Value) -> Value:
         self.x = x
         y = program.value(self.stage.output_shape)
-        kernel = self.operation.window[0]
-        what = f"{shapes(x.shape, y.shape)}, {kernel[0]}x{kernel[1]}"
-        arrays, self.sizes, self.extra = self._prepare(program, x, y)
-        program.over_cells(self.name, self.name.replace("_", " "), what, y.array.size, arrays,
+        kh, kw = self.operation.window[0]
+        arrays = self._prepare(program, x, y)
+        program.over_cells(self.name, self.name.replace("_", " "),
+                           f"{shapes(x.shape, y.shape)}, {kh}x{kw}", y.array.size, arrays,
                            *self.sizes)  # fmt: skip
         return y
 
@@ -33,33 +41,35 @@ class Pool(Lowering):
         x, dx = self.x, program.value(self.x.shape)
         name = f"{self.name.replace('_', ' ')} dinput"
         program.over_cells(f"{self.name}_dinput", name, shapes(dy.shape[1:], x.shape),
-                           dx.array.size, (dy, self.extra, x.array, dx.array), x.kind,
+                           dx.array.size, (dy, self.saved, x.array, dx.array), x.kind,
                            *self.sizes)  # fmt: skip
         return dx.array
 
-    def _prepare(self, program: Program, x: Value, y: Value) -> Any:
-        """The arrays of the forward kernel, the sizes of both, and what goes back besides dy."""
+    def _prepare(self, program: Program, x: Value, y: Value) -> tuple[Array, ...]:
+        """Set ``sizes`` and ``saved``; returns the arrays of the kernel forward."""
         raise NotImplementedError
 
 
-class MaxPool2d(Pool):
-    """Keeps the cell that won each window."""
+class GpuMaxPool2d(GpuPool):
+    """Saves for each window the cell that won it; a cell then collects the windows that it won."""
 
     name = "max_pool"
 
-    def _prepare(self, program: Program, x: Value, y: Value) -> Any:
-        index = program.buffer(*y.array.shape, dtype=np.int64)
-        *window, output = self.operation.window
-        sizes = (*x.shape[1:], *(n for pair in window for n in pair), *output)
-        return (x.array, y.array, index), sizes, index
+    def _prepare(self, program: Program, x: Value, y: Value) -> tuple[Array, ...]:
+        kernel, stride, padding, dilation, output = self.operation.window
+        self.sizes = (*x.shape[1:], *kernel, *stride, *padding, *dilation, *output)
+        self.saved = program.buffer(*y.array.shape, dtype=np.int64)
+        return x.array, y.array, self.saved
 
 
-class AvgPool2d(Pool):
-    """Divides by a table of divisors."""
+class GpuAvgPool2d(GpuPool):
+    """Divides the sum of each window by its entry in a table of divisors (OH, OW)."""
 
     name = "avg_pool"
 
-    def _prepare(self, program: Program, x: Value, y: Value) -> Any:
-        divisor = program.xp.ascontiguousarray(self.operation.divisor, program.dtype)
-        sizes = (*x.shape[1:], *(n for pair in self.operation.window for n in pair), *y.shape[1:])
-        return (x.array, divisor, y.array), sizes, divisor
+    def _prepare(self, program: Program, x: Value, y: Value) -> tuple[Array, ...]:
+        kernel, stride, padding = self.operation.window
+        self.sizes = (*x.shape[1:], *kernel, *stride, *padding, *y.shape[1:])
+        divisor: Any = self.operation.divisor
+        self.saved = program.xp.ascontiguousarray(divisor, program.dtype)
+        return x.array, self.saved, y.array

@@ -1,7 +1,12 @@
-"""The launches of a compiled step on a GPU, and what each operation adds to them."""
+"""The launches of a compiled step on a GPU, their memory, and the table that ``print`` shows.
+
+Which launches an operation becomes stands in ``conv.py``, ``linear.py`` and so on; what the kernels
+do, in ``kernels/steps.cu``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -13,27 +18,27 @@ from minicnn.kernels import Array, array_module
 from minicnn.kernels.arrays import NONE
 from minicnn.tensor import Tensor
 
-from ..cpu.plan import shapes
+from ..lowering import Lowering
 from ..record import CompileError, Stage
+from ..table import Column, Line, bytes_of, flops_of, shapes, table, times
 
 
-@dataclass
-class Launch:
-    """A kernel with its grid and arguments; FLOPs and bytes are those of the whole batch."""
+@dataclass(kw_only=True)
+class Launch(Line):
+    """A kernel with its grid of blocks and its arguments; FLOPs and bytes are of the batch."""
 
     kernel: str
-    name: str
-    what: str
     grid: tuple[int, ...]
     arguments: tuple[Any, ...]
-    flops: int
-    bytes: int
-    seconds: float = 0.0
 
 
 @dataclass
 class Value:
-    """A result: its array (N, ...) and the activation it went through last."""
+    """A result: its array (N, ...), and the activation it has been through last.
+
+    On the way back, whoever computes the gradient with respect to this result also multiplies it by
+    the slope of that activation, which is a function of the result: s (1 - s) for a sigmoid.
+    """
 
     array: Array
     kind: int = NONE
@@ -45,20 +50,23 @@ class Value:
 
 
 @dataclass
-class Plan:
-    """The launches of a step for batches of ``images``. ``print`` it.
+class GpuPlan:
+    """The launches of a step or a prediction for batches of ``images``. ``print`` it.
 
     Attributes:
-        backward_from: the first launch of the way back.
-        runs: profiled ones.
+        backward_from: the first launch of the backward pass.
+        masks: the dropout masks that a step draws.
+        memory: bytes of all buffers.
+        runs: how many steps were profiled.
     """
 
     images: int
     dtype: np.dtype
     launches: list[Launch] = field(default_factory=list)
     backward_from: int = 0
-    runs: int = 0
+    masks: int = 0
     memory: int = 0
+    runs: int = 0
 
     @property
     def lines(self) -> list[Launch]:
@@ -66,37 +74,31 @@ class Plan:
         return self.launches
 
     def __str__(self) -> str:
-        names = max(len(line.name) for line in self.launches) + 2
-        whats = max(len(line.what) for line in self.launches) + 2
-        head = f"{'':{names + whats}}{'kernel':18}{'blocks':>8}{'MFLOP':>9}{'MB':>8}"
-        rows = [head + (f"{'us':>9}{'GFLOP/s':>9}" if self.runs else "")]
-        for i, line in enumerate(self.launches):
-            if i and i == self.backward_from:
-                rows.append("-" * len(rows[0]))
-            text = f"{line.name:{names}}{line.what:{whats}}{line.kernel:18}{prod(line.grid):8}"
-            rows.append((text + self._numbers([line])).rstrip())
-        rows.append(f"{f'{len(self.launches)} launches':{names + whats}}{'':26}"
-                    f"{self._numbers(self.launches)}")  # fmt: skip
-        rows.append(f"batches of {self.images}; memory {self.memory / 1e6:.2f} MB")
-        return "\n".join(rows)
+        columns = [
+            Column("  kernel", "20", lambda lines: _of_one(lines, lambda line: f"  {line.kernel}")),
+            Column("blocks", ">8", lambda lines: _of_one(lines, lambda line: prod(line.grid))),
+            Column("MFLOP", ">9", lambda lines: f"{flops_of(lines) / 1e6:.2f}"),
+            Column("MB", ">8", lambda lines: f"{bytes_of(lines) / 1e6:.2f}"),
+            *times(self.runs, ".1f", ".0f"),
+        ]
+        total = f"{len(self.launches)} launches"
+        rows = table(self.launches, self.backward_from, total, columns)
+        foot = f"batches of {self.images}; memory {self.memory / 1e6:.2f} MB"
+        return "\n".join([*rows, foot])
 
-    def _numbers(self, lines: list[Launch]) -> str:
-        flops, moved = sum(line.flops for line in lines), sum(line.bytes for line in lines)
-        numbers = f"{flops / 1e6:9.2f}{moved / 1e6:8.2f}"
-        if not self.runs:
-            return numbers
-        seconds = sum(line.seconds for line in lines) / self.runs
-        rate = f"{flops / seconds / 1e9:.0f}" if flops and seconds else ""
-        return f"{numbers}{1e6 * seconds:9.1f}{rate:>9}"
+
+def _of_one(lines: Sequence[Any], text: Any) -> str:
+    """What a column says that has no total."""
+    return str(text(lines[0])) if len(lines) == 1 else ""
 
 
 class Program:
-    """Collects a step's launches.
+    """Collects a step's launches and allocates what they read and write.
 
     Args:
         like: an array on the device.
         images: in a batch.
-        masks: that a step draws.
+        masks: the dropout masks that a step draws.
     """
 
     def __init__(self, like: Array, images: int, masks: int):
@@ -105,11 +107,11 @@ class Program:
         self.gpu: Any = gpu
         self.xp: Any = array_module(like)
         self.dtype: np.dtype = like.dtype
-        self.plan = Plan(images, like.dtype)
+        self.plan = GpuPlan(images, like.dtype, masks=masks)
         self.images = images
-        self.gradients: dict[int, Array] = {}
-        self.keys = self.xp.zeros(2 * max(1, masks), np.uint64)
-        self.masks = 0  # that were given to a layer
+        self.gradients: dict[int, Array] = {}  # by the ids of the parameters
+        self.keys = self.xp.zeros(2 * max(1, masks), np.uint64)  # two numbers for each mask
+        self.free_keys = self.keys  # those of the masks that no layer has taken yet
         self.momenta: list[tuple[nn.BatchNorm2d, Array]] = []  # layers, and where theirs lies
 
     def buffer(self, *shape: int, dtype: Any = None) -> Array:
@@ -119,7 +121,7 @@ class Program:
         return array
 
     def value(self, shape: tuple[int, ...], kind: int = NONE) -> Value:
-        """Memory for a result of this shape an image."""
+        """Memory for a result of this shape for each image."""
         return Value(self.buffer(self.images, *shape), kind)
 
     def gradient(self, parameter: Tensor) -> Array:
@@ -129,8 +131,13 @@ class Program:
         self.gradients[id(parameter)] = self.buffer(*parameter.shape)
         return self.gradients[id(parameter)]
 
+    def mask_key(self) -> Array:
+        """Where the key of the next layer's dropout mask lies."""
+        key, self.free_keys = self.free_keys[:2], self.free_keys[2:]
+        return key
+
     def momentum_of(self, layer: nn.BatchNorm2d) -> Array:
-        """Memory for the momentum of a layer, which may change between steps."""
+        """Where the momentum of a layer lies, which may change between steps."""
         self.momenta.append((layer, self.buffer(1)))
         return self.momenta[-1][1]
 
@@ -141,41 +148,40 @@ class Program:
         """Add a kernel on blocks of 256. Arguments: arrays, ints (the kernel's int) or scalars."""
         sizes = grid if isinstance(grid, tuple) else (grid,)
         passed = tuple(np.int32(a) if isinstance(a, int) else a for a in arguments)
+        # an array that is passed twice is moved once
         moved = {id(a): a.nbytes for a in passed if not isinstance(a, np.generic)}
         self.plan.launches.append(
-            Launch(kernel, name, what, sizes, passed, flops, sum(moved.values()))
-        )
+            Launch(name, what, flops, sum(moved.values()), kernel=kernel, grid=sizes,
+                   arguments=passed)
+        )  # fmt: skip
 
     def over_cells(
-        self, kernel: str, name: str, what: str, cells: int, arrays: tuple[Any, ...], *rest: Any,
+        self, kernel: str, name: str, what: str, cells: int, arrays: tuple[Any, ...], *others: Any,
         flops: int = 0,
     ) -> None:  # fmt: skip
-        """Add a kernel that loops over cells: arrays, their number, the rest."""
+        """Add a kernel that loops over cells: arrays, number of cells, other arguments."""
         grid = self.gpu.blocks(cells)
-        self.launch(kernel, name, what, grid, *arrays, np.int64(cells), *rest, flops=flops)
+        self.launch(kernel, name, what, grid, *arrays, np.int64(cells), *others, flops=flops)
 
 
-class Lowering:
-    """One operation of the chain, with the activation behind it where its kernel has one."""
+class GpuLowering(Lowering[Program, Value, Array]):
+    """One operation of the chain, with the activation after it where its kernel can apply one.
+
+    ``backward`` returns dx multiplied by the slope of the activation that x came from
+    (``x.kind``): the gradient with respect to what that activation was applied to.
+
+    Attributes:
+        kind: the activation that its kernel applies to the result.
+    """
 
     takes_activation = False
     kind = NONE
 
     def __init__(self, stage: Stage, needs_dinput: bool):
-        self.stage, self.needs_dinput = stage, needs_dinput
-        self.operation: Any = stage.operation
+        super().__init__(stage, needs_dinput)
         buffers = stage.module._buffers.values() if stage.module else ()
         if not all(t.data.flags.c_contiguous for t in (*stage.parameters, *buffers)):
             raise CompileError("compile: wanted parameters and buffers that are C-contiguous")
-        self.learns = any(p.requires_grad for p in stage.parameters)
-
-    def forward(self, program: Program, x: Value) -> Value:
-        """Add the launches forward."""
-        raise NotImplementedError
-
-    def backward(self, program: Program, dy: Array) -> Array | None:
-        """Add the launches backward. Returns dx, already through the activation x came from."""
-        raise NotImplementedError
 
     def _parameters(self) -> tuple[Array, Array, int]:
         """Weight, bias (some array if there is none), and whether there is one."""
@@ -183,6 +189,7 @@ class Lowering:
         return arrays[0], arrays[-1], int(len(arrays) == 2)
 
     def _gradients(self, program: Program) -> tuple[Array, Array]:
+        """Memory for dweight and dbias (the same twice if there is no bias)."""
         arrays = [program.gradient(p) for p in self.stage.parameters]
         return arrays[0], arrays[-1]
 
@@ -193,6 +200,7 @@ class Lowering:
 
 
 def through_activation(program: Program, dy: Array, x: Value) -> Array:
+    """Add a kernel that multiplies dy by the slope of the activation that x came from."""
     dx = program.value(x.shape)
     program.over_cells("activate_backward", "activation dinput", shapes(x.shape), dx.array.size,
                        (dy, x.array, dx.array), x.kind)  # fmt: skip

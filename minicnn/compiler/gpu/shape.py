@@ -1,14 +1,14 @@
-"""Flattening in a compiled step on a GPU."""
+"""Flattening in a compiled step on a GPU: no kernel, another view of the same memory."""
 
 from __future__ import annotations
 
 from minicnn.kernels import Array
 
-from .program import Lowering, Program, Value
+from .program import GpuLowering, Program, Value
 
 
-class Reshape(Lowering):
-    """Flattening: the same cells, in the same order."""
+class GpuReshape(GpuLowering):
+    """The same cells, in the same order."""
 
     def forward(self, program: Program, x: Value) -> Value:
         self.shape = x.shape

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,33 +13,35 @@ from minicnn.device import on_device
 from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
-from ..accepted import check_optimizer
+from ..accepted import learned_by
 from ..record import CompileError, Stage
-from ..step import CompiledStep, Predictor
-from .engine import Counts, Engine
+from ..step import Compiled, CompiledStep, Counts, Predictor
+from .engine import GpuEngine
 
 
-class _OnGpu:
+class _OnGpu(Compiled):
     """What step and prediction share: an engine for each batch size."""
 
-    net: nn.Module
-    loss: Any
     graph: bool
-    _lock: threading.RLock
     _stream: Any
 
-    def _set_up(self, net: nn.Module, graph: bool) -> None:
-        self.graph, self._like = graph, next(net.parameters())
+    def _set_up(self, graph: bool) -> None:
+        self.graph, self._like = graph, next(self.net.parameters())
         self.device = self._like.device
+        self._stream = None  # of the last call
         with on_device(self.device):
-            self.counts = Counts(self._like.data)
+            self.counts = Counts(array_module(self._like.data).zeros((), self._like.dtype))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A stream belongs to this process."""
+        return {**super().__getstate__(), "_stream": None}
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """On the net's device, while no other call uses the engines' memory.
 
-        What a call launches may run on after it has returned. The next one is queued behind it,
-        unless it comes on another stream.
+        What a call launches may still run after it has returned. The next call's launches wait for
+        it in the stream; if they go to another stream, the call itself waits here.
         """
         with self._lock, on_device(self.device):
             stream = array_module(self.counts.loss).cuda.get_current_stream()
@@ -54,33 +55,30 @@ class _OnGpu:
 
     def _settings(self) -> tuple[Any, ...]:
         buffers = [b for module in self.net.modules() for b in module._buffers.values()]
-        return tuple(id(buffer.data) for buffer in buffers)  # which a launch keeps
+        return tuple(id(buffer.data) for buffer in buffers)  # a launch keeps their addresses
 
-    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
-        return Engine(stages, x, self._like.data, self.loss, self.counts, self.graph)
+    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> GpuEngine:
+        return GpuEngine(stages, x, self._like.data, self.loss, self.counts, self.graph)
 
 
 class GpuPredictor(_OnGpu, Predictor):
     """``predict(x)``: see ``minicnn.compile``."""
 
     def __init__(self, net: nn.Module, profile: bool, graph: bool):
-        Predictor.__init__(self, net, profile)
-        self._set_up(net, graph)
+        super().__init__(net, profile)
+        self._set_up(graph)
 
-    def __call__(self, x: Any) -> Tensor:
-        """``net(x)`` in evaluation mode and without recording. x: as for ``Predictor``."""
-        (pixels,) = self._arrays(x)
-        with self._alone():
-            engine = self._engine(pixels)
-            engine.set_keys(moves_on=False)
-            engine.set_momenta()
-            array_module(pixels).copyto(engine.given, pixels)
-            engine.run(self.profile)
-            return Tensor(engine.logits.copy())
+    def _predict(self, pixels: Array) -> Array:
+        engine = self._engine(pixels)
+        engine.set_keys(self._mask_keys(engine), moves_on=False)
+        engine.set_momenta()
+        array_module(pixels).copyto(engine.x, pixels)
+        engine.run(self.profile)
+        return engine.logits.copy()
 
 
 class GpuStep(_OnGpu, CompiledStep):
-    """``loss, logits = step(x, y)``: see ``minicnn.compile``.
+    """``loss, logits = step(x, y)``: see ``minicnn.compile``. x and y are on the net's device.
 
     The loss and the logits are the step's own memory: read or copy them before the next call.
 
@@ -93,40 +91,29 @@ class GpuStep(_OnGpu, CompiledStep):
         self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.Optimizer, profile: bool,
         graph: bool,
     ):  # fmt: skip
-        CompiledStep.__init__(self, net, loss, optimizer, profile)
-        self._set_up(net, graph)
+        super().__init__(net, loss, optimizer, profile)
+        self._set_up(graph)
 
-    def __call__(self, x: Any, y: Any, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
-        """One step of training: see ``CompiledStep``. x and y are on the net's device."""
-        pixels, labels = self._arrays(x, y)
-        if labels.dtype.kind not in "iu":
-            raise TypeError(
-                f"compile: y is {labels.dtype}; wanted class indices, integers: "
-                "minicnn.Tensor(y).to('int64')"
-            )
+    def _step(self, pixels: Array, labels: Array, gradient: float) -> tuple[Tensor, Tensor]:
         if labels.shape != (len(pixels),):
             raise ValueError(
                 f"compile: y has shape {tuple(labels.shape)}; wanted a class index for each of "
                 f"the {len(pixels)} images"
             )
-        with self._alone():
-            check_optimizer(self.optimizer)
-            engine = self._engine(pixels)
-            learned = self._learned(engine)
-            engine.set_settings(self.optimizer, gradient)
-            engine.set_table(
-                [self.optimizer.params[i] for i in learned],
-                [self.optimizer.state_of(i) for i in learned],
-            )
-            engine.set_keys(moves_on=bool(learned))  # the update counts the masks on
-            engine.set_momenta()
-            copy = array_module(pixels).copyto
-            copy(engine.given, pixels)
-            copy(engine.labels, labels)
-            engine.run(self.profile)
-        for i in learned:
-            self.optimizer.params[i].increment_version()
-        return Tensor(engine.result.reshape(())), Tensor(engine.logits)
+        engine = self._engine(pixels)
+        learned = learned_by(self.optimizer, engine.program.gradients)
+        parameters = [self.optimizer.params[i] for i in learned]
+        engine.set_settings(self.optimizer, gradient)
+        engine.set_table(parameters, [self.optimizer.state_of(i) for i in learned])
+        engine.set_keys(self._mask_keys(engine), moves_on=bool(learned))
+        engine.set_momenta()
+        copy = array_module(pixels).copyto
+        copy(engine.x, pixels)
+        copy(engine.loss.labels, labels)
+        engine.run(self.profile)
+        for parameter in parameters:
+            parameter.increment_version()
+        return Tensor(engine.loss.result.reshape(())), Tensor(engine.logits)
 
     def _settings(self) -> tuple[Any, ...]:
         weight, loss, optimizer = self.loss.weight, self.loss, self.optimizer
@@ -134,18 +121,10 @@ class GpuStep(_OnGpu, CompiledStep):
         of_update = optimizer.kernel, *map(id, optimizer.params)
         return (*super()._settings(), *of_loss, *of_update)
 
-    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
+    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> GpuEngine:
         engine = super()._make_engine(stages, x, dtype)
-        learned = [self.optimizer.params[i] for i in self._learned(engine)]
-        if len(set(map(id, learned))) < len(learned):
+        learned = learned_by(self.optimizer, engine.program.gradients)
+        if len({id(self.optimizer.params[i]) for i in learned}) < len(learned):
             raise CompileError("compile: on a GPU, an optimizer cannot list a parameter twice")
-        engine.add_update(learned, self.optimizer.kernel)
+        engine.add_update([self.optimizer.params[i] for i in learned], self.optimizer.kernel)
         return engine
-
-    def _learned(self, engine: Engine) -> list[int]:
-        """The numbers of the optimiser's parameters that have a gradient here."""
-        return [
-            i
-            for i, p in enumerate(self.optimizer.params)
-            if p.requires_grad and engine.gradient_of(p) is not None
-        ]
