@@ -29,7 +29,7 @@ from benchmarks.common import RESULTS
 from benchmarks.results import PAGE
 from benchmarks.tables import as_markdown, versions
 from minicnn.files import write_whole
-from minicnn.runs import read_jsonl
+from minicnn.train.run import read_jsonl
 
 FILE = RESULTS / "exercises" / "exercises.json"
 RELU = "--pool max --activation relu"

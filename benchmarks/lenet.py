@@ -46,7 +46,7 @@ def minicnn_epochs(
     """Seconds of each epoch of minicnn, and the step that trained."""
     import minicnn
     from minicnn import data, models, nn, optim
-    from minicnn.training import EagerStep
+    from minicnn.train.loop import EagerStep
 
     minicnn.set_num_threads(threads)
     minicnn.manual_seed(0)
@@ -60,7 +60,7 @@ def minicnn_epochs(
 
 def minicnn_epoch(step: Any, batches: Any) -> dict[str, float]:
     """Train an epoch; its mean loss and accuracy."""
-    from minicnn.training import means_of
+    from minicnn.train.measure import means_of
 
     means = means_of(step)
     for x, y in batches:

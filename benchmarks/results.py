@@ -17,7 +17,8 @@ from typing import Any
 
 import minicnn
 from benchmarks.tables import versions
-from minicnn import plots, runs, train
+from minicnn import plots, train
+from minicnn.train.run import read_jsonl
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 KEYS = ("loss", "train_acc", "test_acc")
@@ -78,10 +79,10 @@ def section(model: str, seeds: int, *extra: str) -> str:
             status = train.main(["--model", model, "--seed", str(seed), *options, *extra])
             if status:
                 raise SystemExit(f"{model}, seed {seed}: training ended with status {status}")
-            metrics = runs.read_jsonl(out / "metrics.jsonl")
+            metrics = read_jsonl(out / "metrics.jsonl")
             results.append(metrics[-1])
             if seed == 0:
-                figure = plots.curves(runs.read_jsonl(out / "curve.jsonl"), f"{title}, seed 0")
+                figure = plots.curves(read_jsonl(out / "curve.jsonl"), f"{title}, seed 0")
                 (PAGE.parent / "pictures" / f"{picture}-curves.png").write_bytes(plots.png(figure))
     image = f"![Loss and accuracies against the epoch](pictures/{picture}-curves.png)"
     return f"{table(model, title, results)}\n{image}\n"

@@ -37,7 +37,7 @@ def per_image(compiled: bool, images: int, batch: int) -> float:
     """Microseconds that training takes an image."""
     import minicnn
     from minicnn import data, models, nn, optim
-    from minicnn.training import EagerStep
+    from minicnn.train.loop import EagerStep
 
     minicnn.manual_seed(0)
     net = models.build("lenet")

@@ -36,10 +36,11 @@ from minicnn.functions import (
 )
 from minicnn.gradient_check import GradientError, gradcheck
 from minicnn.random import manual_seed, rand, randn
-from minicnn.runs import load_run
 from minicnn.tensor import Tensor, apply, from_dlpack, is_grad_enabled, no_grad
 from minicnn.threads import get_num_threads, set_num_threads
-from minicnn.training import History, evaluate, fit
+from minicnn.train.loop import evaluate, fit
+from minicnn.train.measure import History
+from minicnn.train.run import load_run
 
 __version__ = "0.1.0"
 

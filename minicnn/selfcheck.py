@@ -21,7 +21,7 @@ from minicnn.device import describe, resolve, to_device, to_host, try_gpu
 from minicnn.kernels import Array, arrays, reference
 from minicnn.tensor import Tensor
 from minicnn.terminal import say
-from minicnn.training import EagerStep
+from minicnn.train.loop import EagerStep
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}  # of the largest number of a result
 AFTER_STEPS = {"float32": 1e-3, "float64": 1e-9}

@@ -12,7 +12,7 @@ from minicnn.kernels import cpu
 
 import minicnn
 from minicnn import Tensor, nn, optim
-from minicnn.training import EagerStep
+from minicnn.train.loop import EagerStep
 
 compiled = pytest.mark.usefixtures("compiled_kernels")
 CASES: dict[str, tuple[str, dict[str, Any]]] = {

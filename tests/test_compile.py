@@ -18,6 +18,8 @@ from minicnn import Tensor, data, kernels, models, nn, optim, random
 from minicnn.compiler import CompiledStep
 from minicnn.compiler.record import record
 from minicnn.nn import functional as F
+from minicnn.train.loop import EagerStep
+from minicnn.train.measure import means_of
 from tests.test_optim import SETTINGS
 
 Shape = tuple[int, ...]
@@ -592,9 +594,9 @@ def tensors(images: int, dtype: str = "float64") -> tuple[Tensor, Tensor]:
     return Tensor(x), Tensor(y)
 
 
-def eager_step(net: nn.Module, **options: Any) -> minicnn.training.EagerStep:
+def eager_step(net: nn.Module, **options: Any) -> EagerStep:
     options = {"lr": 0.1, **options}
-    return minicnn.training.EagerStep(net, nn.CrossEntropyLoss(), sgd(net, **options))
+    return EagerStep(net, nn.CrossEntropyLoss(), sgd(net, **options))
 
 
 @pytest.mark.parametrize(
@@ -634,7 +636,7 @@ def test_a_schedule_between_the_steps() -> None:
 def test_eager_and_compiled_steps_share_parameters_and_momentum() -> None:
     mixed, theirs = (build(NETS["deep-conv-stride"], "float64") for _ in range(2))
     ours = compiled(mixed, lr=0.1, momentum=0.9)
-    by_turns = ours, minicnn.training.EagerStep(mixed, nn.CrossEntropyLoss(), ours.optimizer)
+    by_turns = ours, EagerStep(mixed, nn.CrossEntropyLoss(), ours.optimizer)
     reference = eager_step(theirs, momentum=0.9)
     for i in range(8):
         by_turns[i // 2 % 2](*tensors(5 + i))
@@ -689,7 +691,7 @@ def test_a_velocity_of_another_shape_is_refused() -> None:
 def test_a_parameter_that_is_named_twice_takes_two_steps() -> None:
     nets = [build(NETS["written"], "float64") for _ in range(2)]
     steps: list[Any] = []
-    for net, make in zip(nets, (minicnn.compile, minicnn.training.EagerStep), strict=True):
+    for net, make in zip(nets, (minicnn.compile, EagerStep), strict=True):
         params = [*net.parameters()][1:]  # as many as there are, one of them twice
         optimizer = optim.SGD([params[0], *params], lr=0.1, momentum=0.9)
         steps.append(make(net, nn.CrossEntropyLoss(), optimizer))  # type: ignore[operator]
@@ -732,9 +734,9 @@ def test_a_step_counts_loss_and_hits_as_eager_does(ignore_index: int) -> None:
         p.data[2] += 9  # so that 2 is what they answer, mostly
     loss = nn.CrossEntropyLoss(ignore_index=ignore_index)
     ours: Any = compiled(net, loss, lr=0.1)
-    theirs: Any = minicnn.training.EagerStep(twin, loss, sgd(twin, 0.1))
+    theirs: Any = EagerStep(twin, loss, sgd(twin, 0.1))
     for _ in range(2):  # the second time, the sums begin anew
-        means: list[Any] = [minicnn.training.means_of(step) for step in (ours, theirs)]
+        means: list[Any] = [means_of(step) for step in (ours, theirs)]
         for i in range(3):
             x, y = tensors(21 + i)
             for step, mean in zip((ours, theirs), means, strict=True):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from minicnn import train
+from minicnn.train.options import KNOBS, parser
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -206,8 +207,8 @@ def test_the_rows_of_the_exercises_are_commands() -> None:
     rows = [row for table in exercises.EXERCISES.values() for row in table]
     assert len(set(rows)) > 30
     for row in rows + exercises.ON_MNIST:
-        options = train.parser().parse_args(shlex.split(row))
-        knobs = {name: getattr(options, name) for name in train.KNOBS}
+        options = parser().parse_args(shlex.split(row))
+        knobs = {name: getattr(options, name) for name in KNOBS}
         given = {name: value for name, value in knobs.items() if value is not None}
         models.build(options.model, **given)
 

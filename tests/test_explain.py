@@ -18,7 +18,7 @@ from minicnn.explain.__main__ import main
 from minicnn.explain.conv.grids import is_map
 from minicnn.explain.conv.questions import questions
 from minicnn.explain.page.grid import Grid
-from minicnn.runs import Run
+from minicnn.train.run import Run
 from tests import oracle
 
 Arrays = dict[str, np.ndarray]

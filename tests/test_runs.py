@@ -1,4 +1,4 @@
-"""minicnn.runs: a run's folder, taken once, read back, and what is said of other folders."""
+"""minicnn.train.run: a run's folder, taken once, read back, and what is said of other folders."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import minicnn
-from minicnn import data, models, runs
+from minicnn import data, models
 from minicnn.explain.__main__ import main as explain
-from minicnn.runs import Run
+from minicnn.train import run as runs
+from minicnn.train.run import Run
 
 CONFIG: dict[str, Any] = {
     "model": "mlp", "model_args": {"hidden": [3]}, "dataset": "fashion-mnist-sample"

@@ -18,9 +18,14 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor, compiler, data, models, nn, optim, plots, train, training
+from minicnn import Tensor, compiler, data, models, nn, optim, plots, train
 from minicnn.device import gpu_problem
-from minicnn.runs import read_jsonl as rows
+from minicnn.train import options as command_line
+from minicnn.train import report
+from minicnn.train.loop import EagerStep
+from minicnn.train.measure import DivergedError
+from minicnn.train.recipe import RECIPES, recipe_for
+from minicnn.train.run import read_jsonl as rows
 
 ROOT = Path(__file__).parent.parent
 FAST = ["--dataset", "fashion-mnist-sample", "--model", "mlp", "--hidden", "8"]
@@ -115,7 +120,7 @@ def test_a_nan_loss_stops_fit_and_says_so(few: data.Dataset) -> None:
     net = models.mlp()
     next(net.parameters()).data[0, 0] = np.nan
     few.images[:, 0, 0] = 1
-    with pytest.raises(training.DivergedError, match=r"the loss is nan in epoch 1.*lower"):
+    with pytest.raises(DivergedError, match=r"the loss is nan in epoch 1.*lower"):
         minicnn.fit(
             net,
             data.DataLoader(few, 100),
@@ -279,21 +284,21 @@ def test_without_the_whole_set_it_trains_on_the_sample_and_says_so_loudly(
     ],
 )
 def test_the_default_epochs(model: str, images: int, epochs: int) -> None:
-    options = train.parser().parse_args(["--model", model])
-    assert train._recipe(options, images).epochs == epochs
-    options = train.parser().parse_args(["--model", model, "--epochs", "3"])
-    assert train._recipe(options, images).epochs == 3
+    options = command_line.parser().parse_args(["--model", model])
+    assert recipe_for(options, images).epochs == epochs
+    options = command_line.parser().parse_args(["--model", model, "--epochs", "3"])
+    assert recipe_for(options, images).epochs == 3
 
 
 def test_a_preset_brings_its_recipe_and_options_change_it() -> None:
     plus = ["--model", "lenet-plus"]
-    recipe = train._recipe(train.parser().parse_args(plus), 60_000)
-    assert recipe == train.RECIPES["lenet-plus"]
+    recipe = recipe_for(command_line.parser().parse_args(plus), 60_000)
+    assert recipe == RECIPES["lenet-plus"]
     assert recipe.schedule == "cosine"
     changed = ["--schedule", "constant", "--momentum", "0", "--weight-decay", "0.5"]
-    recipe = train._recipe(train.parser().parse_args([*plus, *changed]), 60_000)
+    recipe = recipe_for(command_line.parser().parse_args([*plus, *changed]), 60_000)
     assert (recipe.schedule, recipe.momentum, recipe.weight_decay) == ("constant", 0, 0.5)
-    assert recipe.lr == train.RECIPES["lenet-plus"].lr
+    assert recipe.lr == RECIPES["lenet-plus"].lr
 
 
 def test_the_schedule_lowers_the_learning_rate(
@@ -418,7 +423,7 @@ def call_of_fit(monkeypatch: pytest.MonkeyPatch, out: Path, *options: str) -> di
         called["threads"] = minicnn.get_num_threads()
         raise Called
 
-    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(command_line, "fit", fit)
     with pytest.raises(Called):
         train.main([*options, "--out", str(out)])
     return called
@@ -502,9 +507,11 @@ def test_the_headline_and_the_result_say_what_was_done(
             )  # fmt: skip
         history.examples = 12_000
 
-    monkeypatch.setattr(train, "fit", fit)
-    monkeypatch.setattr(train, "try_gpu", lambda: "cpu")
-    monkeypatch.setattr(train, "gpu_problem", lambda: "CuPy is not installed; pip install it")
+    monkeypatch.setattr(command_line, "fit", fit)
+    monkeypatch.setattr(command_line, "try_gpu", lambda: "cpu")
+    monkeypatch.setattr(
+        command_line, "gpu_problem", lambda: "CuPy is not installed; pip install it"
+    )
     options = [*FAST, "--epochs", "2", "--threads", "2", "--no-compile"]
     assert train.main([*options, "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -544,9 +551,9 @@ def test_an_interrupt_within_an_epoch_keeps_what_it_had_learnt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps, state = [0], {}
-    step = training.EagerStep.__call__
+    step = EagerStep.__call__
 
-    def interrupted(self: training.EagerStep, *batch: Any) -> Any:
+    def interrupted(self: EagerStep, *batch: Any) -> Any:
         steps[0] += 1
         if steps[0] == 13:  # of 12 an epoch
             raise KeyboardInterrupt
@@ -554,7 +561,7 @@ def test_an_interrupt_within_an_epoch_keeps_what_it_had_learnt(
         state.update({name: t.numpy().copy() for name, t in self.net.state_dict().items()})
         return result
 
-    monkeypatch.setattr(training.EagerStep, "__call__", interrupted)
+    monkeypatch.setattr(EagerStep, "__call__", interrupted)
     options = [*FAST, "--epochs", "3", "--batch-size", "500", "--no-compile"]
     assert train.main([*options, "--out", str(tmp_path)]) == 130
     assert "interrupted after 1 whole epoch;" in capsys.readouterr().err
@@ -594,7 +601,7 @@ def test_in_a_notebook_the_curves_are_redrawn_in_one_place(
 
     notebook = types.SimpleNamespace(Image=lambda png, retina: png, display=display)
     monkeypatch.setitem(sys.modules, "IPython.display", notebook)
-    monkeypatch.setattr(training, "in_notebook", lambda: True)
+    monkeypatch.setattr(report, "in_notebook", lambda: True)
     net = models.mlp(hidden=(4,))
     minicnn.fit(
         net, data.DataLoader(few, 100), optimizer=optim.SGD(net.parameters(), lr=0.1), epochs=3

@@ -13,7 +13,9 @@ import pytest
 from minicnn.kernels import jit
 
 import minicnn
-from minicnn import Tensor, compiler, data, models, nn, optim, training
+from minicnn import Tensor, compiler, data, models, nn, optim
+from minicnn.train import report
+from minicnn.train.measure import DivergedError, LossWatch
 
 needs_numba = pytest.mark.usefixtures("compiled_kernels")
 
@@ -56,7 +58,7 @@ class SlowBatches(data.DataLoader):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("minicnn.training", "minicnn.compiler.step", "minicnn.kernels.jit"):
+    for module in ("minicnn.train.loop", "minicnn.compiler.step", "minicnn.kernels.jit"):
         monkeypatch.setattr(f"{module}.time", clock)
     return clock
 
@@ -164,7 +166,7 @@ def printed_for(net: nn.Module, batches: int, *rows: dict[str, Any], moves: bool
     history = minicnn.History()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", io.StringIO())
-        printer = training.Printer(net, batches)
+        printer = report.Printer(net, batches)
         for figures in rows:
             history.epochs.append(figures)
             next(net.parameters()).data += 1e-3 * moves
@@ -270,7 +272,7 @@ def test_fit_needs_no_stderr(
 def test_a_notebook_has_curves_above_and_bars_and_lines_in_one_place(
     few: data.Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(training, "in_notebook", lambda: True)
+    monkeypatch.setattr(report, "in_notebook", lambda: True)
     shown: list[str] = []
 
     def display(*_: Any, **__: Any) -> Any:
@@ -349,7 +351,7 @@ def test_a_loss_that_grows_a_hundredfold_is_divergence_and_unscaled_pixels_are_n
     net = models.mlp(hidden=(12,))
     history = minicnn.History()
     with pytest.raises(
-        training.DivergedError,
+        DivergedError,
         match=r"^the loss is [\d.]+e\+\d+ in epoch 1, \d+ at first: the net diverged; "
         r"try pixels from 0 to 1 \(here up to 255\) and a lower learning rate than 0\.9$",
     ):
@@ -363,21 +365,21 @@ def test_a_loss_that_grows_a_hundredfold_is_divergence_and_unscaled_pixels_are_n
 def test_too_high_a_rate_alone_is_named_alone(few: data.Dataset) -> None:
     net = models.mlp(hidden=(12,))
     with pytest.raises(
-        training.DivergedError, match=r" at first: the net diverged; try a lower learning rate than"
+        DivergedError, match=r" at first: the net diverged; try a lower learning rate than"
     ):
         minicnn.fit(net, data.DataLoader(few, 20), optimizer=sgd(net, 300.0), quiet=True)
 
 
 def test_a_loss_that_grows_less_goes_on() -> None:
     x = Tensor(np.zeros((1, 1), np.float32))
-    watch = training.LossWatch()
+    watch = LossWatch()
     watch.first = 2.5
     watch.check(249.0, 1, 0.1, x)
-    with pytest.raises(training.DivergedError, match=r"the loss is 251 in epoch 3, 2\.5 at first"):
+    with pytest.raises(DivergedError, match=r"the loss is 251 in epoch 3, 2\.5 at first"):
         watch.check(251.0, 3, 0.1, x)
     watch.first = 0.001  # of a net that was trained before
     watch.check(99.0, 1, 0.1, x)
-    with pytest.raises(training.DivergedError, match="the loss is nan in epoch 1: the net"):
+    with pytest.raises(DivergedError, match="the loss is nan in epoch 1: the net"):
         watch.check(np.nan, 1, 0.1, x)
 
 
@@ -392,6 +394,6 @@ def test_batches_of_numpy_arrays_train_as_those_of_tensors(compile: bool) -> Non
         minicnn.manual_seed(1)
         net: Any = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
         options: Any = {"optimizer": optim.SGD(net.parameters(), lr=0.1), "compile": compile}
-        history = training.fit(net, batches, batches, epochs=2, quiet=True, **options)
+        history = minicnn.fit(net, batches, batches, epochs=2, quiet=True, **options)
         losses.append([(row["loss"], row["test_acc"]) for row in history.epochs])
     assert losses[0] == losses[1]

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor, data, nn, runs, train, visualize
+from minicnn import Tensor, data, nn, train, visualize
 from minicnn.nn import functional as F
+from minicnn.train.run import load_test_set
 from minicnn.visualize.draw.activations import EXAMPLES
 from minicnn.visualize.draw.board import RIGHT, WRONG
 from minicnn.visualize.draw.mistakes import percent
@@ -445,12 +446,12 @@ def test_without_the_whole_set_the_sample_is_used_and_said(
 
     monkeypatch.setattr(data, "load", offline)
     config = json.loads((run / "config.json").read_text())
-    assert len(runs.load_test_set({**config, "dataset": "fashion-mnist"}, None)) == 1000
+    assert len(load_test_set({**config, "dataset": "fashion-mnist"}, None)) == 1000
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
     assert "sample" in printed
     with pytest.raises(data.DatasetNotFoundError):  # clothes are no test of digits
-        runs.load_test_set({**config, "dataset": "mnist"}, None)
+        load_test_set({**config, "dataset": "mnist"}, None)
 
 
 @pytest.mark.parametrize(

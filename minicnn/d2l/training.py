@@ -11,7 +11,8 @@ from minicnn.nn.modes import in_evaluation_mode
 from minicnn.plots import LiveCurves, in_notebook
 from minicnn.tensor import Tensor, no_grad
 from minicnn.terminal import say
-from minicnn.training import History, fit
+from minicnn.train.loop import fit
+from minicnn.train.measure import History
 
 from .counting import Accumulator, accuracy, evaluate_accuracy
 from .curves import Animator

@@ -9,8 +9,8 @@ import numpy as np
 
 from minicnn import kernels, load_run, nn
 from minicnn.nn import functional as F
-from minicnn.runs import load_test_set
 from minicnn.tensor import Tensor
+from minicnn.train.run import load_test_set
 
 from .conv.page import conv2d
 from .examples import OPTIONS

@@ -9,8 +9,8 @@ from typing import Any
 
 from minicnn import command, data, nn, plots
 from minicnn.files import make_folder, write_whole
-from minicnn.runs import load_run, load_test_set
 from minicnn.terminal import say
+from minicnn.train.run import load_run, load_test_set
 
 from .draw import (
     draw_activations,

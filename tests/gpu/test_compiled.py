@@ -13,7 +13,7 @@ import pytest
 import minicnn
 from minicnn import CompileError, Tensor, models, nn, optim
 from minicnn.device import to_device, to_host
-from minicnn.training import EagerStep
+from minicnn.train.loop import EagerStep
 
 pytestmark = pytest.mark.usefixtures("cupy")
 

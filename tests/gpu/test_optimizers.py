@@ -11,7 +11,7 @@ import pytest
 import minicnn
 from minicnn import Tensor, nn, optim
 from minicnn.device import to_device
-from minicnn.training import EagerStep
+from minicnn.train.loop import EagerStep
 from tests.test_adaptive import CASES, every_case, optimizer_of
 
 pytestmark = pytest.mark.usefixtures("cupy")

@@ -13,7 +13,7 @@ import pytest
 
 import minicnn
 from minicnn import data, models, nn, optim
-from minicnn.training import EagerStep, evaluate, fit
+from minicnn.train.loop import EagerStep, evaluate, fit
 
 STANDIN = Path(__file__).parent / "standin"
 ROOT = Path(__file__).parent.parent.parent

@@ -24,7 +24,7 @@ from minicnn.kernels import arrays, reference
 import minicnn
 from minicnn import Tensor, kernels, nn, optim
 from minicnn.device import to_device, to_host
-from minicnn.training import EagerStep
+from minicnn.train.loop import EagerStep
 from tests.gpu import emulator, texts
 from tests.gpu.pretend import standin_for_cupy
 

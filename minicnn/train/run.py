@@ -25,7 +25,7 @@ from minicnn.files import expand, make_folder, write_whole
 from minicnn.kernels.interrupts import held
 from minicnn.nn import Module
 from minicnn.terminal import say
-from minicnn.training import History
+from minicnn.train.measure import History
 
 
 class Run:

@@ -1,48 +1,21 @@
-"""``python -m minicnn.train``: train LeNet on Fashion-MNIST and keep what came of it."""
+"""The options of ``python -m minicnn.train``, and what it does with them."""
 
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 import minicnn
 from minicnn import command, compiler, data, models, nn, optim
 from minicnn.device import gpu_problem, resolve, to_device, try_gpu
-from minicnn.runs import Run
 from minicnn.terminal import complain, say
-from minicnn.training import DivergedError, History, fit
+from minicnn.train.loop import fit
+from minicnn.train.measure import DivergedError, History
+from minicnn.train.recipe import ENOUGH_UPDATES, RECIPES, SCHEDULES, Recipe, recipe_for
+from minicnn.train.run import Run
 
-
-class Recipe(NamedTuple):
-    """How a preset is trained where the options say nothing."""
-
-    epochs: int
-    lr: float
-    batch_size: int = 256
-    divide_by: str = "images"
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    schedule: str = "constant"
-
-
-RECIPES = {
-    "lenet": Recipe(epochs=10, lr=0.9),
-    "lenet-max": Recipe(epochs=5, lr=0.9, divide_by="batch-size"),
-    "lenet-plus": Recipe(
-        epochs=10, lr=0.05, batch_size=128, momentum=0.9, weight_decay=5e-4, schedule="cosine"
-    ),
-    "mlp": Recipe(epochs=10, lr=0.1),
-}
-SCHEDULES: dict[str, Callable[[optim.Optimizer, int], optim.LRScheduler | None]] = {
-    "constant": lambda optimizer, epochs: None,
-    "cosine": optim.CosineAnnealingLR,
-}
-FULL_SIZE = 60_000
-ENOUGH_UPDATES = 1_400  # for both LeNets to leave the plateau and settle, on a smaller data set
 KNOBS = (
     *("activation", "pool", "padding", "kernel_size", "channels", "hidden", "init"),
     *("batch_norm", "dropout"),
@@ -154,7 +127,7 @@ def _train(options: argparse.Namespace) -> int:
     compiled = not options.no_compile and compiler.is_available(device)
     dataset, (train_set, test_set) = _load_data(options)
 
-    recipe = _recipe(options, len(train_set))
+    recipe = recipe_for(options, len(train_set))
     config = {
         "model": options.model,
         "model_args": knobs,
@@ -245,17 +218,6 @@ def _load_data(options: argparse.Namespace) -> tuple[str, tuple[data.Dataset, da
     return sample, data.load(sample)
 
 
-def _recipe(options: argparse.Namespace, images: int) -> Recipe:
-    """The model's recipe, with what the options change; more epochs on fewer images."""
-    given = {name: getattr(options, name) for name in Recipe._fields}
-    changed = {name: value for name, value in given.items() if value is not None}
-    recipe = RECIPES[options.model]._replace(**changed)
-    if options.epochs is None and images < FULL_SIZE:
-        batches = math.ceil(images / recipe.batch_size)
-        recipe = recipe._replace(epochs=max(recipe.epochs, math.ceil(ENOUGH_UPDATES / batches)))
-    return recipe
-
-
 def _headline(
     config: dict[str, Any], net: nn.Module, train: data.Dataset, test: data.Dataset, why_cpu: str
 ) -> str:
@@ -285,7 +247,3 @@ def _result(run: Run, history: History) -> str:
         f"{history.examples_per_sec:,.0f} examples/sec on {device} (batching, steps and counting)\n"
         f"written to {run.folder}"
     )
-
-
-if __name__ == "__main__":
-    command.process(main)

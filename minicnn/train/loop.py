@@ -1,0 +1,224 @@
+"""The loop: ``fit``, ``evaluate``, and the textbook's step."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn import compiler, kernels, nn, optim
+from minicnn.data import DataLoader, Dataset
+from minicnn.device import on_device
+from minicnn.kernels import Array
+from minicnn.nn.modes import in_evaluation_mode
+from minicnn.nn.module import device_of_net
+from minicnn.tensor import Tensor, as_tensor, no_grad
+from minicnn.train.measure import POINTS_AN_EPOCH, History, LossWatch, RunningMeans, means_of
+from minicnn.train.report import progress_bar, reports_of
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+def fit(
+    net: nn.Module,
+    train: DataLoader,
+    test: DataLoader | None = None,
+    *,
+    optimizer: optim.Optimizer,
+    epochs: int = 10,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    schedule: optim.LRScheduler | None = None,
+    divide_by: int | None = None,
+    after_epoch: Sequence[Callable[[History], None]] = (),
+    history: History | None = None,
+    quiet: bool = False,
+    compile: bool = False,
+) -> History:
+    """Train ``net`` on every batch of ``train``, ``epochs`` times over.
+
+    It goes on from where the net stands: a second ``fit`` trains further, it does not start again.
+
+    Args:
+        train, test: loaders; their batches are moved to the net's device.
+        optimizer: of the net's parameters, or of some of them; the chapters use
+            ``SGD(net.parameters(), lr=0.9)``.
+        loss: a function of (logits, y), ``nn.CrossEntropyLoss()`` by default.
+        schedule: its ``step()`` is called after each epoch.
+        divide_by: divide the gradient of a batch's summed loss by this number, not by the batch's
+            own size. With the usual batch size here a smaller last batch counts less, which is how
+            the first edition trained.
+        after_epoch: functions called with the history after each epoch, before anything is
+            printed about it.
+        history: where to write the measurements: after those of an earlier ``fit``, or so that
+            somebody else sees them on the way.
+        quiet: print nothing and show no progress bar.
+        compile: compile the step and the evaluation (``minicnn.compile``): faster, for nets and
+            losses that it knows. The loaders may then give raw pixels (``raw=True``).
+
+    Returns:
+        The measurements. In a notebook their curves are drawn again after each epoch.
+
+    Raises:
+        DivergedError: the loss became infinite, nan, or on average 100 times the first batch's.
+        ValueError: fewer than one epoch, no training examples, or an optimiser that holds none of
+            the net's parameters.
+        TypeError: data sets or arrays instead of loaders, or no optimiser.
+        CompileError: ``compile`` was asked for what cannot be compiled.
+    """
+    _check_loaders("fit", train=train, test=test)
+    _check_optimizer(optimizer, net)
+    if epochs < 1 or len(train) == 0:
+        raise ValueError(
+            f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more"
+        )
+    loss_of: LossFunction = nn.CrossEntropyLoss() if loss is None else loss
+    step = (
+        compiler.compile(net, loss_of, optimizer) if compile else EagerStep(net, loss_of, optimizer)
+    )
+    predict = compiler.compile(net) if compile else net
+    history = History() if history is None else history
+    reports = [*after_epoch, *([] if quiet else reports_of(net, len(train), history))]
+    done = len(history.epochs)
+    watch = LossWatch()
+    for epoch in range(done + 1, done + epochs + 1):
+        prepared, start = step.seconds_preparing, time.perf_counter()
+        net.train()
+        # an overflow shows in the loss, which is watched
+        with (
+            progress_bar(train, f"epoch {epoch}", quiet) as bar,
+            np.errstate(all="ignore"),
+            on_device(device_of_net(net)),
+        ):
+            means = _train_epoch(step, bar, len(train), divide_by, epoch, history.curve, watch)
+        trained = time.perf_counter()
+        seconds = trained - start - (step.seconds_preparing - prepared)
+        test_acc = None if test is None else evaluate(net, test, predict)
+        evaluated = time.perf_counter()
+        if test_acc is not None:
+            history.curve[-1]["test_acc"] = test_acc
+        history.examples += means.examples
+        history.epochs.append(
+            {
+                "epoch": epoch,
+                **means.read(),
+                "test_acc": test_acc,
+                "seconds": seconds,
+                "eval_seconds": evaluated - trained,
+                "examples_per_sec": means.examples / seconds,
+            }
+        )
+        if schedule is not None:
+            schedule.step()
+        for report in reports:
+            report(history)
+    return history
+
+
+def _check_loaders(caller: str, **loaders: Any) -> None:
+    """Refuse what is no loader but is easily taken for one."""
+    for name, given in loaders.items():
+        if isinstance(given, Dataset | Tensor | np.ndarray | tuple):
+            raise TypeError(
+                f"{caller}: {name} is a {type(given).__name__}; wanted batches: "
+                "data.DataLoader(dataset, batch_size=256)"
+            )
+
+
+def _check_optimizer(optimizer: Any, net: nn.Module) -> None:
+    if not hasattr(optimizer, "params"):
+        raise TypeError(
+            f"fit: optimizer is {optimizer if optimizer is None else type(optimizer).__name__}; "
+            "wanted optim.SGD(net.parameters(), lr=0.1), or another of optim"
+        )
+    of_net = {id(p) for p in net.parameters()}
+    if not any(id(p) in of_net for p in optimizer.params):
+        raise ValueError(
+            "fit: optimizer holds none of net's parameters, nothing would be learnt; wanted one "
+            "made of them: optim.SGD(net.parameters(), lr=0.1)"
+        )
+
+
+class EagerStep:
+    """One step of training, the textbook's lines; ``minicnn.compile`` gives the same, compiled."""
+
+    counts = None  # nothing is summed up on the way: see ``CountedMeans``
+
+    def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.Optimizer):
+        self.net, self.loss, self.optimizer = net, loss, optimizer
+
+    @property
+    def seconds_preparing(self) -> float:
+        """What went by until the kernels were there, so far."""
+        return kernels.seconds_compiling()
+
+    def __call__(self, x: Tensor, y: Tensor, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
+        """The loss and the logits of before the update; ``gradient``: what backward begins with."""
+        logits = self.net(x)
+        loss = self.loss(logits, y)
+        self.optimizer.zero_grad()
+        loss.backward(gradient)
+        self.optimizer.step()
+        return loss, logits
+
+
+def _train_epoch(
+    step: EagerStep | compiler.CompiledStep,
+    bar: Any,
+    batches: int,
+    divide_by: int | None,
+    epoch: int,
+    curve: list[dict[str, Any]],
+    watch: LossWatch,
+) -> RunningMeans:
+    """One pass over the batches of ``bar``; appends the epoch's points to ``curve``."""
+    means = means_of(step)
+    points = {math.ceil(batches * k / POINTS_AN_EPOCH) for k in range(1, POINTS_AN_EPOCH + 1)}
+    unread: list[tuple[int, RunningMeans]] = []
+    for i, (x, y) in enumerate(_on_device_of(step.net, bar), start=1):
+        loss, logits = step(x, y, 1.0 if divide_by is None else len(y) / divide_by)
+        means.add(loss, logits, y)
+        if watch.first is None:
+            watch.first = means.read()["loss"]
+        if i in points:
+            unread.append((i, means.copy()))
+        if unread and (logits.device == "cpu" or i == batches):  # to read is to wait for a GPU
+            for k, then in unread:
+                now = then.read()
+                watch.check(now["loss"], epoch, step.optimizer.lr, x)
+                curve.append({"epoch": epoch - 1 + k / batches, **now})
+            unread.clear()
+            bar.set_postfix(loss=f"{now['loss']:.3f}", acc=f"{now['train_acc']:.3f}")
+    return means
+
+
+def evaluate(
+    net: nn.Module, loader: DataLoader, predict: Callable[[Tensor], Tensor] | None = None
+) -> float:
+    """The share of ``loader``'s examples that ``net`` classifies correctly, on the net's device.
+
+    In evaluation mode and without recording; the net's mode is put back. ``predict`` gives the
+    logits: ``net`` by default, or ``minicnn.compile(net)``.
+
+    Raises:
+        ValueError: no examples.
+        TypeError: a data set or an array instead of a loader.
+    """
+    _check_loaders("evaluate", loader=loader)
+    predict = predict or net
+    hits: Array = 0
+    examples = 0
+    with in_evaluation_mode(net), no_grad(), on_device(device_of_net(net)):
+        for x, y in _on_device_of(net, loader):
+            hits = hits + (predict(x).data.argmax(axis=1) == y.data).sum()
+            examples += len(y)
+    if examples == 0:
+        raise ValueError("evaluate: loader has no examples")
+    return float(hits) / examples
+
+
+def _on_device_of(net: nn.Module, batches: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    device = device_of_net(net)
+    return ((as_tensor(x).to(device), as_tensor(y).to(device)) for x, y in batches)

@@ -1,0 +1,105 @@
+"""What ``fit`` shows: a progress bar, a line an epoch, in a notebook the curves."""
+
+from __future__ import annotations
+
+import math
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from tqdm import tqdm
+
+from minicnn import nn
+from minicnn.data import DataLoader
+from minicnn.device import to_host
+from minicnn.nn.init import fans
+from minicnn.plots import LiveCurves, in_notebook
+from minicnn.terminal import is_terminal, say
+from minicnn.train.measure import History
+
+USUAL_PLATEAU = 1_000  # updates after which a sigmoid LeNet with Xavier weights has left it
+LATE = 100  # updates after which a net without sigmoids has begun to learn
+PLATEAU = """\
+       On the plateau: a sigmoid LeNet's loss stays near log(10) = 2.303 for its
+       first few hundred updates, then falls. Expected with Xavier weights, as
+       this net has them."""
+SMALL_WEIGHTS = """\
+       On the plateau: the loss of guessing is log(10) = 2.303, and this net's weights
+       are too small for a net of sigmoids to leave it soon, if ever. Xavier's are
+       larger: models.lenet() has them; for layers made by hand see net.apply(...)
+       in the README."""
+GUESSING = """\
+       A loss of log(10) = 2.303 is that of guessing. Likely causes: a learning rate
+       that is too high (ReLUs die of it, sigmoids saturate), initial weights that
+       are too small, pixels that were not scaled, labels of other pictures."""
+
+
+def reports_of(net: nn.Module, batches: int, history: History) -> list[Callable[[History], None]]:
+    """What shows an epoch: a line, and in a notebook the curves, above all lines."""
+    if not in_notebook():
+        return [Printer(net, batches)]
+    curves = LiveCurves()
+    curves(history)
+    return [Printer(net, batches), curves]
+
+
+def progress_bar(batches: DataLoader, title: str, quiet: bool) -> Any:
+    """A progress bar: on a terminal, or in a notebook, there in the same place as the lines."""
+    notebook = in_notebook()
+    hidden = quiet or not (notebook or is_terminal(sys.stderr))
+    where = sys.stdout if notebook else None
+    return tqdm(batches, title, leave=False, unit=" batches", disable=hidden, file=where)
+
+
+class Printer:
+    """Prints a line after each epoch, and says what it means that a net does not learn."""
+
+    def __init__(self, net: nn.Module, batches: int):
+        self.net, self.batches = net, batches
+        self.has_sigmoids = any(isinstance(module, nn.Sigmoid) for module in net.modules())
+        self.leaves_plateau = has_xaviers_spread(net)
+        self.explained: set[str] = set()
+        self.parameters = _fingerprint(net)
+        self.highest = 0.0
+        say("epoch   loss  train acc  test acc  seconds")
+
+    def __call__(self, history: History) -> None:
+        epoch = history.epochs[-1]
+        test_acc = "" if epoch["test_acc"] is None else f"{epoch['test_acc']:.3f}"
+        remark, explanation = self._remark(epoch)
+        say(
+            f"{epoch['epoch']:5}  {epoch['loss']:5.3f}  {epoch['train_acc']:9.3f}  {test_acc:>8}  "
+            f"{epoch['seconds']:7.2f}{remark and '   '}{remark}"
+        )
+        if explanation and explanation not in self.explained:
+            self.explained.add(explanation)
+            say(explanation)
+
+    def _remark(self, epoch: dict[str, Any]) -> tuple[str, str]:
+        """What to say after an epoch's figures, and what to explain the first time."""
+        before, self.parameters = self.parameters, _fingerprint(self.net)
+        if self.parameters == before:
+            return "no parameter of the net has changed", ""
+        loss, accuracy = epoch["loss"], epoch["train_acc"]
+        updates = epoch["epoch"] * self.batches
+        self.highest = max(self.highest, loss)  # too high a rate throws a net beyond the plateau
+        if self.has_sigmoids and 2.2 < loss <= self.highest < 2.8 and accuracy < 0.25:
+            if not self.leaves_plateau:
+                return "on the plateau", SMALL_WEIGHTS
+            early = updates <= USUAL_PLATEAU
+            return "on the plateau, as expected" if early else "still on the plateau", PLATEAU
+        if updates > LATE and 2.25 < loss < 2.4 and accuracy < 0.15:
+            return "no better than guessing", GUESSING
+        return "", ""
+
+
+def has_xaviers_spread(net: nn.Module) -> bool:
+    """Whether the weights of all layers are about as large as Xavier's, or larger."""
+    weights = [p for p in net.parameters() if p.ndim >= 2 and p.size]
+    return all(float(w.numpy().std()) > 0.7 * math.sqrt(2 / sum(fans(w))) for w in weights)
+
+
+def _fingerprint(net: nn.Module) -> list[int]:
+    """A number for each parameter that changes when the parameter does."""
+    return [zlib.crc32(to_host(p.data).tobytes()) for p in net.parameters()]
