@@ -24,7 +24,7 @@ import numpy as np
 from minicnn import command, kernels, ops
 from minicnn.kernels import Array
 from minicnn.kernels.arrays import output_sizes
-from minicnn.nn.arguments import IntOrPair, pair
+from minicnn.nn.arguments import IntOrPair, check_kernel_fits, pair
 from minicnn.nn.functional.conv import check_conv2d
 from minicnn.ops import Operation
 from minicnn.ops.conv import Pair
@@ -132,11 +132,7 @@ def conv2d(
     strides, dilations = pair("stride", stride), pair("dilation", dilation)
     frame, kernel_size = pair("padding", padding, least=0), pair("kernel", weight.shape[2:])
     output = output_sizes(input.shape[2:], kernel_size, strides, frame, dilations)
-    if min(output) < 1:
-        raise ValueError(
-            f"conv2d: kernel {kernel_size} with dilation {dilations} is larger than the padded "
-            f"input: input {input.shape}, padding {frame}"
-        )
+    check_kernel_fits("conv2d", input, kernel_size, frame, dilations, output)
     operation = RUNGS[rung](strides, frame, dilations, output)
     return apply(operation, input, weight, *([] if bias is None else [bias]))
 

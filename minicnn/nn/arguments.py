@@ -79,6 +79,22 @@ def pooling_stride(kernel_size: IntOrPair, stride: IntOrPair | None) -> IntOrPai
     return kernel_size if nothing else stride  # type: ignore[return-value]
 
 
+def check_kernel_fits(
+    function: str,
+    input: Tensor,
+    kernel_size: Pair,
+    padding: Pair,
+    dilation: Pair,
+    output: Pair,
+) -> None:
+    """Refuse windows that find no place, so that an ``output`` axis has no cell (ValueError)."""
+    if min(output) < 1:
+        raise ValueError(
+            f"{function}: kernel {kernel_size} with dilation {dilation} is larger than the padded "
+            f"input: input {input.shape}, padding {padding}"
+        )
+
+
 def check_divisor(function: str, divisor: int | None) -> None:
     """Refuse to divide by 0 (ValueError)."""
     if divisor == 0:

@@ -14,17 +14,11 @@ from .optimizer import Optimizer
 class Adadelta(Optimizer):
     """Adadelta (Zeiler, 2012): steps in the parameter's own unit, without a rate to choose.
 
-    For each parameter p with gradient g, in this order:
-
-        g = -g                                    if maximize
-        g = g + weight_decay p
-        v = rho v + (1 - rho) g²                  the mean of g²; v and u begin at 0
-        d = g sqrt(u + eps) / sqrt(v + eps)
-        u = rho u + (1 - rho) d²                  the mean of d²
-        p = p - lr d
+    The gradient is divided by the root of its running mean square and multiplied by that of the
+    steps before: ``descend`` has the formula.
 
     Args and errors: see ``Optimizer``; rho is at least 0 and at most 1. The attributes ``v`` and
-    ``u`` have a parameter's each.
+    ``u`` have an entry for each parameter.
     """
 
     kernel = "adadelta"
@@ -47,7 +41,15 @@ class Adadelta(Optimizer):
         self.v, self.u = self._no_state(), self._no_state()
 
     def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
-        """See the class."""
+        """The step of a parameter p with gradient g and means v and u, in this order:
+
+        g = -g                                    if maximize
+        g = g + weight_decay * p
+        v = rho * v + (1 - rho) * g**2            the mean of g²; v and u begin at 0
+        d = g * sqrt(u + eps) / sqrt(v + eps)
+        u = rho * u + (1 - rho) * d**2            the mean of d²
+        p = p - lr * d
+        """
         kernels.of(p).adadelta(p, g, *state, *self.settings())
 
     def state_of(self, i: int) -> tuple[list[Array], int]:

@@ -14,23 +14,16 @@ from .optimizer import Optimizer
 class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015): steps of about lr, whatever the gradient's size.
 
-    For each parameter p with gradient g, at its step number t, in this order:
-
-        g = -g                                    if maximize
-        g = g + weight_decay p
-        m = beta1 m + (1 - beta1) g               the mean of g; m and v begin at 0
-        v = beta2 v + (1 - beta2) g²              the mean of g²
-        v' = v / (1 - beta2^t)                    they began at 0, and were too small by this
-        p = p - lr (m / (1 - beta1^t)) / (sqrt(v') + eps)
-
-    With ``amsgrad`` (Reddi, Kale and Kumar, 2018) the largest v so far stands for v in v'.
+    It divides a running mean of the gradient by the root of a running mean of its square:
+    ``descend`` has the formula.
 
     Args and errors: see ``Optimizer``; betas = (beta1, beta2), each at least 0 and less than 1. The
-    attributes ``m``, ``v``, ``largest`` (with amsgrad) and ``steps`` have a parameter's each.
+    attributes ``m``, ``v``, ``largest`` (with amsgrad) and ``steps`` have an entry for each
+    parameter.
     """
 
     kernel = "adam"
-    decoupled = False  # weight decay by itself, not through g
+    decoupled = False  # whether weights decay by themselves, not through g
 
     def __init__(
         self,
@@ -54,7 +47,18 @@ class Adam(Optimizer):
         self.steps = [0] * len(self.params)
 
     def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
-        """See the class."""
+        """Step number t of a parameter p with gradient g and means m and v, in this order:
+
+            g = -g                                    if maximize
+            g = g + weight_decay * p                  p = p - lr * weight_decay * p if decoupled
+            m = beta1 * m + (1 - beta1) * g           the mean of g; m and v begin at 0,
+            v = beta2 * v + (1 - beta2) * g**2        the mean of g²
+            m' = m / (1 - beta1**t)                   which this corrects
+            v' = v / (1 - beta2**t)
+            p = p - lr * m' / (sqrt(v') + eps)
+
+        With ``amsgrad`` (Reddi, Kale and Kumar, 2018) v' is computed from the largest v so far.
+        """
         m, v, *largest = state
         largest_v = largest[0] if largest else None
         kernels.of(p).adam(p, g, m, v, largest_v, step, *self.settings())
@@ -75,8 +79,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
-    As ``Adam``, but for the second line of its formula: p = p - lr weight_decay p instead, so that
-    the decay is not divided by sqrt(v').
+    As ``Adam``, but the second line of its formula is p = p - lr * weight_decay * p, so that the
+    decay is not divided by sqrt(v').
     """
 
     decoupled = True

@@ -13,17 +13,11 @@ from .optimizer import Optimizer
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum, Nesterov's variant and weight decay.
+    """Stochastic gradient descent: p = p - lr * g for each parameter p with gradient g.
 
-    For each parameter p with gradient g, in this order:
+    Weight decay, momentum and Nesterov's variant change g before: ``descend`` has the formula.
 
-        g = -g                                    if maximize
-        g = g + weight_decay p
-        v = momentum v + (1 - dampening) g        (v = g at the first step), if momentum
-        g = g + momentum v   if nesterov, otherwise   g = v
-        p = p - lr g
-
-    Args and errors: see ``Optimizer``; besides a ValueError for Nesterov without momentum or with
+    Args and errors: see ``Optimizer``; also a ValueError for Nesterov without momentum or with
     dampening. The attribute ``velocity`` has v for each parameter, None until its first step.
     """
 
@@ -52,7 +46,14 @@ class SGD(Optimizer):
         self.velocity = self._no_state()
 
     def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
-        """p -= lr g, where g may be the velocity."""
+        """The step of a parameter p with gradient g and velocity v, in this order:
+
+        g = -g                                    if maximize
+        g = g + weight_decay * p
+        v = momentum * v + (1 - dampening) * g    if momentum; v = g at the first step
+        g = g + momentum * v if nesterov else v   if momentum
+        p = p - lr * g
+        """
         lr, momentum, dampening, *others = self.settings()
         v = state[0] if state else None
         kernels.of(p).sgd(p, g, v, lr, momentum, 0.0 if step == 1 else dampening, *others)

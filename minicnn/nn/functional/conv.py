@@ -15,6 +15,7 @@ from minicnn.nn.arguments import (
     as_tensors,
     channels_hint,
     check_floating,
+    check_kernel_fits,
     check_pictures,
     convolution_window,
     pair,
@@ -62,11 +63,7 @@ def conv2d(
     if isinstance(padding, str):  # 'same'
         x, padding = _framed_same(x, kernel_size, dilation)
     output = output_sizes(x.shape[2:], kernel_size, stride, padding, dilation)
-    if min(output) < 1:
-        raise ValueError(
-            f"conv2d: kernel {kernel_size} with dilation {dilation} is larger than the padded "
-            f"input: input {input.shape}, padding {padding}"
-        )
+    check_kernel_fits("conv2d", input, kernel_size, padding, dilation, output)
 
     def convolve(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
         def operation() -> Operation:

@@ -16,6 +16,7 @@ from minicnn.nn.arguments import (
     as_input,
     check_divisor,
     check_floating,
+    check_kernel_fits,
     check_pictures,
     pooling_window,
 )
@@ -127,11 +128,7 @@ def _pooled_sizes(
     check_floating(function, input)
     axes = zip(input.shape[-2:], kernel_size, stride, padding, dilation, strict=True)
     rows, cols = (_pooled_size(*axis, ceil_mode) for axis in axes)
-    if min(rows, cols) < 1:
-        raise ValueError(
-            f"{function}: kernel {kernel_size} with dilation {dilation} is larger than the padded "
-            f"input: input {input.shape}, padding {padding}"
-        )
+    check_kernel_fits(function, input, kernel_size, padding, dilation, (rows, cols))
     return rows, cols
 
 
