@@ -58,7 +58,7 @@ class SlowBatches(data.DataLoader):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("minicnn.train.loop", "minicnn.compiler.step", "minicnn.kernels.jit"):
+    for module in ("minicnn.train.loop", "minicnn.compiler.engines", "minicnn.kernels.jit"):
         monkeypatch.setattr(f"{module}.time", clock)
     return clock
 
@@ -85,13 +85,13 @@ def test_evaluation_and_reports_are_no_part_of_the_seconds(
 def test_compiling_is_no_part_of_the_seconds(
     few: data.Dataset, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = compiler.step.Compiled._record
+    make = compiler.engines.Compiled._record
 
     def slowly(*given: Any) -> Any:
         clock.now += 300
         return make(*given)
 
-    monkeypatch.setattr(compiler.step.Compiled, "_record", slowly)
+    monkeypatch.setattr(compiler.engines.Compiled, "_record", slowly)
     train = SlowBatches(few, 50)
     train.clock = clock
     net = models.mlp(hidden=(3,))

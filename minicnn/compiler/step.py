@@ -1,44 +1,21 @@
 """The objects that ``minicnn.compile`` returns, as far as CPU and GPU agree.
 
-Each keeps an engine for every kind of batch: a plan with its memory, ready to run. How an engine is
-made and run stands in ``cpu/step.py`` and ``gpu/step.py``.
+Each is called in the same way; what a call computes stands in ``cpu/step.py`` and ``gpu/step.py``.
 """
 
 from __future__ import annotations
 
 import copy
-import threading
-import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 
-from minicnn import nn, optim, random
+from minicnn import nn, optim
 from minicnn.kernels import Array, array_module
-from minicnn.tensor import Tensor, as_tensor
+from minicnn.tensor import Tensor
 
 from .accepted import check_optimizer, settings_of
-from .guards import Guard, follow, images_that_count
-from .record import CompileError, Stage, chain_of, one_at_a_time
-
-MOST_ENGINES = 8  # that are kept; the one unused for longest goes first
-
-
-class Engine(Protocol):
-    """What the CPU's and the GPU's engines have in common."""
-
-    plan: Any
-
-    def fits(self) -> bool:
-        """Whether it can compute with the parameters as they are now."""
-
-    def is_current(self) -> bool:
-        """Whether nothing about the parameters has changed since the last run."""
-
-    def gradient_of(self, parameter: Tensor) -> Array | None:
-        """The last step's gradient of a parameter; None if the plan computes none."""
+from .engines import Compiled
 
 
 class Counts:
@@ -64,168 +41,6 @@ class Counts:
     def now(self) -> tuple[Array, Array]:
         """Both sums as they stand now: copies on the device. To read those of a GPU is to wait."""
         return self.loss.copy(), self.hits.copy()
-
-
-class _Entry(NamedTuple):
-    """An engine, and the batches and the state of the net that it is right for.
-
-    Attributes:
-        kind: shape and dtype of the pictures, and the like.
-        chain: all that the plan takes from the net: see ``chain_of``.
-        guard: what the chain depended on when it was recorded.
-        images: the batch sizes that it was recorded with; None stands for all.
-    """
-
-    kind: tuple[Any, ...]
-    chain: list[Any]
-    guard: Guard
-    images: set[int | None]
-    engine: Any
-
-    def fits(self, x: Array) -> bool:
-        """Whether it serves such a batch, with the net as it is now."""
-        is_known = None in self.images or images_that_count(x) in self.images
-        return is_known and self.guard.holds()
-
-
-class Compiled:
-    """Keeps an engine for each shape of picture, dtype and state of the net.
-
-    An engine's memory serves one call at a time: calls from several threads wait for each other.
-    """
-
-    loss: nn.CrossEntropyLoss | None = None
-    optimizer: optim.Optimizer | None = None
-    device = "cpu"
-    training: bool | None = None  # the mode to compute in; None: the net's own
-
-    def __init__(self, net: nn.Module, profile: bool):
-        self.net, self.profile = net, profile
-        self.seconds_preparing = 0.0  # recording, planning and compiling so far
-        self._lock = threading.RLock()
-        self._entries: list[_Entry] = []  # the one unused for longest first
-        self._now: tuple[Any, _Entry] | None = None  # the last call's state, and its entry
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For copies and pickles: without the engines, whose tables hold addresses."""
-        return {**vars(self), "_entries": [], "_now": None, "_lock": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.RLock())
-
-    @property
-    def plan(self) -> Any:
-        """The plan of the last call; ``print`` it.
-
-        Raises:
-            RuntimeError: nothing was called yet, so the shape of the pictures is not known.
-        """
-        return self._engine_of_last_call().plan
-
-    def _engine_of_last_call(self) -> Any:
-        if self._now is None:
-            raise RuntimeError("compile: there is a plan after the first call, not before")
-        return self._now[1].engine
-
-    def _engine(self, x: Array) -> Any:
-        """The engine for such pictures and the net as it is now."""
-        state = nn.Module.changes, self.net, self.loss, self._shape_of(x), x.dtype
-        if self._now is not None:
-            before, entry = self._now
-            if before == state and entry.engine.is_current() and entry.fits(x):
-                return entry.engine
-        entry = self._find(x)
-        self._now = state, entry  # at once: an interruption leaves the old pair or the new one
-        return entry.engine
-
-    def _find(self, x: Array) -> _Entry:
-        parameters = [p for m in self.net.modules() for p in m._parameters.values()]
-        self._check_device(parameters)
-        self._check()
-        dtype = self._dtype(x, parameters)
-        kind = (self._shape_of(x), x.dtype, dtype, *self._settings())
-        alike = [e for e in reversed(self._entries) if e.kind == kind and e.engine.fits()]
-        entry = next((entry for entry in alike if entry.fits(x)), None)
-        if entry is None:
-            began = time.perf_counter()
-            entry = self._record(x, dtype, kind, alike)
-            self.seconds_preparing += time.perf_counter() - began
-        others = [e for e in self._entries if e.engine is not entry.engine]
-        self._entries = [*others, entry][-MOST_ENGINES:]
-        return entry
-
-    def _record(
-        self, x: Array, dtype: np.dtype, kind: tuple[Any, ...], alike: list[_Entry]
-    ) -> _Entry:
-        """The entry of the net as it is now: with the engine of one that is alike, or a new one."""
-        stages, guard, images = follow(self.net, x, dtype, self.training)
-        _check_result(stages, self.loss)
-        chain = chain_of(stages)
-        for entry in alike:
-            if entry.chain == chain:
-                others = entry.images if entry.guard.holds() else set()
-                return _Entry(kind, chain, guard, {images, *others}, entry.engine)
-        engine = self._make_engine(stages, x, dtype)
-        return _Entry(kind, chain, guard, {images}, engine)
-
-    def _check(self) -> None:
-        """Refuse what has been changed in a way that a plan would not follow."""
-        with one_at_a_time:  # a recording has hooks of its own
-            hooked = [type(m).__name__ for m in self.net.modules() if m._forward_hooks]
-        if hooked:
-            raise CompileError(
-                f"compile: a {hooked[0]} of the net has a forward hook, which a plan would not "
-                "call; remove it, or call the net itself"
-            )
-
-    def _dtype(self, x: Array, parameters: Sequence[Tensor]) -> np.dtype:
-        """In which to compute: the parameters' or, where there are none, that of the pictures."""
-        first: Any = parameters[0] if parameters else x
-        dtype = first.dtype if first.dtype.kind == "f" else np.dtype(np.float32)
-        if x.dtype not in (np.uint8, dtype):
-            raise TypeError(f"compile: x is {x.dtype}; wanted uint8 or the net's {dtype}")
-        return dtype
-
-    def _shape_of(self, x: Array) -> tuple[int, ...]:
-        """What of the batch's shape an engine depends on."""
-        return x.shape[1:]
-
-    def _settings(self) -> tuple[Any, ...]:
-        """What else an engine depends on."""
-        return ()
-
-    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
-        """The engine of a chain, for such a batch."""
-        raise NotImplementedError
-
-    def _alone(self) -> AbstractContextManager[Any]:
-        """Inside ``with``, no other call uses the engines' memory."""
-        return self._lock
-
-    def _mask_keys(self, engine: Engine) -> list[tuple[int, int]]:
-        """The keys of the dropout masks that one call draws, in the order of the chain."""
-        return [random.next_mask_key() for _ in range(engine.plan.masks)]
-
-    def _arrays(self, x: Any, *labels: Any) -> list[Array]:
-        """The arrays of a batch, which have to be where the net is."""
-        arrays = [y if hasattr(y, "dtype") else np.asarray(y) for y in labels]  # a list of classes
-        return [self._array(as_tensor(part)) for part in (x, *arrays)]
-
-    def _array(self, tensor: Tensor) -> Array:
-        if tensor.device != self.device:
-            self._check_device([*self.net.parameters()])
-            raise TypeError(
-                f"compile: received an array on {tensor.device}; wanted one on {self.device}, "
-                "where the net is"
-            )
-        return tensor.data
-
-    def _check_device(self, parameters: Sequence[Tensor]) -> None:
-        here = parameters[0].device if parameters else self.device
-        if here != self.device:
-            raise RuntimeError(
-                f"compile: the net has moved from {self.device} to {here}; compile it there"
-            )
 
 
 class Predictor(Compiled):
@@ -306,11 +121,3 @@ class CompiledStep(Compiled):
     def _check(self) -> None:
         super()._check()
         settings_of(self.loss)
-
-
-def _check_result(stages: list[Stage], loss: nn.CrossEntropyLoss | None) -> None:
-    if not stages:
-        raise CompileError("compile: the net applies no operation")
-    shape = stages[-1].output_shape
-    if loss is not None and len(shape) != 1:
-        raise CompileError(f"compile: the net gives {shape} an image; wanted (classes,) for a loss")

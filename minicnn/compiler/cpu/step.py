@@ -12,8 +12,9 @@ from minicnn.kernels import Array
 from minicnn.nn.functional.loss import are_classes, class_indices
 from minicnn.tensor import Tensor
 
+from ..engines import Compiled
 from ..record import Stage
-from ..step import Compiled, CompiledStep, Counts, Predictor
+from ..step import CompiledStep, Counts, Predictor
 from .engine import Engine
 from .lower import lay_out
 

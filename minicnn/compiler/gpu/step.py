@@ -14,8 +14,9 @@ from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
 from ..accepted import learned_by
+from ..engines import Compiled
 from ..record import CompileError, Stage
-from ..step import Compiled, CompiledStep, Counts, Predictor
+from ..step import CompiledStep, Counts, Predictor
 from .engine import GpuEngine
 
 
