@@ -28,7 +28,7 @@ def pytest_report_header() -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """First come the tests that compile most: the other process finds it on the disk later."""
-    items.sort(key=lambda item: item.path.name != "test_compile.py")
+    items.sort(key=lambda item: item.path.name != "test_steps.py")
 
 
 @pytest.fixture(params=KERNEL_SETS)

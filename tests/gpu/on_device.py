@@ -26,45 +26,32 @@ if os.environ.get("MINICNN_ON") == "standin":
 
 from minicnn.device import gpu_problem, to_device, to_host
 
-FILES = {  # of the host, or long
-    "test_chapter.py": "trains",
-    "test_compile.py": "of the CPU's tiles; tests/gpu/test_compiled.py is its counterpart",
-    "test_d2l.py": "trains",
-    "test_data.py": "files",
-    "test_data_idx.py": "files",
-    "test_data_loader.py": "files; tests/gpu/test_training.py is its counterpart",
+FILES = {  # of the host, or long; a folder stands for all that is in it
+    "compiler": "of the CPU's plans; tests/gpu/test_compiled.py is its counterpart",
+    "d2l": "trains",
+    "data": "files; tests/gpu/test_training.py is the loader's counterpart",
+    "explain": "pages; test_tape.py counts NumPy's memory",
+    "gpu": "of its own",
+    "kernels": "the CPU's kernels; tests/gpu/test_kernels.py is its counterpart",
+    "train": "trains; tests/gpu/test_training.py is its counterpart",
+    "ops/test_edges.py": "of the CPU's tiles too; tests/gpu/test_edges.py is its counterpart",
+    "optim/test_adaptive.py": "tests/gpu/test_optimizers.py is its counterpart",
+    "tensor/test_needs_gradient.py": "calls backward with NumPy's arrays",
+    "test_benchmarks.py": "figures",
+    "test_command.py": "command lines",
     "test_device.py": "what happens without a GPU",
     "test_docs.py": "texts",
-    "test_mnist_example.py": "trains",
-    "test_needs_gradient.py": "calls backward with NumPy's arrays",
-    "test_notebooks.py": "texts",
-    "test_explain.py": "pages",
-    "test_explain_page.py": "pages",
-    "test_explain_tape.py": "counts NumPy's memory",
+    "test_files.py": "files",
     "test_guards.py": "the repository",
-    "test_kernels.py": "the CPU's kernels; tests/gpu/test_kernels.py is its counterpart",
-    "test_lanes.py": "the CPU's registers",
+    "test_interrupts.py": "the CPU's threads",
+    "test_mnist_example.py": "trains",
+    "test_notebooks.py": "texts",
     "test_outside.py": "a process of its own, with NumPy",
     "test_packaging.py": "wheels",
     "test_rungs.py": "the CPU's rungs",
-    "test_train.py": "trains; tests/gpu/test_training.py is its counterpart",
-    "test_training_parity.py": "trains",
-    "test_visualize.py": "trains",
-    "test_adaptive.py": "tests/gpu/test_optimizers.py is its counterpart",
-    "test_benchmarks.py": "figures",
-    "test_command.py": "command lines",
-    "test_compile_guards.py": "of the CPU's plans; tests/gpu/test_compiled.py is its counterpart",
-    "test_compile_plans.py": "of the CPU's plans; tests/gpu/test_compiled.py is its counterpart",
-    "test_compile_threads.py": "the emulator has one thread; tests/gpu/test_compiled.py",
-    "test_edges.py": "of the CPU's tiles too; tests/gpu/test_edges.py is its counterpart",
-    "test_files.py": "files",
-    "test_interrupts.py": "the CPU's threads",
-    "test_kernel_cache.py": "the CPU's kernels",
-    "test_plots.py": "pictures",
-    "test_runs.py": "files",
     "test_selfcheck.py": "the CPU's kernels",
     "test_terminal.py": "command lines",
-    "test_training.py": "trains; tests/gpu/test_training.py is its counterpart",
+    "test_visualize.py": "trains",
 }
 TESTS = {
     "test_a_bug_in_a_convolution_is_caught_and_its_worst_cell_named": "bugs written with NumPy",
@@ -108,8 +95,8 @@ def pytest_configure() -> None:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    here = Path(__file__).parent
-    return True if collection_path.name in FILES or collection_path == here else None
+    tests = Path(__file__).parent.parent
+    return True if collection_path in [tests / name for name in FILES] else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

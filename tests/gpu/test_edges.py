@@ -1,4 +1,4 @@
-"""Where numbers end, on a GPU: infinite gradients and long sums, as in tests/test_edges.py."""
+"""Where numbers end, on a GPU: infinite gradients and long sums, as in tests/ops/test_edges.py."""
 
 from __future__ import annotations
 

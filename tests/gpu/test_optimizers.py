@@ -12,7 +12,7 @@ import minicnn
 from minicnn import Tensor, nn, optim
 from minicnn.device import to_device
 from minicnn.train.loop import EagerStep
-from tests.test_adaptive import CASES, every_case, optimizer_of
+from tests.optim.test_adaptive import CASES, every_case, optimizer_of
 
 pytestmark = pytest.mark.usefixtures("cupy")
 

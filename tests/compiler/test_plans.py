@@ -1,0 +1,163 @@
+"""Plans: their rarer conditions, their engines, and the figures that they print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Tensor, nn, optim
+
+PICTURE = (3, 11, 8)
+
+
+def batch(images: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng((2, images))
+    return rng.standard_normal((images, *PICTURE)), rng.integers(0, 5, images)
+
+
+def with_head(*layers: nn.Module) -> nn.Sequential:
+    minicnn.manual_seed(3)
+    net = nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(5))
+    net(Tensor(np.zeros((2, *PICTURE), np.float32)))
+    return net.to("float64")
+
+
+def step_of(net: nn.Module, **options: Any) -> minicnn.compiler.CompiledStep:
+    loss, optimizer = nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.0)
+    return minicnn.compile(net, loss, optimizer, **options)
+
+
+def assert_gradients_are_eagers(net: nn.Module, images: int = 21, tolerance: float = 1e-10) -> None:
+    x, y = batch(images)
+    step = step_of(net)
+    step(x, y)
+    net.zero_grad()
+    nn.CrossEntropyLoss()(net(Tensor(x)), Tensor(y)).backward()
+    for name, p in net.named_parameters():
+        assert p.grad is not None
+        theirs, ours = p.grad.numpy(), step.gradients()[name].numpy()
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=1e-12, err_msg=name)
+
+
+# Conditions ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Sigmoid])
+def test_dilated_windows_that_seem_to_tile_the_picture_overlap(activation: Any) -> None:
+    """Kernel, stride and number of windows are those of a tiling; each window is 3 cells wide."""
+    pool = nn.MaxPool2d(2, 2, dilation=2, ceil_mode=True)
+    net = with_head(nn.Conv2d(3, 4, (2, 3)), activation(), pool)
+    assert net[:3](Tensor(batch(2)[0])).shape == (2, 4, 5, 3)  # of 10 x 6
+    assert_gradients_are_eagers(net)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [1e5, 123_456.789, 1e6])
+def test_a_channel_of_one_large_number_is_normalised_to_nothing(value: float, dtype: str) -> None:
+    """Its variance is 0, and what rounding makes of it must not be below."""
+    net: Any = with_head(nn.BatchNorm2d(3)).to(dtype)
+    net[0].bias.data[:] = [1, 2, 3]
+    for number in range(5):
+        x = np.full((37, *PICTURE), value * (1 + number / 7), dtype)
+        loss, logits = step_of(net)(x, batch(37)[1])
+        assert np.isfinite(loss.item())
+        ones = np.broadcast_to(np.array([1, 2, 3], dtype)[:, None, None], x.shape)
+        expected = net[1:](Tensor(np.ascontiguousarray(ones))).numpy()
+        np.testing.assert_allclose(logits.numpy(), expected, rtol=1e-5)
+
+
+def test_of_equal_scores_the_first_counts_as_the_answer() -> None:
+    net: Any = with_head()
+    net[1].weight.data[:], net[1].bias.data[:] = 0, [1, 3, 0, 3, 3]
+    step = step_of(net)
+    y = np.array([0, 1, 1, 3, 4, 2, 1])
+    step(batch(7)[0], y)
+    assert step.counts.hits == 3
+    net[1].bias.data[:] = 0
+    step(batch(7)[0], y)
+    assert step.counts.hits == 3 + 1
+
+
+@pytest.mark.parametrize("affine", [("weight",), ("bias",), ()])
+def test_batch_norm_with_one_of_weight_and_bias(affine: tuple[str, ...]) -> None:
+    norm = nn.BatchNorm2d(4)
+    norm.weight.data[:] = norm.bias.data[:] = [1, 2, 3, 4]  # type: ignore[union-attr]
+    for name in {"weight", "bias"} - {*affine}:
+        setattr(norm, name, None)
+    assert_gradients_are_eagers(with_head(nn.Conv2d(3, 4, (2, 3)), norm, nn.ReLU()))
+
+
+def test_a_batch_that_has_no_statistics_is_counted_nowhere() -> None:
+    net: Any = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 2)).to("float64")
+    x, step = np.ones((1, 3, 1, 1)), step_of(net)
+    for call in (lambda: net(Tensor(x)), lambda: step(x, np.zeros(1, np.int64))):
+        with pytest.raises(ValueError, match="1 value a channel"):
+            call()
+    assert int(net[0].num_batches_tracked) == 0
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_a_batch_of_nothing_is_counted_and_moves_nothing(momentum: float | None) -> None:
+    norm = nn.BatchNorm2d(4, momentum=momentum)
+    net = with_head(nn.Conv2d(3, 4, (2, 3)), norm, nn.ReLU())
+    step = step_of(net)
+    step(*batch(5))
+    state = {name: tensor.numpy().copy() for name, tensor in net.state_dict().items()}
+    for call in (lambda: net(Tensor(batch(0)[0])), lambda: step(*batch(0))[1]):
+        assert call().shape == (0, 5)
+        state["1.num_batches_tracked"] += 1
+        for name, tensor in net.state_dict().items():
+            np.testing.assert_array_equal(tensor.numpy(), state[name], err_msg=name)
+    assert not any(g.numpy().any() for g in step.gradients().values())
+
+
+# Engines and figures ------------------------------------------------------------------------------
+
+
+def test_the_engines_of_the_last_eight_shapes_are_kept() -> None:
+    predict = minicnn.compile(nn.Sequential(nn.Conv2d(1, 2, 2)))
+
+    def plan_of(width: int) -> Any:
+        predict(np.zeros((2, 1, 3, width), np.float32))
+        return predict.plan
+
+    plans = {width: plan_of(width) for width in range(2, 10)}
+    assert plan_of(2) is plans[2]  # now 3 is the one that was not used for longest
+    plan_of(10)
+    kept = [width for width in (2, *range(4, 10)) if plan_of(width) is plans[width]]
+    assert kept == [2, *range(4, 10)]
+    assert plan_of(3) is not plans[3]
+    assert len(predict._entries) == 8
+
+
+def test_a_plans_figures_are_those_of_an_image() -> None:
+    net = with_head(nn.Conv2d(3, 4, (2, 3)))
+    step = step_of(net, profile=True)
+    for images in (16, 32):
+        step(*batch(images))
+    plan = step.plan
+    assert plan.images_seen == 48
+    assert all(line.seconds > 0 for line in plan.lines)
+    for number, line in enumerate(plan.lines):
+        line.seconds = 48e-6 * (number + 1)  # so many microseconds an image
+    rows = str(plan).splitlines()
+    assert rows[0].split() == ["FLOP", "bytes", "us", "GFLOP/s"]
+    ways = [row for row in rows[1:-2] if not row.startswith("---")]
+    for number, (row, line) in enumerate(zip(ways, plan.lines, strict=True), start=1):
+        numbers = row.split()[-4:] if line.flops else row.split()[-2:]
+        rate = [f"{line.flops / number / 1e3:.1f}"] if line.flops else []
+        flops = [str(line.flops)] if line.flops else []
+        assert numbers == [*flops, str(line.bytes), f"{number:.3f}", *rate]
+    conv = next(line for line in plan.lines if line.name == "conv")
+    assert conv.flops == 2 * (4 * 10 * 6) * (3 * 2 * 3)
+    assert conv.bytes == 8 * (3 * 11 * 8 + 4 * 10 * 6)  # the picture read, the result written
+    total, count = sum(line.flops for line in plan.lines), len(plan.lines)
+    us, moved = count * (count + 1) / 2, sum(line.bytes for line in plan.lines)
+    expected = [str(total), str(moved), f"{us:.3f}", f"{total / us / 1e3:.1f}"]
+    assert rows[-2].split()[-4:] == expected
+    assert rows[-1] == (
+        f"groups of {plan.images} images; memory {plan.memory * 8 / 1e6:.2f} MB a thread, reused"
+    )

@@ -1,0 +1,51 @@
+"""im2col and col2im: their definition, in both sets of kernels."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+from hypothesis import given
+
+from tests.kernels.geometry import Geometry, both, examples, geometries
+
+
+@both
+@given(g=geometries())
+@examples
+def test_im2col_and_col2im_are_transposes(kernel: ModuleType, g: Geometry) -> None:
+    """<im2col(x), c> = <x, col2im(c)>"""
+    rng = np.random.default_rng(g.seed)
+    x = rng.standard_normal(g.shape)
+    columns = kernel.im2col(x, *g.window)
+    c = rng.standard_normal(columns.shape)
+    back = kernel.col2im(c, g.shape, *g.window)
+    assert back.shape == g.shape
+    np.testing.assert_allclose((columns * c).sum(), (x * back).sum(), rtol=1e-10, atol=1e-10)
+
+
+@both
+@given(g=geometries())
+@examples
+def test_im2col_writes_every_window_out_as_a_column(kernel: ModuleType, g: Geometry) -> None:
+    x = np.random.default_rng(g.seed).standard_normal(g.shape)
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = g.window
+    framed = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    columns = kernel.im2col(x, *g.window)
+    rows = range(0, framed.shape[2] - dh * (kh - 1), sh)
+    cols = range(0, framed.shape[3] - dw * (kw - 1), sw)
+    n, c = g.shape[:2]
+    assert columns.shape == (n, c * kh * kw, len(rows) * len(cols))
+    for image, row in np.ndindex(columns.shape[:2]):
+        channel, i, j = row // (kh * kw), row // kw % kh, row % kw
+        seen = [framed[image, channel, r + i * dh, q + j * dw] for r in rows for q in cols]
+        assert columns[image, row].tolist() == seen
+
+
+@both
+def test_the_picture_of_the_documentation(kernel: ModuleType) -> None:
+    x = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+    columns = kernel.im2col(x, (2, 2), (1, 1), (0, 0), (1, 1))
+    assert columns.tolist() == [[[1, 2, 4, 5], [2, 3, 5, 6], [4, 5, 7, 8], [5, 6, 8, 9]]]
+    counts = kernel.col2im(np.ones_like(columns), x.shape, (2, 2), (1, 1), (0, 0), (1, 1))
+    assert counts.tolist() == [[[[1, 2, 1], [2, 4, 2], [1, 2, 1]]]]

@@ -1,0 +1,125 @@
+"""What every operation promises: inputs unchanged, dtypes kept, gradients added."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Tensor
+from minicnn.nn import functional as F
+from tests.ops.cases import CASES, Case, arrays_of
+
+conv2d: Callable[..., Tensor] = F.conv2d
+batch_norm: Callable[..., Tensor] = F.batch_norm
+PICTURE = (2, 4, 6, 7)
+VIEWS = {name for name in CASES if name.startswith(("reshape", "flatten", "transpose", "T", "x["))}
+VIEWS |= {"dropout in evaluation"}
+OPERATIONS = CASES | {
+    "@": Case(operator.matmul, ((3, 4), (4, 5))),
+    "@, stacked": Case(operator.matmul, ((2, 3, 4), (4, 5))),
+    "linear": Case(F.linear, ((3, 4), (5, 4), (5,))),
+    "linear, one row": Case(F.linear, ((4,), (5, 4))),
+    "relu": Case(F.relu, ((3, 4),)),
+    "sigmoid": Case(F.sigmoid, ((3, 4),)),
+    "tanh": Case(F.tanh, ((3, 4),)),
+    "softmax": Case(lambda x: F.softmax(x, 1), ((3, 4),)),
+    "log_softmax": Case(lambda x: F.log_softmax(x, 1), ((3, 4),)),
+    "dropout": Case(lambda x: F.dropout(x, 0.5), ((3, 4),)),
+    "dropout in evaluation": Case(lambda x: F.dropout(x, 0.5, training=False), ((3, 4),)),
+    "pad": Case(lambda x: F.pad(x, (1, -1)), ((3, 4),)),
+    "pad by nothing": Case(lambda x: F.pad(x, (0, 0)), ((3, 4),)),
+    "conv2d": Case(lambda *xs: conv2d(*xs, padding=1), (PICTURE, (3, 4, 2, 3), (3,))),
+    "conv2d, 1 x 1": Case(F.conv2d, (PICTURE, (3, 4, 1, 1))),
+    "conv2d, groups": Case(
+        lambda *xs: conv2d(*xs, padding="same", groups=2), (PICTURE, (2, 2, 2, 3), (2,))
+    ),
+    "max_pool2d": Case(lambda x: F.max_pool2d(x, (2, 3), stride=1), (PICTURE,)),
+    "max_pool2d, 1 x 1": Case(lambda x: F.max_pool2d(x, 1), (PICTURE,)),
+    "avg_pool2d": Case(lambda x: F.avg_pool2d(x, (2, 3), padding=1), (PICTURE,)),
+    "avg_pool2d, 1 x 1": Case(lambda x: F.avg_pool2d(x, 1), (PICTURE,)),
+    "batch_norm": Case(
+        lambda *xs: batch_norm(xs[0], None, None, *xs[1:], training=True), (PICTURE, (4,), (4,))
+    ),
+    "batch_norm, not affine": Case(lambda x: batch_norm(x, None, None, training=True), (PICTURE,)),
+    "batch_norm, evaluation": Case(
+        lambda x, *affine: batch_norm(
+            x,
+            Tensor(np.array([0.3, -1, 0, 2], x.dtype)),
+            Tensor(np.array([0.5, 1, 2, 3], x.dtype)),
+            *affine,
+        ),
+        (PICTURE, (4,), (4,)),
+    ),
+    "cross_entropy": Case(lambda x: F.cross_entropy(x, Tensor(np.array([3, 0, 1]))), ((3, 4),)),
+    "cross_entropy, probabilities": Case(F.cross_entropy, ((3, 4), (3, 4))),
+    "cross_entropy, everything": Case(
+        lambda x: F.cross_entropy(
+            x,
+            Tensor(np.array([3, 0, 1])),
+            Tensor(np.ones(4, x.dtype)),
+            ignore_index=0,
+            label_smoothing=0.1,
+            reduction="none",
+        ),
+        ((3, 4),),
+    ),
+    "nll_loss": Case(lambda x: F.nll_loss(x, Tensor(np.array([3, 0, 1]))), ((3, 4),)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_inputs_and_cotangent_are_neither_changed_nor_shared(
+    name: str, kernel_set: str, rng: np.random.Generator
+) -> None:
+    case = OPERATIONS[name]
+    arrays = arrays_of(case, rng)
+    copies = [array.copy() for array in arrays]
+    inputs = [Tensor(array, requires_grad=True) for array in arrays]
+    y = case.ours(*inputs)
+    value = y.numpy().copy()
+    if name not in VIEWS:
+        assert not any(np.shares_memory(y.numpy(), array) for array in arrays)
+
+    u = np.asarray(rng.standard_normal(y.shape))
+    kept = u.copy()
+    y.backward(Tensor(u))
+    np.testing.assert_array_equal(u, kept)
+    np.testing.assert_array_equal(y.numpy(), value)
+    for array, copy in zip(arrays, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+    others = [u, y.numpy(), *arrays]
+    for x in inputs:
+        assert x.grad is not None
+        assert not any(np.shares_memory(x.grad.numpy(), other) for other in others)
+        others.append(x.grad.numpy())
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_float32_in_gives_float32_out_and_float64s_numbers(
+    name: str, kernel_set: str, rng: np.random.Generator
+) -> None:
+    case = OPERATIONS[name]
+    arrays, results = arrays_of(case, rng), []
+    for dtype in (np.float64, np.float32):
+        minicnn.manual_seed(0)
+        inputs = [Tensor(array.astype(dtype), requires_grad=True) for array in arrays]
+        y = case.ours(*inputs)
+        y.backward(np.asarray(np.cos(np.arange(y.size)).reshape(y.shape), dtype))
+        results.append([y, *(x.grad for x in inputs)])
+    for double, single in zip(*results, strict=True):
+        assert single.dtype == np.float32
+        scale = max(1.0, float(np.abs(double.numpy()).max(initial=0)))
+        np.testing.assert_allclose(single.numpy(), double.numpy(), 1e-5, 1e-5 * scale)
+
+
+def test_a_gradient_is_added_to_the_one_that_is_there() -> None:
+    x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    (x * 3).sum().backward()
+    (x * x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.numpy().tolist() == [5, 7]
