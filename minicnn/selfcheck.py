@@ -184,10 +184,16 @@ def train(model: str, dtype: str, device: str, make: Callable[..., Any]) -> list
 def _others() -> nn.Sequential:
     """A small net of what LeNet does not have."""
     return nn.Sequential(
-        nn.Conv2d(1, 3, (3, 5), stride=2, padding=1, bias=False), nn.BatchNorm2d(3),
-        nn.MaxPool2d(3, 2, 1), nn.ReLU(), nn.BatchNorm2d(3, momentum=None), nn.Flatten(),
-        nn.Dropout(0.3), nn.Linear(147, 10), nn.Tanh(),
-    )  # fmt: skip
+        nn.Conv2d(1, 3, (3, 5), stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(3),
+        nn.MaxPool2d(3, 2, 1),
+        nn.ReLU(),
+        nn.BatchNorm2d(3, momentum=None),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(147, 10),
+        nn.Tanh(),
+    )
 
 
 NETS: dict[str, Callable[[], nn.Module]] = {

@@ -1,9 +1,10 @@
-"""Examples of small whole numbers, so that sums can be followed in the head."""
+"""Examples of small whole numbers: their sums can be followed in the head."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,105 +32,101 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 OPTIONS = ("size", "kernel", "stride", "padding", "dilation", "channels", "out_channels", "batch")
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """The options of an example. Those that do not apply to its operation keep these values."""
+
+    size: Pair = (1, 1)
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    channels: int = 1
+    out_channels: int = 1
+    batch: int = 1
+
+    @property
+    def input(self) -> tuple[int, ...]:
+        """The shape of the pictures: (N, C, H, W)."""
+        return self.batch, self.channels, *self.size
+
+    @property
+    def output(self) -> Pair:
+        """OH and OW; below 1 where the kernel does not fit."""
+        return output_sizes(self.size, self.kernel, self.stride, self.padding, self.dilation)
+
+
 def example(options: argparse.Namespace) -> Any:
-    """The operation on small whole numbers, so that sums can be followed in the head."""
+    """The operation that ``--op`` names, explained on small whole numbers."""
     for name in ("layer", "image", "data_dir"):
         if getattr(options, name) is not None:
             raise ValueError(f"--{name.replace('_', '-')} needs --run DIR")
     sizes = dict(DEFAULTS[options.op])
     for name in OPTIONS:
-        given = getattr(options, name)
-        if given is not None and name not in sizes:
+        value = getattr(options, name)
+        if value is not None and name not in sizes:
             raise ValueError(f"--{name.replace('_', '-')} does not apply to --op {options.op}")
-        if given is not None:
-            sizes[name] = given
-    rng = np.random.default_rng(options.seed or 0)
-    makers: dict[str, Callable[..., Any]] = {
-        "conv": _convolution,
-        "max-pool": _max_pool,
-        "avg-pool": _avg_pool,
-        "dense": _dense,
-        "softmax": _softmax,
-    }
-    return makers[options.op](rng, **sizes)
+        if value is not None:
+            sizes[name] = value
+    return MAKERS[options.op](np.random.default_rng(options.seed or 0), Sizes(**sizes))
 
 
-def _convolution(
-    rng: np.random.Generator,
-    size: Pair,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    channels: int,
-    out_channels: int,
-    batch: int,
-) -> Any:
-    shape, weight = (batch, channels, *size), (out_channels, channels, *kernel)
-    output = output_sizes(size, kernel, stride, padding, dilation)
-    check_convolution(shape, weight, padding, output)
-    layer = nn.Conv2d(channels, out_channels, kernel, stride, padding, dilation)
+def _convolution(rng: np.random.Generator, s: Sizes) -> Any:
+    weight = (s.out_channels, s.channels, *s.kernel)
+    check_convolution(s.input, weight, s.padding, s.output)
+    layer = nn.Conv2d(s.channels, s.out_channels, s.kernel, s.stride, s.padding, s.dilation)
     layer.weight.data = distinct(rng, weight)
-    layer.bias.data = signed(rng, (out_channels,))  # type: ignore[union-attr]
-    dy = signed(rng, (batch, out_channels, *output)) if min(output) > 0 else None
-    return conv2d(layer, rng.integers(1, 10, shape), dy)
+    layer.bias.data = signed(rng, (s.out_channels,))  # type: ignore[union-attr]
+    dy = _signed_output(rng, s, s.out_channels)
+    return conv2d(layer, rng.integers(1, 10, s.input), dy)
 
 
-def _max_pool(
-    rng: np.random.Generator,
-    size: Pair,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    channels: int,
-    batch: int,
-) -> Any:
-    shape = (batch, channels, *size)
-    pool.check_size(shape, kernel)
-    picture = np.arange(size[0] * size[1]) % 99 + 1
-    x = np.stack([rng.permutation(picture) for _ in range(batch * channels)]).reshape(shape)
-    dy = _signed_like_output(rng, shape, (kernel, stride, padding, dilation))
-    return pool.max_pool2d(nn.MaxPool2d(kernel, stride, padding, dilation), x, dy)
+def _max_pool(rng: np.random.Generator, s: Sizes) -> Any:
+    pool.check_size(s.input, s.kernel)
+    picture = np.arange(s.size[0] * s.size[1]) % 99 + 1  # up to 99 cells: no two are equal
+    planes = [rng.permutation(picture) for _ in range(s.batch * s.channels)]
+    dy = _signed_output(rng, s, s.channels)
+    layer = nn.MaxPool2d(s.kernel, s.stride, s.padding, s.dilation)
+    return pool.max_pool2d(layer, np.stack(planes).reshape(s.input), dy)
 
 
-def _avg_pool(
-    rng: np.random.Generator,
-    size: Pair,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    channels: int,
-    batch: int,
-) -> Any:
-    shape = (batch, channels, *size)
-    pool.check_size(shape, kernel)
-    dy = _signed_like_output(rng, shape, (kernel, stride, padding, (1, 1)))
-    x = rng.integers(1, 10, shape)
-    return pool.avg_pool2d(nn.AvgPool2d(kernel, stride, padding), x, dy)
+def _avg_pool(rng: np.random.Generator, s: Sizes) -> Any:
+    pool.check_size(s.input, s.kernel)
+    dy = _signed_output(rng, s, s.channels)
+    x = rng.integers(1, 10, s.input)
+    return pool.avg_pool2d(nn.AvgPool2d(s.kernel, s.stride, s.padding), x, dy)
 
 
-def _signed_like_output(
-    rng: np.random.Generator, shape: tuple[int, ...], window: tuple[Pair, Pair, Pair, Pair]
-) -> np.ndarray | None:
-    """A gradient from above, if there is an output."""
-    output = output_sizes(shape[2:], *window)
-    return signed(rng, (*shape[:2], *output)) if min(output) > 0 else None
+def _dense(rng: np.random.Generator, s: Sizes) -> Any:
+    check_linear(s.batch, s.channels, s.out_channels)
+    layer = nn.Linear(s.channels, s.out_channels)
+    layer.weight.data = signed(rng, (s.out_channels, s.channels))
+    layer.bias.data = signed(rng, (s.out_channels,))  # type: ignore[union-attr]
+    x = rng.integers(1, 10, (s.batch, s.channels))
+    return linear(layer, x, signed(rng, (s.batch, s.out_channels)))
 
 
-def _dense(rng: np.random.Generator, channels: int, out_channels: int, batch: int) -> Any:
-    check_linear(batch, channels, out_channels)
-    layer = nn.Linear(channels, out_channels)
-    layer.weight.data = signed(rng, (out_channels, channels))
-    layer.bias.data = signed(rng, (out_channels,))  # type: ignore[union-attr]
-    x, dy = rng.integers(1, 10, (batch, channels)), signed(rng, (batch, out_channels))
-    return linear(layer, x, dy)
+def _softmax(rng: np.random.Generator, s: Sizes) -> Any:
+    loss.check_size(s.batch, s.channels)
+    logits = rng.integers(-2, 5, (s.batch, s.channels))
+    return loss.cross_entropy(logits, rng.integers(0, s.channels, s.batch))
 
 
-def _softmax(rng: np.random.Generator, channels: int, batch: int) -> Any:
-    loss.check_size(batch, channels)
-    logits = rng.integers(-2, 5, (batch, channels))
-    return loss.cross_entropy(logits, rng.integers(0, channels, batch))
+MAKERS: dict[str, Callable[[np.random.Generator, Sizes], Any]] = {
+    "conv": _convolution,
+    "max-pool": _max_pool,
+    "avg-pool": _avg_pool,
+    "dense": _dense,
+    "softmax": _softmax,
+}
+
+
+# Numbers ------------------------------------------------------------------------------------------
+
+
+def _signed_output(rng: np.random.Generator, s: Sizes, channels: int) -> np.ndarray | None:
+    """A dy for the output; None if there is no output, which the layer then refuses by name."""
+    return signed(rng, (s.batch, channels, *s.output)) if min(s.output) > 0 else None
 
 
 def signed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

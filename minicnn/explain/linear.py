@@ -9,7 +9,7 @@ import numpy as np
 from minicnn import kernels, nn, ops
 
 from .explained import Explained, check_cells, check_layer
-from .notes import Notes, Token, joined, key, note, ref
+from .notes import Note, Notes, Token, every, joined, note, ref
 from .numbers import as_numbers
 from .page.grid import Grid
 
@@ -53,6 +53,9 @@ def linear(layer: nn.Linear, x: Any, dy: Any = None) -> Explained:
     def matrix(grid: str, symbol: str, title: str, family: str, values: Any) -> Grid:
         return Grid(grid, symbol, title, family, values[None, None], axes="ij")
 
+    def vector(grid: str, symbol: str, title: str, family: str, values: Any) -> Grid:
+        return Grid(grid, symbol, title, family, values[None, None, None], axes="j")
+
     above = [
         matrix("x", "x", "the input, a row a sample", "x", x),
         matrix("weight", "W", "the weights, a row an output", "weight", weight),
@@ -64,12 +67,10 @@ def linear(layer: nn.Linear, x: Any, dy: Any = None) -> Explained:
         matrix("dy", "dy", "the gradient from above", "gradient", dy),
     ]
     if bias is not None:
-        vectors = (("bias", "b", "the bias", "weight", bias),
-                   ("dbias", "db", "the bias’s gradient", "gradient", gradients[2]))  # fmt: skip
-        grids = [Grid(*v[:4], v[4][None, None, None], axes="j") for v in vectors]
-        above.insert(2, grids[0])
-        below.insert(2, grids[1])
-    notes = _notes(len(x), x.shape[1], len(weight), bias is not None)
+        dbias = gradients[2]
+        above.insert(2, vector("bias", "b", "the bias", "weight", bias))
+        below.insert(2, vector("dbias", "db", "the bias’s gradient", "gradient", dbias))
+    rules = _Rules(len(x), x.shape[1], len(weight), bias is not None)
     return Explained(
         "A dense layer, forward and backward",
         f"Linear({layer.extra_repr()})",
@@ -77,51 +78,67 @@ def linear(layer: nn.Linear, x: Any, dy: Any = None) -> Explained:
         "dx = dy W &emsp; dW = dyᵀ x &emsp; db = Σ<sub>m</sub> dy",
         above,
         below,
-        notes,
+        rules.notes(),
         ["y", "0,0"],
         {"x": "input and output", "weight": "weights", "gradient": "gradients"},
     )
 
 
-def _notes(rows: int, features: int, outputs: int, has_bias: bool) -> Notes:
-    ms, ks, os = range(rows), range(features), range(outputs)
-    notes: Notes = {
-        name: {} for name in ("x", "weight", "y", "dx", "dweight", "dy", "bias", "dbias")
-    }
-    for m in ms:
-        for o in os:
-            products: list[list[Token]] = [[ref("x", m, k), "·", ref("weight", o, k)] for k in ks]
-            with_bias = products + [[ref("bias", o)]] * has_bias
-            notes["y"][key(m, o)] = note(
-                *joined(with_bias), words=f"Row {m} of x times row {o} of W."
-            )
-            notes["dy"][key(m, o)] = note(
-                words="It goes to every feature of its sample, times a weight each.",
-                lit=[ref("dx", m, k) for k in ks], tail=f"goes to {features} cells of dx",
-                linked=[ref("y", m, o)],
-            )  # fmt: skip
-        for k in ks:
-            fed: list[list[Token]] = [[ref("dy", m, o), "·", ref("weight", o, k)] for o in os]
-            words = "It fed every output of its sample: the same weights, read down a column."
-            notes["dx"][key(m, k)] = note(*joined(fed), words=words, linked=[ref("x", m, k)])
-            notes["x"][key(m, k)] = note(
-                lit=[ref("y", m, o) for o in os], tail=f"feeds {outputs} outputs",
-                linked=[ref("dx", m, k)],
-            )  # fmt: skip
-    for o in os:
-        for k in ks:
-            met: list[list[Token]] = [[ref("dy", m, o), "·", ref("x", m, k)] for m in ms]
-            words = "Every sample passed through this weight: summed over the batch."
-            notes["dweight"][key(o, k)] = note(*joined(met), words=words,
-                                               linked=[ref("weight", o, k)])  # fmt: skip
-            notes["weight"][key(o, k)] = note(
-                lit=[ref("y", m, o) for m in ms], tail=f"takes part in {rows} outputs",
-                linked=[ref("dweight", o, k)],
-            )  # fmt: skip
-        notes["bias"][key(o)] = note(lit=[ref("y", m, o) for m in ms],
-                                     tail=f"is added to {rows} outputs")  # fmt: skip
-        notes["dbias"][key(o)] = note(*joined([[ref("dy", m, o)] for m in ms]),
-                                      words="Summed over the batch.")  # fmt: skip
-    if not has_bias:
-        del notes["bias"], notes["dbias"]
-    return notes
+class _Rules:
+    """What every cell is made of: a method for each grid. m: sample, k: feature, o: output."""
+
+    def __init__(self, rows: int, features: int, outputs: int, has_bias: bool):
+        self.ms, self.ks, self.os = range(rows), range(features), range(outputs)
+        self.has_bias = has_bias
+
+    def notes(self) -> Notes:
+        rows, features, outputs = len(self.ms), len(self.ks), len(self.os)
+        notes = {
+            "x": every((rows, features), self.x),
+            "weight": every((outputs, features), self.weight),
+            "y": every((rows, outputs), self.y),
+            "dx": every((rows, features), self.dx),
+            "dweight": every((outputs, features), self.dweight),
+            "dy": every((rows, outputs), self.dy),
+        }
+        if self.has_bias:
+            notes |= {"bias": every((outputs,), self.bias), "dbias": every((outputs,), self.dbias)}
+        return notes
+
+    def x(self, m: int, k: int) -> Note:
+        lit = [ref("y", m, o) for o in self.os]
+        return note(lit=lit, tail=f"feeds {len(self.os)} outputs", linked=[ref("dx", m, k)])
+
+    def weight(self, o: int, k: int) -> Note:
+        lit, tail = [ref("y", m, o) for m in self.ms], f"takes part in {len(self.ms)} outputs"
+        return note(lit=lit, tail=tail, linked=[ref("dweight", o, k)])
+
+    def bias(self, o: int) -> Note:
+        lit = [ref("y", m, o) for m in self.ms]
+        return note(lit=lit, tail=f"is added to {len(self.ms)} outputs")
+
+    def y(self, m: int, o: int) -> Note:
+        products: list[list[Token]] = [[ref("x", m, k), "·", ref("weight", o, k)] for k in self.ks]
+        with_bias = products + [[ref("bias", o)]] * self.has_bias
+        return note(*joined(with_bias), words=f"Row {m} of x times row {o} of W.")
+
+    def dx(self, m: int, k: int) -> Note:
+        products: list[list[Token]] = [[ref("dy", m, o), "·", ref("weight", o, k)] for o in self.os]
+        words = "It fed every output of its sample: the same weights, read down a column."
+        return note(*joined(products), words=words, linked=[ref("x", m, k)])
+
+    def dweight(self, o: int, k: int) -> Note:
+        products: list[list[Token]] = [[ref("dy", m, o), "·", ref("x", m, k)] for m in self.ms]
+        words = "Every sample passed through this weight: summed over the batch."
+        return note(*joined(products), words=words, linked=[ref("weight", o, k)])
+
+    def dbias(self, o: int) -> Note:
+        return note(*joined([[ref("dy", m, o)] for m in self.ms]), words="Summed over the batch.")
+
+    def dy(self, m: int, o: int) -> Note:
+        return note(
+            words="It goes to every feature of its sample, times a weight each.",
+            lit=[ref("dx", m, k) for k in self.ks],
+            tail=f"goes to {len(self.ks)} cells of dx",
+            linked=[ref("y", m, o)],
+        )

@@ -11,7 +11,7 @@ from minicnn.nn import functional as F
 from minicnn.tensor import Tensor
 
 from .explained import Explained, check_cells
-from .notes import Notes, Token, joined, key, note, ref
+from .notes import Note, Notes, Token, every, joined, key, note, ref
 from .numbers import as_numbers
 from .page.grid import Grid
 
@@ -76,45 +76,57 @@ def cross_entropy(logits: Any, target: Any) -> Explained:
         "dx = (p − t) / M &emsp; the probability, less 1 at the right class",
         above,
         below,
-        _notes(rows, count, classes),
+        _Rules(count, classes).notes(),
         ["dlogits", key(0, classes[0])],
         {"x": "logits, probabilities, loss", "weight": "the right class", "gradient": "gradient"},
     )
 
 
-def _notes(rows: int, count: int, classes: np.ndarray) -> Notes:
-    names = ("logits", "target", "probabilities", "losses", "loss", "dlogits")
-    notes: Notes = {name: {} for name in names}
-    for m in range(rows):
-        right = int(classes[m])
-        for c in range(count):
-            exps: list[list[Token]] = [["exp(", ref("logits", m, k), ")"] for k in range(count)]
-            notes["probabilities"][key(m, c)] = note(
-                "exp(", ref("logits", m, c), ") / (", *joined(exps), ")",
-                words="All logits of the row take part: the probabilities add up to 1.",
-            )  # fmt: skip
-            why = "a wrong class."
-            if c == right:
-                why = "the right class: 1 is taken away. Nothing is divided by p: no overflow."
-            notes["dlogits"][key(m, c)] = note(
-                "(", ref("probabilities", m, c), " − ", ref("target", m, c), f") / {rows}",
-                words=f"Class {c} is {why}",
-                linked=[ref("logits", m, c)],
-            )  # fmt: skip
-            notes["logits"][key(m, c)] = note(
-                lit=[ref("probabilities", m, k) for k in range(count)],
-                tail="changes all probabilities of its row", linked=[ref("dlogits", m, c)],
-            )  # fmt: skip
-            notes["target"][key(m, c)] = note(
-                lit=[ref("losses", m)] if c == right else [],
-                tail="marks the right class" if c == right else "marks a wrong class",
-            )  # fmt: skip
-        notes["losses"][key(m)] = note(
-            "−log ", ref("probabilities", m, right),
-            words=f"How surprised the net is by class {right}, the right one.",
-        )  # fmt: skip
-    notes["loss"]["0"] = note(
-        "(", *joined([[ref("losses", m)] for m in range(rows)]), f") / {rows}",
-        words="The mean over the rows: hence the division in dx.",
-    )  # fmt: skip
-    return notes
+class _Rules:
+    """What every cell is made of: a method for each grid. m: sample, c: class."""
+
+    def __init__(self, count: int, classes: np.ndarray):
+        self.rows, self.count, self.right = len(classes), count, [int(c) for c in classes]
+
+    def notes(self) -> Notes:
+        shape = (self.rows, self.count)
+        return {
+            "logits": every(shape, self.logits),
+            "target": every(shape, self.target),
+            "probabilities": every(shape, self.probabilities),
+            "losses": every((self.rows,), self.losses),
+            "loss": every((1,), self.loss),
+            "dlogits": every(shape, self.dlogits),
+        }
+
+    def logits(self, m: int, c: int) -> Note:
+        lit = [ref("probabilities", m, k) for k in range(self.count)]
+        tail = "changes all probabilities of its row"
+        return note(lit=lit, tail=tail, linked=[ref("dlogits", m, c)])
+
+    def target(self, m: int, c: int) -> Note:
+        if c == self.right[m]:
+            return note(lit=[ref("losses", m)], tail="marks the right class")
+        return note(lit=[], tail="marks a wrong class")
+
+    def probabilities(self, m: int, c: int) -> Note:
+        exps: list[list[Token]] = [["exp(", ref("logits", m, k), ")"] for k in range(self.count)]
+        words = "All logits of the row take part: the probabilities add up to 1."
+        return note("exp(", ref("logits", m, c), ") / (", *joined(exps), ")", words=words)
+
+    def losses(self, m: int) -> Note:
+        right = self.right[m]
+        words = f"How surprised the net is by class {right}, the right one."
+        return note("−log ", ref("probabilities", m, right), words=words)
+
+    def loss(self, _: int) -> Note:
+        each: list[list[Token]] = [[ref("losses", m)] for m in range(self.rows)]
+        words = "The mean over the rows: hence the division in dx."
+        return note("(", *joined(each), f") / {self.rows}", words=words)
+
+    def dlogits(self, m: int, c: int) -> Note:
+        why = "a wrong class."
+        if c == self.right[m]:
+            why = "the right class: 1 is taken away. Nothing is divided by p: no overflow."
+        difference = "(", ref("probabilities", m, c), " − ", ref("target", m, c), f") / {self.rows}"
+        return note(*difference, words=f"Class {c} is {why}", linked=[ref("logits", m, c)])

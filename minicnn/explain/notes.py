@@ -1,38 +1,50 @@
-"""For every cell a note, written in Python: what the cell is made of.
+"""What a page says of a cell: a note.
 
-A note says what a cell is made of: lines of tokens, each a text or the reference [grid, key] of a
-cell, which the page writes as that cell's number and lights up.
+A note has lines of tokens, each a text or a reference [grid, key] to a cell: the page lights that
+cell up and writes its number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+Note = dict[str, Any]
 Reference = list[str]  # [grid, key]
 Token = str | Reference
-Notes = dict[str, dict[str, dict[str, Any]]]  # by grid and key
+Notes = dict[str, dict[str, Note]]  # by grid and key
 
 
 def key(*index: Any) -> str:
-    """An index as ``data-index`` has it."""
+    """An index as text, as in ``data-index``: "0,1,2"."""
     return ",".join(str(int(k)) for k in index)
 
 
 def ref(grid: str, *index: Any) -> Reference:
-    """A cell, in a note."""
+    """A reference to a cell."""
     return [grid, key(*index)]
 
 
-def note(*tokens: Token, words: str = "", **more: Any) -> dict[str, Any]:
-    """A note of one line; ``more``: lit, linked, tail."""
+def note(*tokens: Token, words: str = "", **more: Any) -> Note:
+    """A note of one line of tokens.
+
+    words: a sentence below it. more: ``lit`` and ``linked``, further cells to mark, and ``tail``,
+    a text after the cell's number.
+    """
     lines = [{"label": "", "tokens": list(tokens)}] if tokens else []
     return {"lines": lines, "words": words, **more}
 
 
 def joined(parts: Sequence[Sequence[Token]], between: str = " + ") -> list[Token]:
-    """a + b + c of lists of tokens."""
+    """Lists of tokens as one list, with ``between`` them: a + b + c."""
     tokens: list[Token] = []
     for k, part in enumerate(parts):
         tokens += [*[between] * (k > 0), *part]
     return tokens
+
+
+def every(shape: tuple[int, ...], rule: Callable[..., Note]) -> dict[str, Note]:
+    """The notes of all cells of a grid; ``rule`` makes the note of the cell at an index."""
+    return {key(*at): rule(*at) for at in np.ndindex(shape)}

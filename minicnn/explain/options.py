@@ -50,7 +50,7 @@ def parser() -> command.Parser:
     p.add("--layer", "K", "net[K], a convolution; the first one by default", type=natural)
     p.add("--image", "I", "of the test images; 0 by default", type=natural)
     p.add("--data-dir", "DIR", "look for the data set's files here only", type=command.path)
-    return p  # fmt: skip
+    return p
 
 
 def pair(least: int) -> Callable[[str], Pair]:

@@ -11,9 +11,11 @@ from minicnn import kernels, nn
 from minicnn.tensor import Tensor
 
 from .explained import Explained, check_cells, check_layer
-from .notes import Notes, Reference, Token, joined, key, note, ref
+from .notes import Note, Notes, Token, every, joined, note, ref
 from .numbers import Pair, as_numbers, as_pair
 from .page.grid import Grid
+
+Index = tuple[int, ...]
 
 
 def check_size(shape: tuple[int, ...], kernel: Pair) -> None:
@@ -35,38 +37,12 @@ def max_pool2d(layer: nn.MaxPool2d, x: Any, dy: Any = None) -> Explained:
     """
     check_layer("max_pool2d", layer, nn.MaxPool2d)
     pooled = _Pooled("max_pool2d", layer, x, dy, as_pair(layer.dilation))
-    winners = pooled.operation.winner
-    notes: Notes = {"x": {}, "y": {}, "dx": {}, "dy": {}}
-    for at in np.ndindex(pooled.y.shape):
-        cells = [ref("x", *at[:2], *cell) for cell in pooled.window(*at[2:])]
-        won = divmod(int(winners[at]), pooled.x.shape[3])
-        winner = ref("dx", *at[:2], *won)
-        place = f"x[{', '.join(map(str, (*at[:2], *won)))}]"
-        words = f"{place} is the largest, the first of equal ones: it alone decided this output."
-        notes["y"][key(*at)] = note(
-            "max(", *joined([[c] for c in cells], ", "), ")", words=words, linked=[winner]
-        )
-        notes["dy"][key(*at)] = note(
-            words="All of it goes to the cell that won the window; the others get nothing.",
-            lit=[winner], tail=f"goes to d{place}", linked=[ref("y", *at)],
-        )  # fmt: skip
-    for at in np.ndindex(pooled.x.shape):
-        over = [ref("y", *at[:2], *window) for window in pooled.windows_over(*at[2:])]
-        flat = at[2] * pooled.x.shape[3] + at[3]
-        won_by = [ref("dy", *r) for r in _indices(over) if winners[r] == flat]
-        notes["x"][key(*at)] = _of_pixel(over, f"wins {len(won_by)} of them", at)
-        words = (
-            "The sum over the windows that it won." if won_by else "It won no window: no output "
-            "depends on it, its gradient is 0."
-        )  # fmt: skip
-        notes["dx"][key(*at)] = note(*joined([[r] for r in won_by]), words=words,
-                                     linked=[ref("x", *at)])  # fmt: skip
     return pooled.explained(
         "Max pooling, forward and backward",
         f"MaxPool2d({layer.extra_repr()})",
         "y = max over the window",
         "dx = Σ dy of the windows that the cell won",
-        notes,
+        _MaxRules(pooled).notes(),
     )
 
 
@@ -74,45 +50,13 @@ def avg_pool2d(layer: nn.AvgPool2d, x: Any, dy: Any = None) -> Explained:
     """Explain average pooling of the pictures ``x``; arguments as in ``max_pool2d``."""
     check_layer("avg_pool2d", layer, nn.AvgPool2d)
     pooled = _Pooled("avg_pool2d", layer, x, dy, (1, 1))
-    divisor = pooled.operation.divisor
-    notes: Notes = {"x": {}, "y": {}, "dx": {}, "dy": {}}
-    for at in np.ndindex(pooled.y.shape):
-        window = pooled.window(*at[2:])
-        cells = [ref("x", *at[:2], *cell) for cell in window]
-        over = f"{float(divisor[at[2:]]):g}"
-        notes["y"][key(*at)] = note(
-            "(", *joined([[c] for c in cells]), f") / {over}", words="The mean of the window."
-        )
-        notes["dy"][key(*at)] = note(
-            words=f"Every cell of the window gets the same share, dy / {over}.",
-            lit=[ref("dx", *at[:2], *cell) for cell in window],
-            tail=f"is shared by {len(window)} cells", linked=[ref("y", *at)],
-        )  # fmt: skip
-    for at in np.ndindex(pooled.x.shape):
-        over_it = [ref("y", *at[:2], *window) for window in pooled.windows_over(*at[2:])]
-        notes["x"][key(*at)] = _of_pixel(over_it, "a share of each", at)
-        shares: list[list[Token]] = [
-            [ref("dy", *r), f" / {float(divisor[r[2:]]):g}"] for r in _indices(over_it)
-        ]
-        words = "A share of every window that it is in." if shares else "No window reaches it."
-        notes["dx"][key(*at)] = note(*joined(shares), words=words, linked=[ref("x", *at)])
     return pooled.explained(
         "Average pooling, forward and backward",
         f"AvgPool2d({layer.extra_repr()})",
         "y = Σ of the window / its cells",
         "dx = Σ dy / cells, over the windows that the cell is in",
-        notes,
+        _AvgRules(pooled).notes(),
     )
-
-
-def _indices(references: list[Reference]) -> list[tuple[int, ...]]:
-    return [tuple(map(int, k.split(","))) for _, k in references]
-
-
-def _of_pixel(windows: list[Reference], how: str, at: tuple[int, ...]) -> dict[str, Any]:
-    count = len(windows)
-    tail = f"is in {count} window{'s' * (count != 1)}" + (f", {how}" if count else "")
-    return note(words="", lit=windows, tail=tail, linked=[ref("dx", *at)])
 
 
 class _Pooled:
@@ -151,6 +95,18 @@ class _Pooled:
             if (row, col) in self.window(h, w):
                 yield h, w
 
+    def over(self, at: Index) -> list[Index]:
+        """The outputs (n, c, h, w) whose windows the cell ``at`` is in."""
+        n, c, row, col = at
+        return [(n, c, *window) for window in self.windows_over(row, col)]
+
+    def of_pixel(self, at: Index, how: str) -> Note:
+        """The note of a cell of x: its windows, and ``how`` it counts in them."""
+        windows = [ref("y", *output) for output in self.over(at)]
+        count = len(windows)
+        tail = f"is in {count} window{'s' * (count != 1)}" + (f", {how}" if count else "")
+        return note(words="", lit=windows, tail=tail, linked=[ref("dx", *at)])
+
     def explained(
         self, title: str, layer: str, forward: str, backward: str, notes: Notes
     ) -> Explained:
@@ -167,3 +123,99 @@ class _Pooled:
             Grid("dy", "dy", "the gradient from above", "gradient", self.dy, labels=labels),
         ]
         return Explained(title, layer, forward, backward, above, below, notes, ["y", "0,0,0,0"])
+
+
+class _MaxRules:
+    """What every cell of max pooling is made of: a method for each grid."""
+
+    def __init__(self, pooled: _Pooled):
+        self.pooled, self.winners = pooled, pooled.operation.winner
+
+    def notes(self) -> Notes:
+        x, y = self.pooled.x.shape, self.pooled.y.shape
+        return {
+            "x": every(x, self.x),
+            "y": every(y, self.y),
+            "dx": every(x, self.dx),
+            "dy": every(y, self.dy),
+        }
+
+    def winner(self, at: Index) -> Index:
+        """The cell of x that output ``at`` was taken from: the kernel keeps its flat number."""
+        return (*at[:2], *divmod(int(self.winners[at]), self.pooled.x.shape[3]))
+
+    def won(self, at: Index) -> list[Index]:
+        """The outputs that were taken from cell ``at``."""
+        return [output for output in self.pooled.over(at) if self.winner(output) == at]
+
+    def x(self, *at: int) -> Note:
+        return self.pooled.of_pixel(at, f"wins {len(self.won(at))} of them")
+
+    def y(self, *at: int) -> Note:
+        cells = [ref("x", *at[:2], *cell) for cell in self.pooled.window(*at[2:])]
+        largest = f"{_name('x', self.winner(at))} is the largest, the first of equal ones"
+        words = f"{largest}: it alone decided this output."
+        maximum = "max(", *joined([[cell] for cell in cells], ", "), ")"
+        return note(*maximum, words=words, linked=[ref("dx", *self.winner(at))])
+
+    def dx(self, *at: int) -> Note:
+        won = [ref("dy", *output) for output in self.won(at)]
+        words = "The sum over the windows that it won."
+        if not won:
+            words = "It won no window: no output depends on it, its gradient is 0."
+        return note(*joined([[dy] for dy in won]), words=words, linked=[ref("x", *at)])
+
+    def dy(self, *at: int) -> Note:
+        return note(
+            words="All of it goes to the cell that won the window; the others get nothing.",
+            lit=[ref("dx", *self.winner(at))],
+            tail=f"goes to {_name('dx', self.winner(at))}",
+            linked=[ref("y", *at)],
+        )
+
+
+class _AvgRules:
+    """What every cell of average pooling is made of: a method for each grid."""
+
+    def __init__(self, pooled: _Pooled):
+        self.pooled, self.divisors = pooled, pooled.operation.divisor
+
+    def notes(self) -> Notes:
+        x, y = self.pooled.x.shape, self.pooled.y.shape
+        return {
+            "x": every(x, self.x),
+            "y": every(y, self.y),
+            "dx": every(x, self.dx),
+            "dy": every(y, self.dy),
+        }
+
+    def divisor(self, at: Index) -> str:
+        return f"{float(self.divisors[at[2:]]):g}"
+
+    def x(self, *at: int) -> Note:
+        return self.pooled.of_pixel(at, "a share of each")
+
+    def y(self, *at: int) -> Note:
+        cells = [ref("x", *at[:2], *cell) for cell in self.pooled.window(*at[2:])]
+        mean = "(", *joined([[cell] for cell in cells]), f") / {self.divisor(at)}"
+        return note(*mean, words="The mean of the window.")
+
+    def dx(self, *at: int) -> Note:
+        shares: list[list[Token]] = [
+            [ref("dy", *output), f" / {self.divisor(output)}"] for output in self.pooled.over(at)
+        ]
+        words = "A share of every window that it is in." if shares else "No window reaches it."
+        return note(*joined(shares), words=words, linked=[ref("x", *at)])
+
+    def dy(self, *at: int) -> Note:
+        cells = [ref("dx", *at[:2], *cell) for cell in self.pooled.window(*at[2:])]
+        return note(
+            words=f"Every cell of the window gets the same share, dy / {self.divisor(at)}.",
+            lit=cells,
+            tail=f"is shared by {len(cells)} cells",
+            linked=[ref("y", *at)],
+        )
+
+
+def _name(grid: str, at: Index) -> str:
+    return f"{grid}[{', '.join(map(str, at))}]"

@@ -49,8 +49,10 @@ def _merge(row: list[list[str]]) -> str:
     height = max(map(len, row))
     widths = [max(map(len, block)) + 4 for block in row]
     lines = [
-        "".join((block[k] if k < len(block) else "").ljust(width)
-                for block, width in zip(row, widths, strict=True)).rstrip()
+        "".join(
+            (block[k] if k < len(block) else "").ljust(width)
+            for block, width in zip(row, widths, strict=True)
+        ).rstrip()
         for k in range(height)
-    ]  # fmt: skip
+    ]
     return "\n".join(lines)

@@ -1,13 +1,13 @@
 """``python -m minicnn.visualize``: pictures of a trained net.
 
 activations-1.png, activations-2.png   what the first two layers make of chosen classes
-filters.png                            the weights of the layers that see pictures
+filters.png                            the weights of the first two layers, where they see pictures
 confusion.png                          which class is taken for which
 mistakes.png                           the pictures that the net gets most wrong
 gradients.png                          how much of the loss's gradient reaches each layer
 
-Each picture is a function of numbers (``activations``, ``confusion``, ``most_wrong``...), which can
-be had without it.
+The numbers in each picture come from a function of their own (``activations``, ``confusion``,
+``most_wrong``...), to be used without the picture: ``numbers`` computes, ``draw`` draws.
 """
 
 from __future__ import annotations

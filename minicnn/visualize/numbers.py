@@ -12,13 +12,13 @@ from minicnn.nn.modes import in_evaluation_mode
 from minicnn.tensor import no_grad
 
 BATCH = 250  # images at a time
-AFTER = (nn.BatchNorm2d, nn.Sigmoid, nn.Tanh, nn.ReLU)  # what belongs to the layer before it
+AFTER = (nn.BatchNorm2d, nn.Sigmoid, nn.Tanh, nn.ReLU)  # counted with the layer before
 
 
 class Layer(NamedTuple):
     """A convolution or dense layer of a net; ``net[:end](x)`` are its activations.
 
-    end: after the layer, its normalisation and its activation function.
+    end: the place after the layer, its normalisation and its activation function.
     """
 
     name: str
@@ -41,7 +41,7 @@ def layers(net: nn.Sequential) -> list[Layer]:
 
 
 def activations(net: nn.Sequential, layer: Layer, images: np.ndarray) -> np.ndarray:
-    """What ``layer`` makes of ``images``, uint8 (N, H, W): (N, C, h, w), or (N, units)."""
+    """The activations of ``layer`` for ``images``, uint8 (N, H, W): (N, C, h, w) or (N, units)."""
     dataset = data.Dataset(images, np.zeros(len(images), np.int64), ("any",))
     part = net[: layer.end]
     with in_evaluation_mode(net), no_grad():
@@ -49,7 +49,10 @@ def activations(net: nn.Sequential, layer: Layer, images: np.ndarray) -> np.ndar
 
 
 def filters(layer: Layer, pixels: int) -> np.ndarray | None:
-    """The weights that can be seen: (C, O, KH, KW), None for a dense layer that sees no picture."""
+    """The weights as pictures: (C, O, KH, KW); of a dense layer on pictures (1, O, H, W).
+
+    None for a dense layer on anything else than ``pixels`` pixels, a square picture.
+    """
     weight = layer.module.weight.numpy()
     if weight.ndim == 4:
         return weight.swapaxes(0, 1)
@@ -58,7 +61,7 @@ def filters(layer: Layer, pixels: int) -> np.ndarray | None:
 
 
 class Predictions(NamedTuple):
-    """What a net says to a data set: probabilities (N, classes), losses (N,), labels (N,)."""
+    """A net's predictions for a data set: probabilities (N, classes), losses (N,), labels (N,)."""
 
     probabilities: np.ndarray
     losses: np.ndarray
@@ -71,7 +74,7 @@ class Predictions(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """The share of the pictures whose most probable class is theirs."""
+        """The share of the pictures whose most probable class is their label."""
         return float((self.classes == self.labels).mean())
 
 
@@ -79,7 +82,7 @@ def predict(net: nn.Sequential, dataset: data.Dataset) -> Predictions:
     """Class probabilities and cross-entropy losses of all pictures.
 
     Raises:
-        ValueError: the net gives something else than numbers.
+        ValueError: the net's outputs are nan or inf.
     """
     parts = []
     with in_evaluation_mode(net), no_grad(), np.errstate(all="ignore"):
@@ -115,9 +118,10 @@ def most_wrong(predictions: Predictions, count: int) -> np.ndarray:
 
 
 def gradient_norms(net: nn.Sequential, dataset: data.Dataset) -> np.ndarray:
-    """The length of the gradient of each layer's weights and biases: (batches, layers).
+    """The length of the loss's gradient with respect to each layer's weights and biases.
 
-    The loss is the mean over a batch of at most 250 pictures, the net in evaluation mode.
+    (batches, layers). The loss is the mean over a batch of at most 250 pictures, with the net in
+    evaluation mode.
     """
     rows = []
     modules = [layer.module for layer in layers(net)]

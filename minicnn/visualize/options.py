@@ -29,12 +29,14 @@ from .numbers import (
     predict,
 )
 
-CHAPTER = ("Pullover", "Coat")  # the sweaters and coats of its exercise
+CHAPTER = ("Pullover", "Coat")  # the sweaters and coats of the chapter's exercise
 
 
 def parser() -> command.Parser:
     """The options of ``python -m minicnn.visualize``."""
-    p = command.Parser("visualize", "Draw what a trained net does: pictures (PNG) of its inside.")
+    p = command.Parser(
+        "visualize", "Draw what a trained net sees, and where it errs, as pictures (PNG)."
+    )
     p.add("--run", "DIR", "the folder of a training run", type=command.path, required=True)
     p.add(
         "--out", "DIR", "where the pictures go; by default into the run's folder", type=command.path
@@ -57,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _visualize(options: argparse.Namespace) -> int:
     net, config = load_run(options.run)
-    assert isinstance(net, nn.Sequential)  # as all of minicnn.models
+    assert isinstance(net, nn.Sequential)  # as all of minicnn.models are
     test = load_test_set(config, options.data_dir)
     chosen = chosen_classes(options.classes, test.classes)
     out = options.out or options.run
@@ -94,7 +96,7 @@ def _pictures(
 
 
 def chosen_classes(wanted: str | None, classes: Sequence[str]) -> tuple[int, ...]:
-    """The numbers of the classes named; of the chapter's by default, none where it has none."""
+    """The numbers of the classes in "A,B". By default the chapter's, or none if there are none."""
     if wanted is None:
         return tuple(classes.index(name) for name in CHAPTER if name in classes)
     numbers = {name.casefold(): k for k, name in enumerate(classes)}

@@ -80,8 +80,10 @@ def grids_of(c: Convolution) -> list[Grid]:
         Grid("col2im", "dx so far", "col2im adds up", "gradient", c.dx_framed.copy(), **pictures),
     ]
     if c.bias is not None and c.dbias is not None:
-        vectors = (("bias", "b", "the bias", "weight", c.bias),
-                   ("dbias", "db", "the bias’s gradient", "gradient", c.dbias))  # fmt: skip
+        vectors = (
+            ("bias", "b", "the bias", "weight", c.bias),
+            ("dbias", "db", "the bias’s gradient", "gradient", c.dbias),
+        )
         grids += [Grid(*vector[:4], vector[4][None, None, None], axes="j") for vector in vectors]
     for together in (("x", "dx", "col2im"), ("weight", "dweight"), ("y", "dy", "bias", "dbias")):
         align(grid for grid in grids if grid.grid in together)

@@ -187,9 +187,10 @@ class Convolution:
         o, c = self.weight.shape[:2]
         options = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
         said = "".join(
-            f", {name}={getattr(self, name)}" for name, value in options.items()
+            f", {name}={getattr(self, name)}"
+            for name, value in options.items()
             if getattr(self, name) != value
-        )  # fmt: skip
+        )
         return f"Conv2d({c}, {o}, kernel_size={self.kernel_size}{said})"
 
 

@@ -112,10 +112,11 @@ def _body(c: ComparedConvolution, grids: dict[str, Grid], asked: dict[str, Any])
         "matrices": MATRICES,
         "steps": str(c.columns.shape[0] * c.columns.shape[2]),
         "numbers": _letters(c),
-        "check_heads": "".join(f'<th scope="col">{name}: largest difference</th>'
-                               for name in _symbols(c)),
+        "check_heads": "".join(
+            f'<th scope="col">{name}: largest difference</th>' for name in _symbols(c)
+        ),
         "check_rows": _check_rows(c),
-    }  # fmt: skip
+    }
     return page.fill(page.read("conv/page.html"), {**figures, **parts})
 
 

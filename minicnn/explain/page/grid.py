@@ -94,9 +94,9 @@ class Grid:
             shown = f' <span class="on-show">columns 0 to {self.shown - 1} of {columns}</span>'
         return (
             f'<figure data-family="{self.family}"><figcaption><b>{self.symbol}</b>{self.title}'
-            f'{scale}{shown}</figcaption>'
+            f"{scale}{shown}</figcaption>"
             f'<div class="scroll" data-place="{self.grid}"></div></figure>'
-        )  # fmt: skip
+        )
 
 
 def align(grids: Iterable[Grid]) -> None:

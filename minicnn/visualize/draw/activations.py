@@ -18,7 +18,7 @@ EXAMPLES = 4  # pictures of each class whose activations are shown
 def draw_activations(
     net: nn.Sequential, layer: Layer, test: data.Dataset, chosen: Sequence[int], title: str
 ) -> Any:
-    """A row for some pictures of each class and for the mean of all; a column for each channel."""
+    """A row for each of a few pictures of a class and for the mean of all; a column a channel."""
     groups = [test.images[test.labels == k] for k in chosen]
     maps = [_with_mean(activations(net, layer, images)) for images in groups]
     pictures = [_with_mean(images.astype(np.float32)) for images in groups]
@@ -27,13 +27,12 @@ def draw_activations(
     lowest, highest = _ranges(everything)
 
     size = min(0.95, 9.6 / shown)
-    rows, apart = EXAMPLES + 1, 0.35  # of a group, and between groups
+    rows, apart = EXAMPLES + 1, 0.35  # rows of a group; the gap between groups, in rows
     width, top = 1.75 + (shown + 1.4) * size, 1.35
     total = len(chosen) * (rows + apart) - apart
-    figure = empty_figure(
-        max(width, 7.2), top + total * size + 0.3, f"{title}: {layer.name}, activations",
-        _activations_say(everything, shown),
-    )  # fmt: skip
+    height = top + total * size + 0.3
+    words = f"{title}: {layer.name}, activations"
+    figure = empty_figure(max(width, 7.2), height, words, _how_to_read(everything, shown))
     board = board_on(figure, top, 1.5, total, shown + 1.4, size)
     for group, k in enumerate(chosen):
         first = group * (rows + apart)
@@ -48,7 +47,7 @@ def draw_activations(
 
 
 def _with_mean(all_of_a_class: np.ndarray) -> np.ndarray:
-    """The first few, and after them the mean of all."""
+    """The first few pictures of a class, then the mean of all of them."""
     return np.concatenate([all_of_a_class[:EXAMPLES], all_of_a_class.mean(0, keepdims=True)])
 
 
@@ -59,7 +58,8 @@ def _ranges(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return maps.min(axis=(0, 2, 3)), maps.max(axis=(0, 2, 3))
 
 
-def _activations_say(maps: np.ndarray, shown: int) -> str:
+def _how_to_read(maps: np.ndarray, shown: int) -> str:
+    """The line below the title."""
     if maps.ndim == 2:
         return f"{maps.shape[1]} units side by side, from dark to light on the scale above them"
     count = maps.shape[1]
@@ -73,8 +73,8 @@ def _row_of_maps(
     """The activations of one picture, (C, h, w) as tiles or (units,) as a strip."""
     if maps.ndim == 1:
         extent = (1.4, shown + 1.4, row + 0.96, row + 0.04)
-        board.imshow(maps[None], extent=extent, aspect="auto", interpolation="nearest",
-                     cmap="magma", vmin=lowest[0], vmax=highest[0])  # fmt: skip
+        scale = {"cmap": "magma", "vmin": lowest[0], "vmax": highest[0]}
+        board.imshow(maps[None], extent=extent, aspect="auto", interpolation="nearest", **scale)
         return
     for c in range(shown):
         tile(board, maps[c], c + 1.4, row, cmap="magma", vmin=lowest[c], vmax=highest[c])

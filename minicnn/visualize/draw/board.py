@@ -1,4 +1,4 @@
-"""What the pictures are drawn on and with: figures, axes, tiles, labels, colours."""
+"""What all pictures share: figures, axes, tiles, labels, colours."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ RIGHT, WRONG, FAINT, PAPER = TEST, TRAIN, "#8a949e", "#f4f4f4"
 
 
 def empty_figure(width: float, height: float, title: str, below: str = "") -> Any:
-    """An empty picture in inches: a title, and a line that says how to read it."""
+    """A figure of ``width`` x ``height`` inches: a title, and a line that says how to read it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
-    figure.text(0.3 / width, 1 - 0.2 / height, title, color=INK, fontsize=13, va="top",
-                fontweight="bold")  # fmt: skip
+    figure.text(
+        0.3 / width, 1 - 0.2 / height, title, color=INK, fontsize=13, va="top", fontweight="bold"
+    )
     figure.text(0.3 / width, 1 - 0.52 / height, below, color=FAINT, fontsize=9.5, va="top")
     return figure
 
 
 def empty_axes(figure: Any, left: float, top: float, width: float, height: float) -> Any:
-    """Axes without a frame; the place in inches from the picture's upper left corner."""
+    """Axes without a frame; ``left`` and ``top`` in inches from the figure's upper left corner."""
     whole, high = figure.get_size_inches()
     place = (left / whole, 1 - (top + height) / high, width / whole, height / high)
     axes = figure.add_axes(place)
@@ -34,14 +35,14 @@ def empty_axes(figure: Any, left: float, top: float, width: float, height: float
 
 
 def board_on(figure: Any, top: float, left: float, rows: float, columns: float, size: float) -> Any:
-    """Axes for tiles of one unit, ``size`` inches large; row 0 is at the top."""
+    """Axes for rows and columns of tiles, each ``size`` inches wide and high; row 0 at the top."""
     axes = empty_axes(figure, left, top, columns * size, rows * size)
     axes.set(xlim=(0, columns), ylim=(rows, 0), xticks=[], yticks=[])
     return axes
 
 
 def tile(axes: Any, picture: np.ndarray, column: float, row: float, **style: Any) -> None:
-    """A picture (h, w) in the unit square at (column, row)."""
+    """A picture (h, w) as the tile at (column, row)."""
     gap = 0.04
     extent = (column + gap, column + 1 - gap, row + 1 - gap, row + gap)
     axes.imshow(picture, extent=extent, aspect="auto", interpolation="nearest", **style)

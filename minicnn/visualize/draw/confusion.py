@@ -13,13 +13,14 @@ from .board import FAINT, PAPER, RIGHT, WRONG, board_on, empty_figure, tile, wri
 
 
 def draw_confusion(counts: np.ndarray, classes: Sequence[str], title: str) -> Any:
-    """A row for each class: what its pictures were taken for, and the share that was right."""
+    """A row for each class: what its pictures were taken for, and the share that is correct."""
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
-    figure = empty_figure(
-        8.6, 8.2, f"{title}: {len(classes)} classes, accuracy {counts.trace() / counts.sum():.3f}",
-        "rows: what it is; columns: what the net takes it for; right: the share of each class "
-        "that is right",
-    )  # fmt: skip
+    words = f"{title}: {len(classes)} classes, accuracy {counts.trace() / counts.sum():.3f}"
+    below = (
+        "rows: what it is; columns: what the net takes it for; at the right: the share of each "
+        "class that is correct"
+    )
+    figure = empty_figure(8.6, 8.2, words, below)
     size = 6.2 / len(classes)
     board = board_on(figure, 1.75, 1.35, len(classes), len(classes), size)
     for row, column in np.ndindex(counts.shape):
@@ -35,13 +36,13 @@ def draw_confusion(counts: np.ndarray, classes: Sequence[str], title: str) -> An
         write(board, -0.15, k + 0.5, name, ha="right", size=10)
         slant = {"rotation": 35, "ha": "left"} if longest > 2 else {}
         write(board, k + (0.35 if slant else 0.5), -0.12, name, va="bottom", size=10, **slant)
-        write(board, len(classes) + 0.15, k + 0.5, f"{shares[k, k]:.2f}", ha="left", size=10,
-               weight="bold", color=RIGHT)  # fmt: skip
+        style = {"ha": "left", "size": 10, "weight": "bold", "color": RIGHT}
+        write(board, len(classes) + 0.15, k + 0.5, f"{shares[k, k]:.2f}", **style)
     return figure
 
 
 def _shade(colour: str, depth: float) -> Any:
-    """A colour map of one colour: between paper (0) and ``colour`` (1)."""
+    """A colour map of one colour: PAPER for ``depth`` 0, ``colour`` for 1."""
     from matplotlib.colors import ListedColormap, to_rgb
 
     paper, full = np.array(to_rgb(PAPER)), np.array(to_rgb(colour))

@@ -20,11 +20,11 @@ def draw_filters(net: nn.Sequential, pixels: int, title: str) -> Any:
     sizes = [min(0.85, 9.6 / grid.shape[1]) for _, grid in panels]
     heights = [0.8 + len(grid) * size for (_, grid), size in zip(panels, sizes, strict=True)]
     widest = max(g.shape[1] * size for (_, g), size in zip(panels, sizes, strict=True))
-    figure = empty_figure(
-        max(7.2, 2 + widest), 0.75 + sum(heights), f"{title}: filters",
-        "kernels from left to right, the channels that they see from top to bottom"
-        if isinstance(panels[0][0].module, nn.Conv2d) else "from left to right, line by line",
-    )  # fmt: skip
+    below = "from left to right, line by line"
+    if isinstance(panels[0][0].module, nn.Conv2d):
+        below = "kernels from left to right, the channels that they see from top to bottom"
+    width, height = max(7.2, 2 + widest), 0.75 + sum(heights)
+    figure = empty_figure(width, height, f"{title}: filters", below)
     top = 0.95
     for (layer, grid), size, height in zip(panels, sizes, heights, strict=True):
         _draw_kernels(figure, layer, grid, top, size)
@@ -33,7 +33,10 @@ def draw_filters(net: nn.Sequential, pixels: int, title: str) -> Any:
 
 
 def _grid(kernels: np.ndarray) -> np.ndarray:
-    """(C, O, h, w) as rows and columns of tiles: no more than can be seen, one channel wrapped."""
+    """(C, O, h, w) as rows and columns of tiles, no more than can be seen.
+
+    A row for each input channel; where there is only one, its kernels fill up to four rows.
+    """
     c, o, *picture = kernels.shape
     columns = min(o, MOST_MAPS)
     if c > 1:
@@ -45,7 +48,7 @@ def _grid(kernels: np.ndarray) -> np.ndarray:
 def _draw_kernels(figure: Any, layer: Layer, grid: np.ndarray, top: float, size: float) -> None:
     rows, columns = grid.shape[:2]
     most = float(np.abs(grid).max()) or 1.0
-    words = f"{layer.name}: {_tiles_say(layer.module.weight.shape, rows, columns)}"
+    words = f"{layer.name}: {_what_is_shown(layer.module.weight.shape, rows, columns)}"
     board = board_on(figure, top + 0.3, 0.45, rows, columns, size)
     board.set_facecolor(GRID)
     write(board, 0.04, -0.17 / size, words, ha="left", size=10.5)
@@ -59,7 +62,7 @@ def _draw_kernels(figure: Any, layer: Layer, grid: np.ndarray, top: float, size:
     scale.tick_params(length=0, colors=INK, labelsize=8.5)
 
 
-def _tiles_say(shape: tuple[int, ...], rows: int, columns: int) -> str:
+def _what_is_shown(shape: tuple[int, ...], rows: int, columns: int) -> str:
     """How many kernels (O, C, KH, KW) or units (O, K) there are, and how many of them are shown."""
     if len(shape) == 2:
         return f"{rows * columns} of {shape[0]} units, a weight for each pixel"

@@ -15,11 +15,11 @@ from .board import empty_axes, empty_figure
 
 def draw_gradients(norms: np.ndarray, names: Sequence[str], title: str) -> Any:
     """A line for each layer: a dot for each batch, on a logarithmic scale, and their median."""
-    figure = empty_figure(
-        8.4, 1.7 + 0.55 * len(names), f"{title}: gradients by layer",
+    below = (
         f"the length of the gradient of a layer's weights and biases: a dot for each of "
-        f"{len(norms)} batches, and the median",
-    )  # fmt: skip
+        f"{len(norms)} batches, and the median"
+    )
+    figure = empty_figure(8.4, 1.7 + 0.55 * len(names), f"{title}: gradients by layer", below)
     axes = empty_axes(figure, 1.55, 1.0, 6.0, 0.55 * len(names))
     for row, values in enumerate(norms.T):
         seen = values[values > 0]
@@ -28,8 +28,8 @@ def draw_gradients(norms: np.ndarray, names: Sequence[str], title: str) -> Any:
         median = float(np.median(values))
         if median > 0:
             axes.plot([median] * 2, [row - 0.3, row + 0.3], color=INK, linewidth=2)
-        axes.text(1.02, row, f"{median:.3g}", transform=axes.get_yaxis_transform(), va="center",
-                  color=INK, size=10)  # fmt: skip
+        style = {"va": "center", "color": INK, "size": 10}
+        axes.text(1.02, row, f"{median:.3g}", transform=axes.get_yaxis_transform(), **style)
     axes.set(xscale="log", ylim=(len(names) - 0.5, -0.5), yticks=range(len(names)))
     _plain_decimals(axes.xaxis, norms[norms > 0])
     axes.set_yticklabels(names, fontsize=10)
@@ -39,7 +39,7 @@ def draw_gradients(norms: np.ndarray, names: Sequence[str], title: str) -> Any:
 
 
 def _plain_decimals(axis: Any, values: np.ndarray) -> None:
-    """A logarithmic axis with ticks at 0.01, 0.02, 0.05, 0.1...; at 0.01, 0.1... if it is long."""
+    """Ticks of a logarithmic axis: 0.01, 0.02, 0.05, 0.1..., or 0.01, 0.1... on a long one."""
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
     long = values.size > 0 and values.max() > 1000 * values.min()

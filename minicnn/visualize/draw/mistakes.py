@@ -18,15 +18,16 @@ from .board import FAINT, RIGHT, WRONG, board_on, empty_axes, empty_figure, tile
 def draw_mistakes(
     predictions: Predictions, test: data.Dataset, picked: np.ndarray, title: str
 ) -> Any:
-    """The pictures ``picked``, and what the net holds them for."""
+    """The pictures ``picked``, and what the net takes them for."""
     across, wide, high, top = 4, 3.35, 1.72, 1.0
     wrong = int((predictions.classes != predictions.labels).sum())
     rows = max(1, ceil(len(picked) / across))
-    figure = empty_figure(
-        0.5 + across * wide, top + rows * high, f"{title}: the pictures that it gets most wrong",
+    words = f"{title}: the pictures that it gets most wrong"
+    below = (
         f"the {len(picked)} of largest loss among {wrong:,} mistakes; green: what it is; "
-        "orange: what the net takes it for",
-    )  # fmt: skip
+        "orange: what the net takes it for"
+    )
+    figure = empty_figure(0.5 + across * wide, top + rows * high, words, below)
     for place, i in enumerate(picked):
         left, upper = 0.3 + place % across * wide, top + place // across * high
         board = board_on(figure, upper + 0.24, left, 1, 1, 1.2)
@@ -39,7 +40,7 @@ def draw_mistakes(
 
 
 def _draw_bars(axes: Any, p: np.ndarray, label: int, classes: Sequence[str]) -> None:
-    """The three most probable classes, and the right one below them if it is not one of them."""
+    """The three most probable classes and, if it is not one of them, the correct one below."""
     first = [int(k) for k in np.argsort(-p, kind="stable")[:3]]
     rows = [*first, label] if label not in first else first
     colours = [RIGHT if k == label else WRONG if k == first[0] else GRID for k in rows]
@@ -53,7 +54,7 @@ def _draw_bars(axes: Any, p: np.ndarray, label: int, classes: Sequence[str]) -> 
 
 
 def percent(p: float) -> str:
-    """As much of a probability as is seen: 97 %, 0.4 %, < 0.1 %."""
+    """A probability in few characters: 97 %, 0.4 %, < 0.1 %."""
     if p < 0.001:
         return "< 0.1 %"
     return f"{100 * p:.1f} %" if p < 0.01 or 0.99 < p < 1 else f"{100 * p:.0f} %"
