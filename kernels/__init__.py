@@ -69,7 +69,7 @@ def host_kernels() -> ModuleType:
 
 def seconds_compiling() -> float:
     """How long this process has waited for kernels to be compiled, or loaded from disk."""
-    jit = sys.modules.get(f"{__name__}.jit")  # not there before the first compiled kernel
+    jit = sys.modules.get(f"{__name__}.cpu.jit")  # not there before the first compiled kernel
     return 0.0 if jit is None else jit.seconds_compiling
 
 

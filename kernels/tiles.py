@@ -34,8 +34,10 @@ import numpy as np
 from numba.extending import intrinsic, overload
 
 from .arrays import LANES, MASK, RELU, SIGMOID, TANH
-from .cpu import adadelta_cells, adam_cells, at, philox, sgd_cells
-from .jit import FASTMATH, jit
+from .cpu.jit import FASTMATH, jit
+from .cpu.optim import adadelta_cells, adam_cells, sgd_cells
+from .cpu.random import philox
+from .cpu.windows import at
 from .lanes import (
     WHOLE,
     equal,

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from minicnn.kernels import cpu, jit
+from minicnn.kernels.cpu import blas, jit, linear, threads
 from minicnn.kernels.interrupts import held
 from numba.core import config
 
@@ -134,21 +134,21 @@ class Untimely(SimpleQueue[Any]):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
-@pytest.mark.parametrize("threads", [2, 3, 4])
+@pytest.mark.parametrize("count", [2, 3, 4])
 def test_an_interrupt_between_a_report_and_its_reader_loses_no_report(
-    threads: int, monkeypatch: pytest.MonkeyPatch
+    count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    minicnn.set_num_threads(threads)
-    cpu._team(threads - 1)  # with a queue of its own for the calls
+    minicnn.set_num_threads(count)
+    threads._team(count - 1)  # with a queue of its own for the calls
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1.0)  # the reporter keeps Python to itself until it has interrupted
-    monkeypatch.setattr(cpu, "SimpleQueue", Untimely)
+    monkeypatch.setattr(threads, "SimpleQueue", Untimely)
     try:
         for _ in range(20):
             done: list[int] = []
             with pytest.raises(KeyboardInterrupt):
-                cpu.together([partial(done.append, number) for number in range(threads)])
-            assert sorted(done) == list(range(threads))
+                threads.together([partial(done.append, number) for number in range(count)])
+            assert sorted(done) == list(range(count))
     finally:
         sys.setswitchinterval(interval)
 
@@ -159,9 +159,9 @@ def test_an_interrupt_while_calls_are_handed_over_waits_for_them() -> None:
     raised = 0
     for line in range(40):
         done: list[int] = []
-        with interrupted_at(line, cpu.together.__code__):
+        with interrupted_at(line, threads.together.__code__):
             try:
-                cpu.together([partial(done.append, number) for number in range(3)])
+                threads.together([partial(done.append, number) for number in range(3)])
             except KeyboardInterrupt:
                 raised += 1
                 assert sorted(done) in ([], [0, 1, 2]), line
@@ -195,11 +195,11 @@ class interrupted_at:  # noqa: N801
 
 def test_blas_gets_its_threads_back_after_an_interrupt() -> None:
     rng = minicnn.randn(40, 50).numpy()
-    limit = cpu._one_blas_thread
+    limit = blas.one_blas_thread
     for line in range(12):
-        for code in (f.__code__ for f in (limit.__enter__, limit.__exit__, cpu.matmul)):
+        for code in (f.__code__ for f in (limit.__enter__, limit.__exit__, linear.matmul)):
             with interrupted_at(line, code), contextlib.suppress(KeyboardInterrupt):
-                cpu.matmul(rng, rng.T)
+                linear.matmul(rng, rng.T)
             assert limit.inside == 0, line
 
 

@@ -102,7 +102,8 @@ class TestWheel:
         names = zipfile.ZipFile(wheel).namelist()
         sample = "minicnn/data/fashion_mnist_sample"
         for wanted in (
-            "minicnn/kernels/cpu.py",
+            "minicnn/kernels/cpu/conv.py",
+            "minicnn/kernels/gpu/conv.cu",
             "minicnn/kernels/reference.py",
             "minicnn/py.typed",
             f"{sample}/train-images-idx3-ubyte.gz",

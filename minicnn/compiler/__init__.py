@@ -5,7 +5,7 @@ loss and optimiser, ``lowering`` turns each into instructions forward and
 backward, ``plan`` places them in memory and prints them, ``engine`` runs them on threads,
 ``parameters`` reads and updates the net's own arrays; the instructions themselves are in
 ``kernels.tiles``. ``docs/compile.md`` explains the layout. On a GPU ``gpu`` does all of this with
-the kernels of ``kernels/steps.cu`` (docs/gpu.md).
+the kernels of ``kernels/gpu/*.cu`` (docs/gpu.md).
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minicnn.kernels import cpu
 
 import minicnn
 from minicnn import Tensor, nn, optim
@@ -21,7 +20,7 @@ PICTURE = (2, 9, 7)
 def share_the_least_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that each call is computed by several threads of the kernels' own."""
     monkeypatch.setattr("minicnn.compiler.cpu.engine.WORTH_A_THREAD", 1)
-    monkeypatch.setattr(cpu, "WORTH_SHARING", 1)
+    monkeypatch.setattr("minicnn.kernels.cpu.threads.WORTH_SHARING", 1)
     minicnn.set_num_threads(2)
 
 

@@ -89,7 +89,7 @@ def test_max_pool_lets_a_nan_win(gpu: ModuleType) -> None:
 
 
 def test_more_cells_than_threads(gpu: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "MOST_BLOCKS", 2)
+    monkeypatch.setattr("minicnn.kernels.gpu.launch.MOST_BLOCKS", 2)
     for name, arguments in CASES.values():
         assert selfcheck.check_kernel(name, arguments, "gpu") is None, name
 
@@ -133,7 +133,7 @@ class Norm:
     """The kernels on the arrays of one batch normalisation, each of which ends in an attribute."""
 
     def __init__(self, gpu: ModuleType, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray):
-        self.gpu, self.sizes = gpu, [np.int32(n) for n in (len(x), x.shape[1], x[0, 0].size)]
+        self.gpu, self.sizes = gpu.launch, [np.int32(n) for n in (len(x), x.shape[1], x[0, 0].size)]
         self.eps, self.channels = x.dtype.type(EPS), x.shape[1]
         self.x, self.gamma, self.beta = on_gpu(x, gamma, beta)
         zeros = np.zeros(self.channels, x.dtype)

@@ -17,7 +17,7 @@ API: dict[str, dict[str, str | None]] = json.loads(
     (ROOT / "tests/gpu/standin/cupy/api.json").read_text()
 )
 API["cupy"]["__version__"] = None
-FILES = sorted([ROOT / "kernels/gpu.py", *ROOT.glob("minicnn/*.py"), *ROOT.glob("minicnn/*/*.py")])
+FILES = sorted([*ROOT.glob("kernels/gpu/*.py"), *ROOT.glob("minicnn/**/*.py")])
 
 
 class Reader:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-FOLDER = Path(__file__).parent.parent.parent / "kernels"
-FILES = ("common.cuh", "windows.cu", "cells.cu", "steps.cu")
+FOLDER = Path(__file__).parents[2] / "kernels" / "gpu"
+FILES = (
+    "common.cuh", "random.cu", "conv.cu", "linear.cu", "pool.cu", "activation.cu", "norm.cu",
+    "loss.cu", "optim.cu",
+)  # fmt: skip
 
 
 def everything() -> str:

@@ -183,6 +183,7 @@ def main(mode: str) -> None:
     text, (n, steps, orders) = sys.stdin.read(), MODES[mode]
     with standin_for_cupy() as cupy:
         gpu: Any = importlib.import_module("minicnn.kernels.gpu")
+        launch: Any = importlib.import_module("minicnn.kernels.gpu.launch")
         given, used = module_of(text, mode, cupy), Counter[str]()
         is_whole = given._library.signatures.keys() >= set(texts.names())
         right = given if is_whole else module_of(texts.everything(), mode, cupy)
@@ -191,8 +192,8 @@ def main(mode: str) -> None:
             used.update([name])
             return (given if name in given._library.signatures else right).get_function(name)
 
-        gpu.kernel = get_kernel
-        gpu.MOST_BLOCKS = 3  # more cells than threads
+        launch.kernel = get_kernel
+        launch.MOST_BLOCKS = 3  # more cells than threads
         with kernels.by_reference():
             wanted = list(done(reference, "cpu", n, steps))
         for order in range(orders):

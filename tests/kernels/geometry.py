@@ -10,19 +10,20 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from minicnn.kernels import cpu, reference
+from minicnn.kernels.cpu import threads
 
 
 @contextmanager
 def three_threads() -> Iterator[None]:
     """Small work is shared too, and three threads often meet fewer than three planes."""
-    before, worth = cpu.get_num_threads(), cpu.WORTH_SHARING
+    before, worth = cpu.get_num_threads(), threads.WORTH_SHARING
     cpu.set_num_threads(3)
-    cpu.WORTH_SHARING = 0
+    threads.WORTH_SHARING = 0
     try:
         yield
     finally:
         cpu.set_num_threads(before)
-        cpu.WORTH_SHARING = worth
+        threads.WORTH_SHARING = worth
 
 
 class Geometry:

@@ -14,13 +14,13 @@ import llvmlite
 import numba
 import numpy as np
 import pytest
-from minicnn.kernels import jit
+from minicnn.kernels.cpu import jit
 from numba.core import config
 from numba.core.registry import cpu_target
 
 import minicnn
 
-KERNELS = Path(jit.__file__).parent
+KERNELS = jit.SOURCES
 PACKAGE = Path(minicnn.__file__).parent
 
 # Two steps of training: the second loss shows the first one's update.
@@ -74,9 +74,9 @@ def edit(checkout: Path, source: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-# One for each source that ``tiles.run`` and ``tiles.update_sgd`` compile in.
+# Sources that ``tiles.run`` and ``tiles.update_sgd`` compile in.
 CHANGES = [
-    ("cpu.py", "undamped, sign = ", "lr, undamped, sign = 3 * lr, "),
+    ("cpu/optim.py", "undamped, sign = ", "lr, undamped, sign = 3 * lr, "),
     ("lanes.py", "one = ir.Constant(x.type, [1.0]", "one = ir.Constant(x.type, [2.0]"),
     ("tiles.py", "sum_loss += qw * (log_sum", "sum_loss += 2 * qw * (log_sum"),
 ]
@@ -113,7 +113,7 @@ def test_an_update_is_never_older_than_the_file_it_calls_into(checkout: Path) ->
     assert result(UPDATE, checkout) == "0.95 0.95 0.95\n"
     edit(checkout, *CHANGES[0])
     assert result(UPDATE, checkout) == "0.85 0.85 0.85\n"
-    edit(checkout, "cpu.py", *reversed(CHANGES[0][1:]))
+    edit(checkout, CHANGES[0][0], *reversed(CHANGES[0][1:]))
     before = [path.stat().st_mtime_ns for path in sorted(checkout.rglob("*.nbc"))]
     assert result(UPDATE, checkout) == "0.95 0.95 0.95\n"
     assert [path.stat().st_mtime_ns for path in sorted(checkout.rglob("*.nbc"))] == before
@@ -124,8 +124,8 @@ def test_any_source_and_any_switch_leads_to_another_folder(
 ) -> None:
     monkeypatch.setattr(jit, "SOURCES", checkout / "kernels")
     digests = {jit.digest_of_sources()}
-    sources = sorted((checkout / "kernels").glob("*.py"))
-    assert len(sources) > 8
+    sources = sorted((checkout / "kernels").rglob("*.py"))
+    assert len(sources) > 20
     for source in sources:
         source.write_text(source.read_text().replace("import annotations", "import annotations "))
         digests.add(jit.digest_of_sources())
@@ -152,7 +152,7 @@ def test_any_source_and_any_switch_leads_to_another_folder(
 def test_a_folder_that_cannot_be_written_costs_one_warning(checkout: Path) -> None:
     """Wherever it could lie there is a file in the way: as a read-only install without a home."""
     (checkout / "kernels" / "__pycache__").write_bytes(b"")
-    ended = run(SIGMOID, checkout, HOME=str(checkout / "kernels" / "cpu.py"), XDG_CACHE_HOME="")
+    ended = run(SIGMOID, checkout, HOME=str(checkout / "kernels" / "arrays.py"), XDG_CACHE_HOME="")
     assert float(ended.stdout) == pytest.approx(1 / (1 + np.exp(-2)))
     assert ended.stderr.count("Warning") == 1, ended.stderr
     assert "compiled again in every process" in ended.stderr

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from minicnn.kernels import cpu, reference
+from minicnn.kernels.cpu import threads
+from minicnn.kernels.cpu.blas import one_blas_thread
 
 import minicnn
 from tests.kernels.geometry import three_threads
@@ -21,7 +23,7 @@ from tests.kernels.geometry import three_threads
 def test_shared_pieces_cover_all_and_never_meet(count: int) -> None:
     taken: list[tuple[int, int]] = []
     with three_threads():
-        cpu.share(lambda first, last: taken.append((first, last)), count, 1)
+        threads.share(lambda first, last: taken.append((first, last)), count, 1)
     assert sorted(i for first, last in taken for i in range(first, last)) == list(range(count))
     assert len(taken) == max(1, min(3, count))
 
@@ -29,10 +31,10 @@ def test_shared_pieces_cover_all_and_never_meet(count: int) -> None:
 def test_little_work_stays_on_the_calling_thread() -> None:
     on: list[str] = []
     with three_threads():
-        cpu.WORTH_SHARING = 1000
-        cpu.share(lambda first, last: on.append(threading.current_thread().name), 50, 999)
+        threads.WORTH_SHARING = 1000
+        threads.share(lambda first, last: on.append(threading.current_thread().name), 50, 999)
         assert on == [threading.current_thread().name]
-        cpu.share(lambda first, last: on.append(threading.current_thread().name), 50, 1000)
+        threads.share(lambda first, last: on.append(threading.current_thread().name), 50, 1000)
     assert len(set(on)) > 1
 
 
@@ -42,7 +44,7 @@ def test_what_goes_wrong_on_another_thread_is_raised_here() -> None:
             raise ZeroDivisionError
 
     with three_threads(), pytest.raises(ZeroDivisionError):
-        cpu.share(fail_at_the_end, 30, 1)
+        threads.share(fail_at_the_end, 30, 1)
 
 
 def test_all_calls_have_ended_when_one_is_raised() -> None:
@@ -56,7 +58,7 @@ def test_all_calls_have_ended_when_one_is_raised() -> None:
 
     with three_threads():
         with pytest.raises(ZeroDivisionError):
-            cpu.together([partial(call, number) for number in range(3)])
+            threads.together([partial(call, number) for number in range(3)])
         assert sorted(ended) == [1, 2]
 
 
@@ -77,12 +79,12 @@ def test_an_interruption_waits_for_the_calls(by: int, request: pytest.FixtureReq
 
     with three_threads():
         with pytest.raises(KeyboardInterrupt):
-            cpu.together([partial(call, number) for number in range(2)])
+            threads.together([partial(call, number) for number in range(2)])
         assert ended.is_set()
 
 
 def test_threads_of_a_team_end_with_it() -> None:
-    team = cpu.Team(2)
+    team = threads.Team(2)
     done: queue.SimpleQueue[Any] = queue.SimpleQueue()
     on: list[threading.Thread] = []
     meet = threading.Barrier(2)
@@ -168,7 +170,7 @@ def test_blas_gets_its_threads_back(rng: np.random.Generator) -> None:
     before = reference.get_num_threads()
     try:
         reference.set_num_threads(2)
-        with cpu._one_blas_thread:
+        with one_blas_thread:
             cpu.matmul(rng.standard_normal((200, 200)), rng.standard_normal((200, 200)))
             assert reference.get_num_threads() == 1
         assert reference.get_num_threads() == 2

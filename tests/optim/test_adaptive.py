@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minicnn.kernels import cpu
+from minicnn.kernels.cpu import threads
 
 import minicnn
 from minicnn import Tensor, nn, optim
@@ -320,11 +320,11 @@ def test_an_infinite_parameter_without_decay_stays_infinite(kind: str, kernel_se
 
 
 def test_threads_share_a_large_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu, "WORTH_SHARING", 0)
+    monkeypatch.setattr(threads, "WORTH_SHARING", 0)
     for case in CASES:
         results = []
-        for threads in (1, 3):
-            cpu.set_num_threads(threads)
+        for count in (1, 3):
+            threads.set_num_threads(count)
             p = Tensor(np.linspace(-1, 1, 1001), requires_grad=True)
             p.grad = Tensor(np.linspace(2, -3, 1001))
             optimizer = optimizer_of(case, [p])

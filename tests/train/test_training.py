@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minicnn.kernels import jit
+from minicnn.kernels.cpu import jit
 
 import minicnn
 from minicnn import Tensor, compiler, data, models, nn, optim
@@ -58,7 +58,7 @@ class SlowBatches(data.DataLoader):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("minicnn.train.loop", "minicnn.compiler.engines", "minicnn.kernels.jit"):
+    for module in ("minicnn.train.loop", "minicnn.compiler.engines", "minicnn.kernels.cpu.jit"):
         monkeypatch.setattr(f"{module}.time", clock)
     return clock
 

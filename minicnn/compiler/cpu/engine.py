@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from minicnn import optim
-from minicnn.kernels import cpu, jit, tiles
+from minicnn.kernels import cpu, tiles
 from minicnn.kernels.arrays import LANES
+from minicnn.kernels.cpu import jit
 from minicnn.tensor import Tensor
 from minicnn.terminal import complain
 

@@ -7,7 +7,7 @@ from minicnn.kernels import Array
 from ..table import shapes
 from .program import GpuLowering, Program, Value
 
-ROWS = 4  # channels that a thread computes, as in kernels/steps.cu
+ROWS = 4  # channels that a thread computes, as in kernels/gpu/conv.cu
 
 
 class GpuConv2d(GpuLowering):

@@ -165,7 +165,7 @@ class GpuEngine:
     # What the host tells the device, when it changes ----------------------------------------------
 
     def set_settings(self, optimizer: optim.Optimizer, gradient: float) -> None:
-        """What kernels/steps.cu calls settings: two of the loss, then those of the update."""
+        """What kernels/gpu/*.cu call settings: two of the loss, then those of the update."""
         assert self.loss is not None
         of_loss, of_update = (gradient, self.loss.loss.label_smoothing), _for_update(optimizer)
         unused = SETTINGS - len(of_loss) - len(of_update)

@@ -8,7 +8,7 @@ from ..record import CompileError
 from ..table import shapes
 from .program import GpuLowering, Program, Value
 
-TILE = 16  # rows and columns of a product that a block computes, as in kernels/steps.cu
+TILE = 16  # rows and columns of a product that a block computes, as in kernels/gpu/linear.cu
 
 
 class GpuLinear(GpuLowering):

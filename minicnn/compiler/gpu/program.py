@@ -1,7 +1,7 @@
 """The launches of a compiled step on a GPU, their memory, and the table that ``print`` shows.
 
 Which launches an operation becomes stands in ``conv.py``, ``linear.py`` and so on; what the kernels
-do, in ``kernels/steps.cu``.
+do, in ``kernels/gpu/*.cu``.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ class Program:
     """
 
     def __init__(self, like: Array, images: int, masks: int):
-        from minicnn.kernels import gpu
+        from minicnn.kernels.gpu import launch
 
-        self.gpu: Any = gpu
+        self.gpu: Any = launch
         self.xp: Any = array_module(like)
         self.dtype: np.dtype = like.dtype
         self.plan = GpuPlan(images, like.dtype, masks=masks)

@@ -1,43 +1,5 @@
-// Windows that slide over pictures: im2col, col2im, pooling. One thread a cell of the result, and
-// each gathers what its cell needs: nothing is added by two threads at once, except in
-// max_pool_backward. Launch: blocks of 256, any grid.
-
-// columns[n, (c, i, j), (oh, ow)] = x_padded[n, c, oh SH + i DH, ow SW + j DW]
-// Moves: N C KH KW OH OW cells written, as many read (most of them from the cache).
-extern "C" __global__ void im2col(
-    const real* __restrict__ x, real* __restrict__ columns, long long cells, int C, int H, int W,
-    int KH, int KW, int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW) {
-    FOR_CELLS(k, cells) {
-        long long row = k / (OH * OW);  // n, c, i, j
-        int place = k % (OH * OW);
-        int tap = row % (KH * KW);
-        long long plane = row / (KH * KW);
-        int h = place / OW * SH - PH + tap / KW * DH;
-        int w = place % OW * SW - PW + tap % KW * DW;
-        bool inside = h >= 0 && h < H && w >= 0 && w < W;
-        columns[k] = inside ? x[(plane * H + h) * W + w] : real(0);
-    }
-}
-
-// x[n, c, h, w] = the sum of the columns' cells that im2col copied from there.
-// Moves: N C KH KW OH OW cells read, N C H W written.
-extern "C" __global__ void col2im(
-    const real* __restrict__ columns, real* __restrict__ x, long long cells, int C, int H, int W,
-    int KH, int KW, int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW) {
-    FOR_CELLS(k, cells) {
-        long long plane = k / (H * W);
-        int h = k % (H * W) / W, w = k % W;
-        real sum = 0;
-        for (int i = 0; i < KH; i++) {
-            int oh = window_at(h, i, SH, PH, DH, OH);
-            for (int j = 0; oh >= 0 && j < KW; j++) {
-                int ow = window_at(w, j, SW, PW, DW, OW);
-                if (ow >= 0) sum += columns[(((plane * KH + i) * KW + j) * OH + oh) * OW + ow];
-            }
-        }
-        x[k] = sum;
-    }
-}
+// Pooling. One thread a cell of the result, and each gathers what its cell needs: nothing is added by
+// two threads at once, except in max_pool_backward. Launch: blocks of 256, any grid.
 
 // The largest cell of each window and its place h W + w (-1: the window lies in the padding). Of
 // equal cells the first wins; a NaN beats every number. Moves: each window read, 12 bytes written.
@@ -104,6 +66,27 @@ extern "C" __global__ void avg_pool_dinput(
             for (int j = 0; oh >= 0 && j < KW; j++) {
                 int ow = window_at(cell % W, j, SW, PW, 1, OW);
                 if (ow >= 0) sum += dy[(plane * OH + oh) * OW + ow] / divisor[oh * OW + ow];
+            }
+        }
+        dx[k] = slope_times(sum, saved, k, kind);
+    }
+}
+
+// dx[cell] = slope * sum of dy over the windows that it won. index: from max_pool. cells: N C H W.
+extern "C" __global__ void max_pool_dinput(
+    const real* __restrict__ dy, const long long* __restrict__ index,
+    const real* __restrict__ saved, real* __restrict__ dx, long long cells, int kind, int H, int W,
+    int KH, int KW, int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW) {
+    FOR_CELLS(k, cells) {
+        long long plane = k / (H * W);
+        int cell = k % (H * W);
+        real sum = 0;
+        for (int i = 0; i < KH; i++) {
+            int oh = window_at(cell / W, i, SH, PH, DH, OH);
+            for (int j = 0; oh >= 0 && j < KW; j++) {
+                int ow = window_at(cell % W, j, SW, PW, DW, OW);
+                long long window = (plane * OH + oh) * OW + ow;
+                if (ow >= 0 && index[window] == cell) sum += dy[window];
             }
         }
         dx[k] = slope_times(sum, saved, k, kind);

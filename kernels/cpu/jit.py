@@ -34,14 +34,14 @@ from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
-from .interrupts import answer_now, held
+from ..interrupts import answer_now, held
 
 # Chosen flag by flag: fused multiply-adds and reordered sums are welcome, but NaN and infinity keep
 # their meaning (``nnan`` and ``ninf`` would turn relu(NaN) into 0).
 FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 
 FOLDERS_KEPT = 8  # for other versions, processors, switches; the longest unused goes
-SOURCES = Path(__file__).parent
+SOURCES = Path(__file__).parent.parent  # kernels/
 OURS = "minicnn-kernels"  # the folder in which the folders are: nobody else's are in there
 NOT_KEPT = "compiled kernels are not kept, but compiled again in every process"
 NOT_IN_CODE = ("THREAD", "CACHE", "COLOR", "HIGHLIGHT")  # switches that leave the code as it is
@@ -97,8 +97,8 @@ class Kept(NullCache):
     """The compiled forms of one function on disk, as Numba's dispatcher asks for them."""
 
     def __init__(self, function: Callable[..., Any]):
-        code = function.__code__
-        self.name = f"{Path(code.co_filename).stem}.{function.__name__}-{code.co_firstlineno}"
+        line = function.__code__.co_firstlineno
+        self.name = f"{function.__module__}.{function.__name__}-{line}"
 
     @property
     def cache_path(self) -> str | None:
@@ -194,8 +194,9 @@ def _last_use(folder: Path) -> float:
 def digest_of_sources() -> str:
     """Of the kernels' source files, by name and content, as they are on disk now."""
     digest = hashlib.sha256()
-    for source in sorted(SOURCES.glob("[!.]*.py")):
-        digest.update(f"{source.name} {source.stat().st_size} ".encode() + source.read_bytes())
+    for source in sorted(SOURCES.rglob("[!.]*.py")):
+        name = source.relative_to(SOURCES).as_posix()
+        digest.update(f"{name} {source.stat().st_size} ".encode() + source.read_bytes())
     return digest.hexdigest()
 
 

@@ -1,0 +1,44 @@
+"""The kernels as compiled loops (Numba, see ``jit``), shared among threads.
+
+Same names and signatures as ``reference``, which says what each one means. A public function makes
+its arguments C-contiguous, allocates the result and shares a loop named ``_like_it`` among the
+threads (``threads.share``): each gets a run of pictures, planes or cells, ``first`` to before
+``last``, and writes only there, so no two of them ever meet.
+"""
+
+from __future__ import annotations
+
+from .activation import relu_backward, sigmoid, sigmoid_backward
+from .conv import col2im, im2col
+from .linear import matmul
+from .loss import softmax_cross_entropy
+from .optim import adadelta, adam, sgd
+from .pool import avg_pool, avg_pool_backward, max_pool, max_pool_backward
+from .random import random_uniform
+from .sums import sum_over
+from .threads import get_num_threads, set_num_threads, share, together
+from .windows import inside
+
+__all__ = [
+    "adadelta",
+    "adam",
+    "avg_pool",
+    "avg_pool_backward",
+    "col2im",
+    "get_num_threads",
+    "im2col",
+    "inside",
+    "matmul",
+    "max_pool",
+    "max_pool_backward",
+    "random_uniform",
+    "relu_backward",
+    "set_num_threads",
+    "sgd",
+    "share",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax_cross_entropy",
+    "sum_over",
+    "together",
+]

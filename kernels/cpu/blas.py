@@ -1,0 +1,38 @@
+"""BLAS, kept on one thread while threads of ours use it."""
+
+from __future__ import annotations
+
+import threading
+
+from threadpoolctl import ThreadpoolController
+
+
+class _OneBlasThread:
+    """Keeps BLAS on one thread while anybody is inside; counts, since threads may overlap.
+
+    ``ThreadpoolController.limit`` does the same, but looks every library over at each call, and a
+    training step comes by a dozen times. Either way OpenBLAS (but for OpenMP builds of it) heeds
+    only the first Python thread that asks, as long as it lives.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.inside = threading.Lock(), 0
+        self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.inside += 1
+            if self.inside == 1:
+                self.before = [library.get_num_threads() for library in self.libraries]
+                for library in self.libraries:
+                    library.set_num_threads(1)
+
+    def __exit__(self, *exception: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                for library, threads in zip(self.libraries, self.before, strict=True):
+                    library.set_num_threads(threads)
+
+
+one_blas_thread = _OneBlasThread()

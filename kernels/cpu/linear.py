@@ -1,0 +1,35 @@
+"""The matrix product."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import reference
+from ..arrays import Array
+from ..interrupts import held
+from .blas import one_blas_thread
+from .threads import share
+
+
+def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
+    """See ``reference.matmul``. Threads share the first axis of the result, BLAS has one."""
+    with held(), one_blas_thread:
+        if min(a.ndim, b.ndim) < 2 or not a.size or not b.size:
+            return reference.matmul(a, b, plus)
+        shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+        product = np.empty(shape, np.result_type(a, b))
+        plus = None if plus is None else np.broadcast_to(plus, shape)
+        work = product.size * a.shape[-1] // 16  # BLAS does many multiply-adds a cell's time
+        share(_matmul, shape[0], work, a, b, plus, product)
+        return product
+
+
+def _matmul(first: int, last: int, a: Array, b: Array, plus: Array | None, product: Array) -> None:
+    stacked = product.ndim > 2  # of two plain matrices only the first has the rows of the result
+    rows = slice(first, last)
+    a = a[rows] if a.ndim == product.ndim and len(a) == len(product) else a
+    b = b[rows] if b.ndim == product.ndim and len(b) == len(product) and stacked else b
+    with np.errstate(all="ignore"):  # as silent as the loops: an overflow is an infinity
+        np.matmul(a, b, out=product[rows])
+        if plus is not None:
+            product[rows] += plus[rows]

@@ -1,0 +1,126 @@
+"""The threads that share a kernel's work.
+
+They are our own, not Numba's or BLAS's: those keep their idle workers spinning for milliseconds
+after every call, and two such pools side by side starve each other.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from itertools import pairwise
+from queue import SimpleQueue
+from typing import Any
+
+from ..interrupts import held
+
+
+def _most_threads() -> int:
+    """NUMBA_NUM_THREADS or OMP_NUM_THREADS, otherwise the cores this process may use."""
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        if os.environ.get(name, "").isdigit():
+            return max(1, int(os.environ[name]))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_threads = _most_threads()
+
+
+def set_num_threads(threads: int) -> None:
+    """Run every kernel on so many threads.
+
+    Raises:
+        ValueError: fewer than 1.
+    """
+    global _threads
+    if threads < 1:
+        raise ValueError(f"threads is {threads}; wanted at least 1")
+    _threads = threads
+    with held():  # an interrupt in a finaliser is lost
+        _team.cache_clear()
+
+
+def get_num_threads() -> int:
+    """How many threads the kernels run on."""
+    return _threads
+
+
+class Team:
+    """Threads that wait for calls, and end when nobody holds the team any more.
+
+    ``concurrent.futures`` would serve as well, but takes 0.2 ms longer to hand a call over and the
+    result back, and a training step does that dozens of times.
+    """
+
+    def __init__(self, workers: int):
+        self.workers, self.calls = workers, SimpleQueue[Any]()
+        for number in range(workers):
+            name = f"minicnn-{number}"
+            threading.Thread(target=_work, args=(self.calls,), name=name, daemon=True).start()
+
+    def __del__(self) -> None:
+        for _ in range(self.workers):
+            self.calls.put(None)
+
+
+def _work(calls: SimpleQueue[Any]) -> None:
+    """What a thread of a team does: make the calls, and report what each raised (or None)."""
+    while (given := calls.get()) is not None:
+        call, reports = given
+        reports.put(_error_of(call))
+        del given, call, reports  # and with them the arrays: the next call may be long in coming
+
+
+def _error_of(call: Callable[[], None]) -> BaseException | None:
+    try:
+        call()
+    except BaseException as error:
+        return error
+    return None
+
+
+@cache
+def _team(workers: int) -> Team:
+    return Team(workers)
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
+    os.register_at_fork(after_in_child=_team.cache_clear)
+
+# With less work than so many cells, waking a thread costs more than it saves.
+WORTH_SHARING = 1 << 16
+
+
+def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> None:
+    """Call loop(first, last, *arguments) on pieces of 0..count-1, one for each thread.
+
+    This thread takes the first piece. ``work``: about how many cells are computed in all.
+    """
+    pieces = min(_threads, count) if work >= WORTH_SHARING else 1
+    if pieces <= 1:
+        loop(0, count, *arguments)
+        return
+    edges = [count * i // pieces for i in range(pieces + 1)]
+    together([partial(loop, first, last, *arguments) for first, last in pairwise(edges)])
+
+
+def together(calls: Sequence[Callable[[], None]]) -> None:
+    """Make all calls at the same time: the first on this thread, the others on the team's.
+
+    What a call raises is raised here, once all have ended; so is an interrupt (Ctrl-C). A single
+    call is simply made.
+    """
+    first, *others = calls
+    if not others:
+        first()
+        return
+    reports = SimpleQueue[BaseException | None]()
+    with held():  # a report that an interrupt loses would be waited for in vain
+        for call in others:
+            _team(max(1, _threads - 1)).calls.put((call, reports))
+        errors = [_error_of(first), *(reports.get() for _ in others)]
+    for error in errors:
+        if error is not None:
+            raise error

@@ -1,0 +1,35 @@
+"""The kernels in CUDA C, on CuPy arrays.
+
+Same names and signatures as ``reference``, which says what each one means. Each ``*.py`` launches
+the kernels of the ``*.cu`` of the same name (``launch`` says how). docs/gpu.md tells how all this
+is checked on machines without a GPU.
+"""
+
+from __future__ import annotations
+
+from ..reference import matmul, relu_backward, sum_over
+from .activation import sigmoid, sigmoid_backward
+from .conv import col2im, im2col
+from .loss import softmax_cross_entropy
+from .optim import adadelta, adam, sgd
+from .pool import avg_pool, avg_pool_backward, max_pool, max_pool_backward
+from .random import random_uniform
+
+__all__ = [
+    "adadelta",
+    "adam",
+    "avg_pool",
+    "avg_pool_backward",
+    "col2im",
+    "im2col",
+    "matmul",
+    "max_pool",
+    "max_pool_backward",
+    "random_uniform",
+    "relu_backward",
+    "sgd",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax_cross_entropy",
+    "sum_over",
+]

@@ -1,0 +1,86 @@
+// What every kernel file begins with (launch.py puts this text before them).
+//
+// The kernels of a compiled step (conv_*, dense_*, norm_*, *_dinput, dropout, loss, update_*) are made
+// for replay as a CUDA graph: everything that changes between steps lies in device memory, no two
+// threads add to one cell, and an activation is part of the kernel before it (forward) or after it
+// (backward).
+//
+// `real` is float; the tests in float64 compile the same text with -DREAL=double. Cells are counted
+// in 64 bits. Notation as in reference.py: N images, C channels, H x W picture, KH x KW kernel,
+// stride SH, SW, padding PH, PW, dilation DH, DW, OH x OW output.
+#ifndef REAL
+#define REAL float
+#endif
+typedef REAL real;
+#define INFINITE (1 / real(0))
+
+// Every thread takes every so-many-th cell, as many as the grid has threads: any launch covers any
+// count, and neighbouring threads work on neighbouring cells.
+#define FOR_CELLS(k, count)                                                              \
+    for (long long k = blockIdx.x * (long long)blockDim.x + threadIdx.x; k < (count);    \
+         k += (long long)gridDim.x * blockDim.x)
+
+enum { NONE, SIGMOID, TANH, RELU };
+
+// 1 / (1 + exp(-x)) from exp(-|x|), which cannot overflow.
+__device__ inline real sigmoid_of(real x) {
+    real e = exp(x < 0 ? x : -x);
+    return (x < 0 ? e : real(1)) / (1 + e);
+}
+
+__device__ inline real activated(real x, int kind) {
+    if (kind == SIGMOID) return sigmoid_of(x);
+    if (kind == TANH) return tanh(x);
+    if (kind == RELU) return x < 0 ? real(0) : x;  // NaN stays NaN
+    return x;
+}
+
+// dy times the slope of an activation, told from cell k of its result; not read where there is none.
+__device__ inline real slope_times(real dy, const real* __restrict__ result, long long k,
+                                   int kind) {
+    if (kind == NONE) return dy;
+    real y = result[k];
+    if (kind == SIGMOID) return dy * y * (1 - y);
+    if (kind == TANH) return dy * (1 - y * y);
+    return y <= 0 ? real(0) : dy;  // not dy times 0: dy may be infinite
+}
+
+// A sum of many numbers: of 64 at a time, then of these sums, so that float32 loses little.
+struct LongSum {
+    real of_64 = 0, of_all = 0;
+    int count = 0;
+    __device__ void add(real a) {
+        of_64 += a;
+        count++;
+        if (count == 64) {
+            of_all += of_64;
+            of_64 = 0;
+            count = 0;
+        }
+    }
+    __device__ real value() const { return of_all + of_64; }
+};
+
+// The window's place o along an axis whose tap k is at cell `at`: o S + k D - P = at; -1: none.
+__device__ inline int window_at(int at, int k, int S, int P, int D, int O) {
+    int from = at + P - k * D;
+    return from >= 0 && from % S == 0 && from / S < O ? from / S : -1;
+}
+
+// The sum over the 32 threads of a warp, in its first thread.
+__device__ inline real warp_sum(real a) {
+    for (int away = 16; away > 0; away /= 2) a += __shfl_down_sync(0xffffffffu, a, away);
+    return a;
+}
+
+// The sum over a block of up to 1024 threads, a multiple of 32, in its first thread.
+__device__ inline real block_sum(real a) {
+    __shared__ real of_warp[32];
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    a = warp_sum(a);
+    __syncthreads();  // somebody may still read the last sum
+    if (lane == 0) of_warp[warp] = a;
+    __syncthreads();
+    a = threadIdx.x < warps ? of_warp[threadIdx.x] : real(0);
+    return warp == 0 ? warp_sum(a) : real(0);
+}
