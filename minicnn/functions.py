@@ -70,7 +70,7 @@ def ones(
     device: Device | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Ones, by default float32, of a shape given as for ``zeros``."""
+    """Ones, by default float32; the shape as for ``zeros``."""
     return _filled(1, shape or (size,), dtype, device, requires_grad)
 
 
@@ -118,8 +118,8 @@ def arange(
 ) -> Tensor:
     """The numbers from ``start`` to before ``end`` by ``step``; ``arange(n)`` begins at 0.
 
-    int64 if all are integers, otherwise float32. None at all, as in Python's ``range``, where
-    ``step`` leads away from ``end``.
+    int64 if all are integers, otherwise float32. Where ``step`` leads away from ``end`` there are
+    none, as in Python's ``range``.
 
     Raises:
         ValueError: a step of 0.

@@ -83,7 +83,7 @@ class InPlace:
         return self._write(what, ..., result)
 
     def add_(self, other: Any, alpha: float = 1) -> Self:
-        """Add ``alpha * other`` to this tensor's own numbers. As all methods of such a name:
+        """Add ``alpha * other`` to this tensor's own numbers. As all methods whose names end in _:
 
         Raises:
             RuntimeError: this tensor is on the tape, or a leaf that requires a gradient outside
@@ -132,7 +132,7 @@ class InPlace:
         if self._is_recorded():
             raise RuntimeError(
                 f"{what}: this tensor requires a gradient, and the tape may need its numbers as "
-                "they are; write it inside of 'with minicnn.no_grad():'"
+                "they are; write it inside 'with minicnn.no_grad():'"
             )
 
     def _check_writable(self: Any, what: str) -> None:

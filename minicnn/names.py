@@ -3,7 +3,7 @@
 A tensor's methods have NumPy's names: ``reshape``, ``transpose``, ``axis``. Whoever knows PyTorch
 types others without thinking, and a program that stops at ``x.view`` teaches nothing. The rule for
 what is here: PyTorch's name for something that ``Tensor`` can do already, written with its methods.
-Nothing is computed here, and what the engine does not compute has no name here either.
+Nothing is computed here, and what the engine cannot do has no name here.
 
     view, view_as, squeeze, unsqueeze, contiguous    reshape
     permute, t                                       transpose
@@ -89,7 +89,7 @@ class Names:
         return self.reshape(*self.shape[:dim], 1, *self.shape[dim:])
 
     def squeeze(self: Any, dim: int | Sequence[int] | None = None) -> Tensor:
-        """Without the axes of length 1, or those of ``dim`` that have length 1."""
+        """Without all axes of length 1, or without those in ``dim`` that have length 1."""
         dims = range(self.ndim) if dim is None else one_tuple((dim,))
         gone = {from_front("squeeze", "dim", d, max(1, self.ndim)) for d in dims}
         shape = [n for d, n in enumerate(self.shape) if n != 1 or d not in gone]
@@ -156,7 +156,7 @@ class Names:
         """In int64."""
         return self.to(np.int64)
 
-    # Last, for in the lines below them these names mean the methods.
+    # Last: from here on, float, bool and int mean these methods in the class.
 
     def float(self: Any) -> Tensor:
         """In float32."""
@@ -178,7 +178,7 @@ def axes(function: str, axis: Axes, dim: Axes) -> Axes:
     """What ``function`` reduces over: NumPy's ``axis`` or PyTorch's ``dim``; a list as a tuple.
 
     Raises:
-        TypeError: both were given.
+        TypeError: both.
     """
     if axis is not None and dim is not None:
         raise TypeError(f"{function}: received axis {axis} and dim {dim}, two names of one thing")

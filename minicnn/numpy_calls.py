@@ -1,8 +1,7 @@
-"""NumPy's functions given tensors: ``array * t``, ``np.exp(t)``, ``array += t``, ``np.sum(t)``.
+"""NumPy's functions called with tensors: ``array * t``, ``np.exp(t)``, ``array += t``...
 
-Where a tensor has the same operation, that is what happens, and the tape goes on. All other
-functions are given the arrays, and return arrays. They are refused where a gradient would be lost
-on the way, which nobody would notice.
+Where a tensor has the same operation, it does it, and the tape goes on. All other functions receive
+the arrays and return arrays; they are refused where a gradient would be lost without notice.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ METHODS: dict[Callable[..., Any], str] = {
     np.transpose: "transpose",
 }
 
-OPERATORS: dict[Callable[..., Any], tuple[str, str]] = {  # and for a tensor on the right alone
+OPERATORS: dict[Callable[..., Any], tuple[str, str]] = {  # left, right operand
     np.add: ("__add__", "__radd__"),
     np.subtract: ("__sub__", "__rsub__"),
     np.multiply: ("__mul__", "__rmul__"),
@@ -105,7 +104,7 @@ def _on_arrays(function: Callable[..., Any], name: str, args: Any, options: Any)
 
 
 def _has_fractions(result: Any) -> bool:
-    """Whether a result, or an array in a list of them, holds what may have a gradient."""
+    """Whether a result, or an array in a list of results, is floating-point."""
     if isinstance(result, list | tuple):
         return any(map(_has_fractions, result))
     return getattr(result, "dtype", np.dtype(bool)).kind == "f"
@@ -121,7 +120,7 @@ def _tensors(value: Any) -> Iterator[NumPyCalls]:
 
 
 def _as_arrays(value: Any) -> Any:
-    """``value`` with the arrays of its tensors in their places."""
+    """``value`` with each tensor replaced by its array."""
     if isinstance(value, NumPyCalls):
         return value.data
     if isinstance(value, dict):

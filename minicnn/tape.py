@@ -82,7 +82,7 @@ def is_grad_enabled() -> bool:
 
 @contextlib.contextmanager
 def looks_noted() -> Iterator[list[Tensor]]:
-    """A list of the tensors whose numbers this thread hands to Python inside (``item``, ``if``)."""
+    """Inside, the list collects the tensors whose numbers this thread reads (``item``, ``if``)."""
     before, mode.looked_at = mode.looked_at, []
     try:
         yield mode.looked_at
@@ -154,7 +154,7 @@ def in_order_of_computation(
 
 
 def backward(last: Tensor, gradient: Array, retain_graph: bool) -> None:
-    """Go back from ``last``, whose gradient is given, and leave gradients in the leaves' ``grad``.
+    """Add to ``grad`` of every leaf its gradient; ``gradient`` is that of ``last``.
 
     See ``Tensor.backward``.
     """
@@ -202,7 +202,7 @@ class BackwardError(RuntimeError):
 
 
 def _checked(node: Node, returned: Any) -> Sequence[Array | None]:
-    """What an operation's backward returned, which anybody may have written: one for each input."""
+    """What an operation's backward returned, which anybody may have written, as one per input."""
     dinputs = [returned] if len(node.inputs) == 1 else returned
     if not isinstance(dinputs, tuple | list) or len(dinputs) != len(node.inputs):
         count = f"{len(dinputs)} gradients" if isinstance(dinputs, tuple | list) else "no tuple"

@@ -8,7 +8,7 @@ tensor there. This file says what a tensor is; what it does, it inherits:
     shape.py            shape, index, dtype and device
     inplace.py          writing into a tensor
     names.py            PyTorch's names for the same
-    numpy_calls.py      NumPy's functions given tensors
+    numpy_calls.py      NumPy's functions called with tensors
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Tensor(Arithmetic, Shape, InPlace, Names, NumPyCalls):
     Args:
         data: an array (kept as it is, neither copied nor converted), a number or nested list of
             numbers (which become float32), or a tensor (whose array is shared).
-        requires_grad: whether ``backward`` shall leave a gradient in ``grad``.
+        requires_grad: whether ``backward`` leaves a gradient in ``grad``.
         dtype: converts to this dtype.
         device: moves to ``"cpu"``, ``"gpu"`` or ``"gpu:<number>"``.
 
@@ -77,12 +77,12 @@ class Tensor(Arithmetic, Shape, InPlace, Names, NumPyCalls):
         dtype: DType = None,
         device: Device | None = None,
     ):
-        given = data._data if isinstance(data, Tensor) else data
-        array = as_array(given, dtype)
+        source = data._data if isinstance(data, Tensor) else data
+        array = as_array(source, dtype)
         if device is not None:
             array = to_device(array, device)
         self._data = array
-        is_shared = array is given and isinstance(data, Tensor)
+        is_shared = array is source and isinstance(data, Tensor)
         self._written = data._written if is_shared else [0]
         self.requires_grad = requires_grad
         self.node = None
@@ -130,7 +130,7 @@ class Tensor(Arithmetic, Shape, InPlace, Names, NumPyCalls):
 
     @property
     def size(self) -> names.Size:
-        """The number of cells, an int; called, as PyTorch's: ``size()`` the shape, ``size(0)``."""
+        """The number of cells, an int. May be called, as in PyTorch: ``size()`` is the shape."""
         return names.Size.of(self.shape, self._data.size)
 
     @property
@@ -165,7 +165,7 @@ class Tensor(Arithmetic, Shape, InPlace, Names, NumPyCalls):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that ``backward`` summed up for this tensor, or None."""
+        """The gradient that ``backward`` added up for this tensor, or None."""
         return self._grad
 
     @grad.setter
@@ -306,13 +306,14 @@ class Tensor(Arithmetic, Shape, InPlace, Names, NumPyCalls):
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
         """Add to ``grad`` of every leaf its gradient: d(sum(self * gradient)) / d(leaf).
 
-        The tape holds the arrays themselves, no copies. What an optimiser, an initialiser,
-        ``load_state_dict``, arithmetic in place or ``data = ...`` has changed since is noticed.
-        What was written into an array through NumPy (``x.data[0] = 1``, a batch's buffer filled
+        The tape holds the arrays themselves, not copies. Changes made since the forward pass by an
+        optimiser, an initialiser, ``load_state_dict``, arithmetic in place or ``data = ...`` are
+        noticed. Writing into an array through NumPy (``x.data[0] = 1``, a batch's buffer filled
         again) is not: do that after ``backward``, or say so with ``increment_version``.
 
         Args:
-            gradient: the gradient by this tensor, of its shape; 1 by default, for a scalar.
+            gradient: the loss's gradient with respect to this tensor, of its shape; 1 by default,
+                for a scalar.
             retain_graph: keep the tape, so that ``backward`` can run through it again.
 
         Raises:
@@ -334,8 +335,8 @@ class Tensor(Arithmetic, Shape, InPlace, Names, NumPyCalls):
         if gradient is None:
             if self._data.size != 1:
                 raise RuntimeError(
-                    f"backward(): a tensor of shape {self.shape} is not a scalar; pass the "
-                    "gradient by it, backward(gradient), or reduce it first, for example .sum()"
+                    f"backward(): a tensor of shape {self.shape} is not a scalar; pass its "
+                    "gradient, backward(gradient), or reduce it first, for example .sum()"
                 )
             return array_module(self._data).ones_like(self._data)
         if isinstance(gradient, int | float) and self.ndim == 0:
@@ -361,10 +362,9 @@ class Tensor(Arithmetic, Shape, InPlace, Names, NumPyCalls):
 
 
 def apply(operation: Operation, *inputs: Any) -> Tensor:
-    """Compute ``operation`` on tensors (or arrays) and put it on the tape if a gradient may come.
+    """Compute ``operation`` on tensors (or arrays); record it if a gradient may be asked for.
 
-    An instance that was applied before stays as it is, with what it keeps for its ``backward``: a
-    copy of it is applied.
+    An operation that was applied before keeps what its ``backward`` needs: a copy is applied.
 
     Raises:
         RuntimeError: inputs on different devices.
@@ -389,8 +389,8 @@ def apply(operation: Operation, *inputs: Any) -> Tensor:
 def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
     """``value`` as a tensor; a tensor is returned as it is.
 
-    Numbers take dtype and device from ``like``: 2 * x has the dtype of x. (But an integer tensor
-    and a floating-point number meet in float32.)
+    Numbers take dtype and device from ``like``: 2 * x has the dtype of x. (But a floating-point
+    number with an integer tensor becomes float32.)
     """
     if isinstance(value, Tensor):
         return value

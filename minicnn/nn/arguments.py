@@ -1,6 +1,6 @@
-"""What functions and layers ask of their arguments, and what they answer to those that do not fit.
+"""What functions and layers ask of their arguments, and what they say where one does not fit.
 
-``function`` is always the name that begins the message: ``conv2d``, ``MaxPool2d``...
+``function`` is the name that begins the message: ``conv2d``, ``MaxPool2d``...
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ IntOrPair = int | Sequence[int]
 
 
 def pair(name: str, value: IntOrPair, least: int = 1) -> Pair:
-    """An integer, or a sequence of one, for both axes; or a sequence of two.
+    """One or two integers as a pair, for rows and columns; one counts for both.
 
     Raises:
         ValueError: anything else, or an integer below ``least``.
@@ -112,7 +112,7 @@ def check_number(name: str, value: Any, at_least: float = -math.inf) -> None:
 
 
 def check_eps(function: str, eps: float, of_batch: bool = False) -> None:
-    """Refuse an eps below 0 (ValueError); for a batch's own variance, which may be 0, also 0."""
+    """Refuse an eps below 0 (ValueError), and of 0 for a batch's own variance, which may be 0."""
     check_number(f"{function}: eps", eps)
     if eps < 0 or (of_batch and eps == 0):
         wanted = "a positive number in training" if eps == 0 else "a positive number, as 1e-5"
@@ -134,7 +134,7 @@ def as_input(function: str, input: Any) -> Tensor:
     """A tensor as it is, an array (NumPy's, CuPy's, PyTorch's) as a tensor.
 
     Raises:
-        TypeError: a list, a picture of an imaging library... which would need a decision.
+        TypeError: a list, a picture of an imaging library...: their dtype would be a guess.
     """
     if isinstance(input, Tensor):
         return input

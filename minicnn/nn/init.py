@@ -17,7 +17,7 @@ Generator = np.random.Generator | None
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
-    """(fan_in, fan_out): how many products meet in an output of a layer, and leave an input.
+    """(fan_in, fan_out): how many products add up to an output, and how many an input goes into.
 
     For a weight (O, K) these are K and O; for (O, C, KH, KW) the kernel's cells times C and O.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 @contextmanager
 def in_evaluation_mode(net: Any) -> Iterator[None]:
-    """``with in_evaluation_mode(net):`` and every module's mode is put back afterwards."""
+    """``with in_evaluation_mode(net):``; afterwards each module has its own mode again."""
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:

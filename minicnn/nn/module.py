@@ -17,7 +17,7 @@ Hook = Callable[["Module", tuple[Any, ...], Tensor], None]
 
 
 class Parameter(Tensor):
-    """A tensor that a module learns. It requires a gradient, and a module that is given one as an
+    """A tensor that a module learns. It requires a gradient, and a module that has one as an
     attribute lists it among its ``parameters()``.
 
     Args:
@@ -58,8 +58,8 @@ class Module:
     """
 
     training: bool
-    # Another number whenever an attribute of any module was set or deleted: a compiled step looks
-    # at its net again. (What is moved about in ``_modules`` itself, it does not see.)
+    # Another number whenever an attribute of any module was set or deleted: a compiled step then
+    # checks its net again. (A change inside ``_modules`` itself is not noticed.)
     changes = 0
 
     def __init__(self) -> None:
@@ -285,7 +285,7 @@ class Module:
         """Print each layer's output shape, parameters and multiply-adds for such an input.
 
         A batch of zeros of ``input_shape``, for example (1, 1, 28, 28), goes through the net in
-        evaluation mode; lazy layers get their sizes by it.
+        evaluation mode; lazy layers take their sizes from it.
         """
         print(summary.table(self, input_shape))
 
@@ -311,7 +311,7 @@ class Module:
 def _name_layer(error: TypeError | ValueError, module: Module, inputs: tuple[Any, ...]) -> None:
     """Put the name that a layer has in ``module``, and the net's input, into its message.
 
-    Called on the way out of every forward pass, from the layer that refused its input to the net.
+    Called by each module that the error passes through, from the layer that refused its input up.
     """
     if type(error) not in (TypeError, ValueError):
         return

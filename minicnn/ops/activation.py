@@ -50,7 +50,7 @@ class ReLU(Operation):
 
 
 class OverAxis(Operation):
-    """Is computed over one axis; of an array without cells the result is as empty."""
+    """What is computed over one axis. An array without cells is its own result."""
 
     def __init__(self, axis: int):
         try:

@@ -26,8 +26,8 @@ A 3 x 3 picture and a 2 x 2 kernel have four windows, so four columns:
     7 8 9          4 5 7 8              2:                                  (1, 0)
                    5 6 8 9              3:                                  (1, 1)
 
-**Backward.** Given dy, the gradient of the loss by y. W[o, r] meets X[n, r, l] on the way to
-y[n, o, l], for every image and every window; so, collecting what multiplies each of them,
+**Backward.** dy is the gradient of the loss with respect to y. W[o, r] multiplies X[n, r, l] on
+the way to y[n, o, l], for every image and every window; so, collecting what multiplies each,
 
     dW[o, r]    = sum_{n, l} dy[n, o, l] X[n, r, l]      dW    = sum_n dy[n] X[n]ᵀ
     db[o]       = sum_{n, l} dy[n, o, l]                 db    = sum_n dy[n] 1

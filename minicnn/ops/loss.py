@@ -37,7 +37,7 @@ class RowLoss(Operation):
             return losses.sum() / self.divisor
 
     def row_gradients(self, dy: Array) -> Array:
-        """How the loss changes with each row's: (M, 1)."""
+        """The gradient with respect to each row's loss: (M, 1)."""
         with np.errstate(invalid="ignore"):
             return (dy * self.weight / self.divisor)[:, None]
 
@@ -78,7 +78,7 @@ class SoftmaxCrossEntropy(RowLoss):
         dlogits = self.p.copy()
         xp = array_module(dy)
         rows = xp.arange(len(dlogits))
-        dlogits[rows, self.target] -= 1  # -1 of an ignored row hits its last class: wiped out below
+        dlogits[rows, self.target] -= 1  # in an ignored row the last class (t = -1): zeroed below
         dlogits *= self.row_gradients(dy)
         return xp.where(self.target[:, None] < 0, dlogits.dtype.type(0), dlogits), None
 

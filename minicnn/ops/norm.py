@@ -9,9 +9,9 @@ from .operation import RESULT, Operation
 
 
 class FixedBatchNorm(Operation):
-    """y = gamma z + beta with z = (x - mean) / s, s = sqrt(var + eps), mean and variance given.
+    """y = gamma z + beta with z = (x - mean) / s, s = sqrt(var + eps), mean and var constant.
 
-    They do not depend on x (they are running statistics), so with sums over all axes but the
+    They are running statistics and do not depend on x, so with sums over all axes but the
     channels' (axis 1)
 
         dx = (gamma / s) dy,  dgamma = sum(dy z),  dbeta = sum(dy)
@@ -59,8 +59,8 @@ class BatchNorm(FixedBatchNorm):
            = (gamma / s) (dy - dbeta / m - z dgamma / m)
 
     mean(dz) is what flows back through the mean, z mean(dz z) what flows through the variance:
-    the gradient stays orthogonal to the shifts and scalings that normalising takes away. The rest
-    is as in ``FixedBatchNorm``.
+    the gradient stays orthogonal to the shifts and scalings that normalising takes away. dgamma
+    and dbeta are as in ``FixedBatchNorm``.
 
     After ``forward``, ``mean`` and ``var`` (biased) hold the batch's statistics, (C,).
     """

@@ -11,12 +11,12 @@ class Operation:
     """A function of arrays that knows its own derivative.
 
     ``forward`` computes the result and keeps on ``self`` what ``backward`` needs. ``backward``
-    takes dy, the gradient of the loss by the result, and returns the gradients by the inputs, in
-    their order and of their shapes: one array for one input, otherwise a tuple, None for an input
-    that needs none. Gradients are named d + the input's name. dy may be another operation's too:
-    make a new array, do not write into it.
+    takes dy, the gradient of the loss with respect to the result, and returns the gradients with
+    respect to the inputs, in their order and of their shapes: one array for one input, otherwise a
+    tuple, None for an input that needs none. Gradients are named d + the input's name. dy may
+    belong to another operation as well: make a new array, do not write into dy.
 
-    The tape of ``minicnn.tensor`` keeps the instance. (One that is applied again is copied before.)
+    The tape (``minicnn.tape``) keeps the instance. (One that is applied again is copied first.)
     Operations know arrays only, no tensors.
     """
 
@@ -24,15 +24,15 @@ class Operation:
     """Which inputs want a gradient; the tape sets it before ``forward``."""
 
     reads: tuple[tuple[int, ...], ...] | None = None
-    """For the gradient by each input: the inputs, by their numbers, whose arrays ``backward`` reads
-    (RESULT for the result). They must not be written to before. None: all, where nobody looked."""
+    """For each input's gradient, the numbers of the inputs whose arrays ``backward`` reads (RESULT
+    for the result): these must not be written to before. None, the default, means all of them."""
 
     def forward(self, *inputs: Array) -> Array:
         """The result of the operation."""
         raise NotImplementedError
 
     def backward(self, dy: Array) -> Array | tuple[Array | None, ...]:
-        """The gradients by the inputs, from the gradient ``dy`` by the result."""
+        """The gradients with respect to the inputs, from dy, that with respect to the result."""
         raise NotImplementedError
 
     def arrays_read(self) -> set[int]:

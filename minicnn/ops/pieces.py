@@ -19,10 +19,10 @@ class InPieces(Operation):
         dx = [dx₁, dx₂, ...],  dw = dw₁ + dw₂ + ...
 
     Args:
-        make: gives a new operation f.
+        make: returns a new operation f at each call.
     """
 
-    reads = ((0, 1), (0, 1), (0, 1))  # for the forward once more: of x and a weight
+    reads = ((0, 1), (0, 1), (0, 1))  # x and a weight: backward runs the forward again
 
     def __init__(self, make: Callable[[], Operation], size: int):
         self.make, self.size = make, size
@@ -57,5 +57,5 @@ class InPieces(Operation):
 
     @property
     def name(self) -> str:
-        """The operation's, with a note."""
+        """The operation's name, with a note."""
         return f"{self.make().name} in pieces"

@@ -1,7 +1,7 @@
 """Pooling: what is left of a window is its largest value, or its mean.
 
-Notation as in ``conv``; every channel is pooled by itself. A window that reaches over the picture
-(padding, ``ceil_mode``) pools the cells that are there.
+Notation as in ``conv``; every channel is pooled by itself. A window that reaches beyond the
+picture (padding, ``ceil_mode``) pools the cells that are there.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Transpose(Operation):
 
 
 class Index(Operation):
-    """y = x[key], any key of NumPy's; dx = dy put there, added up where a cell was taken twice."""
+    """y = x[key], any key of NumPy's; dx = dy at those cells, added up where one is taken twice."""
 
     reads = ()
 
@@ -58,7 +58,7 @@ class Index(Operation):
     def forward(self, x: Array) -> Array:
         self.input_shape = x.shape
         parts = self.key if isinstance(self.key, tuple) else (self.key,)
-        moved = tuple(_beside(x, part) for part in parts)
+        moved = tuple(_own_key(x, part) for part in parts)
         self.key = moved if isinstance(self.key, tuple) else moved[0]
         return x[self.key]
 
@@ -77,8 +77,8 @@ class Index(Operation):
         return all(key is None or isinstance(key, int | slice | EllipsisType) for key in keys)
 
 
-def _beside(x: Array, key: Any) -> Any:
-    """A list or array of indices as an array of our own where x is; anything else as it is."""
+def _own_key(x: Array, key: Any) -> Any:
+    """A list or array of indices as an array of our own on x's device; other keys as they are."""
     if isinstance(key, list | np.ndarray):
         return to_device(np.array(key), device_of(x))
     return key if is_host(x) or not hasattr(key, "copy") else key.copy()

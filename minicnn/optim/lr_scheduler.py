@@ -1,8 +1,8 @@
 """Learning-rate schedules, as torch.optim.lr_scheduler defines them.
 
 A schedule changes the optimiser's ``lr`` at the end of an epoch. All but ``LambdaLR`` compute the
-new rate from the present one: so several may run together, and a rate that is set by hand between
-two epochs is where they go on from.
+new rate from the present one: so several may run together, and they go on from a rate that is set
+by hand between two epochs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .optimizer import Optimizer
 
 
 class LRScheduler:
-    """What all schedules share: they are told of the end of each epoch by ``step()``.
+    """What all schedules share: call ``step()`` at the end of each epoch.
 
     Attributes:
         optimizer: whose ``lr`` is set, for the first epoch too.

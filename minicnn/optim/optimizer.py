@@ -20,8 +20,8 @@ State = list[Array | None]
 class Optimizer:
     """What all optimisers share: the parameters, the learning rate, the loop of a step.
 
-    An optimiser is two methods: ``descend`` changes one parameter, ``state_of`` has the arrays
-    ready that it keeps for it from step to step.
+    An optimiser is two methods: ``descend`` changes one parameter, ``state_of`` returns the arrays
+    that it keeps for this parameter from step to step.
 
     Args:
         params: the tensors to be learnt; they are changed in place.
@@ -86,10 +86,10 @@ class Optimizer:
         raise NotImplementedError(f"{self.name} has neither step() nor descend(p, g, state, step)")
 
     def state_of(self, i: int) -> tuple[list[Array], int]:
-        """For the step of parameter number ``i`` that comes now: its state, the step's number.
+        """The state of parameter number ``i`` for the step to come, and the number of that step.
 
-        Compiled steps, which call no ``descend``, are given these and ``settings()``. The state's
-        arrays lie where the parameter does, C-contiguous and of its dtype.
+        Compiled steps do not call ``descend``: they take these and ``settings()``. The arrays are
+        on the parameter's device, C-contiguous and of its dtype.
 
         Raises:
             ValueError: a state of another shape than the parameter.
@@ -98,7 +98,7 @@ class Optimizer:
 
     @property
     def keeps_state(self) -> bool:
-        """Whether ``state_of`` has to be asked at all."""
+        """Whether ``state_of`` has to be called at all."""
         return True
 
     def settings(self) -> tuple[float, ...]:

@@ -59,7 +59,7 @@ class SGD(Optimizer):
         kernels.of(p).sgd(p, g, v, lr, momentum, 0.0 if step == 1 else dampening, *others)
 
     def state_of(self, i: int) -> tuple[list[Array], int]:
-        """See ``Optimizer``: the velocity. The step counts as the first where that is new."""
+        """See ``Optimizer``: the velocity. Where there is none yet, this is the first step."""
         if not self.momentum:
             return [], 1
         step = 1 if self.velocity[i] is None else 2
@@ -67,7 +67,7 @@ class SGD(Optimizer):
 
     @property
     def keeps_state(self) -> bool:
-        """With momentum alone."""
+        """Only with momentum."""
         return self.momentum != 0
 
     def settings(self) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from minicnn.tensor import Tensor, apply, as_tensor
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0). ``inplace`` is taken, as PyTorch's; the input stays as it is."""
+    """max(x, 0). ``inplace`` is accepted, as in PyTorch, and ignored."""
     return as_tensor(input).relu()
 
 
@@ -23,7 +23,7 @@ def tanh(input: Tensor) -> Tensor:
 
 
 def softmax(input: Tensor, dim: int) -> Tensor:
-    """exp(x) / sum(exp(x)) over the axis ``dim``; of nothing, nothing.
+    """exp(x) / sum(exp(x)) over the axis ``dim``; an empty input stays empty.
 
     Raises:
         TypeError: ``dim`` is no integer. (For None PyTorch guesses an axis, with a warning.)
@@ -41,8 +41,8 @@ def log_softmax(input: Tensor, dim: int) -> Tensor:
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each cell with probability ``p`` and scale the others by 1 / (1 - p), in training.
 
-    The masks follow from ``minicnn.manual_seed`` alone, on every device. ``inplace`` is taken, as
-    PyTorch's; the input stays as it is.
+    The masks follow from ``minicnn.manual_seed`` alone, on every device. ``inplace`` is accepted,
+    as in PyTorch, and ignored.
 
     Raises:
         ValueError: p outside [0, 1].

@@ -37,7 +37,7 @@ def conv2d(
 ) -> Tensor:
     """2-D convolution (cross-correlation). Formula: ``minicnn.ops.conv``.
 
-    The columns of a large batch are laid out a piece at a time, and once more in backward.
+    The columns of a large batch are laid out piece by piece, and again in backward.
 
     Args:
         input: (N, C, H, W), or one picture (C, H, W).
@@ -45,7 +45,7 @@ def conv2d(
         bias: (O,).
         padding: zeros on each side; ``'valid'`` for none; ``'same'`` for OH = H and OW = W (stride
             1 only; an odd number of zeros puts the odd one at the end).
-        groups: input and output channels are cut into so many groups, each convolved by itself.
+        groups: input and output channels are cut into this many groups, each convolved by itself.
 
     Returns:
         (N, O, OH, OW) with OH = floor((H + 2 PH - DH (KH - 1) - 1) / SH) + 1, OW likewise.
@@ -70,15 +70,15 @@ def conv2d(
             return ops.Conv2d(stride, padding, dilation, output)
 
         inputs = (x, w) if b is None else (x, w, b)
-        columns = math.prod(w.shape[1:]) * math.prod(output) * x.dtype.itemsize  # of an image
+        columns = math.prod(w.shape[1:]) * math.prod(output) * x.dtype.itemsize  # an image's
         return _apply_to_batch(operation, columns, *inputs)
 
     y = convolve(x, weight, bias) if groups == 1 else _in_groups(convolve, x, weight, bias, groups)
     return y if input.ndim == 4 else y[0]
 
 
-KEPT_BYTES = 256 * 2**20  # the columns of a batch that a convolution keeps for backward, at most
-PIECE_BYTES = 32 * 2**20  # the columns of a piece of a larger batch
+KEPT_BYTES = 256 * 2**20  # of columns, at most, that a convolution keeps for backward
+PIECE_BYTES = 32 * 2**20  # of columns, about, of each piece of a larger batch
 
 
 def _apply_to_batch(operation: Callable[[], Operation], columns: int, *inputs: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def _apply_to_batch(operation: Callable[[], Operation], columns: int, *inputs: T
     is_recorded = is_grad_enabled() and any(x.requires_grad for x in inputs)
     if images * columns <= (KEPT_BYTES if is_recorded else PIECE_BYTES):
         return apply(operation(), *inputs)
-    size = max(16, PIECE_BYTES // columns)  # that a picture is large does not cut a small batch
+    size = max(16, PIECE_BYTES // columns)  # a small batch of large pictures stays whole
     return apply(operation() if images <= size else ops.InPieces(operation, size), *inputs)
 
 

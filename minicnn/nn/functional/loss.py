@@ -97,7 +97,7 @@ def _smoothed_cross_entropy(
     reduction: str,
     label_smoothing: float,
 ) -> Tensor:
-    """(1 - smoothing) of the loss of class indices, the rest of that of equal probabilities."""
+    """(1 - s) times the loss of class indices plus s times that of equal probabilities."""
     rows = _rows_of_classes(input)
     indices, row_weight = _indices(
         target, input.shape[_classes_axis(input)], weight, ignore_index, input
@@ -118,7 +118,7 @@ def _reduced(losses: Tensor, divisor: Array, input: Tensor, reduction: str) -> T
     total = losses.sum()
     if reduction == "sum":
         return total
-    # the mean of no rows is nan; chosen without looking, which on a GPU would be to wait
+    # the mean of no rows is nan; chosen without reading the divisor: on a GPU that would wait
     xp, none, number = array_module(divisor), divisor == 0, divisor.dtype.type
     nothing = xp.where(none, number(math.nan), number(0))
     return total / Tensor(xp.where(none, number(1), divisor)) + Tensor(nothing)
@@ -207,14 +207,14 @@ def _check_loss(function: str, input: Tensor, target: Tensor, weight: Tensor | N
 
 def _target_hint(input: Tensor, target: Tensor) -> str:
     """What may have been meant by a target of a shape that does not fit."""
-    shape, given, to_integers = _target_shape(input), "target", ""
+    shape, text, to_integers = _target_shape(input), "target", ""
     if target.dtype.kind == "f":
-        given, to_integers = "minicnn.Tensor(target)", ".to('int64')"
+        text, to_integers = "minicnn.Tensor(target)", ".to('int64')"
     elif target.shape == input.shape:
         return "; class indices of one-hot rows are target.argmax(1)"
     if target.size == math.prod(shape) and target.shape != shape:
-        return f"; class indices are integers of shape {shape}: {given}.reshape{shape}{to_integers}"
-    return f"; class indices are integers: {given}{to_integers}" if to_integers else ""
+        return f"; class indices are integers of shape {shape}: {text}.reshape{shape}{to_integers}"
+    return f"; class indices are integers: {text}{to_integers}" if to_integers else ""
 
 
 def _classes_axis(input: Tensor) -> int:
@@ -247,18 +247,18 @@ def _indices(
     """The targets, -1 for those to be ignored, and the weight of each row (None: all 1)."""
     xp = array_module(target.data)
     weight = weight if classes else None
-    given = target.data.reshape(-1).astype(xp.int64, copy=False)
-    if not is_host(given):
-        return _indices_unseen(given, classes, weight, ignore_index, input)
-    if weight is None and not 0 <= ignore_index < classes and are_classes(given, classes):
-        return given.copy(), None  # somebody may write into the labels before backward reads them
-    ignored = given == ignore_index
-    outside = ((given < 0) | (given >= classes)) & ~ignored
+    labels = target.data.reshape(-1).astype(xp.int64, copy=False)
+    if not is_host(labels):
+        return _indices_unseen(labels, classes, weight, ignore_index, input)
+    if weight is None and not 0 <= ignore_index < classes and are_classes(labels, classes):
+        return labels.copy(), None  # somebody may write into the labels before backward reads them
+    ignored = labels == ignore_index
+    outside = ((labels < 0) | (labels >= classes)) & ~ignored
     if outside.any():
         raise IndexError(
-            f"target: class {int(given[outside][0])} is out of range; wanted 0 to {classes - 1}"
+            f"target: class {int(labels[outside][0])} is out of range; wanted 0 to {classes - 1}"
         )
-    indices = xp.where(ignored, -1, given)
+    indices = xp.where(ignored, -1, labels)
     if weight is None:
         return indices, None
     return indices, xp.where(ignored, 0, weight.data[indices]).astype(input.dtype)
@@ -272,13 +272,13 @@ def are_classes(target: np.ndarray, classes: int) -> bool:
 
 
 def _indices_unseen(
-    given: Array, classes: int, weight: Tensor | None, ignore_index: int, input: Tensor
+    labels: Array, classes: int, weight: Tensor | None, ignore_index: int, input: Tensor
 ) -> tuple[Array, Array]:
-    """``_indices`` on a GPU, where to look would be to wait: no class weighs nan."""
-    xp = array_module(given)
-    ignored = given == ignore_index
-    outside = ((given < 0) | (given >= classes)) & ~ignored
-    indices = xp.where(outside, 0, xp.where(ignored, -1, given))
+    """``_indices`` on a GPU, where reading would wait: a target that is no class weighs nan."""
+    xp = array_module(labels)
+    ignored = labels == ignore_index
+    outside = ((labels < 0) | (labels >= classes)) & ~ignored
+    indices = xp.where(outside, 0, xp.where(ignored, -1, labels))
     weights = xp.ones(max(classes, 1), input.dtype) if weight is None else weight.data
     weights = xp.where(ignored, 0, xp.where(outside, float("nan"), weights[indices]))
     return indices, weights.astype(input.dtype)

@@ -26,15 +26,15 @@ def batch_norm(
 ) -> Tensor:
     """Normalise each channel. Formula: ``minicnn.ops.norm``.
 
-    In training by the statistics of the batch (an empty one has none), which also move
-    ``running_mean`` and ``running_var`` (the unbiased variance) by ``momentum``; otherwise by the
-    running statistics (by the batch's where there are none). They are constants: no gradient flows
-    to them.
+    In training with the statistics of the batch (an empty one has none), which also move
+    ``running_mean`` and ``running_var`` (the unbiased variance) by ``momentum``; otherwise with the
+    running statistics, or the batch's where there are none. Running statistics are constants: no
+    gradient flows to them.
 
     input: (N, C, ...); all others (C,). Returns input's shape.
 
     Raises:
-        ValueError: shapes that do not fit; one single value a channel in training; one running
+        ValueError: shapes that do not fit; a single value a channel in training; one running
             statistic without the other; an eps below 0, or of 0 for the batch's statistics.
     """
     input = as_input("batch_norm", input)

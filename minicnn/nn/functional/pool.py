@@ -40,7 +40,7 @@ def max_pool2d(
         input: (N, C, H, W), or one picture (C, H, W).
         stride: ``kernel_size`` by default.
         padding: at most half the kernel; padding never wins.
-        ceil_mode: also take the windows that begin inside and reach over the end.
+        ceil_mode: also take the windows that begin inside and reach beyond the end.
 
     Returns:
         (N, C, OH, OW).
@@ -69,7 +69,7 @@ def avg_pool2d(
         input: (N, C, H, W), or one picture (C, H, W).
         stride: ``kernel_size`` by default.
         padding: zeros on each side, at most half the kernel.
-        ceil_mode: also take the windows that begin inside and reach over the end.
+        ceil_mode: also take the windows that begin inside and reach beyond the end.
         count_include_pad: whether the zeros count in the mean.
         divisor_override: divide every sum by this instead.
 
@@ -90,7 +90,7 @@ def avg_pool2d(
 
 
 def _of_pictures(operation: Operation, input: Tensor) -> Tensor:
-    """``operation`` of a batch of pictures; one picture is a batch of one."""
+    """``operation`` on a batch of pictures; one picture is a batch of one."""
     return apply(operation, input) if input.ndim == 4 else apply(operation, batch_of_one(input))[0]
 
 
@@ -106,7 +106,7 @@ def _divisors(
     dtype: np.dtype,
     device: str,
 ) -> Array:
-    """What each window's sum is divided by: (OH, OW). Kept, so that a GPU gets it once."""
+    """What each window's sum is divided by: (OH, OW). Cached, and so copied to a GPU once."""
     if override is not None:
         return to_device(np.full(output, override, dtype), device)
     axes = zip(picture, kernel_size, stride, padding, output, strict=True)
@@ -123,7 +123,7 @@ def _pooled_sizes(
     dilation: Pair,
     ceil_mode: bool,
 ) -> Pair:
-    """(OH, OW) of pictures, which are checked."""
+    """(OH, OW) for ``input``, which is checked."""
     check_pictures(function, input)
     check_floating(function, input)
     axes = zip(input.shape[-2:], kernel_size, stride, padding, dilation, strict=True)

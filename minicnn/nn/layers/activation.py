@@ -16,7 +16,7 @@ class Sigmoid(Module):
 
 
 class ReLU(Module):
-    """max(x, 0), any shape. ``inplace`` is taken, as PyTorch's; the input stays as it is."""
+    """max(x, 0), any shape. ``inplace`` is accepted, as in PyTorch, and ignored."""
 
     def __init__(self, inplace: bool = False):
         super().__init__()
@@ -67,7 +67,7 @@ class LogSoftmax(Module):
 class Dropout(Module):
     """In training, zero each cell with probability ``p``: see ``F.dropout``. Any shape.
 
-    ``inplace`` is taken, as PyTorch's; the input stays as it is.
+    ``inplace`` is accepted, as in PyTorch, and ignored.
     """
 
     def __init__(self, p: float = 0.5, inplace: bool = False):

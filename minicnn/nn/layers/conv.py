@@ -82,8 +82,8 @@ class Conv2d(Module):
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
         defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
-        given = {name: getattr(self, name) for name in defaults}
-        text += "".join(f", {k}={v!r}" for k, v in given.items() if v != defaults[k])
+        values = {name: getattr(self, name) for name in defaults}
+        text += "".join(f", {k}={v!r}" for k, v in values.items() if v != defaults[k])
         return text + ("" if self.has_bias else ", bias=False")
 
 

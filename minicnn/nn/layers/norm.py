@@ -18,7 +18,7 @@ class BatchNorm2d(Module):
 
     (N, C, H, W) -> the same. weight (ones) and bias (zeros): (C,), none without ``affine``;
     buffers running_mean, running_var: (C,) and num_batches_tracked, none without
-    ``track_running_stats``. ``momentum`` None averages over all batches.
+    ``track_running_stats``. With ``momentum`` None they average over all batches.
     """
 
     running_mean: Tensor | None

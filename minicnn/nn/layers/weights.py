@@ -1,4 +1,4 @@
-"""What layers with weights share: their default weights, their sizes, and to be lazy about them."""
+"""What layers with weights share: default weights, a check of sizes, and being lazy."""
 
 from __future__ import annotations
 
