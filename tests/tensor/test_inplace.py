@@ -334,6 +334,24 @@ def test_a_pickle_leaves_the_past_behind() -> None:
     assert again.is_leaf
 
 
+OLD_PATHS = {
+    "minicnn.nn.layers": "AvgPool2d BatchNorm2d Conv2d CrossEntropyLoss Dropout Flatten "
+    "Identity LazyConv2d LazyLinear Linear LogSoftmax MaxPool2d NLLLoss ReLU Sequential Sigmoid "
+    "Softmax Tanh",
+    "minicnn.optim.optimizers": "Adadelta Adam AdamW SGD",
+    "minicnn.nn.module": "IncompatibleKeys Module Parameter",
+}
+
+
+def test_a_class_is_found_where_an_old_pickle_looks_for_it() -> None:
+    """A pickle names a class by the module that it was in, which may have become several since."""
+    for module, names in OLD_PATHS.items():
+        for name in names.split():
+            kind = pickle.loads(f"c{module}\n{name}\n.".encode())
+            assert kind.__name__ == name
+            assert kind is getattr(nn, name, getattr(minicnn.optim, name, kind))
+
+
 def test_old_pickles_load() -> None:
     """Written by version 0.1, before tensors had a version."""
     old = pickle.loads((Path(__file__).parents[1] / "states" / "objects-0.1.pickle").read_bytes())

@@ -97,7 +97,10 @@ def _smoothed_cross_entropy(
     reduction: str,
     label_smoothing: float,
 ) -> Tensor:
-    """(1 - s) times the loss of class indices plus s times that of equal probabilities."""
+    """(1 - s) times the loss of class indices plus s times that of equal probabilities.
+
+    s: ``label_smoothing``.
+    """
     rows = _rows_of_classes(input)
     indices, row_weight = _indices(
         target, input.shape[_classes_axis(input)], weight, ignore_index, input

@@ -84,8 +84,11 @@ def avg_pool2d(
     window = pooling_window("avg_pool2d", kernel_size, stride, padding)
     output = _pooled_sizes("avg_pool2d", input, *window, ceil_mode)
     kernel_size, stride, padding, _ = window
-    geometry = input.shape[-2:], kernel_size, stride, padding, output
-    divisor = _divisors(*geometry, count_include_pad, divisor_override, input.dtype, input.device)
+    kind = input.dtype, input.device
+    if divisor_override is None:
+        divisor = _cells_of_windows(input.shape[-2:], window[:3], output, count_include_pad, *kind)
+    else:
+        divisor = _everywhere(divisor_override, output, *kind)
     return _of_pictures(ops.AvgPool2d(kernel_size, stride, padding, divisor), input)
 
 
@@ -95,23 +98,27 @@ def _of_pictures(operation: Operation, input: Tensor) -> Tensor:
 
 
 @functools.lru_cache
-def _divisors(
+def _cells_of_windows(
     picture: tuple[int, ...],
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
+    window: tuple[Pair, Pair, Pair],
     output: Pair,
     count_include_pad: bool,
-    override: int | None,
     dtype: np.dtype,
     device: str,
 ) -> Array:
-    """What each window's sum is divided by: (OH, OW). Cached, and so copied to a GPU once."""
-    if override is not None:
-        return to_device(np.full(output, override, dtype), device)
-    axes = zip(picture, kernel_size, stride, padding, output, strict=True)
+    """How many cells count in each window: (OH, OW). Cached, and so copied to a GPU once.
+
+    window: kernel size, stride and padding.
+    """
+    axes = zip(picture, *window, output, strict=True)
     rows, cols = (_cells_counted(*axis, count_include_pad) for axis in axes)
     return to_device(np.outer(rows, cols).astype(dtype), device)
+
+
+@functools.lru_cache
+def _everywhere(divisor: int, output: Pair, dtype: np.dtype, device: str) -> Array:
+    """``divisor`` for each window: (OH, OW). Cached, as the counts are."""
+    return to_device(np.full(output, divisor, dtype), device)
 
 
 def _pooled_sizes(
