@@ -1,11 +1,10 @@
 """``minicnn.compile``: a net's tape as a plan of fused kernels over tiles of 16 images.
 
-``record`` follows the net's operations, ``guards`` notices when they change, ``accepted`` looks at
-loss and optimiser, ``lowering`` turns each into instructions forward and
-backward, ``plan`` places them in memory and prints them, ``engine`` runs them on threads,
-``parameters`` reads and updates the net's own arrays; the instructions themselves are in
-``kernels.tiles``. ``docs/compile.md`` explains the layout. On a GPU ``gpu`` does all of this with
-the kernels of ``kernels/gpu/*.cu`` (docs/gpu.md).
+``record`` reads the chain of operations off the tape, ``guards`` notices when something that it
+depends on changes (``recording`` does both at once), ``accepted`` checks loss and optimiser.
+``engines`` finds the engine for a batch, ``step`` is what a user calls. ``lowering`` and ``table``
+hold what the compilers for CPU and GPU share; the compilers themselves are the folders ``cpu``
+(docs/compile.md) and ``gpu`` (docs/gpu.md).
 """
 
 from __future__ import annotations
@@ -50,33 +49,33 @@ def compile(
         predict = minicnn.compile(net)
         logits = predict(x)
 
-    The result is eager's up to rounding, the parameters are the net's own, dropout masks and
-    running statistics go on as they would. A step computes in the mode that the net is in, a
-    prediction always in evaluation mode (the net's own mode stays as it is). A net is a chain of
-    convolutions (no groups), dense layers, pooling, ReLU, sigmoid, tanh, dropout, ``BatchNorm2d``
-    and flattening.
+    The results are those of eager mode up to rounding. The parameters are the net's own, and
+    dropout masks and running statistics continue as in eager mode. A step computes in the mode that
+    the net is in, a prediction always in evaluation mode (the net's own mode stays as it is). A net
+    is a chain of convolutions (no groups), dense layers, pooling, ReLU, sigmoid, tanh, dropout,
+    ``BatchNorm2d`` and flattening.
 
     Pictures of uint8 are pixels: a compiled step or prediction divides them by 255 itself.
 
     The plan is made at the first call, and again for another shape of picture or dtype, and when a
-    layer, a setting or what else a forward reads has changed; any batch size fits. What a plan
-    cannot follow is refused by name: a forward that decides by the numbers it sees or that does
-    more than compute its result, forward hooks, a loss or an optimiser with methods of its own.
-    Global variables, variables that a function closes over, and what is written into the classes of
-    ``minicnn`` themselves are not watched.
+    layer, a setting or anything else that a forward reads has changed. On the CPU it serves any
+    batch size. What a plan cannot do is refused by name: a forward that decides by the numbers it
+    sees or that does more than compute its result, forward hooks, a loss or an optimiser with
+    methods of its own. Changes of global variables, of variables that a function closes over, and
+    of the classes of ``minicnn`` themselves go unnoticed.
 
     Threads may share a prediction or a step: their calls wait for each other. A call that makes a
     plan puts the net into the plan's mode for a moment; no other thread should then train it.
 
-    On a GPU (where the net is when this is called) the batches have to be there too, and a class
-    index that is no class makes the loss nan instead of raising: to look would be to wait.
+    If the net is on a GPU when this is called, the batches have to be there too. A class index out
+    of range then makes the loss nan instead of raising, because looking at it would mean waiting.
 
     Args:
         loss: ``nn.CrossEntropyLoss`` (or ``F.cross_entropy``) of class indices, reduction
             ``'mean'`` or ``'sum'``.
         optimizer: ``SGD``, ``Adam``, ``AdamW`` or ``Adadelta`` of ``minicnn.optim``, as it is; its
             settings, the learning rate included, may change between steps.
-        profile: time each instruction, for ``print(step.plan)``; slower.
+        profile: time each instruction, for ``print(step.plan)``. Slower.
         graph: on a GPU, replay a step's kernels as one CUDA graph instead of launching each.
 
     Raises:

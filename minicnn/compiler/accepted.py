@@ -1,6 +1,6 @@
-"""Which losses and optimisers a compiled step stands for.
+"""Which losses and optimisers a compiled step accepts.
 
-A plan computes the loss and takes the optimiser's step by itself: it calls neither. So it refuses
+A plan computes the loss and takes the optimiser's step itself: it calls neither. So it refuses
 whatever is not exactly what it was written for.
 """
 
@@ -19,11 +19,10 @@ OPTIMIZERS = (optim.SGD, optim.Adam, optim.AdamW, optim.Adadelta)
 
 
 def check_optimizer(optimizer: Any) -> None:
-    """Refuse an optimiser whose step is not that of a known class.
+    """Refuse an optimiser whose step may differ from that of a known class.
 
     Raises:
-        CompileError: a class that is not known, or a subclass, or an optimiser with a method of its
-            own.
+        CompileError: another class (a subclass is one), or an optimiser with a method of its own.
     """
     kind = type(optimizer)
     if kind not in OPTIMIZERS or replaced_methods(optimizer):
@@ -60,9 +59,9 @@ def settings_of(loss: Any) -> nn.CrossEntropyLoss:
 
 
 def learned_by(optimizer: optim.Optimizer, known: Container[int]) -> list[int]:
-    """The numbers of the optimiser's parameters that a step updates.
+    """The numbers, in ``optimizer.params``, of the parameters that a step updates.
 
-    known: the ids of the parameters that the step has a gradient for.
+    known: the ids of the parameters that the step computes a gradient for.
     """
     return [i for i, p in enumerate(optimizer.params) if p.requires_grad and id(p) in known]
 
@@ -71,7 +70,7 @@ def replaced_methods(thing: Any) -> list[str]:
     """The methods of its class that an object has replaced by its own (``sgd.step = mine``)."""
     kind: type = type(thing)
     methods = _methods(kind)
-    if methods.isdisjoint(vars(thing)):  # which takes next to no time
+    if methods.isdisjoint(vars(thing)):  # almost always, and quickly found out
         return []
     return sorted(methods & vars(thing).keys())
 
@@ -85,7 +84,7 @@ def _what_differs(thing: Any, known: tuple[type, ...]) -> str:
     kind = type(thing)
     if kind in known:
         return f"has its own {', '.join(replaced_methods(thing))}"
-    plain = next((base for base in kind.__mro__ if base in known), None)
+    plain = next((base for base in kind.__mro__ if base in known), None)  # what it derives from
     if plain is None:
         return f"is {getattr(thing, '__name__', kind.__name__)}, a {kind.__name__}"
     own = [base for base in kind.__mro__ if not issubclass(plain, base)]

@@ -1,4 +1,4 @@
-"""Finds the engine for a batch, a plan with its memory, or has one made.
+"""Finds the engine for a batch (a plan with its memory), or has one made.
 
 How an engine is made and run stands in ``cpu/step.py`` and ``gpu/step.py``.
 """
@@ -43,10 +43,10 @@ class _Entry(NamedTuple):
     """An engine, and the batches and the state of the net that it is right for.
 
     Attributes:
-        kind: shape and dtype of the pictures, and the like.
+        kind: shape and dtype of the pictures, and what else ``Compiled._find`` compares.
         chain: all that the plan takes from the net: see ``chain_of``.
-        guard: what the chain depended on when it was recorded.
-        images: the batch sizes that it was recorded with; None stands for all.
+        guard: tells whether the chain still holds.
+        images: the batch sizes that the chain was recorded with; None stands for all.
     """
 
     kind: tuple[Any, ...]
@@ -56,7 +56,7 @@ class _Entry(NamedTuple):
     engine: Any
 
     def fits(self, x: Array) -> bool:
-        """Whether it serves such a batch, with the net as it is now."""
+        """Whether its chain is that of the net as it is now, for a batch like ``x``."""
         is_known = None in self.images or images_that_count(x) in self.images
         return is_known and self.guard.holds()
 
@@ -65,19 +65,23 @@ class Compiled:
     """Keeps an engine for each shape of picture, dtype and state of the net.
 
     An engine's memory serves one call at a time: calls from several threads wait for each other.
+
+    Attributes:
+        training: the mode to compute in; None: the net's own.
+        seconds_preparing: spent on recording, planning and compiling so far.
     """
 
     loss: nn.CrossEntropyLoss | None = None
     optimizer: optim.Optimizer | None = None
     device = "cpu"
-    training: bool | None = None  # the mode to compute in; None: the net's own
+    training: bool | None = None
 
     def __init__(self, net: nn.Module, profile: bool):
         self.net, self.profile = net, profile
-        self.seconds_preparing = 0.0  # recording, planning and compiling so far
+        self.seconds_preparing = 0.0
         self._lock = threading.RLock()
         self._entries: list[_Entry] = []  # the one unused for longest first
-        self._now: tuple[Any, _Entry] | None = None  # the last call's state, and its entry
+        self._now: tuple[Any, _Entry] | None = None  # what the last call compared, and its entry
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: without the engines, whose tables hold addresses."""
@@ -88,10 +92,10 @@ class Compiled:
 
     @property
     def plan(self) -> Any:
-        """The plan of the last call; ``print`` it.
+        """The plan of the last call. ``print`` it.
 
         Raises:
-            RuntimeError: nothing was called yet, so the shape of the pictures is not known.
+            RuntimeError: there was no call yet, so the shape of the pictures is not known.
         """
         return self._engine_of_last_call().plan
 
@@ -102,6 +106,7 @@ class Compiled:
 
     def _engine(self, x: Array) -> Any:
         """The engine for such pictures and the net as it is now."""
+        # this runs in every call: as long as nothing was set, comparing these few is enough
         state = nn.Module.changes, self.net, self.loss, self._shape_of(x), x.dtype
         if self._now is not None:
             before, entry = self._now
@@ -119,31 +124,32 @@ class Compiled:
         kind = (self._shape_of(x), x.dtype, dtype, *self._settings())
         alike = [e for e in reversed(self._entries) if e.kind == kind and e.engine.fits()]
         entry = next((entry for entry in alike if entry.fits(x)), None)
-        if entry is None:
+        if entry is None:  # no chain still holds: record the net; the chain may be a known one
             began = time.perf_counter()
             entry = self._record(x, dtype, kind, alike)
             self.seconds_preparing += time.perf_counter() - began
-        others = [e for e in self._entries if e.engine is not entry.engine]
+        others = [e for e in self._entries if e.engine is not entry.engine]  # one entry an engine
         self._entries = [*others, entry][-MOST_ENGINES:]
         return entry
 
     def _record(
         self, x: Array, dtype: np.dtype, kind: tuple[Any, ...], alike: list[_Entry]
     ) -> _Entry:
-        """The entry of the net as it is now: with the engine of one that is alike, or a new one."""
+        """Record the net. Its entry gets the engine of one with the same chain, or a new one."""
         stages, guard, images = follow(self.net, x, dtype, self.training)
         _check_result(stages, self.loss)
         chain = chain_of(stages)
         for entry in alike:
             if entry.chain == chain:
+                # batch sizes seen before count only if nothing else has changed since
                 others = entry.images if entry.guard.holds() else set()
                 return _Entry(kind, chain, guard, {images, *others}, entry.engine)
         engine = self._make_engine(stages, x, dtype)
         return _Entry(kind, chain, guard, {images}, engine)
 
     def _check(self) -> None:
-        """Refuse what has been changed in a way that a plan would not follow."""
-        with one_at_a_time:  # a recording has hooks of its own
+        """Refuse what a plan would not do, though it was added to the net after compiling."""
+        with one_at_a_time:  # another thread's recording sets hooks of its own
             hooked = [type(m).__name__ for m in self.net.modules() if m._forward_hooks]
         if hooked:
             raise CompileError(
@@ -152,7 +158,7 @@ class Compiled:
             )
 
     def _dtype(self, x: Array, parameters: Sequence[Tensor]) -> np.dtype:
-        """In which to compute: the parameters' or, where there are none, that of the pictures."""
+        """In which to compute: the dtype of the parameters, or without any, of the pictures."""
         first: Any = parameters[0] if parameters else x
         dtype = first.dtype if first.dtype.kind == "f" else np.dtype(np.float32)
         if x.dtype not in (np.uint8, dtype):
@@ -160,11 +166,11 @@ class Compiled:
         return dtype
 
     def _shape_of(self, x: Array) -> tuple[int, ...]:
-        """What of the batch's shape an engine depends on."""
+        """The part of the batch's shape that an engine is made for."""
         return x.shape[1:]
 
     def _settings(self) -> tuple[Any, ...]:
-        """What else an engine depends on."""
+        """What else an engine is made for."""
         return ()
 
     def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
@@ -181,7 +187,8 @@ class Compiled:
 
     def _arrays(self, x: Any, *labels: Any) -> list[Array]:
         """The arrays of a batch, which have to be where the net is."""
-        arrays = [y if hasattr(y, "dtype") else np.asarray(y) for y in labels]  # a list of classes
+        # labels may be a list of numbers, which as a tensor would become float32
+        arrays = [y if hasattr(y, "dtype") else np.asarray(y) for y in labels]
         return [self._array(as_tensor(part)) for part in (x, *arrays)]
 
     def _array(self, tensor: Tensor) -> Array:

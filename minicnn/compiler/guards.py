@@ -1,9 +1,8 @@
-"""What a recorded chain depended on besides the pictures, so that a change of it is noticed.
+"""Whether everything that a chain was recorded from is still what it was.
 
-The forward of a layer of ours depends on its settings, which are its attributes. For a module of
-the user's own, ``watching`` notes during the recording which attributes its forward reads; a
-``Guard`` then tells whether all of them are what they were. What it cannot see: global variables,
-what a function closes over, and random decisions.
+The forward of our own layers depends on their attributes alone. For a module of the user's,
+``recording`` notes which attributes its forward reads. A ``Guard`` keeps their values and compares
+them later. It does not see global variables, what a function closes over, and random decisions.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from .record import CompileError
 NUMBERS = (bool, int, float, complex, str, bytes, type(None), range, slice, np.generic, np.dtype,
            PurePath)  # fmt: skip
 COLLECTIONS = (list, tuple, set, frozenset, deque)
-MOST_CELLS = 10_000  # of all lists, arrays and objects in one attribute
+MOST_CELLS = 10_000  # of all lists, arrays and objects in one attribute: comparing takes time
 
 
 class Same:
-    """An object that counts as equal to itself alone. It is kept, so that nobody gets its id."""
+    """Equal only to itself. Keeps the object alive, so that no other object can get its id."""
 
     def __init__(self, thing: Any):
         self.thing = thing
@@ -42,33 +41,33 @@ class Same:
 
 
 class Guard:
-    """Attributes of modules, and what they were.
+    """Attributes of modules, and the values that they had.
 
     Args:
         attributes: (module, name) pairs.
 
     Raises:
-        CompileError: one whose changes cannot be seen.
+        CompileError: an attribute whose changes could not be noticed.
     """
 
     def __init__(self, attributes: Iterable[tuple[nn.Module, str]]):
         self.changes = nn.Module.changes
         self.values = [(m, name, _snapshot(m, name)) for m, name in attributes]
-        # of those, what may change without an attribute being set: Module.changes does not count it
+        # Module.changes counts the attributes that are set; a list changes without that
         self.loose = [(m, n, v) for m, n, v in self.values if not _is_fixed(m, n)]
 
     def holds(self) -> bool:
-        """Whether all are what they were. Most are looked at only after an attribute was set."""
+        """Whether all are what they were. Most are compared only after an attribute was set."""
         changes = nn.Module.changes
         if changes == self.changes:
             return self._hold(self.loose)
         if not self._hold(self.values):
             return False
-        self.changes = changes
+        self.changes = changes  # the values are known to be right up to here
         return True
 
     def changed(self) -> str:
-        """The first that is no longer what it was, as Class.name; empty if all are."""
+        """The first that is no longer what it was, as Class.name. Empty if all are."""
         names = (f"{type(m).__name__}.{n}" for m, n, v in self.values if _snapshot(m, n) != v)
         return next(names, "")
 
@@ -92,18 +91,18 @@ def _snapshot(module: nn.Module, name: str) -> Any:
 
 
 def _value(module: nn.Module, name: str) -> Any:
-    attributes = vars(module)
+    attributes = vars(module)  # without running its properties or its __getattr__
     return attributes[name] if name in attributes else getattr(type(module), name, None)
 
 
 class _UnseenError(Exception):
-    """A value whose changes cannot be seen."""
+    """A value whose changes could not be noticed."""
 
 
 def _frozen(value: Any, room: list[int]) -> Any:
-    """``value`` by its contents where it has some, otherwise by its identity.
+    """``value`` in a form that can be compared: its contents where it has some, else its identity.
 
-    ``room``: how many cells more there may be.
+    room: how many cells it may still have, a list of one number that all levels count down.
     """
     room[0] -= value.size if isinstance(value, np.ndarray) else 1
     if room[0] < 0:
@@ -120,13 +119,13 @@ def _frozen(value: Any, room: list[int]) -> Any:
         return Same(value)
     if hasattr(value, "__get__") or isinstance(value, np.ufunc):  # functions, properties
         return Same(value)
-    if not hasattr(value, "__dict__"):
+    if not hasattr(value, "__dict__"):  # its contents are hidden: a generator, a file
         raise _UnseenError
     return Same(value), *[_frozen(part, room) for pair in vars(value).items() for part in pair]
 
 
 def _is_fixed(module: nn.Module, name: str) -> bool:
-    """Whether the value is another one only after an attribute of the module was set."""
+    """Whether the value can change only by setting an attribute of a module."""
     value = _value(module, name)
     if name not in vars(module):
         return is_ours(module) and name != "_modules"
@@ -136,5 +135,5 @@ def _is_fixed(module: nn.Module, name: str) -> bool:
 
 
 def is_ours(module: nn.Module) -> bool:
-    """Whether the forward is that of a layer of ours, which depends on attributes alone."""
+    """Whether it is one of our own layers, whose forward depends on their attributes alone."""
     return type(module).__module__.startswith("minicnn.nn.") and "forward" not in vars(module)

@@ -52,7 +52,7 @@ def lowerings_of(
     Raises:
         CompileError: an operation that ``lowerings`` does not have; ``where`` says for what.
     """
-    learns = False
+    learns = False  # whether a stage before this one does
     for stage in stages:
         kind = lowerings.get(type(stage.operation))
         if kind is None:

@@ -12,12 +12,13 @@ from minicnn.kernels import Array
 from minicnn.kernels.arrays import RELU, SIGMOID, TANH
 from minicnn.tensor import Tensor, enable_grad
 
+# the numbers by which the kernels know them
 ACTIVATIONS: dict[type[ops.Operation], int] = {
     ops.Sigmoid: SIGMOID,
     ops.Tanh: TANH,
     ops.ReLU: RELU,
 }
-# What a plan takes from each operation besides its parameters.
+# What a plan takes from each operation besides its parameters: if it changes, so does the plan.
 SETTINGS: dict[type[ops.Operation], tuple[str, ...]] = {
     ops.Conv2d: ("window",),
     ops.Linear: (),
@@ -32,21 +33,22 @@ SETTINGS: dict[type[ops.Operation], tuple[str, ...]] = {
     ops.Reshape: (),
     ops.Pad: ("frame", "cut", "value"),
 }
-one_at_a_time = threading.RLock()  # a recording changes modes, hooks and buffers for a moment
+# held by every recording, which changes the net's modes, hooks and buffers for a moment
+one_at_a_time = threading.RLock()
 
 
 class CompileError(TypeError):
-    """A net, loss or optimiser that cannot be compiled; the message names what is in the way."""
+    """A net, loss or optimiser that cannot be compiled. The message names what is in the way."""
 
 
 class Stage(NamedTuple):
     """One operation of the chain.
 
     Attributes:
-        operation: as recorded: its settings (stride, padding...) are the plan's.
-        parameters: weight and bias, as far as it has them.
+        operation: as recorded, with its settings (stride, padding...).
+        parameters: weight and bias, if it has them.
         input_shape, output_shape: of one image: (C, H, W) or (features,).
-        module: for batch normalisation the layer that keeps the running statistics.
+        module: of a batch normalisation, the layer that keeps the running statistics.
     """
 
     operation: ops.Operation
@@ -59,28 +61,28 @@ class Stage(NamedTuple):
 def record(net: nn.Module, pictures: Array, training: bool | None = None) -> list[Stage]:
     """The operations that ``net`` applies to these pictures, in order.
 
-    The net runs once, in the mode ``training`` (None: as it stands), and leaves no trace: mode,
-    buffers, dropout masks and hooks are as before. On the CPU the reference kernels do it: nothing
-    is compiled for it.
+    The net runs once, in the mode ``training`` (None: its own). Afterwards its mode, buffers and
+    hooks are as before, and the next dropout mask is the same as if it had not run. On the CPU it
+    runs on the reference kernels, so that Numba compiles nothing for this.
 
     Raises:
         CompileError: the operations do not form a chain from the pictures to the result.
     """
-    x = Tensor(pictures, requires_grad=True)
+    x = Tensor(pictures, requires_grad=True)  # so that every operation on it goes on the tape
     which = kernels.by_reference() if x.device == "cpu" else nullcontext()
     with one_at_a_time, _without_trace(net, training) as norms, which, enable_grad():
         result = net(x)
     if not isinstance(result, Tensor):
         raise CompileError(f"compile: the net returns a {type(result).__name__}; wanted a Tensor")
     stages: list[Stage] = []
-    while result is not x:
+    while result is not x:  # from the result back to the pictures
         if result.node is None:
             raise CompileError(
                 "compile: the result of the net does not depend on its input through operations "
                 "on the tape"
             )
         operation, (source, *parameters) = result.node.operation, result.node.inputs
-        if isinstance(operation, ops.InPieces):  # a plan has pieces of its own
+        if isinstance(operation, ops.InPieces):  # a plan cuts a batch in its own way
             operation = operation.make()
         _check_chain(operation, source, parameters, x)
         stages.append(
@@ -128,7 +130,7 @@ def lowering_of(stage: Stage, lowerings: dict[Any, Any], where: str = "") -> Any
 def chain_of(stages: list[Stage]) -> list[Any]:
     """All that a plan takes from the stages, in a form that can be compared.
 
-    Of an operation that no plan has, its kind alone: it is going to be refused by its name.
+    Of an operation that no plan can compute it is the type alone: it will be refused by name.
     """
     return [
         (
@@ -145,7 +147,7 @@ def _taken_from(stage: Stage) -> Iterator[Any]:
     for name in SETTINGS[type(stage.operation)]:
         setting = getattr(stage.operation, name)
         yield setting.tolist() if hasattr(setting, "tolist") else setting
-    # batch norm makes one of weight and bias itself where the layer has the other alone
+    # a layer with only one of weight and bias makes the other in each forward: compare the layer's
     layer = stage.module
     for p in stage.parameters if layer is None else (layer.weight, layer.bias):
         yield (id(p), p.requires_grad, p.dtype, p.shape) if p is not None else None
@@ -154,9 +156,9 @@ def _taken_from(stage: Stage) -> Iterator[Any]:
 
 @contextmanager
 def _without_trace(net: nn.Module, training: bool | None) -> Iterator[dict[int, nn.BatchNorm2d]]:
-    """Run the net in a mode, without its hooks; put mode, buffers and the count of masks back.
+    """Inside ``with``, the net is in a mode and without hooks; then everything is put back.
 
-    Yields a dict that collects which layer each batch normalisation belongs to.
+    Yields a dict that collects the layer of each batch normalisation, by the operation's id.
     """
     norms: dict[int, nn.BatchNorm2d] = {}
 
@@ -166,7 +168,7 @@ def _without_trace(net: nn.Module, training: bool | None) -> Iterator[dict[int, 
             norms[id(output.node.operation)] = cast(nn.BatchNorm2d, layer)
 
     modules = list(net.modules())
-    # into the dicts: it is a change that is put back, of which Module.changes need not know
+    # written into their dicts: Module.changes need not count what is put back
     before = [(vars(m), m.training, m._forward_hooks) for m in modules]
     buffers = [(m, b, b.data.copy()) for m in modules for b in m._buffers.values()]
     for module in modules:

@@ -1,4 +1,4 @@
-"""Recording with a guard: a chain, and what has to stay as it is for the chain to hold."""
+"""Records a net's chain of operations together with a guard that tells how long it holds."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from minicnn.tape import looks_noted
 from .guards import COLLECTIONS, MOST_CELLS, Guard, is_ours
 from .record import CompileError, Stage, chain_of, one_at_a_time, record
 
-# not settings: a hook is refused, the mode is looked at by itself
+# attributes that are no settings: hooks are refused, the mode is compared by itself
 REGISTERS = frozenset({"_parameters", "_buffers", "_modules", "_forward_hooks", "training"})
-SAMPLE = 2  # pictures for layers of ours: the statistics of a batch need two values
+SAMPLE = 2  # pictures for our own layers: the statistics of a batch need two values
 FEW = 3  # pictures that show whether a forward decides by what it sees
-MANY = 1024  # pictures: larger batches are taken for alike
+MANY = 1024  # from this size of batch on, a forward is taken to do the same for all sizes
 
 
 class Recording(NamedTuple):
-    """A chain, and as long as what it holds.
+    """A chain, and the guard that tells how long it holds.
 
     Attributes:
-        images: None if the chain is that of any batch; otherwise the number it was recorded with.
+        images: the batch size it was recorded with; None if it is the chain of every size.
     """
 
     stages: list[Stage]
@@ -34,7 +34,7 @@ class Recording(NamedTuple):
 
 
 def parts_of(net: nn.Module) -> list[nn.Module]:
-    """The net and all modules inside, those in plain lists and dicts too, each once."""
+    """The net and all modules inside it, also those in plain lists and dicts, each once."""
     found: dict[int, nn.Module] = {}
     waiting: list[Any] = [net]
     while waiting:
@@ -50,14 +50,14 @@ def parts_of(net: nn.Module) -> list[nn.Module]:
 
 
 def follow(net: nn.Module, x: Array, dtype: np.dtype, training: bool | None = None) -> Recording:
-    """What ``net`` does with batches like ``x``, recorded in a mode as ``record`` does.
+    """Record what ``net`` does with batches like ``x`` (see ``record``), with a guard.
 
-    A net of our layers runs once, on two black pictures. A forward of the user's own runs on other
-    pictures too, among them the first of ``x``, and on as many black ones as there are in ``x``.
+    A net of our own layers runs once, on two black pictures. A forward of the user's own also runs
+    on others, among them the first of ``x``, and on as many black ones as ``x`` has pictures.
 
     Raises:
         CompileError: no chain of operations, or a forward that decides by the numbers it sees, or
-            that does more than compute its result.
+            that does more than compute its result, or reads what a guard cannot compare.
     """
     with one_at_a_time:
         return _follow(net, x, dtype, training)
@@ -74,7 +74,7 @@ def _follow(net: nn.Module, x: Array, dtype: np.dtype, training: bool | None) ->
         return Recording(stages, Guard(settings), None)
     stages, read = _follow_own(net, own, x, dtype, training)
     guard = Guard([*settings, *read])
-    record(net, _black(x, FEW, dtype), training)
+    record(net, _black(x, FEW, dtype), training)  # once more, to see whether that changes anything
     if guard.changed():
         raise CompileError(
             f"compile: a forward changes {guard.changed()}, which a plan would not; wanted one "
@@ -84,7 +84,7 @@ def _follow(net: nn.Module, x: Array, dtype: np.dtype, training: bool | None) ->
 
 
 def images_that_count(x: Array) -> int:
-    """How many images there are, as far as a recording tells batches apart by that."""
+    """The batch size, as far as a recording distinguishes sizes."""
     return min(len(x), MANY) or SAMPLE
 
 
@@ -94,7 +94,7 @@ def _settings(module: nn.Module) -> list[str]:
 
 
 def _stages(net: nn.Module, x: Array, dtype: np.dtype, training: bool | None) -> list[Stage]:
-    """The chain. Pictures that do not fit are refused in the shape that was passed."""
+    """The chain. The error about pictures that do not fit names the shape that was passed."""
     with contextlib.suppress(ValueError):
         return record(net, _black(x, SAMPLE, dtype), training)
     return record(net, _black(x, len(x), dtype), training)
@@ -107,18 +107,22 @@ def _black(x: Array, images: int, dtype: np.dtype) -> Array:
 def _follow_own(
     net: nn.Module, own: list[nn.Module], x: Array, dtype: np.dtype, training: bool | None
 ) -> tuple[list[Stage], list[tuple[nn.Module, str]]]:
-    """The chain, and which attributes of its own modules the net reads."""
+    """The chain of a net with modules of the user's own, and which of their attributes it reads.
+
+    The chain has to be the same for black, ordinary, negative and far too bright pictures.
+    """
     few = (x[:FEW] / (255 if x.dtype == np.uint8 else 1)).astype(dtype)
     few = few if len(few) else _black(x, SAMPLE, dtype)
     whose = " and ".join(sorted({type(module).__name__ for module in own}))
     not_the_same = f"the forward of {whose} is not the same for all pictures"
     with _Watch(own) as watch, looks_noted() as looked_at, np.errstate(all="ignore"):
         chains = [record(net, pictures, training) for pictures in (few * 0, few)]
-        try:
+        try:  # an error that the ordinary pictures did not raise is a decision by numbers, too
             chains += [record(net, pictures, training) for pictures in (-few, few * 256)]
         except (ArithmeticError, AssertionError, IndexError, ValueError) as error:
             raise CompileError(f"compile: {not_the_same}: {error}") from error
         stages = record(net, _black(x, images_that_count(x), dtype), training)
+    # our own batch normalisation reads its buffers; that decides nothing
     counters = {id(b) for m in net.modules() if is_ours(m) for b in m._buffers.values()}
     if any(id(tensor) not in counters for tensor in looked_at):
         raise CompileError(
@@ -139,7 +143,7 @@ def _follow_own(
 
 
 class _Quiet(nn.Module):
-    """Keeps a class that is derived for a moment from what the user's does for each of its own."""
+    """In front of the user's class, keeps its ``__init_subclass__`` from seeing ours."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         pass
@@ -148,7 +152,11 @@ class _Quiet(nn.Module):
 class _Watch:
     """Inside ``with``, notes which attributes of these modules are read and which are set.
 
-    For that long each module has a class of its own, derived from the one it had.
+    For this time each module has another class, derived from its own.
+
+    Attributes:
+        read: (module, name) pairs, by the module's id and the name.
+        written: what was set, in words.
     """
 
     def __init__(self, modules: list[nn.Module]):

@@ -1,6 +1,6 @@
-"""The objects that ``minicnn.compile`` returns, as far as CPU and GPU agree.
+"""What ``minicnn.compile`` returns, as far as it is the same on CPU and GPU.
 
-Each is called in the same way; what a call computes stands in ``cpu/step.py`` and ``gpu/step.py``.
+What a call does with its arrays stands in ``cpu/step.py`` and ``gpu/step.py``.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Predictor(Compiled):
             return Tensor(self._predict(pixels))
 
     def _predict(self, pixels: Array) -> Array:
+        """The result of the chain for a batch: an array of its own."""
         raise NotImplementedError
 
 
@@ -103,10 +104,11 @@ class CompiledStep(Compiled):
                 "minicnn.Tensor(y).to('int64')"
             )
         with self._alone():
-            check_optimizer(self.optimizer)
+            check_optimizer(self.optimizer)  # it may have got a method of its own since
             return self._step(pixels, labels, gradient)
 
     def _step(self, pixels: Array, labels: Array, gradient: float) -> tuple[Tensor, Tensor]:
+        """Compute, count and update. Returns loss and logits."""
         raise NotImplementedError
 
     def gradients(self) -> dict[str, Tensor]:

@@ -51,6 +51,7 @@ class GpuDropout(GpuLowering):
 
     def _launch(self, program: Program, name: str, x: Array, y: Array, kind: int) -> None:
         p = program.dtype.type(self.operation.p)
+        # forward (kind NONE) it is y = x * mask; backward x is dy, y is dx, and the slope counts
         arguments = x, self.x.array, y, np.int64(y.size), self.key, p, kind
         blocks = program.gpu.blocks(y.size)
         program.launch("dropout", name, shapes(self.x.shape), blocks, *arguments)

@@ -27,6 +27,7 @@ class GpuConv2d(GpuLowering):
         self.sizes = (self.o, c, h, wide, kh, kw, *stride, *padding, *dilation, oh, ow)
         y = program.value((self.o, oh, ow), self.kind)
         self.flops = 2 * y.array.size * c * kh * kw
+        # one for each image, group of 4 output channels (the last may be smaller) and window
         threads = program.images * -(-self.o // ROWS) * oh * ow
         program.over_cells("conv_forward", self.title, f"{shapes(x.shape, y.shape)}, {kh}x{kw}",
                            threads, (x.array, w, b, y.array), has_bias, self.kind, *self.sizes,
@@ -42,7 +43,7 @@ class GpuConv2d(GpuLowering):
         """A block for each weight and each bias: it sums over all images and windows."""
         w, _, has_bias = self._parameters()
         dw, db = self._gradients(program)
-        blocks = w.size + (self.o if has_bias else 0)
+        blocks = w.size + (self.o if has_bias else 0)  # the biases' blocks come after the weights'
         what = shapes(dy.shape[1:], w.shape)
         arrays = self.x.array, dy, dw, db
         program.launch("conv_dweight", "conv dweight, dbias", what, blocks, *arrays,
@@ -51,6 +52,7 @@ class GpuConv2d(GpuLowering):
     def _dinput(self, program: Program, dy: Array) -> Array:
         w, x, dx = self._parameters()[0], self.x, program.value(self.x.shape)
         c, h, wide = x.shape
+        # as forward, with cells of the picture and groups of input channels
         threads = program.images * -(-c // ROWS) * h * wide
         program.over_cells("conv_dinput", "conv dinput", shapes(dy.shape[1:], x.shape), threads,
                            (dy, w, x.array, dx.array), x.kind, *self.sizes,

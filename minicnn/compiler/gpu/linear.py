@@ -33,7 +33,7 @@ class GpuLinear(GpuLowering):
             return None
         w, _, has_bias = self._parameters()
         (o, k), n, x = w.shape, program.images, self.x
-        dw, db = self._gradients(program)
+        dw, db = self._gradients(program)  # the kernel computes both, wanted or not
         # the first blocks compute dW (O, K) and in a column K more db, the others dx (N, K)
         name, blocks, flops, dx = "dense dweight, dbias", _tiles(o, k + 1), self.flops, dw
         if self.needs_dinput:

@@ -32,7 +32,9 @@ class GpuLoss:
         """Add the launch. Returns where the gradient with respect to the logits will lie."""
         (classes,), n, loss = logits.shape, program.images, self.loss
         weight, dlogits = self._class_weights(program, logits), program.value(logits.shape)
+        # arguments, not settings: with another one the step gets another plan
         ignored, is_mean = np.int64(loss.ignore_index), int(loss.reduction == "mean")
+        # one block: it needs the sum over all images before any gradient
         program.launch("loss", "cross-entropy", shapes(logits.shape), 1, logits.array, self.labels,
                        weight, settings, dlogits.array, self.result, self.counts.loss,
                        self.counts.hits, n, classes, ignored, is_mean)  # fmt: skip

@@ -39,6 +39,7 @@ def lower(stages: list[Stage]) -> list[GpuLowering]:
     lowered: list[GpuLowering] = []
     for lowering in lowerings_of(stages, LOWERINGS, " for a GPU"):
         before = lowered[-1] if lowered else None
+        # a kernel applies one activation: of two in a row the second stays by itself
         joins = before is not None and before.takes_activation and before.kind == NONE
         if before is not None and joins and isinstance(lowering, GpuActivation):
             before.kind = lowering.kind

@@ -28,10 +28,11 @@ class GpuBatchNorm(GpuLowering):
         self._check_methods()
         c, h, w = x.shape
         self.sizes, self.eps = (c, h * w), program.dtype.type(self.operation.eps)
-        running = self._running(program)
+        running = self._running(program)  # mean, variance, number of batches
         self.mean, self.var = self._statistics(program, running)
         gamma, beta, has_affine = self._parameters()
         y = program.value(x.shape, self.kind)
+        # the kernel counts the batch: norm_moments, which reads the number, has run by then
         arrays = x.array, gamma, beta, self.mean, self.var, y.array, running[2]
         program.over_cells("norm_forward", self.title, shapes(x.shape), y.array.size, arrays,
                            has_affine, int(not self.is_fixed), self.kind, self.eps,
@@ -71,6 +72,7 @@ class GpuBatchNorm(GpuLowering):
         return mean, var
 
     def _parameters(self) -> tuple[Array, Array, int]:
+        # without weight and bias, some arrays that the kernel does not read
         return super()._parameters() if self.stage.parameters else (self.mean, self.var, 0)
 
     def backward(self, program: Program, dy: Array) -> Array | None:
@@ -78,6 +80,7 @@ class GpuBatchNorm(GpuLowering):
         if not self.needs_dinput:
             return None
         x, dx, (gamma, _, has_affine) = self.x, program.value(self.x.shape), self._parameters()
+        # x twice: to compute z, and as the activation's result that the slope is computed from
         arrays = x.array, dy, gamma, self.mean, self.var, *sums, x.array, dx.array
         program.over_cells("norm_dinput", "norm dinput", shapes(x.shape), dx.array.size, arrays,
                            has_affine, int(self.is_fixed), x.kind, self.eps, program.images,

@@ -40,6 +40,7 @@ class GpuPool(GpuLowering):
             return None
         x, dx = self.x, program.value(self.x.shape)
         name = f"{self.name.replace('_', ' ')} dinput"
+        # a cell looks for the windows it lies in: no two threads add to one cell
         program.over_cells(f"{self.name}_dinput", name, shapes(dy.shape[1:], x.shape),
                            dx.array.size, (dy, self.saved, x.array, dx.array), x.kind,
                            *self.sizes)  # fmt: skip
@@ -58,6 +59,7 @@ class GpuMaxPool2d(GpuPool):
     def _prepare(self, program: Program, x: Value, y: Value) -> tuple[Array, ...]:
         kernel, stride, padding, dilation, output = self.operation.window
         self.sizes = (*x.shape[1:], *kernel, *stride, *padding, *dilation, *output)
+        # for each window the cell that won, as h W + w within its channel's plane
         self.saved = program.buffer(*y.array.shape, dtype=np.int64)
         return x.array, y.array, self.saved
 
@@ -68,7 +70,7 @@ class GpuAvgPool2d(GpuPool):
     name = "avg_pool"
 
     def _prepare(self, program: Program, x: Value, y: Value) -> tuple[Array, ...]:
-        kernel, stride, padding = self.operation.window
+        kernel, stride, padding = self.operation.window  # no dilation here
         self.sizes = (*x.shape[1:], *kernel, *stride, *padding, *y.shape[1:])
         divisor: Any = self.operation.divisor
         self.saved = program.xp.ascontiguousarray(divisor, program.dtype)

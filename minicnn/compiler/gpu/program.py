@@ -102,7 +102,7 @@ class Program:
     """
 
     def __init__(self, like: Array, images: int, masks: int):
-        from minicnn.kernels.gpu import launch
+        from minicnn.kernels.gpu import launch  # which loads CuPy
 
         self.gpu: Any = launch
         self.xp: Any = array_module(like)
@@ -110,6 +110,7 @@ class Program:
         self.plan = GpuPlan(images, like.dtype, masks=masks)
         self.images = images
         self.gradients: dict[int, Array] = {}  # by the ids of the parameters
+        # what changes between steps lies in device memory, where a replayed graph reads it
         self.keys = self.xp.zeros(2 * max(1, masks), np.uint64)  # two numbers for each mask
         self.free_keys = self.keys  # those of the masks that no layer has taken yet
         self.momenta: list[tuple[nn.BatchNorm2d, Array]] = []  # layers, and where theirs lies
@@ -147,6 +148,7 @@ class Program:
     ) -> None:  # fmt: skip
         """Add a kernel on blocks of 256. Arguments: arrays, ints (the kernel's int) or scalars."""
         sizes = grid if isinstance(grid, tuple) else (grid,)
+        # a kernel takes its arguments as they lie in memory: their width has to be right
         passed = tuple(np.int32(a) if isinstance(a, int) else a for a in arguments)
         # an array that is passed twice is moved once
         moved = {id(a): a.nbytes for a in passed if not isinstance(a, np.generic)}

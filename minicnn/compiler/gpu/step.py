@@ -104,6 +104,7 @@ class GpuStep(_OnGpu, CompiledStep):
         engine = self._engine(pixels)
         learned = learned_by(self.optimizer, engine.program.gradients)
         parameters = [self.optimizer.params[i] for i in learned]
+        # each of these sends only what differs from the last step: usually nothing
         engine.set_settings(self.optimizer, gradient)
         engine.set_table(parameters, [self.optimizer.state_of(i) for i in learned])
         engine.set_keys(self._mask_keys(engine), moves_on=bool(learned))
@@ -112,12 +113,13 @@ class GpuStep(_OnGpu, CompiledStep):
         copy(engine.x, pixels)
         copy(engine.loss.labels, labels)
         engine.run(self.profile)
-        for parameter in parameters:
+        for parameter in parameters:  # the tape has to know that they changed
             parameter.increment_version()
         return Tensor(engine.loss.result.reshape(())), Tensor(engine.logits)
 
     def _settings(self) -> tuple[Any, ...]:
         weight, loss, optimizer = self.loss.weight, self.loss, self.optimizer
+        # label smoothing and the optimiser's settings may change: they lie in device memory
         of_loss = None if weight is None else id(weight.data), loss.ignore_index, loss.reduction
         of_update = optimizer.kernel, *map(id, optimizer.params)
         return (*super()._settings(), *of_loss, *of_update)
@@ -127,5 +129,6 @@ class GpuStep(_OnGpu, CompiledStep):
         learned = learned_by(self.optimizer, engine.program.gradients)
         if len({id(self.optimizer.params[i]) for i in learned}) < len(learned):
             raise CompileError("compile: on a GPU, an optimizer cannot list a parameter twice")
+        # last, because only now is it known which parameters have a gradient
         engine.add_update([self.optimizer.params[i] for i in learned], self.optimizer.kernel)
         return engine
