@@ -126,7 +126,8 @@ def number(value: float | None) -> str:
 
 
 def is_text(column: int, cells: list[list[str]]) -> bool:
-    return cells[0][column] in ("case", "command", "side", "minicnn's side")
+    names = ("case", "command", "side", "minicnn's side", "version", "what changed", "ok")
+    return cells[0][column] in names
 
 
 def as_text(cells: list[list[str]]) -> str:
