@@ -5,9 +5,9 @@
 
 Each row is ``python -m minicnn.train`` with the options that stand in it, once a seed, on the whole
 of Fashion-MNIST; ``--mnist`` names the folder with MNIST's four files (without it that table is
-left out). As many runs as ``--jobs`` go on side by side, on one thread each. Results are kept in
+left out). ``--jobs`` runs go on at the same time, on one thread each. Results are kept in
 benchmarks/results/exercises/exercises.json as they come, and a run that is in there is not trained
-again (where a preset was changed, delete its runs there); ``--from-json`` trains nothing.
+again (if you change a preset, delete its runs there); ``--from-json`` trains nothing.
 """
 
 from __future__ import annotations
@@ -112,10 +112,10 @@ HEAD = """\
 # The chapter's exercises, measured
 
 Made by `python -m benchmarks.exercises` on {date}: {versions}. Every row is a command,
-`python -m minicnn.train --threads 1` followed by what stands in the row and by `--seed 0`, 1 and so
-on; medians over as many seeds as the row says, and the lowest and the highest test accuracy. Loss
-and train accuracy are means over the last epoch as it was trained, test accuracy is measured after
-it. [lenet.md](lenet.md) says what they teach.
+`python -m minicnn.train --threads 1` followed by the options in the row and by `--seed 0`,
+`--seed 1` and so on. The figures are medians over the seeds, and the lowest and the highest test
+accuracy. Loss and train accuracy are means over the last epoch while it was trained; test
+accuracy is measured after it. [lenet.md](lenet.md) says what the figures teach.
 """
 
 Runs = dict[str, dict[str, Any]]

@@ -77,10 +77,8 @@ def draw_bars(axes: Any, rows: list[Row], title: str, reference: str) -> None:
         axes.barh(i, row.median, height=0.66, color=colour(row.side))
         axes.plot([low, high], [i, i], color=INK, linewidth=1.1, marker="|", markersize=5)
         times = "" if compared is None or row.side == reference else ratio(row.median / compared)
-        axes.annotate(
-            f"{number(row.median)} {row.unit}{times}", (max(high, row.median), i), (6, 0),
-            textcoords="offset points", va="center", fontsize=9, color=INK,
-        )  # fmt: skip
+        text = f"{number(row.median)} {row.unit}{times}"
+        label(axes, text, (max(high, row.median), i), (6, 0), va="center")
     for row in rows:
         if row.side == "floor":
             draw_floor(axes, row.median)
@@ -97,12 +95,16 @@ def ratio(times: float) -> str:
 
 
 def draw_floor(axes: Any, at: float) -> None:
-    """A dashed line where the machine cannot go below."""
+    """A dashed line at the floor, with its name above."""
     axes.axvline(at, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    axes.annotate(
-        "floor: all FLOPs at sgemm's peak", (at, 1), (0, 2), xycoords=("data", "axes fraction"),
-        textcoords="offset points", va="bottom", fontsize=8, color=FAINT,
-    )  # fmt: skip
+    text, places = "floor: all FLOPs at sgemm's peak", ("data", "axes fraction")
+    label(axes, text, (at, 1), (0, 2), xycoords=places, va="bottom", fontsize=8, color=FAINT)
+
+
+def label(axes: Any, text: str, place: Any, away: tuple[int, int], **style: Any) -> None:
+    """A text that lies ``away`` points from a place."""
+    style = {"fontsize": 9, "color": INK, **style}
+    axes.annotate(text, place, away, textcoords="offset points", **style)
 
 
 def lines(
@@ -114,14 +116,9 @@ def lines(
         axes.plot(values, heights, "o-", color=colour(side), linewidth=2, markersize=5)
         for value, row in zip(values, (row for row in rows if row.side == side), strict=True):
             axes.plot([value, value], [min(row.runs), max(row.runs)], color=INK, linewidth=1)
-            axes.annotate(
-                number(row.median), (value, row.median), (0, 7), textcoords="offset points",
-                ha="center", fontsize=8, color=INK,
-            )  # fmt: skip
-        axes.annotate(
-            side, (values[-1], heights[-1]), (12, 0), textcoords="offset points",
-            va="center", fontsize=9, color=colour(side), fontweight="bold",
-        )  # fmt: skip
+            label(axes, number(row.median), (value, row.median), (0, 7), ha="center", fontsize=8)
+        end, style = (values[-1], heights[-1]), {"color": colour(side), "fontweight": "bold"}
+        label(axes, side, end, (12, 0), va="center", **style)
     axes.set_xscale("log")
     axes.minorticks_off()
     axes.set_xticks(values, [f"{value:,}" for value in values])
@@ -139,8 +136,8 @@ def versus(axes: Any, rows: list[Row], cases: list[str], title: str, other: str)
     theirs = {row.case: row.median for row in rows if row.side == other}
     for row in rows:
         if row.side != other and row.case in theirs:
-            axes.plot(theirs[row.case] / row.median, cases.index(row.case), "o",
-                      color=colour(row.side), markersize=6.5, clip_on=False)  # fmt: skip
+            times, line = theirs[row.case] / row.median, cases.index(row.case)
+            axes.plot(times, line, "o", color=colour(row.side), markersize=6.5, clip_on=False)
     axes.set_xscale("log")
     axes.minorticks_off()
     axes.axvline(1, color=INK, linewidth=1)

@@ -2,9 +2,9 @@
 
     python -m benchmarks.inference [--rounds 5] [--threads 2]
 
-lenet with the same weights everywhere, on 1, 32, 256 and 10,000 test images of Fashion-MNIST that
-lie in memory as float32: milliseconds a call, the median of the calls of a process. Before it is
-timed each side's logits are compared with minicnn's eager ones: they may differ by 1e-5.
+Milliseconds a call of lenet, the same weights on every side, on 1, 32, 256 and 10,000 test images
+of Fashion-MNIST that lie in memory as float32: the median of the calls of a process. Before a side
+is timed, its logits are compared with those of minicnn's eager mode; they may differ by 1e-5.
 """
 
 from __future__ import annotations

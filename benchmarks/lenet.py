@@ -5,19 +5,20 @@
     python -m benchmarks.lenet --whole
     python -m benchmarks.lenet --device gpu
 
-An epoch is counted whole: shuffling, batching 60,000 images of bytes into float32, the steps, the
-mean loss and counting what was right. The first epoch of a process warms up (kernels from the
-cache, threads, allocations), the second one counts. The floor is what the products and sums of a
-compiled step would take at the machine's best: the speed of NumPy's matrix product (sgemm), taken
-in the same process for two seconds before the compiled epochs and for two behind them. "times
-floor" is the median over the rounds of what a round took, over its own floor.
+The time of an epoch is that of everything in it: shuffling, making float32 batches of 60,000 images
+of bytes, the steps, the mean loss and the number of correct predictions. The first epoch of a
+process warms up (kernels from the cache, threads, allocations), the second one is timed. The floor
+is the time that the products and sums of a compiled step would take at the speed of NumPy's matrix
+product (sgemm), which is measured in the same process, for two seconds before the compiled epochs
+and for two after them. "times floor" divides the time of each round by the floor of that round and
+takes the median.
 
-``--from-outside``: the wall-clock of ``python -m minicnn.train --epochs 4`` less that of
-``--epochs 1``, over 3, beside the same of a PyTorch program (``benchmarks/torch_lenet.py``).
-``--whole``: the wall-clock of 10 epochs, start included, with Numba's kernels still to be compiled
-(cold) and compiled by an earlier run (warm).
-``--device gpu``: the same epoch on a GPU: minicnn as a CUDA graph, its kernels launched one by one,
-and eager; PyTorch on CUDA eager and as a CUDA graph.
+``--from-outside``: the wall-clock time of ``python -m minicnn.train --epochs 4`` minus that of
+``--epochs 1``, divided by 3, and the same for a PyTorch program (``benchmarks/torch_lenet.py``).
+``--whole``: the wall-clock time of 10 epochs from the start of the program, with Numba's kernels
+still to be compiled (cold) and compiled by an earlier run (warm).
+``--device gpu``: an epoch on a GPU. minicnn replays a CUDA graph, launches its kernels one by one,
+or runs eagerly; PyTorch runs eagerly or replays a CUDA graph.
 """
 
 from __future__ import annotations
@@ -192,12 +193,16 @@ def epoch_rows(model: str, runs: Runs) -> list[Row]:
     floors = floors_of(runs)
     question = f"{model}: an epoch of training"
     rows = [
-        Row(question, "", side, "s", common.column(of_side, "seconds"),
-            {"times floor": times_floor(of_side, floors),
-             "peak MB": statistics.median(common.column(of_side, "peak_mb"))})
+        Row(question, "", side, "s", common.column(of_side, "seconds"), extra(of_side, floors))
         for side, of_side in runs.items()
-    ]  # fmt: skip
+    ]
     return [*rows, Row(question, "", "floor", "s", floors, {"times floor": 1.0})]
+
+
+def extra(of_side: list[dict[str, float]], floors: list[float]) -> dict[str, float]:
+    """The further columns of a side."""
+    peak = statistics.median(common.column(of_side, "peak_mb"))
+    return {"times floor": times_floor(of_side, floors), "peak MB": peak}
 
 
 def floors_of(runs: Runs) -> list[float]:
@@ -206,13 +211,13 @@ def floors_of(runs: Runs) -> list[float]:
 
 
 def times_floor(of_side: list[dict[str, float]], floors: list[float]) -> float:
-    """How many times its round's floor a side took: the median of the rounds."""
+    """The time of each round divided by the floor of that round: the median."""
     seconds = common.column(of_side, "seconds")
     return statistics.median(s / floor for s, floor in zip(seconds, floors, strict=True))
 
 
 def floor_remark(model: str, runs: Runs) -> str:
-    """How the floor comes about."""
+    """The floor, and the figures that it is computed from."""
     flops, peaks = runs[COMPILED][0]["flops"], common.column(runs[COMPILED], "gflops")
     return (
         f"{model}: a step takes {flops / 1e6:.2f} MFLOP an image; sgemm's peak here was "

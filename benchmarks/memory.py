@@ -2,8 +2,8 @@
 
     python -m benchmarks.memory [--rounds 5] [--threads 2]
 
-The most memory (resident set) that a process has had that imports the library, loads Fashion-MNIST
-and trains one epoch in batches of 256; in MB of 1,048,576 bytes.
+The largest resident set of a process that imports the library, loads Fashion-MNIST and trains one
+epoch in batches of 256; in MB of 1,048,576 bytes.
 """
 
 from __future__ import annotations

@@ -2,14 +2,15 @@
 
     python -m benchmarks.ops [--rounds 5] [--threads 2]
 
-Eager: the median time of a call of the function in ``nn.functional``, recorded, and of
+Eager: the median time of a call of the function in ``nn.functional``, recorded on the tape, and of
 ``backward`` from its result, in either library. Compiled: the operation's own instructions in a
-profiled plan; their time is summed over the threads and divided by them, and starting each of them
-from Python, which only a profiled plan does, is part of it (it matters for a batch of 1). The plan
-has one instruction for cross-entropy and its gradient, so there the two directions are one.
+profiled plan. Their time is summed over the threads and divided by the number of threads. A
+profiled plan starts each instruction from Python, which takes time as well (it matters for a batch
+of 1). The plan has one instruction for cross-entropy and its gradient, so there the two directions
+are one row.
 
-GFLOP/s count the products of convolutions and dense layers, 2 FLOPs each; the share is that of
-sgemm's peak, measured in the same rounds.
+GFLOP/s count the products of convolutions and dense layers, 2 FLOPs each; "% of peak" compares them
+with sgemm's peak, measured in the same rounds.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class Operation:
         call: the operation; takes ``nn.functional`` of either library and its tensors.
         lines: how the plan's instructions of each direction begin.
         layer: between a convolution and a dense layer; None: the operation is in lenet itself.
-        flops: of an image forward; backward it is so many for each gradient that is a product.
-        products: those gradients.
+        flops: of an image forward, and of each of its products backward.
+        products: how many gradients are products (dW, dX).
         learns_input: whether the input wants a gradient.
     """
 
@@ -61,7 +62,7 @@ class Operation:
 
 
 def elementwise(name: str, layer: str) -> Operation:
-    """An activation of the pictures behind the first convolution."""
+    """An activation after the first convolution."""
     lines = {FORWARD: (f"{name} 6x28x28",), BACKWARD: (f"{name} dinput 6x28x28",)}
     return Operation(
         (6, 28, 28), lambda f, x: getattr(f, name)(x), lines, layer=lambda nn: getattr(nn, layer)()
@@ -69,7 +70,7 @@ def elementwise(name: str, layer: str) -> Operation:
 
 
 def pooling(name: str, function: str, layer: str) -> Operation:
-    """Pooling 2 x 2 of the pictures behind the first convolution."""
+    """Pooling 2 x 2 after the first convolution."""
     lines = {FORWARD: (f"{name} pool 6x28x28",), BACKWARD: (f"{name} pool dinput 6x14x14",)}
     return Operation(
         (6, 28, 28),

@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from benchmarks.common import RESULTS
 from benchmarks.tables import Report, Row, as_markdown, by_question, number, read, table
@@ -47,10 +48,10 @@ HEAD = """\
 
 {machine}.
 
-Each side runs in its own process, and the sides take turns, round after round; medians over the
-rounds, the smallest and the largest. Less is better everywhere. `python -m benchmarks.page` (with
-`pip install '.[bench]'`) measures all of it anew and writes this page; a single section is measured
-by the command under its title.
+Each side runs in its own process, and the sides take turns, round after round. The tables have the
+median, the smallest and the largest of the rounds; less is better everywhere.
+`python -m benchmarks.page` (with `pip install '.[bench]'`) measures everything again and writes
+this page; the command under a title measures that section alone.
 """
 
 
@@ -81,7 +82,11 @@ def write(reports: list[Report]) -> None:
         sys.exit("there are no results yet: run without --from-json")
     for report in reports:
         draw_again(report)
-    sections = [head(reports), wins(reports), *map(section, reports)]
+    sections, said = [head(reports), wins(reports)], set()
+    for report in reports:
+        module = module_of(report)
+        sections.append(section(report, with_about=module not in said))
+        said.add(module)
     write_whole(DOCS / "benchmarks.md", "\n".join(sections))
 
 
@@ -91,8 +96,7 @@ def draw_again(report: Report) -> None:
     from minicnn.files import write_whole
     from minicnn.plots import png
 
-    module = importlib.import_module(f"benchmarks.{COMMANDS[report.name][0]}")
-    draw = getattr(module, "draw", figures.bars)
+    draw = getattr(module_of(report), "draw", figures.bars)
     write_whole(DOCS / "pictures" / f"bench-{report.name}.png", png(draw(report)))
 
 
@@ -102,25 +106,29 @@ def head(reports: list[Report]) -> str:
     return HEAD.format(machine=".\n".join(machines))
 
 
-def section(report: Report) -> str:
-    """What was measured, by which command; tables, remarks, picture."""
+def module_of(report: Report) -> ModuleType:
+    """The benchmark that a report comes from."""
+    return importlib.import_module(f"benchmarks.{COMMANDS[report.name][0]}")
+
+
+def section(report: Report, with_about: bool = True) -> str:
+    """What was measured, by which command; tables, remarks, picture.
+
+    ``with_about``: with what the benchmark says of itself, unless an earlier section has said it.
+    """
     title = TITLES[report.name]
     picture = f"![{title}](pictures/bench-{report.name}.png)"
     tables = [
         folded(f"{question}, {rows[0].unit}", table(rows, report.reference))
         for question, rows in by_question(report.rows).items()
     ]
-    command = f"    {report.command}"
-    return (
-        "\n\n".join([f"## {title}", command, about(report), picture, *tables, *report.remarks])
-        + "\n"
-    )
+    texts = [f"## {title}", f"    {report.command}", *([about(report)] if with_about else [])]
+    return "\n\n".join([*texts, picture, *tables, *report.remarks]) + "\n"
 
 
 def about(report: Report) -> str:
     """What the benchmark says of itself, without its title and its commands."""
-    module = importlib.import_module(f"benchmarks.{COMMANDS[report.name][0]}")
-    paragraphs = re.split(r"\n\n+", (module.__doc__ or "").strip())[1:]
+    paragraphs = re.split(r"\n\n+", (module_of(report).__doc__ or "").strip())[1:]
     return "\n\n".join(p.replace("``", "`") for p in paragraphs if not p.startswith("    "))
 
 

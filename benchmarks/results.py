@@ -37,14 +37,14 @@ threads. Sigmoid, Xavier-uniform weights, zero biases, plain SGD, learning rate 
 pixels in [0, 1]. A run is
 `python -m minicnn.train --dataset fashion-mnist --device cpu --model NAME --seed N`.
 
-Loss and train accuracy are means over the last epoch as it was trained; test accuracy is measured
-after it. A single seed's test accuracy swings by 0.03, so medians are compared. The published range
-is that of the LeNet chapter's renders in *Dive into Deep Learning* (first edition: max pooling, no
-padding, 5 epochs; second edition: average pooling, padding 2, 10 epochs).
+Loss and train accuracy are means over the last epoch while it was trained; test accuracy is
+measured after it. A single seed's test accuracy swings by 0.03, so medians are compared. The
+published range is that of the LeNet chapter's renders in *Dive into Deep Learning* (first edition:
+max pooling, no padding, 5 epochs; second edition: average pooling, padding 2, 10 epochs).
 
 60,000 images make 234 batches of 256 and one of 96. The first edition divided the gradient of that
-last batch by 256 too, so its step, the last before the test accuracy is measured, is a small one;
-later editions divide by 96. `lenet-max` follows the first edition, `lenet` the second
+last batch by 256 too; this makes the last step before the test accuracy is measured a small one.
+Later editions divide by 96. `lenet-max` follows the first edition, `lenet` the second
 (`--divide-by`). It matters: see the last section.
 """
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.scaling [--rounds 5] [--threads 2]
 
-Training lenet on the first so many images of Fashion-MNIST, counted whole as in
-``benchmarks.lenet``: microseconds an image, over data sets of 1,000 to 60,000 images in batches of
-256, and over batches of 16 to 4,096 of 20,000 images. One pass (as many epochs as make 20,000
-images at least) warms up, the better of the next two counts.
+Microseconds that training lenet takes an image, everything included as in ``benchmarks.lenet``: on
+the first 1,000 to 60,000 images of Fashion-MNIST in batches of 256, and on 20,000 images in batches
+of 16 to 4,096. A pass is as many epochs as make at least 20,000 images; the first pass warms up,
+the faster of the next two is reported.
 """
 
 from __future__ import annotations

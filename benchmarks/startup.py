@@ -2,11 +2,11 @@
 
     python -m benchmarks.startup [--rounds 5] [--threads 2]
 
-The time of ``import minicnn`` and of ``import torch`` in a fresh process, and from the start of
-``python -m minicnn.train`` (and of ``benchmarks/torch_lenet.py``) to the start of the first step
-and to the line about the first epoch, test included. Cold: Numba's kernels are still to be
-compiled; warm: an earlier run has left them in the cache. The libraries' own files are in memory
-either way.
+The time of ``import minicnn`` and of ``import torch`` in a new process, and the time from the start
+of ``python -m minicnn.train`` (and of ``benchmarks/torch_lenet.py``) to the first step and to the
+line about the first epoch, which includes its test. Cold: Numba's kernels are still to be compiled;
+warm: an earlier run has left them in the cache. The system has the libraries' files in memory in
+both cases.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ QUESTIONS = {
 def measure(
     options: argparse.Namespace, package: str, program: str, warm: bool
 ) -> dict[str, float]:
-    """Seconds of all that is asked; of importing, in which the cache has no part, once."""
+    """Seconds for each question. Importing reads no cache: it is timed on the warm side alone."""
     with programs.kernel_cache(warm) as cache, TemporaryDirectory() as folder:
         measured = {"import": import_seconds(package)} if warm else {}
         module, owner, method = STEP[program]

@@ -3,8 +3,9 @@
     python -m benchmarks.surprises [NAME ...] [--seed 0] [--dataset fashion-mnist]
 
 The names: last-digit, last-batch, labels-in-order, batch-of-64, batch-norm (all by default). Each
-trains nets that differ in one thing, compiled, on one thread, and prints their figures. Where
-nothing else is said, it is the preset ``lenet`` (sigmoid, average pooling), lr 0.9, batches of 256.
+trains nets that differ in one thing, compiled, on one thread, and prints their figures. Unless a
+line says otherwise, the net is the preset ``lenet`` (sigmoid, average pooling), trained with lr 0.9
+and batches of 256.
 """
 
 from __future__ import annotations

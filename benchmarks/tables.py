@@ -19,7 +19,7 @@ from typing import Any
 
 @dataclass
 class Row:
-    """What one side took for one case of a question; less is better.
+    """What one side needed in one case of a question; less is better.
 
     Attributes:
         question: what is measured; rows of one question make a table.

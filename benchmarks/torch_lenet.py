@@ -24,10 +24,19 @@ def build(model: str) -> nn.Sequential:
     pool = nn.AvgPool2d if model == "lenet" else nn.MaxPool2d
     padding, features = (2, 400) if model == "lenet" else (0, 256)
     net = nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=padding), nn.Sigmoid(), pool(2, 2),
-        nn.Conv2d(6, 16, 5), nn.Sigmoid(), pool(2, 2), nn.Flatten(),
-        nn.Linear(features, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid(), nn.Linear(84, 10),
-    )  # fmt: skip
+        nn.Conv2d(1, 6, 5, padding=padding),
+        nn.Sigmoid(),
+        pool(2, 2),
+        nn.Conv2d(6, 16, 5),
+        nn.Sigmoid(),
+        pool(2, 2),
+        nn.Flatten(),
+        nn.Linear(features, 120),
+        nn.Sigmoid(),
+        nn.Linear(120, 84),
+        nn.Sigmoid(),
+        nn.Linear(84, 10),
+    )
     return net.apply(init_weights)
 
 
@@ -45,7 +54,7 @@ def load(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def read(path: Path, header: int) -> np.ndarray:
-    """The bytes behind a header of so many bytes."""
+    """The bytes after a header of ``header`` bytes."""
     zipped = path.with_name(f"{path.name}.gz")
     content = gzip.decompress(zipped.read_bytes()) if zipped.exists() else path.read_bytes()
     return np.frombuffer(bytearray(content), np.uint8, offset=header)
@@ -99,22 +108,22 @@ def train_epoch(step: Step, images: torch.Tensor, labels: torch.Tensor) -> tuple
     """Mean loss and accuracy over an epoch, as it was trained; on the images' device."""
     device = labels.device
     loss_sum = torch.zeros((), device=device)
-    hits = torch.zeros((), dtype=torch.int64, device=device)
+    correct = torch.zeros((), dtype=torch.int64, device=device)
     for rows in torch.randperm(len(labels), device=device).split(BATCH):
         x, y = images[rows].float().div_(255), labels[rows]
         loss, logits = step(x, y)
         with torch.no_grad():
             loss_sum += loss * len(y)
-            hits += (logits.argmax(1) == y).sum()
-    return loss_sum.item() / len(labels), hits.item() / len(labels)
+            correct += (logits.argmax(1) == y).sum()
+    return loss_sum.item() / len(labels), correct.item() / len(labels)
 
 
 @torch.inference_mode()
 def accuracy(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-    hits = torch.zeros((), dtype=torch.int64)
+    correct = torch.zeros((), dtype=torch.int64)
     for x, y in zip(images.split(BATCH), labels.split(BATCH), strict=True):
-        hits += (net(x.float().div_(255)).argmax(1) == y).sum()
-    return hits.item() / len(labels)
+        correct += (net(x.float().div_(255)).argmax(1) == y).sum()
+    return correct.item() / len(labels)
 
 
 def main() -> None:
