@@ -1,6 +1,8 @@
 """minicnn: a convolutional network engine from scratch, to be read."""
 
 import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +12,15 @@ from minicnn.terminal import answer_interrupts
 if sys.argv[:1] == ["-m"] and " -m minicnn" in " ".join(sys.orig_argv):
     answer_interrupts()
 
-# The hot loops live in the top-level folder kernels/ and are installed as minicnn.kernels.
-# In a checkout they are still beside this package: look there too.
+# The hot loops lie in the top-level folder kernels/ and are installed as minicnn.kernels. In a
+# checkout minicnn/kernels is a link to that folder. Where the link is missing (git on Windows makes
+# a text file of it), the folder is loaded from where it lies.
 if not (Path(__file__).parent / "kernels").is_dir():
-    __path__.append(str(Path(__file__).parent.parent))
+    _spec = PathFinder.find_spec("minicnn.kernels", [str(Path(__file__).parents[1])])
+    if _spec and _spec.loader:
+        sys.modules["minicnn.kernels"] = module_from_spec(_spec)
+        _spec.loader.exec_module(sys.modules["minicnn.kernels"])
+        from minicnn import kernels as kernels  # so that minicnn.kernels is a name
 
 from numpy import float32, float64, int32, int64, uint8
 

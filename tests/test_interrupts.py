@@ -17,12 +17,12 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from minicnn.kernels.cpu import blas, jit, linear, threads
-from minicnn.kernels.interrupts import held
 from numba.core import config
 
 import minicnn
 from minicnn import files
+from minicnn.kernels.cpu import blas, jit, linear, threads
+from minicnn.kernels.interrupts import held
 
 
 def interrupt() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -16,11 +18,22 @@ import minicnn
 ROOT = Path(__file__).parent.parent
 IN_CHECKOUT = (ROOT / "pyproject.toml").is_file()
 
-REPORT = (
-    "import minicnn, minicnn.kernels, pathlib; from minicnn.kernels import reference; "
-    "print(pathlib.Path(minicnn.__file__).parent, pathlib.Path(reference.__file__).parent); "
-    "minicnn.data.load('fashion-mnist-sample')"
+REPORT = """
+import minicnn, importlib, pathlib
+from minicnn.kernels import reference
+assert reference is minicnn.kernels.reference
+assert (reference.__name__, minicnn.kernels.of.__module__) == (
+    "minicnn.kernels.reference", "minicnn.kernels"
 )
+for neighbour in ("tests", "benchmarks", "docs", "minicnn"):
+    try:
+        importlib.import_module(f"minicnn.{neighbour}")
+    except ModuleNotFoundError:
+        continue
+    raise AssertionError(f"minicnn.{neighbour} can be imported")
+print(*(pathlib.Path(module.__file__).parent for module in (minicnn, reference)))
+minicnn.data.load("fashion-mnist-sample")
+"""
 
 
 def run(*command: str, cwd: Path, path: str = "") -> str:
@@ -33,7 +46,7 @@ def run(*command: str, cwd: Path, path: str = "") -> str:
 
 
 def places(cwd: Path, path: str = "") -> list[Path]:
-    """Where minicnn and its kernels were imported from."""
+    """Where minicnn and its kernels were imported from; nothing else of a checkout can be."""
     return [Path(part) for part in run(sys.executable, "-c", REPORT, cwd=cwd, path=path).split()]
 
 
@@ -87,13 +100,48 @@ def test_a_bare_checkout_works(tmp_path: Path) -> None:
     assert kernels.name == "kernels"
 
 
+@pytest.mark.parametrize("instead", ["nothing", "a text file"])
+def test_a_checkout_without_the_link_to_the_kernels_works(tmp_path: Path, instead: str) -> None:
+    """As on Windows, where git writes down what a link says."""
+    no_link = shutil.ignore_patterns("__pycache__", "kernels")
+    shutil.copytree(ROOT / "minicnn", tmp_path / "minicnn", ignore=no_link)
+    shutil.copytree(ROOT / "minicnn" / "kernels", tmp_path / "kernels", ignore=no_link)
+    if instead == "a text file":
+        (tmp_path / "minicnn" / "kernels").write_text("../kernels")
+    assert places(tmp_path) == [tmp_path / "minicnn", tmp_path / "kernels"]
+
+
+def build(what: str, folder: Path, source: Path = ROOT) -> Path:
+    """The wheel, the editable wheel or the sdist of a source tree."""
+    code = f"import hatchling.build as h; print(h.build_{what}({str(folder)!r}))"
+    return folder / run(sys.executable, "-c", code, cwd=source).split()[-1]
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from the checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=ROOT)
-    (path,) = folder.glob("minicnn_engine-*.whl")
-    return path
+    return build("wheel", tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.mark.skipif(not IN_CHECKOUT, reason="the tests run outside a checkout")
+def test_an_editable_install_runs_the_checkout(tmp_path: Path) -> None:
+    zipfile.ZipFile(build("editable", tmp_path)).extractall(tmp_path / "site")
+    follow_pth = f"import site; site.addsitedir({str(tmp_path / 'site')!r})\n"
+    package, kernels = run(sys.executable, "-c", follow_pth + REPORT, cwd=tmp_path).split()
+    assert [Path(package), Path(kernels).resolve()] == [ROOT / "minicnn", ROOT / "kernels"]
+
+
+@pytest.mark.skipif(not IN_CHECKOUT, reason="the tests run outside a checkout")
+def test_a_source_distribution_is_a_checkout_and_makes_the_same_wheel(
+    wheel: Path, tmp_path: Path
+) -> None:
+    with tarfile.open(build("sdist", tmp_path)) as archive:
+        assert all(member.isfile() for member in archive.getmembers())
+        archive.extractall(tmp_path, filter="data")
+    (tree,) = tmp_path.glob("minicnn_engine-*/")
+    assert places(tmp_path, path=str(tree)) == [tree / "minicnn", tree / "kernels"]
+    again = build("wheel", tmp_path, source=tree)
+    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
 
 @pytest.mark.skipif(not IN_CHECKOUT, reason="the tests run outside a checkout")
@@ -110,6 +158,7 @@ class TestWheel:
             f"{sample}/LICENSE",
         ):
             assert wanted in names
+        assert len(set(names)) == len(names)
         tops = {name.split("/")[0] for name in names}
         assert {top for top in tops if not top.endswith(".dist-info")} == {"minicnn"}
         assert not [name for name in names if "__pycache__" in name]
@@ -122,4 +171,4 @@ class TestWheel:
         assert places(tmp_path, path=str(site)) == [site / "minicnn", site / "minicnn" / "kernels"]
         # with the checkout as current folder, the checkout's own is what runs, whole
         package, kernels = places(ROOT, path=str(site))
-        assert package.parent == kernels.parent == ROOT
+        assert [package, kernels.resolve()] == [ROOT / "minicnn", ROOT / "kernels"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minicnn.kernels import reference
 
 import minicnn
 from minicnn import Tensor, kernels, ops, rungs
+from minicnn.kernels import reference
 from minicnn.nn import functional as F
 from tests import oracle
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minicnn.kernels import cpu, reference
 
 import minicnn
 from minicnn import kernels, optim, selfcheck
+from minicnn.kernels import cpu, reference
 
 CASES = [(dtype, *case) for dtype in selfcheck.TOLERANCE for case in selfcheck.kernel_cases(dtype)]
 IDS = [f"{name}-{dtype}" for dtype, name, _ in CASES]

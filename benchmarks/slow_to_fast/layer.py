@@ -6,6 +6,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from minicnn.kernels.arrays import output_sizes
 
 Array = np.ndarray

@@ -8,6 +8,7 @@ register of AVX-512, two of AVX2.
 from __future__ import annotations
 
 import numpy as np
+
 from minicnn.kernels.arrays import LANES
 
 from .layer import Array, Layer, Pair

@@ -13,10 +13,10 @@ from itertools import product
 
 import numba
 import numpy as np
-from minicnn.kernels.arrays import LANES
-from minicnn.kernels.cpu.jit import FASTMATH
 
 from minicnn import ops
+from minicnn.kernels.arrays import LANES
+from minicnn.kernels.cpu.jit import FASTMATH
 
 from .layer import Array, Inputs, Layer
 from .layout import framed, from_lines, from_tiles, to_lines, to_tiles, unframed

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from minicnn.kernels import reference
 
 from minicnn import Tensor
+from minicnn.kernels import reference
 from minicnn.nn import functional as F
 
 INK, FAINT, PAPER = "#22313f", "#c3ccd5", "#ffffff"

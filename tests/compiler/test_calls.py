@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minicnn.kernels import cpu
 
 import minicnn
 from minicnn import Tensor, models, nn, random
 from minicnn.compiler.record import record
+from minicnn.kernels import cpu
 from tests.compiler.nets import (
     DROPOUTS,
     DTYPES,

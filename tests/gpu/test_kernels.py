@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minicnn.kernels import arrays, reference
 
 from minicnn import ops, selfcheck
 from minicnn.device import to_device, to_host
+from minicnn.kernels import arrays, reference
 
 DTYPES = ["float32", "float64"]
 ORDERS = [0, 1, 2, 3]  # of threads and blocks: forward, backward, two at random

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from minicnn.kernels import arrays, reference
 
 import minicnn
 from minicnn import Tensor, kernels, nn, optim
 from minicnn.device import to_device, to_host
+from minicnn.kernels import arrays, reference
 from minicnn.train.loop import EagerStep
 from tests.gpu import emulator, texts
 from tests.gpu.pretend import standin_for_cupy

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
+
 from minicnn.kernels import cpu, reference
 from minicnn.kernels.cpu import threads
 

@@ -14,11 +14,11 @@ import llvmlite
 import numba
 import numpy as np
 import pytest
-from minicnn.kernels.cpu import jit
 from numba.core import config
 from numba.core.registry import cpu_target
 
 import minicnn
+from minicnn.kernels.cpu import jit
 
 KERNELS = jit.SOURCES
 PACKAGE = Path(minicnn.__file__).parent

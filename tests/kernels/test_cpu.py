@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from minicnn.kernels import cpu, reference
 
+from minicnn.kernels import cpu, reference
 from tests.kernels.geometry import Geometry, examples, geometries, three_threads
 
 EPS = {np.float32: 1.2e-7, np.float64: 2.3e-16}

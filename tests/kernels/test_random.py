@@ -6,8 +6,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from minicnn.kernels import cpu, reference
 
+from minicnn.kernels import cpu, reference
 from tests.kernels.geometry import both, three_threads
 
 

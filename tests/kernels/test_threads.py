@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+import minicnn
 from minicnn.kernels import cpu, reference
 from minicnn.kernels.cpu import threads
 from minicnn.kernels.cpu.blas import one_blas_thread
-
-import minicnn
 from tests.kernels.geometry import three_threads
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minicnn.kernels import reference
 
 import minicnn
 from minicnn import Tensor
+from minicnn.kernels import reference
 from minicnn.nn import functional as F
 from tests.oracle import assert_agrees_with_torch
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minicnn.kernels.cpu import threads
 
 import minicnn
 from minicnn import Tensor, nn, optim
+from minicnn.kernels.cpu import threads
 from minicnn.train.loop import EagerStep
 
 compiled = pytest.mark.usefixtures("compiled_kernels")

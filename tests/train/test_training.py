@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minicnn.kernels.cpu import jit
 
 import minicnn
 from minicnn import Tensor, compiler, data, models, nn, optim
+from minicnn.kernels.cpu import jit
 from minicnn.train import report
 from minicnn.train.measure import DivergedError, LossWatch
 
