@@ -61,13 +61,10 @@ def minicnn_epochs(
 
 def minicnn_epoch(step: Any, batches: Any) -> dict[str, float]:
     """Train an epoch; its mean loss and accuracy."""
-    from minicnn.train.measure import means_of
-
-    means = means_of(step)
+    step.means.reset()
     for x, y in batches:
-        loss, logits = step(x, y)
-        means.add(loss, logits, y)
-    return means.read()
+        step(x, y)
+    return step.means.read()
 
 
 def torch_epochs(

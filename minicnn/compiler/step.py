@@ -5,42 +5,15 @@ What a call does with its arrays stands in ``cpu/step.py`` and ``gpu/step.py``.
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-import numpy as np
-
 from minicnn import nn, optim
-from minicnn.kernels import Array, array_module
+from minicnn.kernels import Array
 from minicnn.tensor import Tensor
 
 from .accepted import check_optimizer, settings_of
 from .engines import Compiled
-
-
-class Counts:
-    """The sums of an epoch, on the net's device: of the losses and of the correct predictions.
-
-    Args:
-        loss: an array without axes, for the sum of the losses.
-    """
-
-    def __init__(self, loss: Array):
-        self.loss, self.hits = loss, array_module(loss).zeros((), np.int64)
-
-    def __copy__(self) -> Counts:
-        other = Counts(self.loss)
-        other.loss, other.hits = self.now()
-        return other
-
-    def reset(self) -> None:
-        """Begin again at 0."""
-        self.loss.fill(0)
-        self.hits.fill(0)
-
-    def now(self) -> tuple[Array, Array]:
-        """Both sums as they stand now: copies on the device. To read those of a GPU is to wait."""
-        return self.loss.copy(), self.hits.copy()
+from .means import Means
 
 
 class Predictor(Compiled):
@@ -66,12 +39,12 @@ class CompiledStep(Compiled):
     """``loss, logits = step(x, y)``: see ``minicnn.compile``.
 
     Attributes:
-        counts: the sums of losses and correct predictions since their last reset.
+        means: of loss and correct predictions over the batches since their last reset.
     """
 
     loss: nn.CrossEntropyLoss
     optimizer: optim.Optimizer
-    counts: Counts
+    means: Means
 
     def __init__(
         self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.Optimizer, profile: bool
@@ -80,8 +53,8 @@ class CompiledStep(Compiled):
         self.loss, self.optimizer = loss, optimizer
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy counts for itself."""
-        return {**super().__getstate__(), "counts": copy.copy(self.counts)}
+        """A copy has means of its own."""
+        return {**super().__getstate__(), "means": self.means.copy()}
 
     def __call__(self, x: Any, y: Any, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
         """One step of training.

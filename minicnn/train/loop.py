@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,16 +9,45 @@ from typing import Any
 import numpy as np
 
 from minicnn import compiler, kernels, nn, optim
+from minicnn.compiler.means import Means
 from minicnn.data import DataLoader, Dataset
-from minicnn.device import on_device
+from minicnn.device import Device, beside, on_device
 from minicnn.kernels import Array
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor, as_tensor, no_grad
-from minicnn.train.measure import POINTS_AN_EPOCH, History, LossWatch, RunningMeans, means_of
+from minicnn.train.measure import Curve, History, LossWatch
 from minicnn.train.report import progress_bar, reports_of
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+class EagerStep:
+    """One step of training, the textbook's lines; ``minicnn.compile`` gives the same, compiled.
+
+    Attributes:
+        means: of loss and correct predictions over the batches since their last reset.
+    """
+
+    def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.Optimizer):
+        self.net, self.loss, self.optimizer = net, loss, optimizer
+        self.means = Means(device_of_net(net))
+
+    @property
+    def seconds_preparing(self) -> float:
+        """The time that kernels took to compile or to load so far."""
+        return kernels.seconds_compiling()
+
+    def __call__(self, x: Tensor, y: Tensor, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
+        """The loss and the logits from before the update; ``gradient``: where backward starts."""
+        logits = self.net(x)
+        loss = self.loss(logits, y)
+        self.optimizer.zero_grad()
+        loss.backward(gradient)
+        self.optimizer.step()
+        with beside(loss.data):
+            self.means.add(loss.data.astype("float64"), _correct(logits, y), len(y))
+        return loss, logits
 
 
 def fit(
@@ -74,47 +102,73 @@ def fit(
         raise ValueError(
             f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more"
         )
-    loss_of: LossFunction = nn.CrossEntropyLoss() if loss is None else loss
-    step = (
-        compiler.compile(net, loss_of, optimizer) if compile else EagerStep(net, loss_of, optimizer)
-    )
+    loss = nn.CrossEntropyLoss() if loss is None else loss
+    make: Any = compiler.compile if compile else EagerStep
+    step = make(net, loss, optimizer)
     predict = compiler.compile(net) if compile else net
     history = History() if history is None else history
     reports = [*after_epoch, *([] if quiet else reports_of(net, len(train), history))]
-    done = len(history.epochs)
-    watch = LossWatch()
+    device, watch, done = device_of_net(net), LossWatch(), len(history.epochs)
+
     for epoch in range(done + 1, done + epochs + 1):
-        prepared, start = step.seconds_preparing, time.perf_counter()
+        start, prepared = time.perf_counter(), step.seconds_preparing
         net.train()
-        # an overflow shows in the loss, which is watched
+        step.means.reset()
+        curve = Curve(step, len(train), history, watch)
+        # an overflow shows in the loss, which ``curve`` watches
         with (
             progress_bar(train, f"epoch {epoch}", quiet) as bar,
             np.errstate(all="ignore"),
-            on_device(device_of_net(net)),
+            on_device(device),
         ):
-            means = _train_epoch(step, bar, len(train), divide_by, epoch, history.curve, watch)
+            for x, y in _batches_on(device, bar):
+                step(x, y, 1.0 if divide_by is None else len(y) / divide_by)  # see EagerStep
+                if means := curve.after_batch(x):
+                    bar.set_postfix(loss=f"{means['loss']:.3f}", acc=f"{means['train_acc']:.3f}")
         trained = time.perf_counter()
         seconds = trained - start - (step.seconds_preparing - prepared)
         test_acc = None if test is None else evaluate(net, test, predict)
-        evaluated = time.perf_counter()
-        if test_acc is not None:
-            history.curve[-1]["test_acc"] = test_acc
-        history.examples += means.examples
-        history.epochs.append(
-            {
-                "epoch": epoch,
-                **means.read(),
-                "test_acc": test_acc,
-                "seconds": seconds,
-                "eval_seconds": evaluated - trained,
-                "examples_per_sec": means.examples / seconds,
-            }
-        )
+        history.add_epoch(step.means, test_acc, seconds, time.perf_counter() - trained)
         if schedule is not None:
             schedule.step()
         for report in reports:
             report(history)
     return history
+
+
+def evaluate(
+    net: nn.Module, loader: DataLoader, predict: Callable[[Tensor], Tensor] | None = None
+) -> float:
+    """The share of ``loader``'s examples that ``net`` classifies correctly, on the net's device.
+
+    In evaluation mode and without recording; the net's mode is put back. ``predict`` gives the
+    logits: ``net`` by default, or ``minicnn.compile(net)``.
+
+    Raises:
+        ValueError: no examples.
+        TypeError: a data set or an array instead of a loader.
+    """
+    _check_loaders("evaluate", loader=loader)
+    predict = predict or net
+    device = device_of_net(net)
+    correct: Any = 0
+    examples = 0
+    with in_evaluation_mode(net), no_grad(), on_device(device):
+        for x, y in _batches_on(device, loader):
+            correct = correct + _correct(predict(x), y)
+            examples += len(y)
+    if examples == 0:
+        raise ValueError("evaluate: loader has no examples")
+    return float(correct) / examples
+
+
+def _correct(logits: Tensor, y: Tensor) -> Array:
+    """How many of the largest logits are those of the class y; an array on their device."""
+    return (logits.data.argmax(axis=1) == y.data).sum()
+
+
+def _batches_on(device: Device, batches: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    return ((as_tensor(x).to(device), as_tensor(y).to(device)) for x, y in batches)
 
 
 def _check_loaders(caller: str, **loaders: Any) -> None:
@@ -139,86 +193,3 @@ def _check_optimizer(optimizer: Any, net: nn.Module) -> None:
             "fit: optimizer holds none of net's parameters, nothing would be learnt; wanted one "
             "made of them: optim.SGD(net.parameters(), lr=0.1)"
         )
-
-
-class EagerStep:
-    """One step of training, the textbook's lines; ``minicnn.compile`` gives the same, compiled."""
-
-    counts = None  # nothing is summed up on the way: see ``CountedMeans``
-
-    def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.Optimizer):
-        self.net, self.loss, self.optimizer = net, loss, optimizer
-
-    @property
-    def seconds_preparing(self) -> float:
-        """What went by until the kernels were there, so far."""
-        return kernels.seconds_compiling()
-
-    def __call__(self, x: Tensor, y: Tensor, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
-        """The loss and the logits of before the update; ``gradient``: what backward begins with."""
-        logits = self.net(x)
-        loss = self.loss(logits, y)
-        self.optimizer.zero_grad()
-        loss.backward(gradient)
-        self.optimizer.step()
-        return loss, logits
-
-
-def _train_epoch(
-    step: EagerStep | compiler.CompiledStep,
-    bar: Any,
-    batches: int,
-    divide_by: int | None,
-    epoch: int,
-    curve: list[dict[str, Any]],
-    watch: LossWatch,
-) -> RunningMeans:
-    """One pass over the batches of ``bar``; appends the epoch's points to ``curve``."""
-    means = means_of(step)
-    points = {math.ceil(batches * k / POINTS_AN_EPOCH) for k in range(1, POINTS_AN_EPOCH + 1)}
-    unread: list[tuple[int, RunningMeans]] = []
-    for i, (x, y) in enumerate(_on_device_of(step.net, bar), start=1):
-        loss, logits = step(x, y, 1.0 if divide_by is None else len(y) / divide_by)
-        means.add(loss, logits, y)
-        if watch.first is None:
-            watch.first = means.read()["loss"]
-        if i in points:
-            unread.append((i, means.copy()))
-        if unread and (logits.device == "cpu" or i == batches):  # to read is to wait for a GPU
-            for k, then in unread:
-                now = then.read()
-                watch.check(now["loss"], epoch, step.optimizer.lr, x)
-                curve.append({"epoch": epoch - 1 + k / batches, **now})
-            unread.clear()
-            bar.set_postfix(loss=f"{now['loss']:.3f}", acc=f"{now['train_acc']:.3f}")
-    return means
-
-
-def evaluate(
-    net: nn.Module, loader: DataLoader, predict: Callable[[Tensor], Tensor] | None = None
-) -> float:
-    """The share of ``loader``'s examples that ``net`` classifies correctly, on the net's device.
-
-    In evaluation mode and without recording; the net's mode is put back. ``predict`` gives the
-    logits: ``net`` by default, or ``minicnn.compile(net)``.
-
-    Raises:
-        ValueError: no examples.
-        TypeError: a data set or an array instead of a loader.
-    """
-    _check_loaders("evaluate", loader=loader)
-    predict = predict or net
-    hits: Array = 0
-    examples = 0
-    with in_evaluation_mode(net), no_grad(), on_device(device_of_net(net)):
-        for x, y in _on_device_of(net, loader):
-            hits = hits + (predict(x).data.argmax(axis=1) == y.data).sum()
-            examples += len(y)
-    if examples == 0:
-        raise ValueError("evaluate: loader has no examples")
-    return float(hits) / examples
-
-
-def _on_device_of(net: nn.Module, batches: Any) -> Iterator[tuple[Tensor, Tensor]]:
-    device = device_of_net(net)
-    return ((as_tensor(x).to(device), as_tensor(y).to(device)) for x, y in batches)

@@ -1,19 +1,18 @@
-"""What ``fit`` measures: the means of loss and accuracy, and a loss that diverges."""
+"""What ``fit`` measures: epochs, curves, and whether the loss diverges."""
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from minicnn.kernels import Array
+from minicnn.compiler.means import Means
 from minicnn.tensor import Tensor
 
 POINTS_AN_EPOCH = 5  # running means drawn in each epoch, as the chapters' animator does
 
-DIVERGED = 100  # times the first loss: no net on its way to learn has so large a mean
-UNSCALED = 30  # beyond this no pixel is that was scaled in one of the usual ways
+DIVERGED = 100  # times the first loss: no net that is going to learn has so large a mean
+UNSCALED = 30  # pixels that were scaled in one of the usual ways are smaller
 
 
 class DivergedError(ArithmeticError):
@@ -27,10 +26,11 @@ class History:
     Attributes:
         epochs: a dict an epoch: ``epoch`` (from 1), ``loss`` and ``train_acc`` (means over the
             epoch as it was trained), ``test_acc`` (after it; None without a test set),
-            ``seconds`` (the training part: batching, steps, counting what was right),
+            ``seconds`` (the training part: batching, steps, counting correct predictions),
             ``eval_seconds``, ``examples_per_sec``.
         curve: five dicts an epoch: ``epoch`` (a fraction), ``loss`` and ``train_acc`` (running
             means since the epoch began); the last of each epoch also has ``test_acc``.
+        examples: how many examples were trained on, in all epochs together.
     """
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
@@ -43,65 +43,65 @@ class History:
         seconds = sum(epoch["seconds"] for epoch in self.epochs)
         return self.examples / seconds if seconds else math.nan
 
+    def add_epoch(
+        self, means: Means, test_acc: float | None, seconds: float, eval_seconds: float
+    ) -> None:
+        """Append an epoch: its means as it was trained, and the test accuracy after it."""
+        if test_acc is not None:
+            self.curve[-1]["test_acc"] = test_acc
+        self.examples += means.examples
+        self.epochs.append(
+            {
+                "epoch": len(self.epochs) + 1,
+                **means.read(),
+                "test_acc": test_acc,
+                "seconds": seconds,
+                "eval_seconds": eval_seconds,
+                "examples_per_sec": means.examples / seconds,
+            }
+        )
 
-class RunningMeans:
-    """Means of the loss and of what was right over the examples so far.
 
-    The sums stay arrays on the net's device: reading them is what waits for a GPU.
+class Curve:
+    """Five points of an epoch's curve, taken while it is trained; ends a training that diverges.
+
+    Args:
+        step: a training step; its ``means`` are those of the epoch.
+        batches: how many the epoch has.
+        history: where the points go.
+        watch: looks at each of them.
     """
 
-    def __init__(self) -> None:
-        self.loss: Array = 0.0
-        self.hits: Array = 0
-        self.examples = 0
+    def __init__(self, step: Any, batches: int, history: History, watch: LossWatch):
+        self.step, self.batches, self.history, self.watch = step, batches, history, watch
+        self.epoch = len(history.epochs) + 1
+        fifths = range(1, POINTS_AN_EPOCH + 1)
+        self.points = {math.ceil(batches * k / POINTS_AN_EPOCH) for k in fifths}
+        self.batch = 0
+        self.unread: list[tuple[int, Means]] = []
 
-    def add(self, loss: Tensor, logits: Tensor, y: Tensor) -> None:
-        """Count a batch."""
-        self.loss = self.loss + loss.data.astype("float64") * len(y)
-        self.hits = self.hits + (logits.data.argmax(axis=1) == y.data).sum()
-        self.examples += len(y)
+    def after_batch(self, x: Tensor) -> dict[str, float] | None:
+        """Count a batch ``x``. Returns the running means where they were read, otherwise None.
 
-    def read(self) -> dict[str, float]:
-        """The means as numbers."""
-        examples = max(1, self.examples)
-        return {"loss": float(self.loss) / examples, "train_acc": float(self.hits) / examples}
+        Those of a GPU are read when the epoch ends, because reading waits for it.
 
-    def copy(self) -> RunningMeans:
-        """As they stand now, for a later ``read``."""
-        return copy.copy(self)
-
-
-class CountedMeans(RunningMeans):
-    """The same, of a compiled step, which sums up loss and hits by itself.
-
-    One at a time: the next one for the same step begins its sums again at 0.
-    """
-
-    def __init__(self, counts: Any):
-        self.counts, self.examples = counts, 0
-        counts.reset()
-
-    def add(self, loss: Tensor, logits: Tensor, y: Tensor) -> None:
-        """Count a batch that the step has counted already."""
-        self.examples += len(y)
-
-    def read(self) -> dict[str, float]:
-        """The means as numbers."""
-        return self._of(self.counts.loss, self.counts.hits).read()
-
-    def copy(self) -> RunningMeans:
-        """As they stand now."""
-        return self._of(*self.counts.now())
-
-    def _of(self, loss: Any, hits: Any) -> RunningMeans:
-        means = RunningMeans()
-        means.loss, means.hits, means.examples = loss, hits, self.examples
-        return means
-
-
-def means_of(step: Any) -> RunningMeans:
-    """Means over the batches that ``step`` is going to train on."""
-    return RunningMeans() if step.counts is None else CountedMeans(step.counts)
+        Raises:
+            DivergedError: see ``LossWatch``.
+        """
+        self.batch += 1
+        means, watch = self.step.means, self.watch
+        if watch.first is None:
+            watch.first = means.read()["loss"]
+        if self.batch in self.points:
+            self.unread.append((self.batch, means.copy()))
+        if not self.unread or (x.device != "cpu" and self.batch < self.batches):
+            return None
+        for batch, then in self.unread:
+            now = then.read()
+            watch.check(now["loss"], self.epoch, self.step.optimizer.lr, x)
+            self.history.curve.append({"epoch": self.epoch - 1 + batch / self.batches, **now})
+        self.unread.clear()
+        return now
 
 
 class LossWatch:
@@ -117,7 +117,7 @@ class LossWatch:
         """Look at the mean ``loss`` of an epoch so far; ``x``: the pictures of its last batch.
 
         Raises:
-            DivergedError: it is not finite, or ``DIVERGED`` times the first.
+            DivergedError: it is not finite, or more than ``DIVERGED`` times the first.
         """
         first = loss if self.first is None else self.first
         if loss <= DIVERGED * max(first, 1.0) < math.inf:

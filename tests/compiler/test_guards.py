@@ -314,14 +314,15 @@ def test_a_copy_of_a_compiled_net_or_step_has_engines_of_its_own(copied: Any) ->
 def test_a_shallow_copy_of_a_step_has_sums_and_scores_of_its_own() -> None:
     step, (x, y) = compiled(), batch(5)
     step(x, y)
-    other, (loss, hits) = copy.copy(step), step.counts.now()
+    other, then = copy.copy(step), step.means.copy()
     _, mine = step(x, y)
     before = mine.numpy().copy()
     other(-x, y)
     np.testing.assert_array_equal(mine.numpy(), before)
-    assert other.counts.now() != step.counts.now()
-    assert step.counts.now()[0] > loss
-    assert step.counts.now()[1] >= hits
+    assert other.means.read() != step.means.read()
+    assert step.means.loss > then.loss
+    assert step.means.correct >= then.correct
+    assert step.means.examples == then.examples + 5
 
 
 def test_a_base_class_that_registers_what_is_derived_from_it() -> None:

@@ -75,10 +75,10 @@ def test_of_equal_scores_the_first_counts_as_the_answer() -> None:
     step = step_of(net)
     y = np.array([0, 1, 1, 3, 4, 2, 1])
     step(batch(7)[0], y)
-    assert step.counts.hits == 3
+    assert step.means.correct == 3
     net[1].bias.data[:] = 0
     step(batch(7)[0], y)
-    assert step.counts.hits == 3 + 1
+    assert step.means.correct == 3 + 1
 
 
 @pytest.mark.parametrize("affine", [("weight",), ("bias",), ()])

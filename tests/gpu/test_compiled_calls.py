@@ -169,9 +169,9 @@ def test_a_shallow_copy_of_a_step_has_sums_of_its_own() -> None:
     step: Any = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.1))
     x, y = minicnn.rand(4, 1, 2, 3).to("gpu"), Tensor(np.array([3, 2, 0, 4])).to("gpu")
     step(x, y)
-    other, before = copy.copy(step), float(step.counts.loss)
+    other, before = copy.copy(step), float(step.means.loss)
     other(x, y)
-    assert float(step.counts.loss) == before
-    assert float(other.counts.loss) > before
-    other.counts.reset()
-    assert float(step.counts.loss) == before
+    assert float(step.means.loss) == before
+    assert float(other.means.loss) > before
+    other.means.reset()
+    assert float(step.means.loss) == before

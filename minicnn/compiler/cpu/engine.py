@@ -176,13 +176,13 @@ class Engine:
                   labels, self.keys, result, first, last, self.images, self.plan.group,
                   anew)  # fmt: skip
 
-    def loss_and_hits(self) -> tuple[float, int]:
+    def loss_and_correct(self) -> tuple[float, int]:
         """Of the last batch: the sum of its losses, and how many it classified rightly."""
-        place, loss, hits = self.plan.loss_sums, 0.0, 0.0
+        place, loss, correct = self.plan.loss_sums, 0.0, 0.0
         for worker in self.active:
             loss += worker.sums.item(place)
-            hits += worker.sums.item(place + 1)
-        return loss, int(hits)
+            correct += worker.sums.item(place + 1)
+        return loss, int(correct)
 
     def step(self, optimizer: optim.Optimizer) -> None:
         """Take the optimiser's step with the last batch's gradients."""

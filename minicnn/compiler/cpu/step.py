@@ -13,8 +13,9 @@ from minicnn.nn.functional.loss import are_classes, class_indices
 from minicnn.tensor import Tensor
 
 from ..engines import Compiled
+from ..means import Means
 from ..record import Stage
-from ..step import CompiledStep, Counts, Predictor
+from ..step import CompiledStep, Predictor
 from .engine import Engine
 from .lower import lay_out
 
@@ -54,7 +55,7 @@ class CpuStep(_OnCpu, CompiledStep):
         self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.Optimizer, profile: bool
     ):
         super().__init__(net, loss, optimizer, profile)
-        self.counts = Counts(np.zeros(()))
+        self.means = Means()
         self._logits = np.zeros(0)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -69,10 +70,9 @@ class CpuStep(_OnCpu, CompiledStep):
         self._set_loss(engine, gradient / divisor if divisor else math.nan)
         indices = labels.astype(np.int64, copy=False)
         engine.run(pixels, indices, logits, self._mask_keys(engine), self.profile)
-        total, hits = engine.loss_and_hits()
+        total, correct = engine.loss_and_correct()
         loss = np.array(total / divisor if divisor else math.nan, logits.dtype)
-        self.counts.loss += float(loss) * len(labels)
-        self.counts.hits += hits
+        self.means.add(float(loss), correct, len(labels))
         engine.step(self.optimizer)
         return Tensor(loss), scores
 

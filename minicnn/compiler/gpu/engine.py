@@ -14,8 +14,8 @@ from minicnn.kernels.arrays import NONE
 from minicnn.tensor import Tensor
 
 from ..lowering import add_backward, add_forward
+from ..means import Means
 from ..record import Stage
-from ..step import Counts
 from ..table import shapes
 from .loss import GpuLoss
 from .lower import lower
@@ -35,7 +35,7 @@ class GpuEngine:
         x: a batch, on the device: its shape and dtype count.
         like: a parameter's array.
         loss: None for a prediction.
-        counts: where the sums of the epoch are.
+        means: the kernel of the loss adds to their sums.
         use_graph: capture the launches and replay them.
 
     Attributes:
@@ -49,7 +49,7 @@ class GpuEngine:
         x: Array,
         like: Array,
         loss: nn.CrossEntropyLoss | None,
-        counts: Counts,
+        means: Means,
         use_graph: bool,
     ):
         # a launch keeps addresses: another array of a parameter needs another plan
@@ -59,7 +59,7 @@ class GpuEngine:
         self.plan, self.use_graph = program.plan, use_graph
         self.settings = program.buffer(SETTINGS)
         self.x = program.buffer(*x.shape, dtype=x.dtype)
-        self.loss = None if loss is None else GpuLoss(program, loss, counts)
+        self.loss = None if loss is None else GpuLoss(program, loss, means)
         self.graph: Any = None
         self.is_warm = False  # whether its kernels are compiled and loaded
         self.known: dict[str, tuple[Any, ...]] = {}  # what the device has been told

@@ -8,8 +8,8 @@ from minicnn import nn
 from minicnn.device import device_of
 from minicnn.kernels import Array
 
+from ..means import Means
 from ..record import CompileError
-from ..step import Counts
 from ..table import shapes
 from .program import Program, Value
 
@@ -23,8 +23,8 @@ class GpuLoss:
         result: the loss of the batch.
     """
 
-    def __init__(self, program: Program, loss: nn.CrossEntropyLoss, counts: Counts):
-        self.loss, self.counts = loss, counts
+    def __init__(self, program: Program, loss: nn.CrossEntropyLoss, means: Means):
+        self.loss, self.means = loss, means
         self.labels = program.buffer(program.images, dtype=np.int64)
         self.result = program.buffer(1)
 
@@ -36,8 +36,8 @@ class GpuLoss:
         ignored, is_mean = np.int64(loss.ignore_index), int(loss.reduction == "mean")
         # one block: it needs the sum over all images before any gradient
         program.launch("loss", "cross-entropy", shapes(logits.shape), 1, logits.array, self.labels,
-                       weight, settings, dlogits.array, self.result, self.counts.loss,
-                       self.counts.hits, n, classes, ignored, is_mean)  # fmt: skip
+                       weight, settings, dlogits.array, self.result, self.means.loss,
+                       self.means.correct, n, classes, ignored, is_mean)  # fmt: skip
         return dlogits.array
 
     def _class_weights(self, program: Program, logits: Value) -> Array:

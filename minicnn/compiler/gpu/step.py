@@ -15,8 +15,9 @@ from minicnn.tensor import Tensor
 
 from ..accepted import learned_by
 from ..engines import Compiled
+from ..means import Means
 from ..record import CompileError, Stage
-from ..step import CompiledStep, Counts, Predictor
+from ..step import CompiledStep, Predictor
 from .engine import GpuEngine
 
 
@@ -30,8 +31,7 @@ class _OnGpu(Compiled):
         self.graph, self._like = graph, next(self.net.parameters())
         self.device = self._like.device
         self._stream = None  # of the last call
-        with on_device(self.device):
-            self.counts = Counts(array_module(self._like.data).zeros((), self._like.dtype))
+        self.means = Means(self.device, self._like.dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         """A stream belongs to this process."""
@@ -45,7 +45,7 @@ class _OnGpu(Compiled):
         it in the stream; if they go to another stream, the call itself waits here.
         """
         with self._lock, on_device(self.device):
-            stream = array_module(self.counts.loss).cuda.get_current_stream()
+            stream = array_module(self.means.loss).cuda.get_current_stream()
             if self._stream is not None and self._stream.ptr != stream.ptr:
                 self._stream.synchronize()
             self._stream = stream
@@ -59,7 +59,7 @@ class _OnGpu(Compiled):
         return tuple(id(buffer.data) for buffer in buffers)  # a launch keeps their addresses
 
     def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> GpuEngine:
-        return GpuEngine(stages, x, self._like.data, self.loss, self.counts, self.graph)
+        return GpuEngine(stages, x, self._like.data, self.loss, self.means, self.graph)
 
 
 class GpuPredictor(_OnGpu, Predictor):
@@ -112,7 +112,8 @@ class GpuStep(_OnGpu, CompiledStep):
         copy = array_module(pixels).copyto
         copy(engine.x, pixels)
         copy(engine.loss.labels, labels)
-        engine.run(self.profile)
+        engine.run(self.profile)  # the loss's kernel adds to the two sums
+        self.means.examples += len(pixels)
         for parameter in parameters:  # the tape has to know that they changed
             parameter.increment_version()
         return Tensor(engine.loss.result.reshape(())), Tensor(engine.logits)
