@@ -103,7 +103,7 @@ clock = _Clock()
 
 
 def share_clock(result: Tensor, inputs: tuple[Tensor, ...]) -> None:
-    """Let a view (``w.T``, ``w[0]``) change when the tensor changes whose memory it shares."""
+    """Let a view (``w.T``, ``w[0]``) count as changed when the tensor whose memory it shares is."""
     array, owner = result._data, result._data.base
     for x in inputs:
         source = x._data
@@ -202,7 +202,7 @@ class BackwardError(RuntimeError):
 
 
 def _checked(node: Node, returned: Any) -> Sequence[Array | None]:
-    """What an operation's backward returned, which anybody may have written, as one per input."""
+    """The gradients, one per input, that a backward returned which anybody may have written."""
     dinputs = [returned] if len(node.inputs) == 1 else returned
     if not isinstance(dinputs, tuple | list) or len(dinputs) != len(node.inputs):
         count = f"{len(dinputs)} gradients" if isinstance(dinputs, tuple | list) else "no tuple"

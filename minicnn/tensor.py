@@ -156,7 +156,7 @@ class Tensor(Arithmetic, Shape, InPlace, Names, NumPyCalls):
 
     def _is_recorded(self) -> bool:
         """Whether what is computed from this goes on the tape."""
-        return self._requires_grad and tape.mode.recording
+        return self._requires_grad and is_grad_enabled()
 
     @property
     def is_leaf(self) -> bool:
@@ -374,7 +374,8 @@ def apply(operation: Operation, *inputs: Any) -> Tensor:
         check_same_device(operation, tensors)
     if operation.needs_gradient:
         operation = copy.copy(operation)
-    operation.needs_gradient = tuple(x.requires_grad and tape.mode.recording for x in tensors)
+    recording = is_grad_enabled()
+    operation.needs_gradient = tuple(x.requires_grad and recording for x in tensors)
     with beside(tensors[0]._data):
         result = Tensor(operation.forward(*(x._data for x in tensors)))
     array = result._data

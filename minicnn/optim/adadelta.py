@@ -43,12 +43,14 @@ class Adadelta(Optimizer):
     def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
         """The step of a parameter p with gradient g and means v and u, in this order:
 
-        g = -g                                    if maximize
-        g = g + weight_decay * p
-        v = rho * v + (1 - rho) * g**2            the mean of g²; v and u begin at 0
-        d = g * sqrt(u + eps) / sqrt(v + eps)
-        u = rho * u + (1 - rho) * d**2            the mean of d²
-        p = p - lr * d
+            g = -g                                    if maximize
+            g = g + weight_decay * p
+            v = rho * v + (1 - rho) * g**2            the mean of g²; v and u begin at 0
+            d = g * sqrt(u + eps) / sqrt(v + eps)
+            u = rho * u + (1 - rho) * d**2            the mean of d²
+            p = p - lr * d
+
+        One kernel does all of it, p, v and u in place.
         """
         kernels.of(p).adadelta(p, g, *state, *self.settings())
 

@@ -57,7 +57,8 @@ class Adam(Optimizer):
             v' = v / (1 - beta2**t)
             p = p - lr * m' / (sqrt(v') + eps)
 
-        With ``amsgrad`` (Reddi, Kale and Kumar, 2018) v' is computed from the largest v so far.
+        With ``amsgrad`` (Reddi, Kale and Kumar, 2018) v' is computed from the largest v so far. One
+        kernel does all of it, p, m, v and the largest v in place.
         """
         m, v, *largest = state
         largest_v = largest[0] if largest else None

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent."""
+"""Stochastic gradient descent: p = p - lr * g."""
 
 from __future__ import annotations
 
@@ -48,11 +48,13 @@ class SGD(Optimizer):
     def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
         """The step of a parameter p with gradient g and velocity v, in this order:
 
-        g = -g                                    if maximize
-        g = g + weight_decay * p
-        v = momentum * v + (1 - dampening) * g    if momentum; v = g at the first step
-        g = g + momentum * v if nesterov else v   if momentum
-        p = p - lr * g
+            g = -g                                      if maximize
+            g = g + weight_decay * p
+            v = momentum * v + (1 - dampening) * g      if momentum; v = g at the first step
+            g = g + momentum * v if nesterov else v     if momentum
+            p = p - lr * g
+
+        One kernel does all of it, p and v in place.
         """
         lr, momentum, dampening, *others = self.settings()
         v = state[0] if state else None

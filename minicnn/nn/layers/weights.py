@@ -22,6 +22,7 @@ def default_weights(shape: Sequence[int], bias: bool) -> tuple[Parameter, Parame
 
 
 def check_sizes(layer: Module, **sizes: int) -> None:
+    """Refuse sizes that are no integers of at least 1 (ValueError)."""
     for name, size in sizes.items():
         if not isinstance(size, int | np.integer) or size < 1:
             kind = type(layer).__name__
