@@ -43,7 +43,7 @@ def table(
     lines: Sequence[Line], backward_from: int, total: str, columns: Sequence[Column]
 ) -> list[str]:
     """The rows: a head, the lines (a rule before the first backward one), and their total."""
-    # names and shapes are as wide as the widest; the rest of a row is the columns'
+    # names and shapes are as wide as the widest of them; after them stand the columns
     names = max(len(line.name) for line in lines) + 2
     whats = max(len(line.what) for line in lines)
 

@@ -18,9 +18,8 @@ class GpuLoss:
     """See ``ops.loss``. The kernel also adds to the sums of the epoch.
 
     Attributes:
-        settings: factor of the gradient, label smoothing.
-        labels: where the batch's labels go.
-        result: the loss of the batch.
+        labels: where the labels of a batch go.
+        result: where its loss will lie.
     """
 
     def __init__(self, program: Program, loss: nn.CrossEntropyLoss, means: Means):
@@ -29,7 +28,10 @@ class GpuLoss:
         self.result = program.buffer(1)
 
     def add(self, program: Program, logits: Value, settings: Array) -> Array:
-        """Add the launch. Returns where the gradient with respect to the logits will lie."""
+        """Add the launch. Returns where the gradient with respect to the logits will lie.
+
+        settings: on the device; first the factor of the gradient, then label smoothing.
+        """
         (classes,), n, loss = logits.shape, program.images, self.loss
         weight, dlogits = self._class_weights(program, logits), program.value(logits.shape)
         # arguments, not settings: with another one the step gets another plan
