@@ -1,4 +1,4 @@
-"""Seeing a backward pass: every number of a layer, forward and backward, and where it comes from.
+"""A layer forward and backward: every number, and the sum it comes from.
 
     python -m minicnn.explain
 
@@ -7,7 +7,7 @@ writes a page that shows a convolution. In Python:
     from minicnn import explain
     explained = explain.conv2d(conv, x, dy)  # shows itself in a notebook; print() shows text
     explained.dx_terms(0, 0, 2, 3)  # the products that dx[0, 0, 2, 3] is the sum of
-    explain.tape(loss)  # the recorded graph of a net, drawn
+    explain.tape(loss)  # the operations that led to the loss, drawn
 """
 
 from minicnn.explain.conv import ExplainedConvolution, Factor, Product, conv2d

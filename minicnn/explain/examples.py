@@ -83,7 +83,7 @@ def _convolution(rng: np.random.Generator, s: Sizes) -> Any:
 
 def _max_pool(rng: np.random.Generator, s: Sizes) -> Any:
     pool.check_size(s.input, s.kernel)
-    picture = np.arange(s.size[0] * s.size[1]) % 99 + 1  # up to 99 cells: no two are equal
+    picture = np.arange(s.size[0] * s.size[1]) % 99 + 1  # in up to 99 cells no two are equal
     planes = [rng.permutation(picture) for _ in range(s.batch * s.channels)]
     dy = _signed_output(rng, s, s.channels)
     layer = nn.MaxPool2d(s.kernel, s.stride, s.padding, s.dilation)

@@ -1,4 +1,4 @@
-"""What the pages of the smaller layers have in common."""
+"""What the smaller layers (pooling, dense, softmax) have in common: one page for each."""
 
 from __future__ import annotations
 
@@ -18,13 +18,21 @@ MOST = 1500  # cells of all grids of a small page together
 
 
 def check_cells(cells: int, what: str) -> None:
-    """Refuse what a small page cannot show."""
+    """Refuse more cells than such a page can show.
+
+    Raises:
+        TooLargeError: too many.
+    """
     if cells > MOST:
         raise TooLargeError(f"{what} makes {cells:,} cells; a page of this kind shows {MOST:,}")
 
 
 def check_layer(function: str, layer: Any, wanted: type) -> None:
-    """Refuse what is no such layer."""
+    """Refuse another kind of layer than ``wanted``.
+
+    Raises:
+        TypeError: it is another kind.
+    """
     if not isinstance(layer, wanted):
         raise TypeError(
             f"explain.{function}: layer is {type(layer).__name__}; wanted an nn.{wanted.__name__}"
@@ -33,16 +41,16 @@ def check_layer(function: str, layer: Any, wanted: type) -> None:
 
 @dataclass(repr=False)
 class Explained:
-    """A small layer, forward and backward, that shows itself.
+    """A layer, forward and backward: a notebook shows it as the page, ``print`` as text.
 
     Attributes:
-        title, layer: what the page and its example are called.
+        title, layer: the titles of the page and of its example.
         forward, backward: the formulas, in HTML.
-        above, below: the grids of the two rows.
+        above, below: the grids of the forward and of the backward pass.
         notes: what every cell is made of.
         start: the cell shown first.
-        families: what the legend calls the colours.
-        grids: the numbers by name.
+        families: the legend: a name for each colour.
+        grids: the numbers of each grid, by its name.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""A dense layer, cell by cell."""
+"""A dense layer, cell by cell: y = x Wᵀ + b."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from .page.grid import Grid
 
 
 def check_size(rows: int, features: int, outputs: int) -> None:
-    """Refuse what no page can show."""
+    """Refuse a layer that is too large for a page."""
     cells = 2 * (rows * features + outputs * features + rows * outputs + outputs)
     check_cells(cells, f"{features} features, {outputs} outputs and a batch of {rows}")
 
 
 def linear(layer: nn.Linear, x: Any, dy: Any = None) -> Explained:
-    """Explain the dense layer ``layer`` on the rows of ``x``, given its output's gradient.
+    """Explain the dense layer ``layer`` on the rows of ``x``, forward and backward.
 
     Args:
         layer: a layer of K features and O outputs.
         x: (M, K), or one row (K,).
-        dy: (M, O); ones without it.
+        dy: the loss's gradient with respect to the output, (M, O); ones without it.
 
     Raises:
-        TypeError: ``layer`` is no ``nn.Linear``.
+        TypeError: ``layer`` is not an ``nn.Linear``.
         ValueError: shapes that do not fit, numbers that are not finite, too many cells.
     """
     check_layer("linear", layer, nn.Linear)
@@ -124,20 +124,20 @@ class _Rules:
 
     def dx(self, m: int, k: int) -> Note:
         products: list[list[Token]] = [[ref("dy", m, o), "·", ref("weight", o, k)] for o in self.os]
-        words = "It fed every output of its sample: the same weights, read down a column."
+        words = "This feature fed every output of its sample: the weights are a column of W."
         return note(*joined(products), words=words, linked=[ref("x", m, k)])
 
     def dweight(self, o: int, k: int) -> Note:
         products: list[list[Token]] = [[ref("dy", m, o), "·", ref("x", m, k)] for m in self.ms]
-        words = "Every sample passed through this weight: summed over the batch."
+        words = "Every sample was multiplied by this weight: a sum over the batch."
         return note(*joined(products), words=words, linked=[ref("weight", o, k)])
 
     def dbias(self, o: int) -> Note:
-        return note(*joined([[ref("dy", m, o)] for m in self.ms]), words="Summed over the batch.")
+        return note(*joined([[ref("dy", m, o)] for m in self.ms]), words="The sum over the batch.")
 
     def dy(self, m: int, o: int) -> Note:
         return note(
-            words="It goes to every feature of its sample, times a weight each.",
+            words="It goes to every feature of its sample, each time multiplied by a weight.",
             lit=[ref("dx", m, k) for k in self.ks],
             tail=f"goes to {len(self.ks)} cells of dx",
             linked=[ref("y", m, o)],

@@ -19,16 +19,16 @@ PLACES = 4  # decimals of probabilities and losses, in the grids and in the sums
 
 
 def check_size(rows: int, classes: int) -> None:
-    """Refuse what no page can show."""
+    """Refuse more logits than a page can show."""
     check_cells(4 * rows * classes, f"{classes} classes and a batch of {rows}")
 
 
 def cross_entropy(logits: Any, target: Any) -> Explained:
-    """Explain the mean softmax cross-entropy of ``logits`` and its gradient.
+    """Explain the mean softmax cross-entropy of ``logits``, and its gradient.
 
     Args:
         logits: (M, C), or one row (C,).
-        target: (M,), the class of every row, or one number.
+        target: (M,), the class of each row; one number for one row.
 
     Raises:
         ValueError: shapes that do not fit, a class that does not exist, numbers that are not
@@ -121,12 +121,12 @@ class _Rules:
 
     def loss(self, _: int) -> Note:
         each: list[list[Token]] = [[ref("losses", m)] for m in range(self.rows)]
-        words = "The mean over the rows: hence the division in dx."
+        words = "The mean over the rows. That is why dx is divided by their number."
         return note("(", *joined(each), f") / {self.rows}", words=words)
 
     def dlogits(self, m: int, c: int) -> Note:
         why = "a wrong class."
         if c == self.right[m]:
-            why = "the right class: 1 is taken away. Nothing is divided by p: no overflow."
+            why = "the right class: 1 is taken away. No division by p, so a p of 0 does no harm."
         difference = "(", ref("probabilities", m, c), " − ", ref("target", m, c), f") / {self.rows}"
         return note(*difference, words=f"Class {c} is {why}", linked=[ref("logits", m, c)])

@@ -1,4 +1,4 @@
-"""What a page says of a cell: a note.
+"""What a page says about a cell: a note.
 
 A note has lines of tokens, each a text or a reference [grid, key] to a cell: the page lights that
 cell up and writes its number.

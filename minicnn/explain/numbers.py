@@ -1,4 +1,4 @@
-"""Numbers as pages and texts take them and write them."""
+"""Numbers as the pages read and write them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from minicnn.tensor import Tensor
 Pair = tuple[int, int]
 
 
-def as_numbers(function: str, name: str, given: Any, ndim: int) -> np.ndarray:
-    """A copy in float64 with ``ndim`` axes; one axis less is a batch of one."""
-    array = given.numpy() if isinstance(given, Tensor) else np.asarray(given)
+def as_numbers(function: str, name: str, value: Any, ndim: int) -> np.ndarray:
+    """A copy of the argument ``name`` in float64, of ``ndim`` axes; with one less, a batch of one.
+
+    Raises:
+        ValueError: another number of axes, no cells, nan or inf.
+    """
+    array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
     array = array.astype(np.float64)
     if array.ndim == ndim - 1:
         array = array[None]
@@ -34,7 +38,7 @@ def as_pair(value: Any) -> Pair:
 
 
 def digits(values: np.ndarray) -> tuple[int, int]:
-    """(exponent, decimals): all of a grid's numbers share a power of ten and a precision."""
+    """(exponent, decimals) for all numbers of a grid, so that they can be compared."""
     largest = float(np.abs(values).max())
     if not (values % 1).any() and largest < 1e5:
         return 0, 0
@@ -49,7 +53,7 @@ def power_of_ten(exponent: int) -> str:
 
 
 def small_number(value: float) -> str:
-    """A difference: 0, or two digits and a power of ten."""
+    """A difference as text: 0, or two digits and a power of ten."""
     if value == 0:
         return "0"
     mantissa, exponent = f"{value:.1e}".split("e")
@@ -57,5 +61,5 @@ def small_number(value: float) -> str:
 
 
 def numbers(values: np.ndarray) -> list[float]:
-    """Whole numbers as integers: fewer bytes, the same numbers."""
+    """The numbers as a list, whole ones as integers: the page gets smaller."""
     return [int(v) if v == int(v) and abs(v) < 1e15 else v for v in values.ravel().tolist()]

@@ -32,7 +32,7 @@ def parser() -> command.Parser:
     p.add(
         "--padding",
         "P",
-        "1x0 by default (pooling: 0): rows above and below, no columns",
+        "1x0 by default (pooling: 0): a row above and below, no columns",
         type=pair(0),
     )
     p.add("--dilation", "D", "1 by default", type=pair(1))

@@ -1,4 +1,4 @@
-"""Pooling, cell by cell: which cell won a window, or what share every cell gets."""
+"""Pooling, cell by cell: which cell won a window, or what share each cell gets."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Index = tuple[int, ...]
 
 
 def check_size(shape: tuple[int, ...], kernel: Pair) -> None:
-    """Refuse pictures that no page can show."""
+    """Refuse pictures that are too large for a page."""
     check_cells(4 * int(np.prod(shape, dtype=object)), f"a batch of {shape}")
 
 
 def max_pool2d(layer: nn.MaxPool2d, x: Any, dy: Any = None) -> Explained:
-    """Explain max pooling of the pictures ``x``, given the gradient ``dy`` by its output.
+    """Explain max pooling of the pictures ``x``, forward and backward.
 
     Args:
         layer: the layer.
         x: (N, C, H, W), or one picture (C, H, W).
-        dy: of the output's shape; ones without it.
+        dy: the loss's gradient with respect to the output, of its shape; ones without it.
 
     Raises:
-        TypeError: ``layer`` is none of max pooling.
+        TypeError: ``layer`` is not an ``nn.MaxPool2d``.
         ValueError: shapes that do not fit, numbers that are not finite, too many cells.
     """
     check_layer("max_pool2d", layer, nn.MaxPool2d)
@@ -47,7 +47,7 @@ def max_pool2d(layer: nn.MaxPool2d, x: Any, dy: Any = None) -> Explained:
 
 
 def avg_pool2d(layer: nn.AvgPool2d, x: Any, dy: Any = None) -> Explained:
-    """Explain average pooling of the pictures ``x``; arguments as in ``max_pool2d``."""
+    """Explain average pooling of the pictures ``x``; arguments and errors as in ``max_pool2d``."""
     check_layer("avg_pool2d", layer, nn.AvgPool2d)
     pooled = _Pooled("avg_pool2d", layer, x, dy, (1, 1))
     return pooled.explained(
@@ -60,7 +60,7 @@ def avg_pool2d(layer: nn.AvgPool2d, x: Any, dy: Any = None) -> Explained:
 
 
 class _Pooled:
-    """A pooling layer run forward and backward by the engine."""
+    """A pooling layer that the engine ran forward and backward."""
 
     def __init__(self, function: str, layer: Any, x: Any, dy: Any, dilation: Pair):
         self.x = as_numbers(function, "x", x, 4)
@@ -81,7 +81,7 @@ class _Pooled:
         self.dx = tensor.grad.numpy()  # type: ignore[union-attr]
 
     def window(self, h: int, w: int) -> list[Pair]:
-        """The cells of the picture that output (h, w) sees."""
+        """The cells of the picture in the window of output (h, w)."""
         (sh, sw), (ph, pw), (dh, dw) = self.stride, self.padding, self.dilation
         cells = (
             (h * sh + i * dh - ph, w * sw + j * dw - pw) for i, j in np.ndindex(self.kernel_size)
@@ -90,7 +90,7 @@ class _Pooled:
         return [(r, q) for r, q in cells if 0 <= r < rows and 0 <= q < cols]
 
     def windows_over(self, row: int, col: int) -> Iterator[Pair]:
-        """The outputs that see a cell."""
+        """The outputs whose windows cover a cell."""
         for h, w in np.ndindex(self.y.shape[2:]):
             if (row, col) in self.window(h, w):
                 yield h, w
@@ -153,7 +153,7 @@ class _MaxRules:
 
     def y(self, *at: int) -> Note:
         cells = [ref("x", *at[:2], *cell) for cell in self.pooled.window(*at[2:])]
-        largest = f"{_name('x', self.winner(at))} is the largest, the first of equal ones"
+        largest = f"{_name('x', self.winner(at))} is the largest (the first of equal ones)"
         words = f"{largest}: it alone decided this output."
         maximum = "max(", *joined([[cell] for cell in cells], ", "), ")"
         return note(*maximum, words=words, linked=[ref("dx", *self.winner(at))])

@@ -24,7 +24,7 @@ def grids_as_text(grids: dict[str, np.ndarray]) -> str:
 
 
 def _block(title: str, plane: np.ndarray) -> list[str]:
-    """A titled plane with aligned numbers."""
+    """A plane as lines: its title, and rows of aligned numbers."""
     places = 0 if not (plane % 1).any() else 3
     cells = [[f"{v:.{places}f}" for v in row] for row in plane]
     width = max(len(cell) for row in cells for cell in row)

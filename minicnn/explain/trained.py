@@ -1,4 +1,4 @@
-"""A trained layer on a picture of the test set."""
+"""A convolution of a trained net on a picture of the test set."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from .examples import OPTIONS
 
 
 def from_run(options: argparse.Namespace) -> tuple[Any, str]:
-    """A convolution of the run's net, on what it sees of one test image, with its gradient."""
-    given = [name for name in (*OPTIONS, "seed") if getattr(options, name) is not None]
-    if given or options.op != "conv":
-        name = given[0].replace("_", "-") if given else "op"
-        raise ValueError(f"--{name} does not apply to --run: the net says what there is")
+    """A convolution of the run's net, with the input and gradient it gets for one test image.
+
+    Returns it explained, and a sentence about the image.
+    """
+    unfit = [name for name in (*OPTIONS, "seed") if getattr(options, name) is not None]
+    if unfit or options.op != "conv":
+        name = unfit[0].replace("_", "-") if unfit else "op"
+        raise ValueError(f"--{name} does not apply to --run: the trained net decides")
     net, config = load_run(options.run)
     layers = list(net)  # type: ignore[call-overload]
     convolutions = [k for k, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
     if not convolutions:
-        raise ValueError(f"--run is {options.run}, a net without a convolution; wanted one with")
+        raise ValueError(f"--run is {options.run}, which has no convolution; wanted a net with one")
     layer = convolutions[0] if options.layer is None else options.layer
     if layer not in convolutions:
         wanted = ", ".join(map(str, convolutions))
@@ -45,7 +48,7 @@ def from_run(options: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _through(layers: list[Any], layer: int, picture: np.ndarray, label: int) -> tuple[Any, Any]:
-    """What ``layers[layer]`` gets as x going forward and as dy coming back."""
+    """The x that reaches ``layers[layer]`` going forward, and the dy that comes back to it."""
     x = Tensor((picture / 255).astype(np.float32).reshape(1, 1, *picture.shape[-2:]))
     with kernels.by_reference():
         for below in layers[:layer]:

@@ -1,4 +1,4 @@
-"""What a convolution is explained with: the layer's arguments and pictures, checked."""
+"""The layer and the pictures to explain, checked."""
 
 from __future__ import annotations
 
@@ -14,17 +14,9 @@ from ..numbers import Pair, as_numbers, as_pair
 
 
 def example_of(conv: nn.Conv2d, x: Any, dy: Any = None) -> tuple[Any, ...]:
-    """What ``Convolution`` takes, for the layer ``conv``, pictures ``x`` and the gradient ``dy``.
+    """The arguments of ``Convolution`` for the layer ``conv``, pictures ``x`` and gradient ``dy``.
 
-    Args:
-        conv: a layer with one group.
-        x: a tensor or array (N, C, H, W), or one picture (C, H, W).
-        dy: of the output's shape; ones without it, the gradient of ``y.sum()``.
-
-    Raises:
-        TypeError: ``conv`` is no ``nn.Conv2d``.
-        ValueError: shapes that do not fit, numbers that are not finite, groups, or a padding that
-            is not the same on both sides.
+    What they may be, and the errors: see ``conv2d``.
     """
     if not isinstance(conv, nn.Conv2d):
         raise TypeError(f"explain.conv2d: conv is {type(conv).__name__}; wanted an nn.Conv2d")

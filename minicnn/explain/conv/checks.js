@@ -10,7 +10,7 @@ function afterSelect(grid, key) {
   }
 }
 
-/** Where a cell stands in an array without its frame. */
+/** The place of a cell in an array without a frame. */
 function flat(grid, key) {
   const { shape } = data.checks[grid];
   return numbers(key).reduce((at, k, axis) => at * shape[axis] + k, 0);

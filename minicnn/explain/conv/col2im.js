@@ -3,7 +3,7 @@
 const step = { done: g.n * L };
 const slider = document.getElementById("step");
 
-/** The sum in a cell of col2im after ``done`` steps: what the engine had when it added the last. */
+/** The sum in a cell of col2im after ``done`` columns, as the engine computed it. */
 function soFar(key, done) {
   const [n, c, h, w] = numbers(key);
   const last = places(n, c, h, w).filter(([m, , l]) => m * L + l < done).sort((a, b) => a[2] - b[2]).at(-1);
@@ -15,7 +15,7 @@ function windowCells(n, l) {
   return range(g.c).flatMap((c) => pairs(g.kh, g.kw).map(([i, j]) => ref("col2im", n, c, ...pixel(p, q, i, j))));
 }
 
-/** Bring the grid to the state after `done` columns. */
+/** Show the grid as it is after `done` columns. */
 function setStep(done) {
   const grid = grids.get("col2im");
   const changed = [];
@@ -35,7 +35,7 @@ function setStep(done) {
   document.getElementById("forward").setAttribute("aria-disabled", done === total);
 }
 
-/** Go to a step, light up the column and its window, and write down what was added where. */
+/** Go to a step: light up the column and its window, and write out what is added where. */
 function goTo(done) {
   setStep(Math.max(0, Math.min(g.n * L, done)));
   unlight();
@@ -55,7 +55,7 @@ function stepWords(held, shown) {
   const cells = count(g.c * g.kh * g.kw, "cell");
   if (!held) return `The ${cells} of the window were still 0.`;
   const more = held > shown ? ` (${shown} of them written out)` : "";
-  return `${held} of the window's ${cells} held something already${more}: windows overlap, so the column is added (+=). With = the earlier sums would be lost.`;
+  return `${held} of the window's ${cells} already held something${more}: windows overlap, so the column is added (+=). With = the earlier sums would be lost.`;
 }
 
 function additionLine(key, summand) {

@@ -21,7 +21,11 @@ Shape = tuple[int, ...]
 
 
 def check_size(x: Shape, weight: Shape, padding: Shape, output: Shape) -> None:
-    """Refuse shapes that no page can show, with the reason."""
+    """Refuse shapes that are too large for a page, and say which size is.
+
+    Raises:
+        TooLargeError: they are.
+    """
     (n, channels, h, w), (o, _, kh, kw) = x, weight
     framed = h + 2 * padding[0], w + 2 * padding[1]
     if max(framed) > MOST_LINES:
@@ -46,7 +50,7 @@ def check_size(x: Shape, weight: Shape, padding: Shape, output: Shape) -> None:
 
 
 def is_map(c: Convolution) -> bool:
-    """Whether there are too many cells to read: they are drawn as colours."""
+    """Whether there are too many cells to read their numbers: then they are drawn as colours."""
     side, columns, cells = NUMBERS_UNTIL
     largest = max(c.dx_framed.size, c.weight.size, c.y.size)
     return (

@@ -1,6 +1,6 @@
-"""The numbers of one convolution, forward and backward, and where each of them comes from.
+"""The numbers of one convolution, forward and backward, and the products they are sums of.
 
-``minicnn.ops.conv`` derives the formulas; here its operation runs on one example, and every number
+``minicnn.ops.conv`` derives the formulas. Here its operation runs on one example, and every number
 on the way is kept.
 """
 
@@ -27,12 +27,12 @@ class Convolution:
     Computed in float64 with the reference kernels. Axes and letters as in ``minicnn.ops.conv``.
 
     Attributes:
-        x, weight, bias, dy: what was given; bias may be None.
+        x, weight, bias, dy: the arguments, arrays of float64; bias may be None.
         y: (N, O, OH, OW).
         columns: the windows as columns, (N, C·KH·KW, OH·OW).
-        dcolumns: Wᵀ dy, of the same shape.
+        dcolumns: their gradient Wᵀ dy, of the same shape.
         dx, dweight, dbias: the gradients.
-        dx_framed: dx with the gradients of the padding around it, which are dropped.
+        dx_framed: dx and around it the gradients of the padding, which the engine drops.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class Convolution:
         self.dcolumns = reference.matmul(weight.reshape(-1, rows).T, flat)
         self.dx_framed = self._add_back(self.dcolumns)
 
-    # The sums, product by product -----------------------------------------------------------------
+    # The products of each sum ---------------------------------------------------------------------
 
     def y_terms(self, n: int, o: int, h: int, w: int) -> list[Product]:
-        """What y[n, o, h, w] is the sum of: the bias (times 1), then W·x̄ for every c, i, j."""
+        """The products that y[n, o, h, w] sums: the bias (times 1), then W·x̄ for every c, i, j."""
         _check_index("y_terms", (n, o, h, w), self.y.shape)
         terms = []
         if self.bias is not None:
@@ -80,9 +80,9 @@ class Convolution:
         return terms
 
     def dx_terms(self, n: int, c: int, i: int, j: int) -> list[Product]:
-        """What dx[n, c, i, j] is the sum of: W·dy for every output that the pixel fed.
+        """The products that dx[n, c, i, j] sums: W·dy for every output that the pixel fed.
 
-        In the order of the outputs; the weights then run backwards: the kernel is turned.
+        In the order of the outputs. The weights then run backwards: the kernel looks flipped.
         """
         _check_index("dx_terms", (n, c, i, j), self.x.shape)
         return [
@@ -92,7 +92,7 @@ class Convolution:
         ]
 
     def dweight_terms(self, o: int, c: int, i: int, j: int) -> list[Product]:
-        """What dweight[o, c, i, j] is the sum of: dy·x̄ for every image and every window."""
+        """The products that dweight[o, c, i, j] sums: dy·x̄ for every image and window."""
         _check_index("dweight_terms", (o, c, i, j), self.weight.shape)
         return [
             Product(self._dy(n, o, h, w), self._x(n, c, *self.pixel(h, w, i, j)))
@@ -101,14 +101,14 @@ class Convolution:
         ]
 
     def dbias_terms(self, o: int) -> list[Product]:
-        """What dbias[o] is the sum of: dy (times 1) of every image and every place."""
+        """The products that dbias[o] sums: dy (times 1) of every image and window."""
         _check_index("dbias_terms", (o,), self.weight.shape[:1])
         one = Factor("one", (), 1.0)
         places = ((n, h, w) for n in range(len(self.x)) for h, w in np.ndindex(self.output))
         return [Product(self._dy(n, o, h, w), one) for n, h, w in places]
 
     def dcolumns_terms(self, n: int, row: int, column: int) -> list[Product]:
-        """What dcolumns[n, row, column] is the sum of: W·dy for every output channel."""
+        """The products that dcolumns[n, row, column] sums: W·dy for every output channel."""
         _check_index("dcolumns_terms", (n, row, column), self.dcolumns.shape)
         c, i, j = (int(k) for k in np.unravel_index(row, self.weight.shape[1:]))
         h, w = divmod(column, self.output[1])
@@ -121,13 +121,13 @@ class Convolution:
         return h * sh + i * dh - ph, w * sw + j * dw - pw
 
     def windows_over(self, row: int, col: int) -> Iterator[tuple[int, int, int, int]]:
-        """(h, w, i, j): the outputs whose window covers a pixel, and the window's cell there."""
+        """(h, w, i, j): the outputs (h, w) whose window covers a pixel, with its cell (i, j)."""
         for h, w in np.ndindex(self.output):
             top, left = self.pixel(h, w, 0, 0)
-            i, rest_i = divmod(row - top, self.dilation[0])
-            j, rest_j = divmod(col - left, self.dilation[1])
+            i, remainder_i = divmod(row - top, self.dilation[0])
+            j, remainder_j = divmod(col - left, self.dilation[1])
             if (
-                rest_i == rest_j == 0
+                remainder_i == remainder_j == 0  # not between two cells of a dilated window
                 and 0 <= i < self.kernel_size[0]
                 and 0 <= j < self.kernel_size[1]
             ):
@@ -154,7 +154,7 @@ class Convolution:
         bias = {} if self.dbias is None else {"dbias": self.dbias}
         return {"dx": self.dx, "dweight": self.dweight, **bias}
 
-    # col2im, one column after the other -----------------------------------------------------------
+    # col2im, column by column ---------------------------------------------------------------------
 
     def _add_back(self, columns: np.ndarray) -> np.ndarray:
         """col2im into the framed picture."""
@@ -165,9 +165,10 @@ class Convolution:
 
     @functools.cached_property
     def additions(self) -> np.ndarray:
-        """[n, row, column]: the cell's sum so far, once this column and those before are added.
+        """The sums of col2im on the way, of the shape of ``columns``.
 
-        Of the framed picture, of the shape of ``columns``.
+        [n, row, column] is the sum in the cell of the framed picture that this entry is added to,
+        after this column and all before it.
         """
         after = np.zeros_like(self.dcolumns)
         window = self.kernel_size, self.stride, (0, 0), self.dilation

@@ -18,12 +18,12 @@ from .text import convolution_as_text
 from .ways import ComparedConvolution
 
 FORWARD = (
-    "y = b + Σ<sub>c,i,j</sub> W · x̄ &ensp; every output: one kernel times one window, all input "
-    "channels"
+    "y = b + Σ<sub>c,i,j</sub> W · x̄ &ensp; each output: one kernel times one window, summed over "
+    "the input channels"
 )
 BACKWARD = (
     "dx̄ = Σ<sub>o,i,j</sub> W · dy &emsp; dW = Σ<sub>n,p,q</sub> dy · x̄ &emsp; "
-    "db = Σ<sub>n,p,q</sub> dy &emsp; each gradient stands below what it belongs to"
+    "db = Σ<sub>n,p,q</sub> dy &emsp; each gradient stands below the numbers it belongs to"
 )
 MATRICES = (
     "y = W · columns + b &emsp; dW = dy · columnsᵀ &emsp; dcolumns = Wᵀ · dy &emsp; "
@@ -38,20 +38,21 @@ WAYS = (
 
 
 def conv2d(conv: nn.Conv2d, x: Any, dy: Any = None) -> ExplainedConvolution:
-    """Explain the layer ``conv`` on the pictures ``x``, given the gradient ``dy`` by its output.
+    """Explain the layer ``conv`` on the pictures ``x``, forward and backward.
 
     Args:
         conv: a layer with one group.
         x: a tensor or array (N, C, H, W), or one picture (C, H, W).
-        dy: of the output's shape; ones without it, the gradient of ``y.sum()``.
+        dy: the loss's gradient with respect to the output y, of its shape; without it ones, as for
+            the loss ``y.sum()``.
 
     Returns:
-        The numbers, computed in float64. A notebook shows it as the page, ``print`` as text.
+        The numbers, computed in float64. A notebook shows them as the page, ``print`` as text.
 
     Raises:
-        TypeError: ``conv`` is no ``nn.Conv2d``.
-        ValueError: shapes that do not fit, numbers that are not finite, groups, or a padding that
-            is not the same on both sides.
+        TypeError: ``conv`` is not an ``nn.Conv2d``.
+        ValueError: shapes that do not fit, numbers that are not finite, more than one group, or a
+            padding that is not the same on both sides.
     """
     return ExplainedConvolution(*example_of(conv, x, dy))
 
@@ -69,7 +70,7 @@ class ExplainedConvolution(ComparedConvolution):
             return f"<p>{html.escape(repr(self))}</p><p>No page: {html.escape(str(reason))}.</p>"
 
     def html(self, about: str = "") -> str:
-        """The page; ``about`` says what the picture is.
+        """The page, as HTML; ``about`` says what the picture is.
 
         Raises:
             ValueError: more cells than a page can show.
@@ -148,7 +149,7 @@ def _ways(c: ComparedConvolution) -> dict[str, Gradients]:
 
 
 def _checks(c: ComparedConvolution) -> dict[str, Any]:
-    """{"dx": {"shape": ..., "engine": [...], "loops": [...], ...}, "dweight": ...}."""
+    """The gradients in every way: {"dx": {"shape": ..., "engine": [...], "loops": [...]}...}."""
     ways = {"engine": c.gradients, **_ways(c)}
     return {
         name: {

@@ -13,24 +13,30 @@ Cell = tuple[str, str]  # the name of a grid and an index in it, "n,c,h,w"
 
 
 def questions(c: Convolution, hints: bool = True) -> dict[str, tuple[str, str, Cell]]:
-    """anchor: (question, answer, the cell that shows it).
+    """{anchor: (question, answer, the cell that shows it)}.
 
-    ``hints``: say which options make an example that shows more.
+    ``hints``: whether an answer says which options would show more.
     """
     middle, unreached = _most_covered(c), _unreached(c)
     outside, inside = _output(c, inside=False), _output(c, inside=True)
+
+    def hint(wanted: bool, words: str) -> str:
+        return f" {words}" if hints and wanted else ""
+
+    fits = "" if unreached else " Here none are left over."
     return {
         "flipped": (
             "Is the kernel flipped?",
-            "Forward: no, weight (i, j) meets cell (i, j) of the window. Backward: yes. As the "
-            "outputs that a pixel fed go right and down, their weights go left and up.",
+            "Forward: no. Weight (i, j) is multiplied by cell (i, j) of the window. Backward: yes, "
+            "seen from a pixel. The further right and down an output lies that the pixel fed, the "
+            "further left and up lies the weight between them.",
             ("dx", _key(middle)),
         ),
         "channels": (
             "Which channels are summed?",
-            "Forward: all input channels, for each output channel again. Backward, dx sums over "
-            "the output channels; dW and db over the images and places."
-            + (" Here there is one; try --channels 2." if hints and c.x.shape[1] == 1 else ""),
+            "Forward: each output channel sums over all input channels. Backward: dx sums over the "
+            "output channels, dW and db over the images and the places of the window."
+            + hint(c.x.shape[1] == 1, "Here there is only one channel; try --channels 2."),
             ("y", _key((0, 0, *(inside or (0, 0))))),
         ),
         "plus-equals": (
@@ -42,20 +48,18 @@ def questions(c: Convolution, hints: bool = True) -> dict[str, tuple[str, str, C
         "stride-does-not-fit": (
             "What if the stride does not fit?",
             "The cells left over at the end are in no window. No output depends on them: their "
-            "gradient is 0."
-            + ("" if unreached else " Here every cell is reached.")
-            + (" With --size 5x6 --stride 2 the last column is not." if hints and not unreached
-               else ""),
+            f"gradient is 0.{fits}"
+            + hint(not unreached, "With --size 5x6 --stride 2 the last column is."),
             ("dx", _key(unreached or (0, 0, c.x.shape[2] - 1, c.x.shape[3] - 1))),
         ),
         "padding": (
             "What does padding do?",
             "It frames the picture with zeros. They take part in the sums and add nothing; what "
             "col2im adds to the frame is dropped."
-            + (" This example has none; try --padding 1." if hints and not outside else ""),
+            + hint(not outside, "This example has none; try --padding 1."),
             ("y", _key((0, 0, *(outside or (0, 0))))),
         ),
-    }  # fmt: skip
+    }
 
 
 def as_html(anchor: str, question: str, answer: str, cell: Cell) -> str:
@@ -70,7 +74,7 @@ def _key(index: tuple[int, ...]) -> str:
 
 
 def _most_covered(c: Convolution) -> tuple[int, int, int, int]:
-    """A pixel that stands in as many columns as any, the nearest to the middle."""
+    """The pixel that stands in the most columns; of several the one nearest to the middle."""
     h, w = c.x.shape[2:]
     pixels = [
         (-sum(1 for _ in c.windows_over(i, j)), abs(2 * i - h + 1) + abs(2 * j - w + 1), i, j)
@@ -80,7 +84,7 @@ def _most_covered(c: Convolution) -> tuple[int, int, int, int]:
 
 
 def _unreached(c: Convolution) -> tuple[int, int, int, int] | None:
-    """The last pixel of the first row or column that the stride leaves over at the end."""
+    """A pixel of the first column (or else row) that the stride leaves over at the end, or None."""
     h, w = c.x.shape[2:]
     last = [size - 1 for size in (*c.output, *c.kernel_size)]
     bottom, right = c.pixel(*last)
@@ -90,10 +94,10 @@ def _unreached(c: Convolution) -> tuple[int, int, int, int] | None:
 
 
 def _output(c: Convolution, inside: bool) -> tuple[int, int] | None:
-    """An output whose window lies inside the picture, or (``inside`` False) one whose does not.
+    """An output whose window lies in the picture (``inside``), or reaches into the padding.
 
-    The one that sees the most cells other than 0, so that its sum shows something: a picture's
-    corner is often black. The first of equal ones.
+    Of several the one that sees the most cells other than 0, so that its sum shows something: the
+    corners of a picture are often black. None if there is no such output.
     """
     seen = {}
     for h, w in np.ndindex(c.output):

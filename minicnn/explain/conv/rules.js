@@ -1,5 +1,6 @@
 "use strict";
-// The index algebra of a convolution: which cells belong to a cell. minicnn.ops.conv derives it.
+// What each cell of a convolution is made of: one rule for each grid. minicnn.ops.conv derives the
+// formulas; p and q are the row and column of an output.
 
 const g = data.geometry; // n c h w, o kh kw, sh sw ph pw dh dw, oh ow, bias
 const L = g.oh * g.ow;
@@ -8,13 +9,17 @@ const pairs = (rows, columns) => range(rows * columns).map((k) => [Math.floor(k 
 const count = (k, noun) => `${k} ${noun}${k === 1 ? "" : "s"}`;
 
 const ref = (grid, ...index) => [grid, index.join(",")];
+// the row and column of x that cell (i, j) of the window of output (p, q) lies on
 const pixel = (p, q, i, j) => [p * g.sh + i * g.dh - g.ph, q * g.sw + j * g.dw - g.pw];
+// the row of columns that (c, i, j) stands in, and back
 const rowOf = (c, i, j) => (c * g.kh + i) * g.kw + j;
 const tapOf = (row) => [Math.floor(row / (g.kh * g.kw)), Math.floor(row / g.kw) % g.kh, row % g.kw];
 const inPicture = (h, w) => h >= 0 && h < g.h && w >= 0 && w < g.w;
+// [n, column, p, q] of every output of one channel
 const inAll = () => pairs(g.n, L).map(([n, l]) => [n, l, Math.floor(l / g.ow), l % g.ow]);
 
-/** [p, q, i, j] of the outputs whose window covers a pixel, and the window's cell there. */
+/** [p, q, i, j]: the outputs (p, q) whose window covers the pixel, and the cell (i, j) of the window
+ *  that lies on it. */
 function windowsOver(h, w) {
   const found = [];
   for (const [p, q] of pairs(g.oh, g.ow))
@@ -25,7 +30,7 @@ function windowsOver(h, w) {
   return found;
 }
 
-/** The tokens a·b + c·d + ... of pairs of references, or a + b + ... of single ones. */
+/** Tokens: pairs of references as a·b + c·d + ..., single references as a + b + ... */
 function added(summands) {
   return summands.flatMap((summand, k) => [
     ...(k ? [" + "] : []),
@@ -33,6 +38,7 @@ function added(summands) {
   ]);
 }
 
+// a whole column, and [n, row, column] of the places where a pixel was copied to
 const column = (grid, n, l) => range(g.c * g.kh * g.kw).map((row) => ref(grid, n, row, l));
 const places = (n, c, h, w) =>
   windowsOver(h, w).map(([p, q, i, j]) => [n, rowOf(c, i, j), p * g.ow + q]);
@@ -50,7 +56,7 @@ const rules = {
     const words =
       `Kernel ${o} times the window it lies on, cell by cell, not flipped, summed over ` +
       `${g.c > 1 ? `all ${g.c} input channels` : "the input channel"}.` +
-      (outside ? ` ${count(outside, "cell")} of the window in each channel lie in the padding and count 0.` : "");
+      (outside ? ` ${count(outside, "cell")} of the window in each channel ${outside === 1 ? "lies in the padding and is" : "lie in the padding and are"} 0.` : "");
     return { lines, words, linked: column("columns", n, p * g.ow + q) };
   },
 
@@ -84,7 +90,7 @@ const rules = {
       label: g.n > 1 ? `image ${n}` : "",
       tokens: added(pairs(g.oh, g.ow).map(([p, q]) => ref("dy", n, o, p, q))),
     }));
-    return { lines, words: `The bias was added to every output of channel ${o}, so it collects all their gradients.`, linked: [ref("bias", o)] };
+    return { lines, words: `The bias was added to every output of channel ${o}, so its gradient is the sum of all of theirs.`, linked: [ref("bias", o)] };
   },
 
   columns([n, row, l]) {
@@ -117,7 +123,7 @@ const rules = {
     const done = due.filter(([m, , l]) => m * L + l < step.done);
     return {
       lines: done.length ? [{ tokens: added(done.map((place) => ref("dcolumns", ...place))) }] : [],
-      words: `${done.length} of the ${count(due.length, "column")} that this cell stands in ${due.length === 1 ? "is" : "are"} added.`,
+      words: `This cell stands in ${count(due.length, "column")}; added so far: ${done.length}.`,
       linked: [ref("dx", n, c, h, w)],
     };
   },
@@ -149,8 +155,8 @@ const rules = {
     const cells = range(g.c).flatMap((c) => pairs(g.kh, g.kw).map(([i, j]) => ref("dx", n, c, ...pixel(p, q, i, j))));
     return {
       lit: cells,
-      tail: `goes to ${count(cells.length, "cell")} of dx, times a weight each`,
-      words: `How the loss changes with ${nameOf(ref("y", n, o, p, q))}. It comes from above; it goes back to the window it came from.`,
+      tail: `goes to ${count(cells.length, "cell")} of dx, each time multiplied by a weight`,
+      words: `How the loss changes with ${nameOf(ref("y", n, o, p, q))}. It comes from the layer above, and goes back to the window that this output was computed from.`,
       linked: [ref("y", n, o, p, q), ...column("dcolumns", n, p * g.ow + q)],
     };
   },
@@ -166,12 +172,12 @@ function dxWords(windows, h, w) {
   if (!inPicture(h, w)) return "A cell of the padding: its gradient is dropped.";
   if (!windows) {
     const [bottom, right] = pixel(g.oh - 1, g.ow - 1, g.kh - 1, g.kw - 1);
-    const why = h > bottom || w > right ? "the stride does not fit, it is left over at the end" : "they step over it";
+    const why = h > bottom || w > right ? "the stride does not fit, and it is left over at the end" : "the stride steps over it";
     return `No window reaches this cell: ${why}. No output depends on it, so its gradient is 0.`;
   }
   const turned =
     windows > 1
-      ? " As the outputs go right and down, the weights go left and up: the kernel is flipped, turned by 180 degrees."
+      ? " The further right and down an output lies, the further left and up lies its weight: the kernel is flipped (turned by 180 degrees)."
       : "";
   return `It fed ${count(windows, "window")} of ${g.o > 1 ? `each of the ${g.o} output channels` : "the output channel"}.${turned}`;
 }

@@ -1,4 +1,4 @@
-"""The summands of a cell: numbers that know which two cells they are the product of."""
+"""The summands of a cell: each a number that knows the two cells it is the product of."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Factor:
-    """A cell that is multiplied with another.
+    """One of the two cells of a product.
 
     Attributes:
-        grid: the array it stands in: ``"x"``, ``"weight"``, ``"dy"``...
+        grid: the array it stands in: ``"x"``, ``"weight"``, ``"dy"``... (``"one"``: the number 1).
         index: where; None for a cell of the padding, which is 0.
         value: its number.
     """
@@ -27,7 +27,7 @@ class Factor:
 
 
 class Product(float):
-    """One summand of a cell: its number, and the two factors.
+    """One summand of a cell: a number with its two factors.
 
     ``sum(products)`` is the cell; ``left, right = product`` gives the factors' numbers.
     """

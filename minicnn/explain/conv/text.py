@@ -12,7 +12,7 @@ from .ways import ComparedConvolution
 
 
 def convolution_as_text(c: ComparedConvolution) -> str:
-    """Every grid with its numbers, a sum of each kind, and the gradients in other ways."""
+    """All grids, one sum of each kind written out, and how far the other ways differ."""
     parts = [c.describe(), "y = b + sum over c, i, j of W · x̄", grids_as_text({"x": c.x})]
     parts += [grids_as_text({"W": c.weight, **_bias("b", c.bias)}), grids_as_text({"y": c.y})]
     parts += ["backward", grids_as_text({"dy": c.dy, "dx": c.dx})]
@@ -32,7 +32,7 @@ def _matrices(c: ComparedConvolution) -> str:
 
 
 def _sums(c: ComparedConvolution) -> str:
-    """One cell of each kind, written out: the middle ones."""
+    """The sums of the middle cells of y, dx and dW, written out."""
     y = (0, 0, c.output[0] // 2, c.output[1] // 2)
     dx = (0, 0, c.x.shape[2] // 2, c.x.shape[3] // 2)
     dweight = (0, 0, c.kernel_size[0] // 2, c.kernel_size[1] // 2)

@@ -1,7 +1,6 @@
-"""The gradients of a convolution again, in three other ways than the engine's.
+"""The gradients of a convolution in three other ways: loops, convolutions, finite differences.
 
-From the definition, as convolutions, and by finite differences, so that they can be laid side by
-side.
+Each computes them on its own, to be compared with what the engine's operation says.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from minicnn.tensor import Tensor, no_grad
 
 from .numbers import Convolution, Gradients
 
-STEP = 1e-3  # of the finite differences; a convolution is linear: any step will do
+STEP = 1e-3  # of the finite differences; a convolution is linear, so any step will do
 CHUNK = 128  # pictures at a time
 
 
 class ComparedConvolution(Convolution):
-    """A convolution with its gradients in other ways."""
+    """A convolution whose gradients are computed in three more ways."""
 
     @functools.cached_property
     def by_loops(self) -> Gradients:
-        """From the definition: every product W·x̄ of the forward pass, differentiated."""
+        """By loops over the definition: every product W·x̄ of the forward pass, differentiated."""
         dx, dweight = np.zeros_like(self.x), np.zeros_like(self.weight)
         for n, o, h, w in np.ndindex(self.dy.shape):
             for c, i, j in np.ndindex(self.weight.shape[1:]):
@@ -41,10 +40,11 @@ class ComparedConvolution(Convolution):
 
     @functools.cached_property
     def by_convolution(self) -> Gradients:
-        """Both gradients are convolutions themselves.
+        """As convolutions, which both gradients are.
 
-        dx: dy, its cells drawn apart by the stride, with the kernel turned by 180 degrees (the
-        transposed convolution). dweight: x with dy as the kernel, stride and dilation exchanged.
+        dx: dy with zeros between its cells where the stride skipped windows, and the kernel flipped
+        (the transposed convolution). dweight: x with dy as the kernel; stride and dilation change
+        places.
         """
         (sh, sw), (ph, pw), (dh, dw) = self.stride, self.padding, self.dilation
         (kh, kw), (oh, ow) = self.kernel_size, self.output
@@ -64,14 +64,14 @@ class ComparedConvolution(Convolution):
 
     @functools.cached_property
     def by_differences(self) -> Gradients:
-        """(L(v + h) - L(v - h)) / 2h for every cell v, with L = sum(dy · y)."""
+        """By finite differences: (L(v + h) - L(v - h)) / 2h for every cell v, with L = Σ dy·y."""
         dx, dweight = self._dx_by_differences(), self._dweight_by_differences()
         if self.bias is None:
             return {"dx": dx, "dweight": dweight}
         return {"dx": dx, "dweight": dweight, "dbias": self._dbias_by_differences()}
 
     def _dx_by_differences(self) -> np.ndarray:
-        """Many pictures with one cell moved each go through the convolution as a batch."""
+        """A batch of copies of a picture, each with another cell moved, is convolved at once."""
         dx = np.zeros_like(self.x)
         size = self.x[0].size
         for n in range(len(self.x)):
@@ -86,7 +86,7 @@ class ComparedConvolution(Convolution):
         return dx
 
     def _dweight_by_differences(self) -> np.ndarray:
-        """Kernels with one cell moved each go through it as output channels."""
+        """Copies of a kernel, each with another cell moved, are the output channels of one call."""
         dweight = np.zeros_like(self.weight)
         kernel = self.weight.shape[1:]
         moves = (STEP * np.eye(self.weight[0].size)).reshape(-1, *kernel)
@@ -106,7 +106,7 @@ class ComparedConvolution(Convolution):
         return _convolve(*arrays, **options)
 
     def largest_difference(self, other: Gradients, name: str) -> float:
-        """Between the engine's gradient ``name`` and the same computed in another way."""
+        """The largest difference of gradient ``name`` between the engine's and ``other``."""
         return float(np.abs(self.gradients[name] - other[name]).max())
 
 

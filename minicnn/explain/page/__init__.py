@@ -1,6 +1,6 @@
-"""The page: one HTML file that holds the numbers, a script that finds cells, and nothing to fetch.
+"""The page: one HTML file with its numbers, style and scripts in it; nothing is fetched.
 
-Templates, style and scripts lie beside this file. ``{{name}}`` in a template is filled in here.
+Templates, style and scripts lie in this folder. ``{{name}}`` in a template is filled in here.
 """
 
 import html
@@ -23,9 +23,14 @@ def write(
     scripts: Sequence[str] = (),
     families: dict[str, str] = FAMILIES,
 ) -> str:
-    """The whole page; ``scripts`` are the files of this kind's rules.
+    """The whole page.
 
-    ``families``: what the legend calls the colours.
+    Args:
+        title, layer, example: its heading, and what it shows.
+        body: the HTML of its main part.
+        data: what the scripts read: ``grids`` (of ``Grid``), ``start`` and what ``scripts`` need.
+        scripts: files with the rules of this kind of layer; without them ``data["notes"]``.
+        families: the legend: a name for each colour.
     """
     used = {grid.family for grid in data["grids"]}
     legend = [_legend_key(f'data-family="{f}"', families[f]) for f in families if f in used]
@@ -68,7 +73,7 @@ def fill(template: str, parts: dict[str, str]) -> str:
 
 
 def in_a_frame(page: str, height: int = 900) -> str:
-    """A page inside another one, such as a notebook: it keeps its own style and script."""
+    """A page to be put into another one, such as a notebook; it keeps its own style and scripts."""
     return (
         f'<iframe srcdoc="{html.escape(page, quote=True)}" title="minicnn.explain" '
         f'style="width: 100%; height: {height}px; border: 1px solid #ccc"></iframe>'

@@ -1,12 +1,12 @@
 "use strict";
-// Finds cells and highlights them. Every number on the page was computed by the engine and stands
-// in #data; nothing is computed here. A reference is [grid, key]; a key is an index as in
-// data-index, "n,c,h,w", and goes below 0 or beyond the picture for cells of the padding.
+// The page finds cells and lights them up. The engine computed every number, they all stand in
+// #data, and nothing is computed here. A reference to a cell is [grid, key]; a key is an index as in
+// data-index, "n,c,h,w", which for cells of the padding is below 0 or beyond the picture.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const grids = new Map();
-let here = null; // [grid, key] of the cell that is explained now
-let pinned = null; // the last one clicked or focused: what the page goes back to
+let here = null; // the cell that is explained now
+let pinned = null; // the cell last clicked or focused, to which the page goes back
 
 const numbers = (key) => key.split(",").map(Number);
 const minus = (text) => text.replace("-", "−");
@@ -16,7 +16,7 @@ const element = (tag, properties = {}, ...children) => {
   return made;
 };
 
-/** A number in running text: whole numbers whole, others with this many digits. */
+/** A number as text: whole numbers in full, others with this many digits. */
 function written(value, digits = 4) {
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return minus(String(value));
   const size = Math.abs(value);

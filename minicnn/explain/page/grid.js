@@ -1,29 +1,32 @@
-// Grids -------------------------------------------------------------------------------------------
+// A grid: tables of cells --------------------------------------------------------------------------
 
-/** Planes [a][b] of rows i and columns j. Together they are one matrix for the arrow keys. */
+/** Planes (a, b) of rows i and columns j. To the arrow keys all planes together are one matrix. */
 class Grid {
   constructor(spec, place) {
     Object.assign(this, spec);
     this.cells = new Map();
-    this.first = 0; // the first column on show
+    this.first = 0; // the first column that is shown
     this.shown = spec.shown || spec.columns;
     this.place = place;
     this.build();
   }
 
+  /** The key of a place; i and j count with the frame, the key without it. */
   key(a, b, i, j) {
     const at = { a, b, i: i - this.frame[0], j: j - this.frame[1] };
     return [...this.axes].map((axis) => at[axis]).join(",");
   }
 
-  place4(key) {
+  /** [a, b, i, j] of a key, counted with the frame. */
+  at(key) {
     const at = { a: 0, b: 0, i: 0, j: 0 };
     numbers(key).forEach((value, k) => (at[this.axes[k]] = value));
     return [at.a, at.b, at.i + this.frame[0], at.j + this.frame[1]];
   }
 
+  /** Where a cell's number stands in `values`. */
   offset(key) {
-    const [a, b, i, j] = this.place4(key);
+    const [a, b, i, j] = this.at(key);
     return ((a * this.planes[1] + b) * this.rows + i) * this.columns + j;
   }
 
@@ -32,7 +35,7 @@ class Grid {
   }
 
   inFrame(key) {
-    const [, , i, j] = this.place4(key);
+    const [, , i, j] = this.at(key);
     const [top, left] = this.frame;
     return i < top || i >= this.rows - top || j < left || j >= this.columns - left;
   }
@@ -41,7 +44,7 @@ class Grid {
     return minus((value / 10 ** this.exponent).toFixed(this.places).replace(/^-(0(\.0*)?)$/, "$1"));
   }
 
-  /** Whether sums write a number just as the grid does: where its decimals were chosen for that. */
+  /** Whether sums write this number as the grid does: its decimals were chosen for both. */
   shows(value) {
     return this.exact && (value === 0 || Math.abs(value) >= 1e-3);
   }
@@ -112,7 +115,7 @@ class Grid {
     return this.key(...cell.position);
   }
 
-  /** Put column j on show, where only some are. */
+  /** Show the columns around j, where the grid shows only some at a time. */
   show(j) {
     if (j >= this.first && j < this.first + this.shown) return;
     this.first = Math.floor(j / this.shown) * this.shown;
@@ -122,7 +125,7 @@ class Grid {
     if (note) note.textContent = `columns ${this.first} to ${this.first + this.shown - 1} of ${this.columns}`;
   }
 
-  /** The cell this many steps away in the matrix of all planes. */
+  /** The cell this many rows down and columns to the right, in the matrix of all planes. */
   neighbour(cell, down, right) {
     const [a, b, i, j] = cell.position;
     const clamp = (value, end) => Math.max(0, Math.min(end - 1, value));

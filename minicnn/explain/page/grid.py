@@ -1,4 +1,4 @@
-"""A grid of numbers on a page."""
+"""A grid: one array as the page shows it."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import numpy as np
 from ..numbers import digits, numbers, power_of_ten
 
 MOST_CELLS = 24_000  # on a page, the matrices of im2col not counted
-MOST_ENTRIES = 40_000  # of the matrix of columns
+MOST_ENTRIES = 40_000  # of the matrix that im2col makes
 MOST_LINES = 40  # rows or columns of one picture, its frame included
-NUMBERS_UNTIL = (16, 64, 900)  # side of a picture, columns, cells: beyond, cells are colours
+NUMBERS_UNTIL = (16, 64, 900)  # side of a picture, columns, cells; beyond these, colours
 
 
 class TooLargeError(ValueError):
-    """An example that no page can show."""
+    """An example that is too large for a page."""
 
 
 @dataclass
 class Grid:
-    """A picture, kernel or matrix as the page shows it: planes [a][b] of rows and columns.
+    """A picture, kernel or matrix as the page shows it: planes (a, b) of rows i and columns j.
 
     Attributes:
         grid: its name in ``data-grid``.
-        symbol: what sums call it.
-        title: in words.
+        symbol: its name in the sums.
+        title: its name in words.
         family: its colour: ``"x"``, ``"weight"`` or ``"gradient"``.
         values: (A, B, rows, columns), its frame included.
-        axes: which of a, b, i, j make an index.
+        axes: which of a, b, i and j an index of its array has, in order.
         frame: how many rows and columns of padding are on each side.
-        labels: of every plane, if they need one.
-        shown: how many columns at a time; by default all.
-        chars: the width of its cells, if its longest number does not need more.
-        places: decimals of its numbers, in the grid and in sums alike; by default what fits into
-            the grid, and four digits in sums.
+        labels: a line above each plane; none by default.
+        shown: how many columns are shown at a time; by default all.
+        chars: the least width of its cells, in characters; the longest number always fits.
+        places: decimals of its numbers, in the grid and in sums. By default ``digits`` chooses them
+            for the grid, and sums show four digits.
     """
 
     grid: str
@@ -52,7 +52,7 @@ class Grid:
     places: int | None = None
 
     def as_data(self) -> dict[str, Any]:
-        """What the script needs."""
+        """What the scripts need to know about it."""
         exponent, places = self.digits()
         a, b, rows, columns = self.values.shape
         return {
@@ -85,7 +85,7 @@ class Grid:
         return max(len(f"{v / 10.0**exponent:.{places}f}") for v in self.values.ravel())
 
     def figure(self) -> str:
-        """Where the script puts it, with a caption."""
+        """Its place on the page, with a caption; the script fills it."""
         exponent = self.digits()[0]
         scale = f' <span class="scale">× {power_of_ten(exponent)}</span>' if exponent else ""
         shown = ""
@@ -100,7 +100,7 @@ class Grid:
 
 
 def align(grids: Iterable[Grid]) -> None:
-    """Cells of one width, so that what stands below each other can be compared."""
+    """Give the cells of some grids one width: one grid stands below the other."""
     grids = list(grids)
     widest = max(grid.longest() for grid in grids)
     for grid in grids:

@@ -17,7 +17,7 @@ function settle(cell) {
   point(cell);
 }
 
-// Not pointerover: that comes too when the page scrolls under a mouse that rests.
+// Not pointerover, which also comes when the page scrolls under a mouse that does not move.
 document.addEventListener("pointermove", (event) => {
   if (event.pointerType === "touch") return;
   const cell = cellOf(event);

@@ -14,7 +14,7 @@ function answer(anchor) {
   bringIntoView();
 }
 
-/** Scroll to where the selected cell is seen, and as many of the lit cells as possible with it. */
+/** Scroll so that the selected cell is seen, and with it as many lit cells as possible. */
 function bringIntoView() {
   const selected = document.querySelector("[data-here]");
   const lit = [...document.querySelectorAll("[data-lit]")];
@@ -39,7 +39,7 @@ function bringIntoView() {
 
 const GAP = 6;
 
-/** Whether a cell is seen in the box of its grid, which may scroll by itself. */
+/** Whether a cell is seen in the box of its grid, which may scroll on its own. */
 function inItsBox(cell) {
   const [inner, outer] = [cell.getBoundingClientRect(), cell.closest(".planes").getBoundingClientRect()];
   return inner.top >= outer.top && inner.bottom <= outer.bottom;
@@ -57,7 +57,7 @@ for (const link of document.querySelectorAll("#questions a"))
   });
 window.addEventListener("hashchange", () => answer(location.hash.slice(1)));
 
-/** Where the first cell does not fit on the screen: what to do, instead of its sum. */
+/** Say what to do, where the first cell does not fit on the screen with its sum. */
 function invite() {
   unlight();
   here = null;

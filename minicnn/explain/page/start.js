@@ -14,6 +14,6 @@ addEventListener("DOMContentLoaded", () => {
   if (bottom > bar.getBoundingClientRect().top || right > innerWidth) invite();
 });
 addEventListener("load", () => {
-  // after the browser has gone to the anchor by itself
+  // after the browser itself has scrolled to the anchor
   if (location.hash) requestAnimationFrame(() => answer(location.hash.slice(1)));
 });

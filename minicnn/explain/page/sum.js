@@ -1,7 +1,7 @@
 // Explaining a cell -------------------------------------------------------------------------------
 
-/** What a cell depends on: {lines: [{label, tokens}], lit, linked, words}; tokens are texts and
- *  references. Lit are the references in the lines and those in `lit`. */
+/** The note of a cell: {lines: [{label, tokens}], lit, linked, tail, words}, from a rule or from the
+ *  data. A token is a text or a reference. The references in the lines and in `lit` are lit. */
 function explain(grid, key) {
   const rule = typeof rules === "undefined" ? null : rules[grid];
   return rule ? rule(numbers(key), key) : data.notes[grid][key];
@@ -22,7 +22,7 @@ function select(grid, key) {
   if (typeof afterSelect === "function") afterSelect(grid, key);
 }
 
-/** Where a grid shows some of its columns only: those with the first of these cells. */
+/** Where another grid shows only some of its columns: show those of the first of these cells. */
 function showColumns(cells, grid) {
   for (const [g, k] of cells) {
     const target = grids.get(g);
@@ -48,7 +48,7 @@ function mark(grid, key, name) {
   if (name === "here") cell.setAttribute("aria-selected", "true");
 }
 
-const MOST = 80; // summands written out; the lit cells show the rest
+const MOST = 80; // numbers written out in a line; the lit cells show the others
 
 function sum(note, total, name) {
   const head = element("p", { className: "head" });
@@ -63,7 +63,7 @@ function sum(note, total, name) {
   return [head, ...lines];
 }
 
-/** Tokens as text and numbers; negative ones in brackets, but for the first of all or of a list. */
+/** Tokens as text and numbers. Negative numbers are in brackets, except at the start of a sum or list. */
 function spans(tokens, goesOn) {
   const parts = [];
   let written = 0;

@@ -1,4 +1,4 @@
-"""The tape, drawn: what ``backward`` will walk through, and what it has to remember for it.
+"""The tape, drawn: the operations that ``backward`` will walk through, and what they keep for it.
 
     from minicnn import explain
 
@@ -7,7 +7,7 @@
     print(explain.tape(loss))  # a terminal the same as a table
     explain.tape(loss).save("tape.svg")
 
-read.py reads the nodes of the tape as steps (steps.py); table.py prints them; places.py lays them
+read.py turns the nodes of the tape into steps (steps.py). table.py prints them; places.py lays them
 out, and picture.py draws them as SVG.
 """
 

@@ -8,12 +8,12 @@ from html import escape
 from .places import MARGIN, ROW_GAP, Slot, lay_out, slots_of
 from .steps import Step, kept_text, number_text, shape_text
 
-FONT, LETTER, LINE = 12, 7.5, 19  # size, width of a letter, distance of lines
+FONT, LETTER, LINE = 12, 7.5, 19  # size and width of a letter, distance between lines
 PADDING = 10
 
 
 def svg(steps: Sequence[Step], notes: Sequence[str], style: str = "") -> str:
-    """The picture. All colours are the text's (currentColor), so it suits a light or dark page."""
+    """The picture. Everything has the colour of the text around it, for light and dark pages."""
     texts = [_lines(step) for step in steps]
     letters = max(len(left) + len(right) + 3 for lines in texts for left, right in lines)
     width = letters * LETTER + 2 * PADDING
@@ -38,12 +38,12 @@ def svg(steps: Sequence[Step], notes: Sequence[str], style: str = "") -> str:
 
 
 def _spoken(steps: Sequence[Step], notes: Sequence[str]) -> str:
-    """The picture for a reader who hears it."""
+    """The picture in words, for a screen reader."""
     return f"The tape: {', '.join(step.name for step in steps)}. {'; '.join(notes)}."
 
 
 def _lines(step: Step) -> list[tuple[str, str]]:
-    """A box's lines, each a text at the left and one at the right."""
+    """The lines of a box: a text at the left and one at the right."""
     lines = [(step.name, shape_text(step))]
     sign = "|dy|" if step.is_operation else f"|d{step.name}|"
     dy = "" if step.gradient is None else f"{sign} {number_text(step.gradient)}"
@@ -83,7 +83,7 @@ def _text(x: float, y: float, text: str, anchor: str, opacity: float, bold: bool
 
 
 def _line(above: Slot, below: Slot) -> str:
-    """From the bottom of a slot to the top of another, an arrow where that is a box."""
+    """A line from the bottom of a slot to the top of another; into a box it is an arrow."""
     entries = sorted(below.above, key=lambda slot: slot.x)
     x = below.x + 24 * (entries.index(above) - (len(entries) - 1) / 2)
     top, start = below.y - ROW_GAP, above.y + above.height

@@ -9,16 +9,17 @@ import numpy as np
 
 from .steps import Step
 
-GAP, ROW_GAP, LANE = 28, 30, 14
+GAP, ROW_GAP, LANE = 28, 30, 14  # between boxes, between rows, width of a lane
 MARGIN = 8
-SWEEPS = 8
+SWEEPS = 8  # how often the boxes are moved towards their neighbours
 
 
 @dataclass(eq=False)
 class Slot:
-    """A place in the picture: a step's box, or a lane on which a line passes a row.
+    """A place in a row of the picture: a step's box, or a lane on which a line passes the row.
 
-    ``x`` is its middle. ``above`` and ``below``: the slots that lines come from and go to.
+    ``x`` is its middle, ``y`` its upper edge. Lines lead here from the slots ``above``, and on to
+    those ``below``.
     """
 
     row: int
@@ -32,7 +33,7 @@ class Slot:
 
 
 def _rows(steps: Sequence[Step]) -> list[int]:
-    """The row of each step: below all its inputs; a beginning just above its first use."""
+    """The row of each step: below all its inputs; for a first tensor, just above its first use."""
     rows: list[int] = []
     for step in steps:
         rows.append(1 + max((rows[i] for i in step.inputs), default=-1))
@@ -43,9 +44,9 @@ def _rows(steps: Sequence[Step]) -> list[int]:
 
 
 def slots_of(steps: Sequence[Step], sizes: Sequence[tuple[float, float]]) -> list[Slot]:
-    """A slot for each step, and one in every row that a line has to pass.
+    """A slot for each step, and a lane in every row that a line has to pass.
 
-    All lines from one step share their lanes: they part where they leave it.
+    All lines from one step run in the same lanes as far down as they go.
     """
     rows = _rows(steps)
     boxes = [Slot(rows[k], *sizes[k], step=k) for k in range(len(steps))]
@@ -72,7 +73,7 @@ def _link(above: Slot, below: Slot) -> None:
 
 
 def lay_out(slots: Sequence[Slot], least: float) -> tuple[float, float]:
-    """Give every slot its place; returns width (``least`` or more) and height of the whole."""
+    """Give every slot its place. Returns the picture's width, at least ``least``, and height."""
     grid: list[list[Slot]] = [[] for _ in range(1 + max(slot.row for slot in slots))]
     for slot in slots:
         grid[slot.row].append(slot)
@@ -97,7 +98,11 @@ def lay_out(slots: Sequence[Slot], least: float) -> tuple[float, float]:
 
 
 def _align(row: list[Slot], neighbours: Callable[[Slot], list[Slot]]) -> None:
-    """Move each slot of a row towards the middle of its neighbours, in their order, apart."""
+    """Move each slot of a row to the middle of its neighbours in another row.
+
+    Slots that would overlap are put side by side in the order of these middles; then the whole row
+    is shifted so that they are on average where they should be.
+    """
 
     def wish(slot: Slot) -> float:
         there = neighbours(slot)

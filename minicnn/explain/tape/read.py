@@ -1,4 +1,4 @@
-"""Reading the tape: the nodes that ``minicnn.tensor.apply`` recorded, as steps."""
+"""The tape as steps: ``tape`` reads the nodes that ``minicnn.tensor.apply`` recorded."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ WITHOUT_BYTES = "without bytes: input, parameter, counted above"
 
 
 class Tape:
-    """The recorded graph of a computation: shows itself in a notebook, prints as a table.
+    """The recorded operations: a notebook shows them as a picture, ``print`` as a table.
 
     Attributes:
         steps: in the order of computation; ``inputs`` are indices into this list.
-        results_bytes: memory of results that lie on the tape although no backward reads them.
+        results_bytes: the memory of results that the tape holds though no backward reads them.
     """
 
     def __init__(self, steps: Sequence[Step], results_bytes: int):
@@ -35,11 +35,11 @@ class Tape:
 
     @property
     def kept_bytes(self) -> int:
-        """The memory that all backwards need, besides inputs and parameters."""
+        """The memory that backward needs in addition to inputs and parameters."""
         return sum(step.kept_bytes for step in self.steps)
 
     def notes(self) -> list[str]:
-        """What stands below the table and the picture: how long the tape is, what it holds."""
+        """The lines below table and picture: how many operations, how much memory."""
         count = sum(step.is_operation for step in self.steps)
         operations = "1 operation" if count == 1 else f"{count} operations"
         lines = [f"{operations}, {size_text(self.kept_bytes)} kept for backward"]
@@ -53,12 +53,9 @@ class Tape:
         return table(self.steps, self.notes())
 
     def svg(self) -> str:
-        """The picture, a file's content: dark on light or light on dark as its reader prefers."""
-        return svg(
-            self.steps,
-            self.notes(),
-            "<style>:root{color-scheme:light dark;color:CanvasText}</style>",
-        )
+        """The picture as an SVG file: dark on light or light on dark, as its reader prefers."""
+        style = "<style>:root{color-scheme:light dark;color:CanvasText}</style>"
+        return svg(self.steps, self.notes(), style)
 
     def save(self, path: str | Path) -> None:
         """Write the picture as an SVG file.
@@ -71,7 +68,7 @@ class Tape:
     def _repr_svg_(self) -> str:
         return self.svg()
 
-    def _repr_html_(self) -> str:  # in the page itself, in the colours of the page
+    def _repr_html_(self) -> str:  # part of the notebook's page, in its colours
         return f'<div style="overflow-x:auto">{svg(self.steps, self.notes())}</div>'
 
 
@@ -79,14 +76,14 @@ class Tape:
 
 
 def tape(tensor: Tensor, gradient: Any = None) -> Tape:
-    """The tape that leads to ``tensor``, with the lengths of the gradients that run back on it.
+    """The tape that leads to ``tensor``, with the length of the gradient that reaches each step.
 
-    It runs ``backward`` once for the gradients; the tape stays, and every ``grad`` is as before.
+    ``backward`` runs once to find the gradients. The tape is kept, and every ``grad`` is put back.
 
     Args:
         tensor: a loss, or anything else computed from tensors that require gradients.
-        gradient: that with respect to ``tensor``, as for ``backward``. Without it a tensor of more
-            than one cell is drawn without gradients.
+        gradient: the gradient with respect to ``tensor``, as for ``backward``. Without it, a tensor
+            of more than one cell is drawn without gradients.
 
     Raises:
         TypeError: not a tensor.
@@ -123,7 +120,7 @@ def _inputs(tensor: Tensor) -> Sequence[Tensor]:
 
 
 def _lengths(last: Tensor, order: Sequence[Tensor], gradient: Any) -> dict[int, float]:
-    """id of each tensor on the tape to the length of its gradient, by ``backward`` itself."""
+    """{id of a tensor on the tape: the length of its gradient}, by calling ``backward``."""
     tensors = {id(x): x for t in order for x in (t, *(t.node.inputs if t.node else ()))}
     before = [(tensor, tensor._grad, tensor._keeps_grad) for tensor in tensors.values()]
     try:
@@ -141,7 +138,7 @@ def _length(gradient: Tensor) -> float:
 
 
 class _Reader:
-    """Turns tensors into steps: numbers them, and counts every piece of memory once."""
+    """Turns the tensors of a tape into numbered steps, and counts every piece of memory once."""
 
     def __init__(self, order: Sequence[Tensor], lengths: dict[int, float]):
         self.order, self.lengths = order, lengths
@@ -181,13 +178,16 @@ class _Reader:
             kept=tuple(sorted(self._kept(operation), key=lambda kept: kept.bytes is None)),
         )
 
-    def _append(self, tensor: Tensor, name: str, **rest: Any) -> None:
+    def _append(self, tensor: Tensor, name: str, **more: Any) -> None:
         self.numbers[id(tensor)] = len(self.steps)
         gradient = self.lengths.get(id(tensor))
-        self.steps.append(Step(name, tensor.shape, str(tensor.dtype), gradient, **rest))
+        self.steps.append(Step(name, tensor.shape, str(tensor.dtype), gradient, **more))
 
     def _source(self, inputs: Sequence[Tensor]) -> int | None:
-        """Which input the tape begins with here: none if one of them is on it already."""
+        """The input that gets a step of its own, for the tape begins here; or None.
+
+        None if an input is on the tape already. Otherwise the first with more than one cell.
+        """
         if any(id(x) in self.numbers for x in inputs):
             return None
         return next((i for i, x in enumerate(inputs) if x.size > 1), 0)
@@ -200,7 +200,7 @@ class _Reader:
 
 
 def _argument_names(operation: Operation, count: int) -> list[str]:
-    """What ``operation.forward`` calls its ``count`` inputs."""
+    """The names that ``operation.forward`` has for its ``count`` inputs."""
     parameters = list(inspect.signature(operation.forward).parameters.values())
     if parameters and parameters[-1].kind is inspect.Parameter.VAR_POSITIONAL:
         stem = parameters.pop().name
@@ -218,7 +218,7 @@ def _arrays(operation: Operation) -> Iterator[tuple[str, Any]]:
 
 
 def _owner(array: Any) -> tuple[int, int]:
-    """(id, bytes) of the array whose memory this one shows a view of, or its own."""
+    """(id, bytes) of the array that owns the memory: this one, or the one it is a view of."""
     while hasattr(getattr(array, "base", None), "nbytes"):
         array = array.base
     return id(array), int(array.nbytes)

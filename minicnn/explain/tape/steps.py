@@ -1,4 +1,4 @@
-"""What is on a tape: operations, what they take and what they keep."""
+"""The steps of a tape: operations, their inputs and what they keep for backward."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class Kept:
     """An array that an operation keeps for its backward.
 
     Attributes:
-        name: what the operation calls it.
-        bytes: its memory; None if that exists anyway: it belongs to an input or a parameter, or an
-            earlier operation of the tape keeps it already.
+        name: its name in the operation.
+        bytes: its memory; None if it costs nothing more, because it is the memory of an input or a
+            parameter, or an earlier operation of the tape keeps it already.
     """
 
     name: str
@@ -24,11 +24,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class Argument:
-    """A tensor that an operation takes and that nothing recorded computed: a weight, a target.
+    """An input that no operation of the tape computed: a weight, a bias, a target.
 
     Attributes:
-        name: what the operation calls it.
-        gradient: the length of its gradient, from all its uses; None if it has none.
+        name: its name in the operation.
+        gradient: the length of its gradient, which all its uses add to; None if it has none.
         uses: how many operations of the tape take it.
     """
 
@@ -41,15 +41,15 @@ class Argument:
 
 @dataclass(frozen=True)
 class Step:
-    """An operation of the tape, or a tensor that it begins with.
+    """An operation of the tape, or a tensor that the tape begins with.
 
     Attributes:
-        name: the operation's, or what the first operation calls the tensor.
+        name: the operation's; of a tensor, its name in the first operation that takes it.
         shape, dtype: of the result.
-        gradient: the length of the gradient with respect to the result, sqrt(sum(dy²)), or None.
-        inputs: the numbers of the steps it computes from.
+        gradient: the length sqrt(sum(dy²)) of the gradient with respect to the result, or None.
+        inputs: the numbers of the steps whose results it takes.
         arguments: its other inputs.
-        kept: what it keeps for backward.
+        kept: the arrays that it keeps for backward.
         is_operation: False for a tensor that the tape begins with.
     """
 
@@ -64,7 +64,7 @@ class Step:
 
     @property
     def kept_bytes(self) -> int:
-        """The memory that is there for this step's backward alone."""
+        """The memory that only this step's backward needs."""
         return sum(kept.bytes or 0 for kept in self.kept)
 
 
@@ -72,7 +72,7 @@ class Step:
 
 
 def size_text(count: int) -> str:
-    """Bytes as a person reads them: 384 B, 19.3 kB, 4.82 MB."""
+    """A number of bytes as text: 384 B, 19.3 kB, 4.82 MB."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.3g} {unit}"

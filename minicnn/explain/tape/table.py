@@ -8,10 +8,10 @@ from .steps import Step, kept_text, number_text, shape_text
 
 
 def table(steps: Sequence[Step], notes: Sequence[str]) -> str:
-    """A line a step, a line below it for each argument."""
+    """A line for each step, and below it one for each argument; ``notes`` at the end."""
     rows = [("", "operation", "shape", "kept for backward", "|gradient|")]
     for number, step in enumerate(steps):
-        follows = step.inputs in ((number - 1,), ())
+        follows = step.inputs in ((number - 1,), ())  # of the line above: nothing to say
         origin = "" if follows else " of " + ", ".join(str(i) for i in step.inputs)
         kept = kept_text(step) if step.is_operation else ""
         gradient = number_text(step.gradient)

@@ -25,8 +25,9 @@ def sentences(grid: str, at: tuple[int, ...], g: dict[str, int]) -> list[str]:
     if grid == "y":
         outside = sum(p.y == at and p.weight[1] == 0 and not p.in_picture for p in every)
         said = [f"Kernel {at[1]} times the window", f"all {g['c']} input channels."]
-        lie = f"{many(outside, 'cell')} of the window in each channel lie in the padding"
-        return said + [lie] * (outside > 0)
+        lie = "lies in the padding and is" if outside == 1 else "lie in the padding and are"
+        padding = f"{many(outside, 'cell')} of the window in each channel {lie} 0."
+        return said + [padding] * (outside > 0)
     if grid == "dx":
         fed = {(p.y[2], p.y[3]) for p in every if p.x == at}
         if not fed:
@@ -64,8 +65,9 @@ def sentences(grid: str, at: tuple[int, ...], g: dict[str, int]) -> list[str]:
         ]
     if grid == "bias":
         return [f"is added to {many(windows, 'output')}", f"every output of channel {at[0]}."]
+    cells = many(g["c"] * g["kh"] * g["kw"], "cell")
     return [
-        f"goes to {many(g['c'] * g['kh'] * g['kw'], 'cell')} of dx, times a weight each",
+        f"goes to {cells} of dx, each time multiplied by a weight",
         f"How the loss changes with y{list(at)}.",
     ]
 
