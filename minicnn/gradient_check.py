@@ -1,7 +1,7 @@
 """Is a gradient right? Compare it with finite differences, along random directions.
 
-Where it is wrong, every cell is compared, and the wrong gradient with the right one flipped,
-transposed, times a constant...: what a slip in an index or a forgotten sum leaves.
+If it is wrong, every cell is compared, and ``gradient_diagnosis`` looks for the slip: is it the
+right gradient flipped, transposed, times a constant, not summed?
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from minicnn.tensor import Tensor, is_grad_enabled, no_grad
 
 STEP = 1e-6
 
-Along = Callable[..., float]  # v to the finite difference along v; (v, ahead, back) likewise
+Along = Callable[..., float]  # the finite difference along v; also one-sided: (v, ahead, back)
 
 
 class GradientError(AssertionError):
-    """A gradient that finite differences contradict; the message names the worst cell.
+    """A gradient that differs from finite differences; the message names the worst cell.
 
     Attributes:
         input: the number of the input whose gradient is wrong, from 0; None where it is not known.
-        index: the cell that is furthest off; None for a gradient of a wrong shape, or none at all.
-        backward: the wrong gradient; None where there is none.
-        differences: the right one by finite differences, of the input's shape.
+        index: the cell that differs most; None for a gradient that is missing or of a wrong shape.
+        backward: the wrong gradient; None if it is missing.
+        differences: the gradient by finite differences, of the input's shape.
     """
 
     def __init__(
@@ -55,27 +55,28 @@ def gradcheck(
     directions: int = 3,
     seed: int = 0,
 ) -> bool:
-    """Check the gradients of ``fn(*inputs)`` by every input that requires one.
+    """Check the gradients of ``fn(*inputs)`` with respect to every input that requires one.
 
-    With y = fn(x), a random cotangent u (the gradient by y) and a random direction v,
+    For a random u, in the place of dy, and a random direction v,
 
         u · (fn(x + h v) - fn(x - h v)) / 2h  =  grad(x) · v      up to rounding and h².
 
-    One number on each side checks all cells at once: a wrong one changes the right side unless v
-    happens to be 0 there. The cotangent is random because a particular one can be blind: softmax's
-    gradient by a cotangent of ones is zero. All is computed in float64, with h = 1e-6.
+    One number on each side checks all cells at once: a wrong cell changes the right side, unless v
+    happens to be 0 there. u has to be random, since a special one can hide errors: with ones,
+    softmax's gradient is zero. Everything is computed in float64, with h = 1e-6.
 
-    A gradient that fails is compared cell by cell, which takes two calls of ``fn`` a cell: check
-    small inputs, of sizes that differ from each other. At a kink (relu at 0, a tie in max pooling)
-    every slope between those of the two sides is right, and finite differences show one of them:
-    there the check fails and says so.
+    A gradient that fails is compared cell by cell, with two calls of ``fn`` for each: check small
+    inputs, whose sizes differ from each other. At a kink (relu at 0, a tie in max pooling) every
+    slope between those of the two sides is right, and finite differences show only one of them: the
+    check fails there, and says so.
 
-    What a batch normalisation moves, in a module that ``fn`` is or names, is put back.
+    Running statistics of batch normalisation are put back, in a module that ``fn`` is or refers to.
 
     Args:
-        fn: a function of tensors to a tensor; the same at every call (seed its random draws).
+        fn: a function of tensors that returns a tensor, the same at every call (seed its random
+            draws).
         inputs: its arguments, of any dtype; they are copied, not changed.
-        rtol, atol: the error allowed, relative to the length of (grad * v), and absolute.
+        rtol, atol: the allowed error, relative to the length of (grad * v), and absolute.
         directions: how many pairs (u, v) to try.
 
     Returns:
@@ -83,15 +84,15 @@ def gradcheck(
 
     Raises:
         GradientError: a gradient is wrong, not finite or missing, or cannot be checked: at a kink,
-            where ``fn`` is not finite, inside of ``no_grad``. The message names the input, the
-            worst cell and both numbers, and says so where the gradient is the right one flipped,
-            transposed, times a constant, in another order, not summed or still in its padding; the
-            error has both gradients.
+            where ``fn`` is not finite, inside ``no_grad``. The message names the input, the worst
+            cell and both numbers, and says if the gradient is the right one flipped, transposed,
+            times a constant, in another order, not summed or still in its padding. The error has
+            both gradients.
         ValueError: no input requires a gradient.
-        TypeError: an input that is no tensor, a module whose parameters are not float64.
+        TypeError: an input is not a tensor, or a module's parameters are not float64.
     """
-    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    for i, x in enumerate(given):
+    tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for i, x in enumerate(tensors):
         if not isinstance(x, Tensor):
             raise TypeError(f"gradcheck: input {i} is a {type(x).__name__}; wanted a Tensor")
     for p in fn.parameters() if isinstance(fn, Module) else ():
@@ -99,7 +100,7 @@ def gradcheck(
             raise TypeError(
                 f"gradcheck: the module's parameters are {p.dtype}; wanted fn.to('float64')"
             )
-    xs = [_in_float64(x) for x in given]
+    xs = [_in_float64(x) for x in tensors]
     learnt = [i for i, x in enumerate(xs) if x.requires_grad]
     if not learnt:
         raise ValueError("gradcheck: no input has requires_grad=True")
@@ -147,7 +148,7 @@ def _gradients(
     u: np.ndarray,
     close: Close,
 ) -> list[np.ndarray]:
-    """Those that ``backward`` gives for the inputs to be learnt, with the cotangent ``u``."""
+    """The gradients of the inputs ``learnt``, as ``backward`` computes them from dy = ``u``."""
     for x in xs:
         x.grad = None
     dy = Tensor(u.copy(), device=y.device)
@@ -170,7 +171,7 @@ def _gradients(
 
 @contextmanager
 def _put_back(fn: Callable[..., Tensor]) -> Iterator[None]:
-    """Leave the buffers of the modules that ``fn`` is or names, and the tensors, as they were."""
+    """Put back the buffers of modules, and the tensors, that ``fn`` is or refers to."""
     try:
         names = inspect.getclosurevars(fn)
         held = [*names.nonlocals.values(), *names.globals.values()]
@@ -216,7 +217,7 @@ def _difference(
 
 
 def _agrees(grad: np.ndarray, v: np.ndarray, difference: Along, rtol: float, atol: float) -> bool:
-    """Whether grad · v is the finite difference along v."""
+    """Whether grad · v is the finite difference along v, up to the allowed error."""
     if grad.shape != v.shape or not np.isfinite(grad).all():
         return False
     expected, products = difference(v), grad * v
@@ -228,7 +229,7 @@ def _agrees(grad: np.ndarray, v: np.ndarray, difference: Along, rtol: float, ato
 
 
 def _cell_by_cell(shape: tuple[int, ...], difference: Along) -> np.ndarray:
-    """The gradient by finite differences, along one cell after the other."""
+    """The whole gradient by finite differences, cell by cell."""
     right = np.empty(shape)
     for index in np.ndindex(shape):
         v = np.zeros(shape)
@@ -238,7 +239,7 @@ def _cell_by_cell(shape: tuple[int, ...], difference: Along) -> np.ndarray:
 
 
 def _check_repeats(fn: Callable[..., Tensor], xs: Sequence[Tensor], y: np.ndarray) -> None:
-    """Finite differences mean nothing where the same inputs give different results."""
+    """Refuse a function that gives different results for the same inputs."""
     with no_grad():
         again = fn(*xs).numpy()
     if not np.array_equal(y, again, equal_nan=True):
@@ -249,7 +250,7 @@ def _check_repeats(fn: Callable[..., Tensor], xs: Sequence[Tensor], y: np.ndarra
 
 
 def _name(fn: Callable[..., Tensor], i: int) -> str:
-    """Which input, and what ``fn`` calls it: ``input 1 (w)``; ``input 1`` if it does not say."""
+    """The input's number, and its name in ``fn`` if it has one: ``input 1 (w)``."""
     try:
         parameters = list(inspect.signature(fn).parameters.values())[: i + 1]
     except (TypeError, ValueError):
@@ -259,7 +260,7 @@ def _name(fn: Callable[..., Tensor], i: int) -> str:
 
 
 def _close(rtol: float, atol: float, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Where a is b and a number, up to a share of the largest b."""
+    """Where a is b, up to atol and rtol times the largest b; nowhere that a or b is nan."""
     largest = np.abs(b[np.isfinite(b)]).max(initial=0)
     with np.errstate(invalid="ignore"):  # inf - inf
         return np.abs(a - b) <= atol + rtol * largest
@@ -268,7 +269,7 @@ def _close(rtol: float, atol: float, a: np.ndarray, b: np.ndarray) -> np.ndarray
 def _error(
     i: int, name: str, grad: np.ndarray, x: Tensor, difference: Along, close: Close
 ) -> GradientError:
-    """The error, with all that can be said of it."""
+    """The error: its message names the worst cell and, where possible, the cause."""
     right = _cell_by_cell(x.shape, difference)
     resemblance = diagnosis(grad, right, close)
     if grad.shape != right.shape:
@@ -294,7 +295,7 @@ def _error(
 
 
 def _slopes(wrong: np.ndarray, right: np.ndarray, difference: Along) -> np.ndarray:
-    """Those towards smaller and towards larger values, of the cells that look wrong: (2, ...)."""
+    """The slopes towards smaller and larger values, (2, ...), one-sided where cells look wrong."""
     slopes = np.stack([right, right])
     for place in map(tuple, np.argwhere(wrong)):
         v = np.zeros(right.shape)

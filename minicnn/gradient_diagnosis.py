@@ -27,7 +27,7 @@ def where(wrong: np.ndarray) -> str:
 
 
 def diagnosis(grad: np.ndarray, right: np.ndarray, close: Close) -> str:
-    """How the wrong gradient looks like the right one, in words; "" where it does not."""
+    """What the wrong gradient has in common with the right one, in words; "" if nothing."""
     are_numbers = np.isfinite(grad).all() and np.isfinite(right).all()
     if right.size < 2 or not are_numbers or close(np.zeros_like(right), right).all():
         return ""
@@ -45,7 +45,7 @@ def diagnosis(grad: np.ndarray, right: np.ndarray, close: Close) -> str:
 def _resemblances(
     grad: np.ndarray, right: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """What could have happened, and the two arrays that are then equal up to a constant."""
+    """What may have happened, and two arrays that are equal up to a constant if it has."""
     if grad.shape == right.shape:
         yield "", grad, right
         for axes in _subsets(axis for axis in range(right.ndim) if right.shape[axis] > 1):
@@ -63,7 +63,7 @@ def _resemblances(
 def _of_another_shape(
     grad: np.ndarray, right: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """The same where something was not reshaped, cut off or summed."""
+    """The same for a gradient of another shape: not reshaped, not cut off, not summed."""
     if grad.shape == right.shape:
         return
     if grad.size == right.size:
@@ -81,7 +81,7 @@ def _of_another_shape(
 
 
 def _subsets(axes: Iterable[int]) -> Iterator[tuple[int, ...]]:
-    """All that are not empty, the small ones first."""
+    """All subsets that are not empty, the small ones first."""
     every = list(axes)
     return chain.from_iterable(combinations(every, k) for k in range(1, len(every) + 1))
 
@@ -93,7 +93,7 @@ def _axes(axes: Sequence[int]) -> str:
 
 
 def _number(factor: float) -> str:
-    """A constant as one would write it: 2, -1/3, 0.5772157."""
+    """A constant as text: 2, -1/3, 0.5772157."""
     for bottom in range(1, 65):
         top = round(factor * bottom)
         if abs(top / bottom - factor) < 1e-6 * abs(factor):

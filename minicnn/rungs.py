@@ -39,9 +39,9 @@ class Loops(Operation):
 
         y[n, o, oh, ow] = b[o] + sum_{c, i, j} W[o, c, i, j] x̄[n, c, oh SH + i DH, ow SW + j DW]
 
-    x̄ is x in its frame of PH and PW zeros. In each of these products a weight meets a pixel for an
-    output, and by the product rule it comes back twice: the weight's gradient receives
-    dy[output] * pixel, the pixel's dy[output] * weight. So backward is the same loop once more.
+    x̄ is x in its frame of PH and PW zeros. Each product takes a weight and a pixel, and belongs to
+    one output. Backward, the weight's gradient receives dy[output] * pixel, and the pixel's
+    gradient dy[output] * weight: the same loop once more.
 
     x: (N, C, H, W), weight: (O, C, KH, KW), bias: (O,) or none, y: (N, O, OH, OW).
     """
@@ -165,7 +165,7 @@ RESULTS = ("y", "dx", "dweight", "dbias")
 
 
 def results(case: Case, rung: str) -> list[np.ndarray]:
-    """y and the gradients by all inputs, in float64: the same random numbers on every rung."""
+    """y and the gradients of all inputs, in float64, of the same random numbers on every rung."""
     rng = np.random.default_rng(0)
     shapes = [case.input, case.weight, *([case.weight[:1]] if case.bias else [])]
     inputs = [Tensor(rng.standard_normal(shape), requires_grad=True) for shape in shapes]
@@ -176,13 +176,13 @@ def results(case: Case, rung: str) -> list[np.ndarray]:
 
 
 def differences(case: Case, rung: str) -> list[float]:
-    """The largest difference from ``loops`` of each result, as a share of its largest number."""
+    """For each result its largest difference from ``loops``, divided by its largest number."""
     pairs = zip(results(case, rung), results(case, "loops"), strict=True)
     return [float(np.abs(ours - loops).max() / np.abs(loops).max()) for ours, loops in pairs]
 
 
 def compare() -> bool:
-    """Print the differences of all cases; whether they are rounding."""
+    """Print the differences of all cases. Returns whether they are no more than rounding."""
     say("Equal? The largest differences from loops, in float64, of the largest number:\n")
     say(f"{'rung':8}{'convolution':26}" + "".join(f"{name:>10}" for name in RESULTS))
     errors: list[float] = []
@@ -203,7 +203,7 @@ PICTURE, KERNELS = (6, 14, 14), (16, 6, 5, 5)  # LeNet's second convolution
 
 
 def seconds(rung: str, images: int) -> tuple[float, float]:
-    """How long forward and backward of LeNet's second convolution take, once, in float32."""
+    """Seconds that LeNet's second convolution takes in float32: (forward, backward), run once."""
     rng = np.random.default_rng(0)
     shapes = ((images, *PICTURE), KERNELS, KERNELS[:1])
     x, weight, bias = [
@@ -217,9 +217,9 @@ def seconds(rung: str, images: int) -> tuple[float, float]:
 
 
 def timings(images: int, rounds: int) -> dict[str, tuple[int, float, float]]:
-    """For each rung: how many images, and milliseconds an image forward and backward.
+    """For each rung: the number of images, and milliseconds per image forward and backward.
 
-    Medians of ``rounds``, the rungs in turn; the loops take one image, once.
+    Medians of ``rounds``, in which the rungs take turns. The loops run once, on one image.
     """
     measured: dict[str, list[tuple[float, float]]] = {rung: [] for rung in ("im2col", "fast")}
     for rung in measured:
@@ -236,7 +236,7 @@ def timings(images: int, rounds: int) -> dict[str, tuple[int, float, float]]:
 
 
 def race(images: int, rounds: int) -> None:
-    """Print how long each rung takes."""
+    """Print the time that each rung takes."""
     say("\nHow fast? LeNet's second convolution, 6x14x14 -> 16x10x10, 5x5 kernels, float32;")
     say(f"milliseconds an image, medians of {rounds} (loops: once):\n")
     say(f"{'rung':8}{'images':>8}{'forward':>12}{'backward':>12}{'times as fast':>16}")

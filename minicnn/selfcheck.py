@@ -1,7 +1,7 @@
 """``python -m minicnn.selfcheck``: does this machine compute what the formulas say?
 
-Every kernel of the device against the reference, some steps of training against the CPU's eager
-ones, and compiled steps (on a GPU a replayed graph) against eager ones.
+It compares every kernel of the device with the reference, a few training steps with eager steps on
+the CPU, and compiled steps (on a GPU a replayed graph) with eager ones.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from minicnn.tensor import Tensor
 from minicnn.terminal import say
 from minicnn.train.loop import EagerStep
 
-TOLERANCE = {"float32": 2e-5, "float64": 1e-11}  # of the largest number of a result
+TOLERANCE = {"float32": 2e-5, "float64": 1e-11}  # times the largest number of a result
 AFTER_STEPS = {"float32": 1e-3, "float64": 1e-9}
-BATCHES = (37, 37, 37, 32, 32, 37)  # images; no block divides the first
+BATCHES = (37, 37, 37, 32, 32, 37)  # images; 37 is no multiple of a block
 
 
 def parser() -> command.Parser:
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     device = try_gpu() if options.device == "auto" else resolve(options.device)
-    to_device(np.zeros(1, np.float32), device)  # or the reason why not
+    to_device(np.zeros(1, np.float32), device)  # raises the reason if it cannot be used
     say(f"minicnn {minicnn.__version__}, Python {platform.python_version()}, {device}")
     say(describe(device))
     failures = 0
@@ -57,7 +57,7 @@ def _check(options: argparse.Namespace) -> int:
 def _outcome(check: Callable[[], str | None]) -> str | None:
     try:
         return check()
-    except Exception as error:  # a compiler's, a driver's: told like a wrong number
+    except Exception as error:  # of a compiler, a driver: reported like a wrong number
         return f"FAILED: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
@@ -80,7 +80,7 @@ def checks(device: str) -> Iterator[tuple[str, Callable[[], str | None]]]:
 
 
 def kernel_cases(dtype: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Every kernel with arguments on the CPU; sizes that no block and no window divides."""
+    """Every kernel with arguments on the CPU, of sizes that blocks and windows do not divide."""
     rng = np.random.default_rng(0)
 
     def normal(*shape: int) -> np.ndarray:
@@ -112,7 +112,7 @@ def kernel_cases(dtype: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
 
 
 def check_kernel(name: str, arguments: tuple[Any, ...], device: str) -> str | None:
-    """A kernel of the device against ``kernels.reference``."""
+    """Compare a kernel of the device with that of ``kernels.reference``."""
     expected = _results(getattr(reference, name), arguments)
     moved = tuple(to_device(a, device) if isinstance(a, np.ndarray) else a for a in arguments)
     module = kernels.of(moved[0])
@@ -120,7 +120,7 @@ def check_kernel(name: str, arguments: tuple[Any, ...], device: str) -> str | No
 
 
 def _results(kernel: Callable[..., Any], arguments: tuple[Any, ...]) -> list[np.ndarray]:
-    """What it returns, or where it returns nothing the arrays that it changed."""
+    """What the kernel returns or, if it returns nothing, the arrays that it may have changed."""
     copies = tuple(a.copy() if hasattr(a, "copy") else a for a in arguments)
     result = kernel(*copies)
     if result is None:
@@ -150,20 +150,20 @@ def _difference(
 
 
 def check_eager(model: str, dtype: str, device: str) -> str | None:
-    """Losses and parameters of some eager steps, against those of the reference on the CPU."""
+    """Compare losses and parameters after eager steps with those of the reference on the CPU."""
     with kernels.by_reference():
         expected = train(model, dtype, "cpu", EagerStep)
     return _difference(train(model, dtype, device, EagerStep), expected, AFTER_STEPS)
 
 
 def check_compiled(model: str, dtype: str, device: str) -> str | None:
-    """The same of compiled steps, against eager ones on the same device."""
+    """Compare compiled steps with eager ones on the same device."""
     expected = train(model, dtype, device, EagerStep)
     return _difference(train(model, dtype, device, minicnn.compile), expected, AFTER_STEPS)
 
 
 def train(model: str, dtype: str, device: str, make: Callable[..., Any]) -> list[np.ndarray]:
-    """Some steps on random pictures, the last batch smaller: their losses and the net's state."""
+    """A few steps on random pictures, in batches of two sizes: the losses, and the net's state."""
     minicnn.manual_seed(1)
     net = NETS[model]().to(dtype).to(device)
     optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9, dampening=0.1, weight_decay=1e-3)
@@ -182,7 +182,7 @@ def train(model: str, dtype: str, device: str, make: Callable[..., Any]) -> list
 
 
 def _others() -> nn.Sequential:
-    """A small net of what LeNet does not have."""
+    """A small net of layers that LeNet does not have."""
     return nn.Sequential(
         nn.Conv2d(1, 3, (3, 5), stride=2, padding=1, bias=False),
         nn.BatchNorm2d(3),

@@ -146,7 +146,7 @@ def test_a_source_distribution_is_a_checkout_and_makes_the_same_wheel(
 
 @pytest.mark.skipif(not IN_CHECKOUT, reason="the tests run outside a checkout")
 class TestWheel:
-    def test_it_holds_the_kernels_the_sample_and_the_licences(self, wheel: Path) -> None:
+    def test_it_holds_the_kernels_the_pages_the_sample_and_the_licences(self, wheel: Path) -> None:
         names = zipfile.ZipFile(wheel).namelist()
         sample = "minicnn/data/fashion_mnist_sample"
         for wanted in (
@@ -154,6 +154,9 @@ class TestWheel:
             "minicnn/kernels/gpu/conv.cu",
             "minicnn/kernels/reference.py",
             "minicnn/py.typed",
+            "minicnn/explain/page/page.html",
+            "minicnn/explain/page/grid.js",
+            "minicnn/explain/conv/rules.js",
             f"{sample}/train-images-idx3-ubyte.gz",
             f"{sample}/LICENSE",
         ):

@@ -1,4 +1,4 @@
-"""The helper names of *Dive into Deep Learning* on this engine, so that a reader types along.
+"""The helpers of *Dive into Deep Learning* on this engine, so that a reader can type along.
 
     import minicnn as torch
     from minicnn import d2l, nn
@@ -8,8 +8,8 @@
 
 Names, arguments and printed lines are those of the LeNet chapters (A. Zhang, Z. C. Lipton, M. Li,
 A. J. Smola; https://d2l.ai); the code is ours. ``train_ch5`` belongs to the first edition,
-``train_ch6`` to the second, ``train_ch3`` trains the net of dense layers that LeNet is compared
-with. What differs from the book is said at each function.
+``train_ch6`` to the second; ``train_ch3`` trains the net of dense layers that LeNet is compared
+with. Each function says where it differs from the book.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ if not TYPE_CHECKING:  # a type checker would take it for any name
 
     def __getattr__(name: str) -> Any:
         if name == "plt":
-            with held():  # as for ``plots``
+            with held():  # Ctrl-C waits: see ``plots``
                 from matplotlib import pyplot
 
             return pyplot

@@ -34,10 +34,10 @@ def load_data_fashion_mnist(
 
     Args:
         batch_size: B.
-        resize: H and W, or one number for both; 28 x 28 by default. Each batch is enlarged (or
-            reduced) when it is drawn, so the big pictures never fill the memory.
+        resize: H and W, or one number for both; 28 x 28 by default. Each batch is resized when it
+            is drawn, so that large pictures never fill the memory.
         root: a folder with the files, as for ``data.load``.
-        dataset: a name of ``data.load``. Without it Fashion-MNIST or, where that cannot be had, the
+        dataset: a name, as for ``data.load``. By default Fashion-MNIST or, if it cannot be had, the
             sample inside the package, with a notice.
 
     Raises:
@@ -52,7 +52,7 @@ def load_data_fashion_mnist(
 
 
 def _height_and_width(resize: Any) -> tuple[int, int]:
-    """A whole number for both, or two; 64.0 and NumPy's numbers are whole numbers too."""
+    """(H, W) from a whole number for both, or from two; 64.0 and NumPy's count as whole."""
     numbers = np.asarray(resize)
     whole = numbers.dtype.kind in "iuf" and bool(
         (np.isfinite(numbers) & (np.trunc(numbers) == numbers)).all()
@@ -92,11 +92,12 @@ class _Resized(data.DataLoader):
 
 
 def resampling_matrix(old: int, new: int) -> np.ndarray:
-    """R with R @ x: ``old`` cells in a row resampled to ``new`` cells, linearly; (new, old).
+    """R, (new, old): R @ x resamples the ``old`` cells of a column x to ``new`` cells, linearly.
 
-    New cell i lies at (i + 1/2) old / new among the old cells' centres j + 1/2 and takes each with
-    a weight that falls linearly to 0 over one cell or, where pictures shrink, over old / new cells.
-    Those weights are Pillow's (``Image.BILINEAR``), which the book's PyTorch code resizes with.
+    The centre of new cell i lies at (i + 1/2) old / new, those of the old cells at j + 1/2. An old
+    cell's weight falls linearly with the distance, to 0 at one cell or, where pictures shrink, at
+    old / new cells. These are the weights of Pillow (``Image.BILINEAR``), with which the book's
+    PyTorch code resizes.
     """
     scale = old / new
     centres = (np.arange(new) + 0.5) * scale
@@ -109,7 +110,7 @@ def get_fashion_mnist_labels(labels: Iterable[Any]) -> list[str]:
     """The names of classes 0..9 as the book writes them: t-shirt, trouser, ... ankle boot.
 
     Raises:
-        ValueError: a number that is none of a class.
+        ValueError: a number that is not a class.
     """
     classes = CATALOGUE["fashion-mnist"].classes
     numbers = [int(label) for label in labels]

@@ -15,7 +15,7 @@ from minicnn.tensor import no_grad
 
 
 class Accumulator:
-    """``n`` sums that grow together. ``data`` lists them; ``accumulator[i]`` is one."""
+    """``n`` sums that grow together: ``data`` lists them, ``accumulator[i]`` is sum i."""
 
     def __init__(self, n: int):
         self.data = [0.0] * n
@@ -24,7 +24,7 @@ class Accumulator:
         """Add an amount (a number, or a tensor of one cell) to each sum.
 
         Raises:
-            ValueError: another number of amounts than of sums.
+            ValueError: not as many amounts as sums.
         """
         if len(amounts) != len(self.data):
             raise ValueError(f"add: received {len(amounts)} amounts; wanted {len(self.data)}")
@@ -39,7 +39,7 @@ class Accumulator:
 
 
 class Timer:
-    """A stopwatch, running from the start. ``times`` lists the seconds of every stop."""
+    """A stopwatch, running when it is made. ``times`` lists the seconds of every stop."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -50,7 +50,7 @@ class Timer:
         self.started = time.perf_counter()
 
     def stop(self) -> float:
-        """Note the seconds since the start, and return them."""
+        """Add the seconds since the start to ``times``, and return them."""
         self.times.append(time.perf_counter() - self.started)
         return self.times[-1]
 
@@ -73,7 +73,7 @@ def size(a: Any) -> int:
 
 
 def accuracy(y_hat: Any, y: Any) -> float:
-    """How many predictions are right (a count, as in the second edition).
+    """How many predictions are correct (a count, as in the second edition).
 
     y_hat: scores (N, classes), of which the largest is the prediction, or the predicted classes
     (N,); y: (N,).
@@ -86,11 +86,11 @@ def accuracy(y_hat: Any, y: Any) -> float:
 def evaluate_accuracy(net: Any, data_iter: Any, device: Device | None = None) -> float:
     """The share of ``data_iter``'s examples that ``net`` classifies correctly.
 
-    Without recording; a module computes in evaluation mode and gets its mode back.
+    Nothing is recorded; a module computes in evaluation mode, and its mode is put back.
 
     Args:
-        net, data_iter: a module or function, and batches (x, y); in either order, as the two
-            editions differ.
+        net, data_iter: a module or function, and batches (x, y); in either order, since the two
+            editions differ in it.
         device: where to compute; by default where the net's parameters are.
 
     Raises:

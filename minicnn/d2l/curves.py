@@ -11,15 +11,15 @@ from minicnn.plots import GRID, INK, LOSS, TEST, TRAIN, LiveFigure, in_notebook,
 
 
 class Animator:
-    """Curves that grow point by point. A notebook draws them again at each point.
+    """Curves that grow point by point. A notebook redraws them at each point.
 
-    Elsewhere they are collected: ``print(animator)`` gives a table, ``animator.save(path)`` a
-    picture, ``animator.X`` and ``animator.Y`` hold the points, a list for each curve.
+    Elsewhere ``print(animator)`` gives a table and ``animator.save(path)`` a picture.
+    ``animator.X`` and ``animator.Y`` hold the points, a list for each curve.
 
     Args:
         xlabel, ylabel: what the axes show.
         legend: the names of the curves.
-        xlim, ylim: (from, to); by default what the points need.
+        xlim, ylim: (from, to); by default as far as the points reach.
         xscale, yscale: ``"linear"`` or ``"log"``.
         fmts: Matplotlib's format of each curve; by default solid lines in our colours.
         figsize: (width, height) in inches.
@@ -47,7 +47,7 @@ class Animator:
         self._live = LiveFigure()
 
     def add(self, x: Any, y: Any) -> None:
-        """Add a point to each curve: ``y`` a number, or a list with one a curve (None: no point).
+        """Add a point to each curve: ``y`` a number, or a list of one for each (None: no point).
 
         ``x``: a number for all curves, or a list as long as ``y``.
 

@@ -1,6 +1,6 @@
-"""Helper names of *Dive into Deep Learning* that ``minicnn.d2l`` does not have.
+"""Helpers of *Dive into Deep Learning* that ``minicnn.d2l`` does not have.
 
-Each with the edition that it belongs to and with what to write instead.
+Each with the edition that it belongs to, and what to write instead.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ SAME = {
 
 
 def complaint(name: str) -> str:
-    """What to say to somebody who asks ``minicnn.d2l`` for a name that it does not have."""
+    """The message for a name that ``minicnn.d2l`` does not have."""
     edition, instead = INSTEAD.get(name, ("", ""))
     if name in SAME:
         edition, instead = SECOND, f"write {SAME[name]}"

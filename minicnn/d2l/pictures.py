@@ -24,14 +24,14 @@ def show_images(
     Args:
         imgs: (N, H, W) or (N, C, H, W), grey or in colours, or a list of pictures; N at most
             num_rows * num_cols.
-        titles: a line above each.
-        scale: inches a picture.
+        titles: a line above each picture.
+        scale: the side of a picture, in inches.
 
     Returns:
-        The Matplotlib axes, one a place; ``axes[0].figure.savefig(path)`` keeps the picture.
+        The Matplotlib axes, one for each place; ``axes[0].figure.savefig(path)`` saves the whole.
 
     Raises:
-        ValueError: more pictures than places, or another number of titles than of pictures.
+        ValueError: more pictures than places, or not as many titles as pictures.
     """
     from matplotlib.figure import Figure
 

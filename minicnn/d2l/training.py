@@ -21,9 +21,9 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 
 def sgd(params: Iterable[Tensor], lr: float, batch_size: int) -> None:
-    """p = p - lr dp / batch_size for every p, whose gradient is then forgotten.
+    """p = p - lr dp / batch_size for every parameter p; then the gradients are cleared.
 
-    For the gradient of a *summed* loss. ``optim.SGD`` takes that of a mean.
+    dp is the gradient of a *summed* loss; ``optim.SGD`` takes that of a mean.
     """
     optimizer = optim.SGD(params, lr / batch_size)
     optimizer.step()
@@ -31,7 +31,7 @@ def sgd(params: Iterable[Tensor], lr: float, batch_size: int) -> None:
 
 
 def init_weights(m: nn.Module) -> None:
-    """For ``net.apply``: Xavier-uniform weights, as LeNet begins in the second edition."""
+    """For ``net.apply``: Xavier-uniform weights, with which the second edition's LeNet begins."""
     if isinstance(m, nn.Linear | nn.Conv2d):
         nn.init.xavier_uniform_(m.weight)
 
@@ -49,17 +49,17 @@ def train_ch6(
 ) -> None:
     """Train LeNet as the second edition does: Xavier weights, plain SGD, cross-entropy.
 
-    Prints the device, then loss, train accuracy (means over the last epoch as it was trained) and
-    test accuracy, then the speed. The speed counts batching, steps and counting what was right,
-    not evaluation; the book's leaves out batching too. A notebook draws the curves.
+    Prints the device, then loss and train accuracy (means over the last epoch, during training),
+    test accuracy, and the speed. The time includes batching, steps and counting correct
+    predictions, not evaluation; the book's leaves out batching too. A notebook draws the curves.
 
     Args:
-        net: its biases stay as they are (PyTorch's are random, too); lazy layers take their sizes
-            from the first batch.
+        net: its biases stay as they are (the book's, PyTorch's, are random too); lazy layers take
+            their sizes from the first batch.
         train_iter, test_iter: batches, as ``load_data_fashion_mnist`` gives them.
-        device: the GPU if there is one, by default.
+        device: by default the GPU if there is one.
         compile: as in ``minicnn.fit``: several times as fast.
-        history: where to keep the measurements; ``plots.curves(history.curve)`` draws them.
+        history: keeps the measurements; ``plots.curves(history.curve)`` draws them.
 
     Raises:
         DivergedError, ValueError, CompileError: as ``minicnn.fit``.
@@ -102,12 +102,12 @@ def train_ch5(
 ) -> None:
     """Train LeNet as the first edition does, from the weights that ``net`` has.
 
-    Prints the device and a line an epoch: loss and train accuracy (means over the epoch as it was
-    trained), test accuracy, and the seconds of everything, evaluation too.
+    Prints the device and a line for each epoch: loss and train accuracy (means over the epoch,
+    during training), test accuracy, and the seconds of all of it, evaluation included.
 
     Args:
-        batch_size: what the gradient of a batch's summed loss is divided by, so that a smaller last
-            batch counts less: the trainer's rule in the first edition.
+        batch_size: the gradient of a batch's summed loss is divided by it, so that a smaller last
+            batch counts less, as with the trainer of the first edition.
         optimizer: of the net's parameters.
         device, compile, history: as in ``train_ch6``.
 
@@ -156,13 +156,13 @@ def _size_lazy_layers(net: nn.Module, batches: Batches) -> None:
 def train_epoch_ch3(
     net: Any, train_iter: Batches, loss: Callable[[Tensor, Tensor], Tensor], updater: Any
 ) -> tuple[float, float]:
-    """One pass over ``train_iter``; returns the means of loss and accuracy as it was trained.
+    """One pass over ``train_iter``; returns the means of loss and accuracy during training.
 
     Args:
         net: a module or a function.
         loss: of (y_hat, y): a loss for each example (``reduction='none'``), or their mean.
-        updater: an ``optim.SGD``, or a function that is given the batch's size, updates the
-            parameters by the gradient of the summed loss and forgets it: see ``sgd``.
+        updater: an ``optim.SGD``, or a function of the batch's size that updates the parameters
+            with the gradient of the summed loss and then clears it, as ``sgd`` does.
 
     Raises:
         ValueError: no examples.
@@ -197,10 +197,10 @@ def train_ch3(
     *,
     animator: Animator | None = None,
 ) -> None:
-    """Train any net; prints a line an epoch, and a notebook draws the curves.
+    """Train any net. Prints a line for each epoch; a notebook draws the curves.
 
     Args: those of ``train_epoch_ch3`` and ``evaluate_accuracy``.
-        animator: where to collect the curves.
+        animator: collects the curves.
     """
     animator = animator or Animator("epoch", legend=["train loss", "train acc", "test acc"])
     for epoch in range(1, num_epochs + 1):

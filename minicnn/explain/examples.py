@@ -1,4 +1,4 @@
-"""Examples of small whole numbers: their sums can be followed in the head."""
+"""Examples of small whole numbers, whose sums can be done in one's head."""
 
 from __future__ import annotations
 
