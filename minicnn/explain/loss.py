@@ -127,6 +127,6 @@ class _Rules:
     def dlogits(self, m: int, c: int) -> Note:
         why = "a wrong class."
         if c == self.right[m]:
-            why = "the right class: 1 is taken away. No division by p, so a p of 0 does no harm."
+            why = "the right class: 1 is taken away. Nothing is divided by p: p = 0 does no harm."
         difference = "(", ref("probabilities", m, c), " − ", ref("target", m, c), f") / {self.rows}"
         return note(*difference, words=f"Class {c} is {why}", linked=[ref("logits", m, c)])
