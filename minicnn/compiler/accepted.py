@@ -39,7 +39,7 @@ def settings_of(loss: Any) -> nn.CrossEntropyLoss:
     Raises:
         CompileError: anything but ``nn.CrossEntropyLoss`` or ``F.cross_entropy`` as they are.
     """
-    if loss is cross_entropy:
+    if loss is cross_entropy:  # the function: its defaults are the layer's
         return nn.CrossEntropyLoss()
     if type(loss) is not nn.CrossEntropyLoss or replaced_methods(loss):
         what = _what_differs(loss, (nn.CrossEntropyLoss,))
@@ -87,6 +87,7 @@ def _what_differs(thing: Any, known: tuple[type, ...]) -> str:
     plain = next((base for base in kind.__mro__ if base in known), None)  # what it derives from
     if plain is None:
         return f"is {getattr(thing, '__name__', kind.__name__)}, a {kind.__name__}"
+    # the classes between it and the known one, and the methods that they define
     own = [base for base in kind.__mro__ if not issubclass(plain, base)]
     names = sorted({n for base in own for n in vars(base) if callable(vars(base)[n])})
     names = [name for name in names if name != "__init__"]

@@ -57,6 +57,7 @@ class _Entry(NamedTuple):
 
     def fits(self, x: Array) -> bool:
         """Whether its chain is that of the net as it is now, for a batch like ``x``."""
+        # a forward of the user's own may branch on the batch size
         is_known = None in self.images or images_that_count(x) in self.images
         return is_known and self.guard.holds()
 
@@ -160,6 +161,7 @@ class Compiled:
     def _dtype(self, x: Array, parameters: Sequence[Tensor]) -> np.dtype:
         """In which to compute: the dtype of the parameters, or without any, of the pictures."""
         first: Any = parameters[0] if parameters else x
+        # a net of integers, or a net without parameters on bytes, computes in float32
         dtype = first.dtype if first.dtype.kind == "f" else np.dtype(np.float32)
         if x.dtype not in (np.uint8, dtype):
             raise TypeError(f"compile: x is {x.dtype}; wanted uint8 or the net's {dtype}")

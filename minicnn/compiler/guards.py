@@ -77,7 +77,7 @@ class Guard:
 
 def _snapshot(module: nn.Module, name: str) -> Any:
     """The value of an attribute, in a form that can be compared later."""
-    if name == "_modules":
+    if name == "_modules":  # the layers themselves and their order: each has its own attributes
         return *module._modules, *module._modules.values()
     value = _value(module, name)
     try:
@@ -107,6 +107,7 @@ def _frozen(value: Any, room: list[int]) -> Any:
     room[0] -= value.size if isinstance(value, np.ndarray) else 1
     if room[0] < 0:
         raise _UnseenError
+    # with the type, because 1 == True == 1.0
     if isinstance(value, NUMBERS):
         return type(value), value
     if isinstance(value, COLLECTIONS):
@@ -127,7 +128,7 @@ def _frozen(value: Any, room: list[int]) -> Any:
 def _is_fixed(module: nn.Module, name: str) -> bool:
     """Whether the value can change only by setting an attribute of a module."""
     value = _value(module, name)
-    if name not in vars(module):
+    if name not in vars(module):  # it is the class's: a method, a default
         return is_ours(module) and name != "_modules"
     return isinstance(value, (*NUMBERS, nn.Module, Tensor)) or (
         isinstance(value, tuple) and all(isinstance(part, NUMBERS) for part in value)

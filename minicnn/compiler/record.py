@@ -81,6 +81,7 @@ def record(net: nn.Module, pictures: Array, training: bool | None = None) -> lis
                 "compile: the result of the net does not depend on its input through operations "
                 "on the tape"
             )
+        # the first input is the result of the operation before, the others are parameters
         operation, (source, *parameters) = result.node.operation, result.node.inputs
         if isinstance(operation, ops.InPieces):  # a plan cuts a batch in its own way
             operation = operation.make()
@@ -95,7 +96,7 @@ def record(net: nn.Module, pictures: Array, training: bool | None = None) -> lis
             )
         )
         result = source
-    return stages[::-1]
+    return stages[::-1]  # found from the end
 
 
 def _check_chain(
@@ -150,6 +151,7 @@ def _taken_from(stage: Stage) -> Iterator[Any]:
     # a layer with only one of weight and bias makes the other in each forward: compare the layer's
     layer = stage.module
     for p in stage.parameters if layer is None else (layer.weight, layer.bias):
+        # by identity: an engine holds on to the tensor, whose numbers may change freely
         yield (id(p), p.requires_grad, p.dtype, p.shape) if p is not None else None
     yield id(layer)
 
@@ -164,6 +166,7 @@ def _without_trace(net: nn.Module, training: bool | None) -> Iterator[dict[int, 
 
     def remember(layer: nn.Module, inputs: object, output: Tensor) -> None:
         has_its_forward = type(layer).forward is nn.BatchNorm2d.forward
+        # a forward of the user's own may do more than this one operation
         if output.node is not None and has_its_forward and "forward" not in vars(layer):
             norms[id(output.node.operation)] = cast(nn.BatchNorm2d, layer)
 
@@ -178,6 +181,7 @@ def _without_trace(net: nn.Module, training: bool | None) -> Iterator[dict[int, 
         with random.masks_put_back():
             yield norms
         for module, buffer, data in buffers:
+            # a plan moves running statistics; what else a forward writes into buffers it would not
             if not isinstance(module, nn.BatchNorm2d) and not (buffer.data == data).all():
                 raise CompileError(
                     f"compile: the forward of {type(module).__name__} changes a buffer; only that "

@@ -35,6 +35,7 @@ class Recording(NamedTuple):
 
 def parts_of(net: nn.Module) -> list[nn.Module]:
     """The net and all modules inside it, also those in plain lists and dicts, each once."""
+    # net.modules() does not know the modules in a plain list, which a forward may call all the same
     found: dict[int, nn.Module] = {}
     waiting: list[Any] = [net]
     while waiting:
@@ -90,6 +91,7 @@ def images_that_count(x: Array) -> int:
 
 def _settings(module: nn.Module) -> list[str]:
     names = [name for name in vars(module) if name not in REGISTERS]
+    # "forward": somebody may set a method of its own; "_modules": a layer may be appended
     return [*names, "forward", *["_modules"] * bool(module._modules)]
 
 
@@ -175,6 +177,7 @@ class _Watch:
 
     def _watched(self, kind: Any) -> type:
         def get(module: Any, name: str) -> Any:
+            # hooks and mode are looked at for all modules anyway
             if not name.startswith("__") and name not in ("_forward_hooks", "training"):
                 self.read[id(module), name] = module, name
             return kind.__getattribute__(module, name)

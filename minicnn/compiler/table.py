@@ -52,6 +52,7 @@ def table(
         return f"{begin:{names + whats}}{''.join(cells)}".rstrip()
 
     head = " " * (names + whats) + "".join(f"{c.title:{c.form}}" for c in columns)
+    # the name is padded here, the shapes by the row
     rows = [row(f"{line.name:{names}}{line.what}", [line]) for line in lines]
     if 0 < backward_from < len(lines):
         rows.insert(backward_from, "-" * len(head))
@@ -67,7 +68,7 @@ def times(runs: int, microseconds: str, rate: str) -> list[Column]:
         return sum(line.seconds for line in lines) / runs
 
     def gigaflops(lines: Sequence[Line]) -> str:
-        flops, taken = flops_of(lines), seconds(lines)
+        flops, taken = flops_of(lines), seconds(lines)  # nothing counted, no rate: a copy
         return format(flops / taken / 1e9, rate) if flops and taken else ""
 
     return [

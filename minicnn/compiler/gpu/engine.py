@@ -82,6 +82,7 @@ class GpuEngine:
         """The batch as numbers: bytes are divided by 255."""
         if self.x.dtype != np.uint8:
             return Value(self.x)
+        # a replay needs the batch at the same address: it is copied into self.x before each run
         value = self.program.value(self.x.shape[1:])
         self.program.over_cells("load_pixels", "load pixels", shapes(value.shape),
                                 value.array.size, (self.x, value.array))  # fmt: skip

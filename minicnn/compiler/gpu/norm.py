@@ -52,7 +52,7 @@ class GpuBatchNorm(GpuLowering):
         layer, c = self.layer, self.sizes[0]
         if layer.running_mean is None or layer.running_var is None:
             return program.buffer(c), program.buffer(c), program.buffer(1, dtype=np.int64)
-        batches = layer.num_batches_tracked.data
+        batches = layer.num_batches_tracked.data  # a kernel adds 1 to it where it lies
         if batches.dtype != np.int64:
             raise CompileError(f"compile: num_batches_tracked is {batches.dtype}; wanted int64")
         return layer.running_mean.data, layer.running_var.data, batches

@@ -134,6 +134,7 @@ class Program:
 
     def mask_key(self) -> Array:
         """Where the key of the next layer's dropout mask lies."""
+        # in the order of the chain: mask k of a step is that of the k-th dropout
         key, self.free_keys = self.free_keys[:2], self.free_keys[2:]
         return key
 
@@ -181,6 +182,7 @@ class GpuLowering(Lowering[Program, Value, Array]):
 
     def __init__(self, stage: Stage, needs_dinput: bool):
         super().__init__(stage, needs_dinput)
+        # the kernels compute a cell's place from the sizes alone
         buffers = stage.module._buffers.values() if stage.module else ()
         if not all(t.data.flags.c_contiguous for t in (*stage.parameters, *buffers)):
             raise CompileError("compile: wanted parameters and buffers that are C-contiguous")

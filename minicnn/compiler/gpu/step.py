@@ -28,6 +28,7 @@ class _OnGpu(Compiled):
     _stream: Any
 
     def _set_up(self, graph: bool) -> None:
+        # some parameter: its dtype and device are those of the net
         self.graph, self._like = graph, next(self.net.parameters())
         self.device = self._like.device
         self._stream = None  # of the last call
