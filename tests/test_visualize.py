@@ -13,6 +13,7 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, data, nn, train, visualize
+from minicnn.data import sample
 from minicnn.nn import functional as F
 from minicnn.train.run import load_test_set
 from minicnn.visualize.draw.activations import EXAMPLES
@@ -444,7 +445,7 @@ def test_without_the_whole_set_the_sample_is_used_and_said(
             raise data.DatasetNotFoundError("no network")
         return load(name, root)
 
-    monkeypatch.setattr(data, "load", offline)
+    monkeypatch.setattr(sample, "load", offline)
     config = json.loads((run / "config.json").read_text())
     assert len(load_test_set({**config, "dataset": "fashion-mnist"}, None)) == 1000
     printed = capsys.readouterr().out

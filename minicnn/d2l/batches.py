@@ -10,15 +10,9 @@ import numpy as np
 
 from minicnn import data
 from minicnn.data.catalogue import CATALOGUE
+from minicnn.data.sample import load_or_sample
 from minicnn.device import device_of, to_device
 from minicnn.tensor import Tensor
-from minicnn.terminal import say
-
-SAMPLE_NOTICE = """\
-NOTE: the whole Fashion-MNIST is not on this machine and could not be downloaded; these are the
-      6,000 + 1,000 images of the sample inside the package. An epoch has a tenth of the updates,
-      and the accuracy is NOT the published one.
-      ({error})"""
 
 
 def load_data_fashion_mnist(
@@ -44,7 +38,7 @@ def load_data_fashion_mnist(
         ValueError: a batch size or a picture size below 1.
         DatasetError, DatasetNotFoundError: as ``data.load``.
     """
-    train, test = _load(dataset, root)
+    _, train, test = load_or_sample(dataset, root)
     if resize is None:
         return data.DataLoader(train, batch_size, shuffle=True), data.DataLoader(test, batch_size)
     size = _height_and_width(resize)
@@ -61,17 +55,6 @@ def _height_and_width(resize: Any) -> tuple[int, int]:
         raise ValueError(f"resize is {resize!r}; wanted a number of at least 1, or two of them")
     height, width = np.broadcast_to(numbers, 2).tolist()
     return int(height), int(width)
-
-
-def _load(name: str | None, root: str | Path | None) -> tuple[data.Dataset, data.Dataset]:
-    """The data set of this name; without one the sample stands in for Fashion-MNIST."""
-    if name is not None:
-        return data.load(name, root)
-    try:
-        return data.load("fashion-mnist", root)
-    except data.DatasetNotFoundError as error:
-        say(SAMPLE_NOTICE.format(error=error))
-    return data.load("fashion-mnist-sample")
 
 
 class _Resized(data.DataLoader):

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import numpy as np
 
 import minicnn
-from minicnn import command, compiler, data, models, nn, optim
+from minicnn import command, compiler, data, models, nn
+from minicnn.data.sample import load_or_sample
 from minicnn.device import gpu_problem, resolve, to_device, try_gpu
 from minicnn.terminal import complain, say
 from minicnn.train.loop import fit
 from minicnn.train.measure import DivergedError, History
 from minicnn.train.recipe import ENOUGH_UPDATES, RECIPES, SCHEDULES, Recipe, recipe_for
+from minicnn.train.report import count, headline, result
 from minicnn.train.run import Run
 
 KNOBS = (
     *("activation", "pool", "padding", "kernel_size", "channels", "hidden", "init"),
     *("batch_norm", "dropout"),
 )
-
-SAMPLE_NOTICE = """\
-NOTE: the whole Fashion-MNIST is not on this machine and could not be downloaded.
-      Training on the sample inside the package instead: 6,000 training and 1,000 test images.
-      The accuracy is NOT the published one. For the whole set, either
-        apt-get install dataset-fashion-mnist        (Debian, Ubuntu)
-        python -m minicnn.train --data-dir DIR       (a folder with its four IDX files)
-"""
 
 
 def parser() -> command.Parser:
@@ -124,10 +117,9 @@ def _train(options: argparse.Namespace) -> int:
     minicnn.manual_seed(options.seed)
     knobs = {name: getattr(options, name) for name in KNOBS if getattr(options, name) is not None}
     net = models.build(options.model, **knobs).to(device)
+    dataset, train, test = load_or_sample(options.dataset, options.data_dir)
+    recipe = recipe_for(options, len(train))
     compiled = not options.no_compile and compiler.is_available(device)
-    dataset, (train_set, test_set) = _load_data(options)
-
-    recipe = recipe_for(options, len(train_set))
     config = {
         "model": options.model,
         "model_args": knobs,
@@ -141,28 +133,23 @@ def _train(options: argparse.Namespace) -> int:
         "numpy": np.__version__,
     }
     run = Run(options.out, config, net)
-
-    batches = data.DataLoader(
-        train_set, recipe.batch_size, True, options.seed, device, raw=compiled
-    )
-    test_batches = data.DataLoader(test_set, recipe.batch_size, device=device, raw=compiled)
-    optimizer = optim.SGD(
-        net.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
-    )
-    say(_headline(config, net, train_set, test_set, why_cpu))
-    return _train_and_report(run, net, batches, test_batches, recipe, optimizer)
+    size = recipe.batch_size
+    batches = data.DataLoader(train, size, True, options.seed, device, raw=compiled)
+    test_batches = data.DataLoader(test, size, device=device, raw=compiled)
+    say(headline(config, net, train, test, why_cpu))
+    return _fit(run, net, batches, test_batches, recipe)
 
 
-def _train_and_report(
+def _fit(
     run: Run,
     net: nn.Module,
     batches: data.DataLoader,
     test_batches: data.DataLoader,
     recipe: Recipe,
-    optimizer: optim.Optimizer,
 ) -> int:
-    history = History()
-    status = 0
+    """Train to the end, or until the loss diverges or somebody interrupts; the exit status."""
+    history, status = History(), 0
+    optimizer = recipe.optimizer_of(net)
     try:
         fit(
             net,
@@ -170,8 +157,8 @@ def _train_and_report(
             test_batches,
             optimizer=optimizer,
             epochs=recipe.epochs,
-            schedule=SCHEDULES[recipe.schedule](optimizer, recipe.epochs),
-            divide_by=recipe.batch_size if recipe.divide_by == "batch-size" else None,
+            schedule=recipe.schedule_of(optimizer),
+            divide_by=recipe.divisor,
             after_epoch=[lambda history: run.write(net, history)],
             history=history,
             compile=run.config["compiled"],
@@ -182,12 +169,12 @@ def _train_and_report(
     except KeyboardInterrupt:
         run.write(net, history)
         complain(
-            f"interrupted after {_count(len(history.epochs), 'whole epoch')}; what was trained so "
+            f"interrupted after {count(len(history.epochs), 'whole epoch')}; what was trained so "
             f"far is in {run.folder}"
         )
         status = 130
-    if status == 0:
-        say(_result(run, history))
+    else:
+        say(result(run.config, run.folder, history))
     try:
         run.draw(history)
     except Exception as error:  # fonts, a full disk: the weights are there all the same
@@ -203,47 +190,3 @@ def _choose_device(name: str) -> tuple[str, str]:
         return device, f" (no GPU: {problem})" if device == "cpu" else ""
     to_device(np.zeros(1, np.float32), name)
     return resolve(name), ""
-
-
-def _load_data(options: argparse.Namespace) -> tuple[str, tuple[data.Dataset, data.Dataset]]:
-    """The data set's name and its two parts; the sample only where none was asked for."""
-    name = options.dataset or "fashion-mnist"
-    try:
-        return name, data.load(name, options.data_dir)
-    except data.DatasetNotFoundError as error:
-        if options.dataset is not None:
-            raise
-        say(f"{SAMPLE_NOTICE}      ({error})\n")
-    sample = "fashion-mnist-sample"
-    return sample, data.load(sample)
-
-
-def _headline(
-    config: dict[str, Any], net: nn.Module, train: data.Dataset, test: data.Dataset, why_cpu: str
-) -> str:
-    parameters = sum(p.size for p in net.parameters())
-    threads = f", {_count(config['threads'], 'thread')}" if config["device"] == "cpu" else ""
-    threads += ", compiled" if config["compiled"] else ", eager"
-    return (
-        f"{config['model']} ({parameters:,} parameters) on {config['dataset']} ({len(train):,} + "
-        f"{len(test):,} images), {_count(config['epochs'], 'epoch')}\n"
-        f"device {config['device']}{threads}{why_cpu}"
-    )
-
-
-def _count(number: int, what: str) -> str:
-    """1 epoch, 2 epochs."""
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
-def _result(run: Run, history: History) -> str:
-    last, device = history.epochs[-1], run.config["device"]
-    sample = (
-        " (of the sample: not the published figure)" if "sample" in run.config["dataset"] else ""
-    )
-    return (
-        f"loss {last['loss']:.3f}, train acc {last['train_acc']:.3f}, "
-        f"test acc {last['test_acc']:.3f}{sample}\n"
-        f"{history.examples_per_sec:,.0f} examples/sec on {device} (batching, steps and counting)\n"
-        f"written to {run.folder}"
-    )

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
-from minicnn import optim
+from minicnn import nn, optim
 
 
 class Recipe(NamedTuple):
-    """How a preset is trained where the options say nothing."""
+    """How a net is trained.
+
+    Attributes:
+        divide_by: a batch's gradient by its ``"images"``, or always by the ``"batch-size"``, so
+            that a smaller last batch counts less.
+        schedule: of the learning rate; one of ``SCHEDULES``.
+    """
 
     epochs: int
     lr: float
@@ -20,6 +25,20 @@ class Recipe(NamedTuple):
     momentum: float = 0.0
     weight_decay: float = 0.0
     schedule: str = "constant"
+
+    def optimizer_of(self, net: nn.Module) -> optim.SGD:
+        """The optimiser of the net's parameters."""
+        return optim.SGD(net.parameters(), self.lr, self.momentum, weight_decay=self.weight_decay)
+
+    def schedule_of(self, optimizer: optim.Optimizer) -> optim.LRScheduler | None:
+        """What changes the optimiser's learning rate after each epoch, if anything does."""
+        make = SCHEDULES[self.schedule]
+        return None if make is None else make(optimizer, self.epochs)
+
+    @property
+    def divisor(self) -> int | None:
+        """``divide_by`` as ``fit`` takes it."""
+        return self.batch_size if self.divide_by == "batch-size" else None
 
 
 RECIPES = {
@@ -30,18 +49,15 @@ RECIPES = {
     ),
     "mlp": Recipe(epochs=10, lr=0.1),
 }
-SCHEDULES: dict[str, Callable[[optim.Optimizer, int], optim.LRScheduler | None]] = {
-    "constant": lambda optimizer, epochs: None,
-    "cosine": optim.CosineAnnealingLR,
-}
+SCHEDULES = {"constant": None, "cosine": optim.CosineAnnealingLR}
 FULL_SIZE = 60_000
 ENOUGH_UPDATES = 1_400  # for both LeNets to leave the plateau and settle, on a smaller data set
 
 
 def recipe_for(options: argparse.Namespace, images: int) -> Recipe:
     """The model's recipe, with what the options change; more epochs on fewer images."""
-    given = {name: getattr(options, name) for name in Recipe._fields}
-    changed = {name: value for name, value in given.items() if value is not None}
+    values = {name: getattr(options, name) for name in Recipe._fields}
+    changed = {name: value for name, value in values.items() if value is not None}
     recipe = RECIPES[options.model]._replace(**changed)
     if options.epochs is None and images < FULL_SIZE:
         batches = math.ceil(images / recipe.batch_size)

@@ -6,12 +6,13 @@ import math
 import sys
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from minicnn import nn
-from minicnn.data import DataLoader
+from minicnn.data import DataLoader, Dataset
 from minicnn.device import to_host
 from minicnn.nn.init import fans
 from minicnn.plots import LiveCurves, in_notebook
@@ -103,3 +104,37 @@ def has_xaviers_spread(net: nn.Module) -> bool:
 def _fingerprint(net: nn.Module) -> list[int]:
     """A number for each parameter that changes when the parameter does."""
     return [zlib.crc32(to_host(p.data).tobytes()) for p in net.parameters()]
+
+
+# The command --------------------------------------------------------------------------------------
+
+
+def headline(
+    config: dict[str, Any], net: nn.Module, train: Dataset, test: Dataset, why_cpu: str
+) -> str:
+    """What the command prints at the start: the net, the data, the device."""
+    parameters = sum(p.size for p in net.parameters())
+    threads = f", {count(config['threads'], 'thread')}" if config["device"] == "cpu" else ""
+    threads += ", compiled" if config["compiled"] else ", eager"
+    return (
+        f"{config['model']} ({parameters:,} parameters) on {config['dataset']} ({len(train):,} + "
+        f"{len(test):,} images), {count(config['epochs'], 'epoch')}\n"
+        f"device {config['device']}{threads}{why_cpu}"
+    )
+
+
+def count(number: int, what: str) -> str:
+    """1 epoch, 2 epochs."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def result(config: dict[str, Any], folder: Path, history: History) -> str:
+    """What the command prints at the end."""
+    last, device = history.epochs[-1], config["device"]
+    sample = " (of the sample: not the published figure)" if "sample" in config["dataset"] else ""
+    return (
+        f"loss {last['loss']:.3f}, train acc {last['train_acc']:.3f}, "
+        f"test acc {last['test_acc']:.3f}{sample}\n"
+        f"{history.examples_per_sec:,.0f} examples/sec on {device} (batching, steps and counting)\n"
+        f"written to {folder}"
+    )

@@ -21,10 +21,10 @@ from typing import Any
 
 from minicnn import data, models, plots
 from minicnn.checkpoint import load, save
+from minicnn.data.sample import NOTICE_OF_TEST, load_or_sample
 from minicnn.files import expand, make_folder, write_whole
 from minicnn.kernels.interrupts import held
 from minicnn.nn import Module
-from minicnn.terminal import say
 from minicnn.train.measure import History
 
 
@@ -156,21 +156,17 @@ def _no_run(folder: Path, missing: str) -> OSError:
 
 
 def load_test_set(config: dict[str, Any], folder: str | Path | None = None) -> data.Dataset:
-    """The test pictures of a run's data set; the sample's where Fashion-MNIST is not there.
+    """The test pictures of a run's data set; the sample's where Fashion-MNIST cannot be had.
 
     ``folder``: where its files are, as for ``data.load``.
 
     Raises:
-        ValueError: the configuration does not name a data set that is known.
-        DatasetNotFoundError: another one, that is not there.
+        ValueError: the configuration names no known data set.
+        DatasetNotFoundError: another data set than Fashion-MNIST cannot be had.
     """
     name = config.get("dataset")
     if not isinstance(name, str):
         raise ValueError(f"config.json: dataset is {name!r}; wanted the name of a data set")
-    try:
-        return data.load(name, folder)[1]
-    except data.DatasetNotFoundError:
-        if name != "fashion-mnist":
-            raise
-    say("NOTE: the whole fashion-mnist is not here; these are the sample's 1,000 test pictures")
-    return data.load("fashion-mnist-sample")[1]
+    asked_for = None if name == "fashion-mnist" else name  # the sample is no test of digits
+    _, _, test = load_or_sample(asked_for, folder, NOTICE_OF_TEST)
+    return test

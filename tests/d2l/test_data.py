@@ -11,6 +11,7 @@ from PIL import Image
 
 from minicnn import Tensor, d2l, data
 from minicnn.d2l.batches import resampling_matrix
+from minicnn.data import sample
 from tests.d2l.few import SAMPLE
 
 
@@ -76,7 +77,7 @@ def test_without_the_whole_set_the_sample_stands_in_and_says_so(
             raise data.DatasetNotFoundError("no network")
         return load(name, root)
 
-    monkeypatch.setattr(data, "load", offline)
+    monkeypatch.setattr(sample, "load", offline)
     train_iter, _ = d2l.load_data_fashion_mnist(1000)
     assert len(train_iter) == 6
     printed = capsys.readouterr().out

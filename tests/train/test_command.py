@@ -18,6 +18,7 @@ import pytest
 
 import minicnn
 from minicnn import data, models, optim, train
+from minicnn.data import sample
 from minicnn.device import gpu_problem
 from minicnn.train import options as command_line
 from minicnn.train.recipe import RECIPES, recipe_for
@@ -155,7 +156,7 @@ def test_without_the_whole_set_it_trains_on_the_sample_and_says_so_loudly(
             raise data.DatasetNotFoundError("no network")
         return load(name, root)
 
-    monkeypatch.setattr(data, "load", offline)
+    monkeypatch.setattr(sample, "load", offline)
     out = tmp_path / "run"
     assert train.main(["--model", "mlp", "--hidden", "4", "--epochs", "1", "--out", str(out)]) == 0
     printed = capsys.readouterr().out

@@ -13,6 +13,7 @@ import pytest
 
 import minicnn
 from minicnn import data, models
+from minicnn.data import sample
 from minicnn.explain.__main__ import main as explain
 from minicnn.train import run as runs
 from minicnn.train.run import Run
@@ -186,7 +187,7 @@ def test_explain_takes_the_sample_where_fashion_mnist_is_not_here(
             raise data.DatasetNotFoundError("no network")
         return load(name, root)
 
-    monkeypatch.setattr(data, "load", offline)
+    monkeypatch.setattr(sample, "load", offline)
     net = {"channels": [2, 3], "hidden": [4]}
     config = {"model": "lenet", "model_args": net, "dataset": "fashion-mnist"}
     Run(tmp_path, config, models.lenet(channels=(2, 3), hidden=(4,)))
