@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
 
 from minicnn import names, ops
-from minicnn.device import beside
+from minicnn.device import on_device_of
 from minicnn.dtypes import check_same_device, check_same_dtype, in_one_dtype
 from minicnn.kernels import Array
 from minicnn.names import Axes
@@ -177,7 +177,7 @@ class Arithmetic:
     ) -> Tensor:
         """Where the largest value stands along ``axis``, int64; of equal ones the first."""
         along = names.axes("argmax", axis, dim)
-        with beside(self.data):
+        with on_device_of(self.data):
             return self._of_array(self.data.argmax(axis=along, keepdims=keepdims or keepdim))
 
 
@@ -204,7 +204,7 @@ def _compare(relation: Callable[[Array, Array], Array], a: Any, b: Any) -> Tenso
     if _is_tensor(b):
         check_same_device(relation.__name__, (a, b))
         b = b.data
-    with beside(a.data):
+    with on_device_of(a.data):
         return a._of_array(relation(a.data, b))
 
 

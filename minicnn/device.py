@@ -21,11 +21,11 @@ from minicnn.terminal import first_line
 __all__ = [
     "Device",
     "DeviceError",
-    "beside",
     "describe",
     "device_of",
     "gpu_problem",
     "on_device",
+    "on_device_of",
     "resolve",
     "to_device",
     "to_host",
@@ -95,7 +95,7 @@ def on_device(device: Device) -> Any:
     return _cupy().cuda.Device(int(device.removeprefix("gpu:")))
 
 
-def beside(array: Array) -> Any:
+def on_device_of(array: Array) -> Any:
     """A context in which what is computed from ``array`` lands where it is."""
     return _NOWHERE if is_host(array) else array.device
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import ops
-from minicnn.device import Device, beside, resolve
+from minicnn.device import Device, on_device_of, resolve
 from minicnn.dtypes import DType, check_same_dtype
 from minicnn.kernels import array_module
 from minicnn.names import from_front, one_tuple
@@ -89,7 +89,7 @@ def zeros_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """Zeros in ``input``'s shape, by default in its dtype and on its device."""
-    with beside(input.data):
+    with on_device_of(input.data):
         array = array_module(input.data).zeros_like(input.data)
     return Tensor(array, requires_grad, dtype, device)
 
@@ -102,7 +102,7 @@ def ones_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """Ones in ``input``'s shape, by default in its dtype and on its device."""
-    with beside(input.data):
+    with on_device_of(input.data):
         array = array_module(input.data).ones_like(input.data)
     return Tensor(array, requires_grad, dtype, device)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from minicnn import tape
-from minicnn.device import beside
+from minicnn.device import on_device_of
 from minicnn.dtypes import check_same_device
 from minicnn.kernels import is_host
 from minicnn.shape import plain_key
@@ -154,7 +154,7 @@ class InPlace:
                 f"{what}: the new numbers are {values.dtype}, this tensor is {self.dtype}; convert "
                 f"them with .to('{self.dtype}')"
             )
-        with beside(self.data):
+        with on_device_of(self.data):
             self.data[key] = values.data
         self.increment_version()
         return self

@@ -21,7 +21,7 @@ import numpy as np
 
 from minicnn import names, tape
 from minicnn.arithmetic import Arithmetic
-from minicnn.device import Device, beside, device_of, to_device, to_host
+from minicnn.device import Device, device_of, on_device_of, to_device, to_host
 from minicnn.dtypes import DType, as_array, check_may_require_grad, check_same_device, is_array
 from minicnn.inplace import InPlace
 from minicnn.kernels import Array, array_module, is_host
@@ -328,7 +328,7 @@ class Tensor(Arithmetic, Shape, InPlace, Names, NumPyCalls):
                 "backward(): this tensor does not require a gradient: no input had "
                 "requires_grad=True, or it was computed under no_grad()"
             )
-        with beside(self._data):
+        with on_device_of(self._data):
             tape.backward(self, self._first_gradient(gradient), retain_graph)
 
     def _first_gradient(self, gradient: Any) -> Array:
@@ -376,7 +376,7 @@ def apply(operation: Operation, *inputs: Any) -> Tensor:
         operation = copy.copy(operation)
     recording = is_grad_enabled()
     operation.needs_gradient = tuple(x.requires_grad and recording for x in tensors)
-    with beside(tensors[0]._data):
+    with on_device_of(tensors[0]._data):
         result = Tensor(operation.forward(*(x._data for x in tensors)))
     array = result._data
     if array.base is not None or array is tensors[0]._data:
@@ -401,7 +401,7 @@ def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
         return Tensor(value)
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, int | float) and like.dtype.kind == "f" and not is_host(like._data):
-        with beside(like._data):  # written there, not copied to it
+        with on_device_of(like._data):  # written there, not copied to it
             return Tensor(array_module(like._data).full((), value, like.dtype))
     kind = np.asarray(value).dtype.kind
     if like.dtype.kind == "f" or kind == "b":

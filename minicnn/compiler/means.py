@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.device import Device, beside, to_device
+from minicnn.device import Device, on_device_of, to_device
 
 
 class Means:
@@ -29,7 +29,7 @@ class Means:
 
     def reset(self) -> None:
         """Begin again at 0."""
-        with beside(self.loss):
+        with on_device_of(self.loss):
             self.loss.fill(0)
             self.correct.fill(0)
         self.examples = 0
@@ -43,7 +43,7 @@ class Means:
     def copy(self) -> Means:
         """As they stand now, on the same device, for a later ``read``."""
         now = copy.copy(self)
-        with beside(self.loss):
+        with on_device_of(self.loss):
             now.loss, now.correct = self.loss.copy(), self.correct.copy()
         return now
 

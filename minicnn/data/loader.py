@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.data.dataset import Dataset
-from minicnn.device import beside, to_device
+from minicnn.device import on_device_of, to_device
 from minicnn.kernels import is_host
 from minicnn.random import default_generator
 from minicnn.tensor import Tensor
@@ -102,7 +102,7 @@ class DataLoader:
         for start in range(0, len(self.labels), self.batch_size):
             rows = slice(start, start + self.batch_size)
             picked = rows if order is None else order[rows]
-            with beside(self.labels):
+            with on_device_of(self.labels):
                 batch = Tensor(self._pixels(picked)), Tensor(self._pick(self.labels, picked))
             yield batch
 

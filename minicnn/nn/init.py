@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from minicnn.device import beside, to_device
+from minicnn.device import on_device_of, to_device
 from minicnn.random import default_generator
 from minicnn.tensor import Tensor
 
@@ -116,7 +116,7 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
 
 
 def _fill(tensor: Tensor, values: np.ndarray) -> Tensor:
-    with beside(tensor.data):
+    with on_device_of(tensor.data):
         tensor.data[...] = to_device(values.astype(tensor.dtype), tensor.device)
     tensor.increment_version()
     return tensor

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicnn.device import beside
+from minicnn.device import on_device_of
 from minicnn.tensor import Tensor
 
 
@@ -51,7 +51,7 @@ def load_state(net: Any, state: Mapping[str, Any], strict: bool) -> Incompatible
                 f"state_dict: {name} has shape {tensor.shape}, this net's has {own[name].shape}"
             )
     for name, tensor in new.items():  # and not before all fit
-        with beside(tensor.data):
+        with on_device_of(tensor.data):
             own[name].data[...] = tensor.data
         own[name].increment_version()
     return IncompatibleKeys(missing, unknown)

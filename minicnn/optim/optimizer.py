@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.device import beside, device_of, to_device
+from minicnn.device import device_of, on_device_of, to_device
 from minicnn.kernels import Array, array_module, is_host
 from minicnn.nn.arguments import check_number
 from minicnn.tensor import Tensor
@@ -66,7 +66,7 @@ class Optimizer:
         Raises:
             ValueError: a gradient of another shape, or a parameter that cannot be written to.
         """
-        with beside(g):
+        with on_device_of(g):
             p = self.params[i].data
             if g.shape != p.shape:
                 raise ValueError(

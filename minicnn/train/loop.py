@@ -11,7 +11,7 @@ import numpy as np
 from minicnn import compiler, kernels, nn, optim
 from minicnn.compiler.means import Means
 from minicnn.data import DataLoader, Dataset
-from minicnn.device import Device, beside, on_device
+from minicnn.device import Device, on_device, on_device_of
 from minicnn.kernels import Array
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.nn.module import device_of_net
@@ -45,7 +45,7 @@ class EagerStep:
         self.optimizer.zero_grad()
         loss.backward(gradient)
         self.optimizer.step()
-        with beside(loss.data):
+        with on_device_of(loss.data):
             self.means.add(loss.data.astype("float64"), _correct(logits, y), len(y))
         return loss, logits
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import ops
-from minicnn.device import beside
+from minicnn.device import on_device_of
 from minicnn.dtypes import check_same_dtype
 from minicnn.kernels import Array, array_module, is_host
 from minicnn.nn.arguments import as_input, check_floating, check_loss_settings
@@ -55,7 +55,7 @@ def cross_entropy(
         )
     weight = None if weight is None else as_tensor(weight, like=input).detach()
     _check_loss("cross_entropy", input, target, weight)
-    with beside(input.data):
+    with on_device_of(input.data):
         if target.dtype.kind != "f":
             return _smoothed_cross_entropy(
                 input, target, weight, ignore_index, reduction, label_smoothing
@@ -181,7 +181,7 @@ def class_indices(
             "minicnn.Tensor(target).to('int64')"
         )
     _check_loss(function, input, target, weight)
-    with beside(input.data):
+    with on_device_of(input.data):
         return _indices(target, input.shape[_classes_axis(input)], weight, ignore_index, input)
 
 

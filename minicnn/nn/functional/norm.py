@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from minicnn import ops
-from minicnn.device import beside
+from minicnn.device import on_device_of
 from minicnn.dtypes import check_same_dtype
 from minicnn.kernels import Array
 from minicnn.nn.arguments import as_input, as_tensors, check_eps, check_floating
@@ -123,7 +123,7 @@ def move_running(
     momentum: float,
 ) -> None:
     """Move running statistics towards those of a batch: ``count`` values a channel, biased var."""
-    with beside(mean):
+    with on_device_of(mean):
         unbiased = var * (count / (count - 1))
         for running, now in ((running_mean, mean), (running_var, unbiased)):
             running.data += momentum * (now - running.data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.device import beside
+from minicnn.device import on_device_of
 from minicnn.nn import arguments
 from minicnn.nn import functional as F
 from minicnn.nn.module import Module, Parameter
@@ -79,7 +79,7 @@ class BatchNorm2d(Module):
     def count_batch(self) -> None:
         """Count one more training batch."""
         if self.running_mean is not None:
-            with beside(self.num_batches_tracked.data):
+            with on_device_of(self.num_batches_tracked.data):
                 self.num_batches_tracked.data += 1
 
     num_batches_tracked: Tensor
