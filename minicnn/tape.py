@@ -211,12 +211,12 @@ def _checked(node: Node, returned: Any) -> Sequence[Array | None]:
             f"{len(node.inputs)} inputs"
         )
     for i, ((x, needed), dx) in enumerate(zip(node.edges(), dinputs, strict=True)):
-        if needed and not is_array(dx):
+        array = x._data
+        if needed and type(dx) is not type(array) and not is_array(dx):
             raise RuntimeError(
                 f"{node.operation.name}.backward: the gradient of input {i} is a "
                 f"{type(dx).__name__}; wanted an array"
             )
-        array = x._data
         if needed and (dx.shape != array.shape or dx.dtype != array.dtype):
             raise BackwardError(
                 f"{node.operation.name}.backward: the gradient of input {i} is {dx.dtype} of shape "
