@@ -1,7 +1,7 @@
 """Where arrays live: ``"cpu"`` (NumPy) or ``"gpu:0"``, ``"gpu:1"``... (CuPy).
 
-A device is a string. The device follows the array: whatever is computed from a GPU array is on
-that GPU. Only here is an array moved.
+A device is a string. What is computed from a GPU's array lies on that GPU. Arrays are moved from
+device to device in this file alone.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class DeviceError(RuntimeError):
 
 
 def resolve(device: Device) -> Device:
-    """``device`` by its full name: ``"cpu"`` or ``"gpu:<number>"``. ``"gpu"`` is ``"gpu:0"``.
+    """The full name of ``device``: ``"cpu"`` or ``"gpu:<number>"``. ``"gpu"`` is ``"gpu:0"``.
 
     ``"cuda"``, PyTorch's word, means ``"gpu"``.
 
@@ -96,7 +96,7 @@ def on_device(device: Device) -> Any:
 
 
 def on_device_of(array: Array) -> Any:
-    """A context in which what is computed from ``array`` lands where it is."""
+    """A context in which CuPy computes on the GPU that holds ``array``; on the CPU, none."""
     return _NOWHERE if is_host(array) else array.device
 
 
@@ -104,7 +104,7 @@ _NOWHERE = contextlib.nullcontext()
 
 
 def describe(device: Device) -> str:
-    """What computes there, in a line: versions, and a GPU's name and memory."""
+    """What computes there, in one line: versions, and a GPU's name and memory."""
     if resolve(device) == "cpu":
         return f"NumPy {np.__version__}, {platform.processor() or platform.machine()}"
     cupy = _cupy()
@@ -124,7 +124,7 @@ def _version(number: int) -> str:
 
 
 def try_gpu(number: int = 0) -> Device:
-    """``"gpu:<number>"`` if that GPU can be used, otherwise ``"cpu"``, as the chapters' helper."""
+    """``"gpu:<number>"`` if that GPU can be used, otherwise ``"cpu"``; the chapters' helper."""
     try:
         to_device(np.zeros(1, np.float32), f"gpu:{number}")
     except DeviceError:
@@ -134,14 +134,14 @@ def try_gpu(number: int = 0) -> Device:
 
 @functools.cache
 def gpu_problem(number: int = 0) -> str | None:
-    """What keeps this machine from computing on GPU ``number``, in one line; None if nothing does.
+    """Why this machine cannot compute on GPU ``number``, in one line; None if it can.
 
-    First what is wrong; after a semicolon, where there is one, what mends it. ``import cupy``
-    succeeds without a driver, so the proof is a matrix product and a kernel compiled at run time.
+    After a semicolon, if there is one, the line says what to do about it. ``import cupy`` succeeds
+    without a driver, so a matrix product and a kernel compiled at run time are tried.
     """
     try:
         cupy = _cupy()
-    except Exception as error:  # a CuPy made for another NumPy or CUDA raises all kinds
+    except Exception as error:  # a CuPy made for another NumPy or CUDA raises any kind
         absent = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
         what = "is not installed" if absent else f"cannot be imported ({first_line(error)})"
         return f"CuPy {what}; {INSTALL}"
@@ -167,7 +167,7 @@ def gpu_problem(number: int = 0) -> str | None:
 
 
 def _driver_problem(cupy: Any, error: Exception) -> str:
-    """Why the devices cannot be counted: an old driver, or none (it has the version 0)."""
+    """Why the devices cannot be counted: an old driver, or none (its version is 0)."""
     if "InsufficientDriver" in str(error):
         runtime = cupy.cuda.runtime
         driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()
@@ -180,7 +180,7 @@ def _driver_problem(cupy: Any, error: Exception) -> str:
 
 
 def _cupy() -> Any:
-    with held():  # extension modules are not to be interrupted while they are made
+    with held():  # a Ctrl-C while extension modules load can crash Python
         import cupy
 
     return cupy
