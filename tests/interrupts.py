@@ -1,7 +1,7 @@
 """Ctrl-C at random moments of real training runs: ``python -m tests.interrupts --runs 200``.
 
 Each run has other settings: compiled or eager, 1 to 4 threads, with and without warm kernels; every
-third is interrupted twice. Two go on at a time, beside a process that keeps a core busy. What has
+third is interrupted twice. Two go on at a time, next to a process that keeps a core busy. What has
 to hold: none hangs; after the first line that a run prints, an interrupt ends it with status 130
 (unless it was done); its folder, if there is one, has weights that load and nothing half-written.
 """
@@ -41,9 +41,12 @@ def one_run(number: int, seed: int, folder: Path) -> tuple[str, str]:
     cold = {"NUMBA_CACHE_DIR": str(folder) + "-kernels"} if rng.random() < 0.1 else {}
     process = subprocess.Popen(
         [sys.executable, "-X", "faulthandler", "-u", "-m", "minicnn.train", *settings],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **cold},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **cold},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    )
     assert process.stdout is not None
     assert process.stderr is not None
     try:

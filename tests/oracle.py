@@ -147,7 +147,7 @@ def cross_entropy(
 def assert_agrees_with_torch(
     ours: Callable[..., Tensor], *arrays: np.ndarray, theirs: Callable[..., Any] | None = None
 ) -> None:
-    """``ours(*arrays)`` is PyTorch's value to 1e-10; gradients by a random cotangent to 1e-9.
+    """``ours(*arrays)`` is PyTorch's value to 1e-10; gradients for a random cotangent to 1e-9.
 
     ``theirs``: the same in PyTorch's words, where those differ. Arrays of float64 receive
     gradients, others are passed as they are.

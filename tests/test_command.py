@@ -163,9 +163,12 @@ def test_an_interrupt_while_everything_is_imported_is_no_traceback(tmp_path: Pat
         "print('importing', flush=True); import time; time.sleep(60)"
     )
     with subprocess.Popen(
-        [sys.executable, "-m", "minicnn.train"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, env=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"),
-    ) as process:  # fmt: skip
+        [sys.executable, "-m", "minicnn.train"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"),
+    ) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "importing\n"

@@ -43,7 +43,7 @@ def shortened(code: str) -> str:
 
 
 class Block(NamedTuple):
-    """A fenced Python block, and the output that the page shows behind it, if any."""
+    """A fenced Python block, and the output that the page shows after it, if any."""
 
     code: str
     output: str | None

@@ -364,9 +364,12 @@ def test_no_interrupt_of_a_command_is_lost(where: str, status: int, tmp_path: Pa
     (tmp_path / "program.py").write_text(f"{PROCESS}command.process({where})")
     ended = subprocess.run(
         [sys.executable, "-m", "program"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(minicnn.__file__).parent.parent)},
-        capture_output=True, timeout=60, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(minicnn.__file__).parent.parent)},
+        capture_output=True,
+        timeout=60,
+        text=True,
+    )
     assert (ended.returncode, ended.stderr) == (status, "")
 
 

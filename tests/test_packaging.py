@@ -76,8 +76,11 @@ def test_the_reference_kernels_need_no_numba() -> None:
 def test_a_kernel_set_that_does_not_exist_is_named() -> None:
     result = subprocess.run(
         [sys.executable, "-c", "import minicnn; minicnn.rand(2).sigmoid()"],
-        cwd=ROOT, env={**os.environ, "MINICNN_KERNELS": "fast"}, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, "MINICNN_KERNELS": "fast"},
+        capture_output=True,
+        text=True,
+    )
     assert "MINICNN_KERNELS is 'fast'; wanted 'cpu' or 'reference'" in result.stderr
 
 

@@ -51,9 +51,10 @@ def largest_replaced(by: Callable[[Any], Any]) -> Callable[[np.ndarray], np.ndar
 
 def test_every_kernel_is_checked() -> None:
     public = {
-        name for name, value in vars(cpu).items()
+        name
+        for name, value in vars(cpu).items()
         if getattr(value, "__doc__", None) and value.__doc__.startswith("See ``reference.")
-    }  # fmt: skip
+    }
     assert {name for _, name, _ in CASES} == {n for n in public if hasattr(reference, n)} - {
         "philox", "softmax_cross_entropy_backward"
     }  # fmt: skip

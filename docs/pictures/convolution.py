@@ -97,9 +97,11 @@ def draw() -> Figure:
     arrow(axes, 17.5, 20.3, 2.8, "col2im: add up")
     grid(axes, (21.0, 4.3), tx.grad.numpy()[0, 0], "dx", middle)
     terms = " + ".join(
-        f"{dcolumns[3 - k, k]:g}".replace("-", "−") if dcolumns[3 - k, k] >= 0
-        else f"(−{-dcolumns[3 - k, k]:g})" for k in range(4)
-    )  # fmt: skip
+        f"{dcolumns[3 - k, k]:g}".replace("-", "−")
+        if dcolumns[3 - k, k] >= 0
+        else f"(−{-dcolumns[3 - k, k]:g})"
+        for k in range(4)
+    )
     total = f"{tx.grad.numpy()[0, 0, 1, 1]:g}".replace("-", "−")
     axes.text(
         22.5,

@@ -13,8 +13,15 @@ INK, FAINT, QUIET = "#22313f", "#c3ccd5", "#7b8894"
 BLUE, ORANGE, GREEN = "#9ecae1", "#fdd0a2", "#a1d99b"
 
 
-def cells(axes: Axes, left: float, top: float, rows: int, cols: int, size: tuple[float, float],
-          colour: str) -> None:  # fmt: skip
+def cells(
+    axes: Axes,
+    left: float,
+    top: float,
+    rows: int,
+    cols: int,
+    size: tuple[float, float],
+    colour: str,
+) -> None:
     """rows x cols rectangles with their upper left corner at (left, top)."""
     width, height = size
     for i in range(rows):
@@ -58,8 +65,14 @@ def layout(axes: Axes) -> None:
 
 def block(axes: Axes) -> None:
     """4 rows x 64 cells of y, from one tap after the other."""
-    text(axes, 0, 5.1, "The product: 4 rows × 64 cells of y stay in registers", fontsize=13,
-         weight="bold")  # fmt: skip
+    text(
+        axes,
+        0,
+        5.1,
+        "The product: 4 rows × 64 cells of y stay in registers",
+        fontsize=13,
+        weight="bold",
+    )
     text(axes, 0.85, 4.2, "w[row, tap]", ha="center", fontsize=9.5)
     cells(axes, 0, 3.9, 4, 5, (0.34, 0.62), "#eef2f5")
     cells(axes, 0.68, 3.9, 4, 1, (0.34, 0.62), ORANGE)
@@ -70,11 +83,24 @@ def block(axes: Axes) -> None:
     for tap in range(5):
         colour = BLUE if tap == 2 else "#eef2f5"
         cells(axes, 3.0 + 0.26 * tap, 3.9 - 0.5 * tap, 1, 16, (0.26, 0.4), colour)
-    text(axes, 2.95, 1.15, "tap j begins j columns further on:\nthe rows of im2col, never copied",
-         fontsize=9, color=QUIET, va="top")  # fmt: skip
+    text(
+        axes,
+        2.95,
+        1.15,
+        "tap j begins j columns further on:\nthe rows of im2col, never copied",
+        fontsize=9,
+        color=QUIET,
+        va="top",
+    )
     text(axes, 8.75, 2.65, "=", fontsize=15, ha="center")
-    text(axes, 13.4, 4.2, "y[row], 64 cells = 4 output columns × 16 images", ha="center",
-         fontsize=9.5)  # fmt: skip
+    text(
+        axes,
+        13.4,
+        4.2,
+        "y[row], 64 cells = 4 output columns × 16 images",
+        ha="center",
+        fontsize=9.5,
+    )
     for group in range(4):
         cells(axes, 9.3 + 2.13 * group, 3.9, 4, 8, (0.26, 0.62), GREEN)
         frame(axes, 9.3 + 2.13 * group, 3.9, 2.08, 2.48)

@@ -94,7 +94,7 @@ def parser() -> command.Parser:
         f"{models.LENET_PLUS['dropout']}",
         type=command.share,
     )
-    return p  # fmt: skip
+    return p
 
 
 def _defaults(name: str) -> str:

@@ -21,7 +21,7 @@ PICTURE = (3, 11, 8)
 
 
 def with_head(shape: Shape, *layers: nn.Module, classes: int = 5) -> nn.Sequential:
-    """``layers``, and behind them a dense layer for so many classes."""
+    """``layers``, and after them a dense layer for ``classes``."""
     y = nn.Sequential(*layers)(Tensor(np.zeros((2, *shape), np.float32))) if layers else None
     width = int(np.prod(shape)) if y is None else y.size // 2
     flatten = [nn.Flatten()] if (len(shape) if y is None else y.ndim - 1) > 1 else []
@@ -99,7 +99,7 @@ class SharedConv(nn.Module):
 
 
 def frozen(first: int) -> nn.Sequential:
-    """The first so many layers do not learn."""
+    """The first ``first`` layers do not learn."""
     layers = nn.Conv2d(3, 4, (3, 2)), nn.Tanh(), nn.Conv2d(4, 3, (2, 3)), nn.AvgPool2d((2, 3))
     net = of_picture(*layers)
     for layer in list(net.children())[:first]:

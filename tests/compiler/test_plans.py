@@ -142,7 +142,7 @@ def test_a_plans_figures_are_those_of_an_image() -> None:
     assert plan.images_seen == 48
     assert all(line.seconds > 0 for line in plan.lines)
     for number, line in enumerate(plan.lines):
-        line.seconds = 48e-6 * (number + 1)  # so many microseconds an image
+        line.seconds = 48e-6 * (number + 1)  # this many microseconds an image
     rows = str(plan).splitlines()
     assert rows[0].split() == ["FLOP", "bytes", "us", "GFLOP/s"]
     ways = [row for row in rows[1:-2] if not row.startswith("---")]

@@ -35,7 +35,7 @@ def small_net() -> nn.Sequential:
 
 
 def in_threads(threads: int, work: Callable[[int], None]) -> None:
-    """``work(number)`` in so many threads, all beginning at once; what one raised is raised."""
+    """``work(number)`` in each of the threads, begun at once; what one raises is raised here."""
     start, errors = threading.Barrier(threads), list[BaseException]()
 
     def run(number: int) -> None:

@@ -31,7 +31,7 @@ def by_hand(
     net: nn.Module, loader: data.DataLoader, lr: float, divide_by: int | None = None
 ) -> tuple[float, float]:
     """An epoch written out: the means of loss and accuracy."""
-    loss_sum = hits = count = 0.0
+    loss_sum = correct = count = 0.0
     for x, y in loader:
         logits = net(x)
         loss = nn.CrossEntropyLoss(reduction="sum")(logits, y)
@@ -41,8 +41,8 @@ def by_hand(
             assert p.grad is not None
             p.data -= lr * p.grad.data
         loss_sum, count = loss_sum + loss.item(), count + len(y)
-        hits += float((logits.argmax(1) == y).sum())
-    return loss_sum / count, hits / count
+        correct += float((logits.argmax(1) == y).sum())
+    return loss_sum / count, correct / count
 
 
 def assert_same_weights(a: nn.Module, b: nn.Module) -> None:
@@ -55,7 +55,7 @@ def test_train_ch6_starts_from_xaviers_weights_and_prints_the_chapters_lines(
 ) -> None:
     net, twin = twins()
     for p in net.parameters():
-        p.data[...] = 5  # the weights are drawn anew, the biases stay
+        p.data[...] = 5  # the weights are drawn again, the biases stay
     for p in twin.parameters():
         p.data[...] = 5
     train, test = data.DataLoader(few, 64), data.DataLoader(few[:100], 64)

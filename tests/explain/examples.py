@@ -30,16 +30,13 @@ def example(
     rng: np.random.Generator,
     size: tuple[int, int],
     kernel: tuple[int, int],
-    stride: tuple[int, int] = (1, 1),
-    padding: tuple[int, int] = (0, 0),
-    dilation: tuple[int, int] = (1, 1),
     batch: int = 1,
     channels: int = 2,
     outs: int = 2,
-    bias: bool = True,
+    **options: Any,
 ) -> tuple[nn.Conv2d, np.ndarray, np.ndarray]:
-    """A layer, pictures, and a gradient by its output."""
-    conv = nn.Conv2d(channels, outs, kernel, stride, padding, dilation, bias=bias).to("float64")
+    """A layer, pictures, and a gradient with respect to its output."""
+    conv = nn.Conv2d(channels, outs, kernel, **options).to("float64")
     x = rng.standard_normal((batch, channels, *size))
     shape = conv(Tensor(x)).shape
     return conv, x, rng.standard_normal(shape)

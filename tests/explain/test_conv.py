@@ -50,9 +50,7 @@ def test_backward_the_weights_run_against_the_outputs(rng: np.random.Generator) 
     conv, x, dy = example(rng, (5, 5), (3, 3), channels=1, outs=1)
     terms = explain.conv2d(conv, x, dy).dx_terms(0, 0, 2, 2)
     assert [t.right.index for t in terms] == [(0, 0, p, q) for p in range(3) for q in range(3)]
-    assert [t.left.index for t in terms] == [
-        (0, 0, i, j) for i in (2, 1, 0) for j in (2, 1, 0)
-    ]  # fmt: skip
+    assert [t.left.index for t in terms] == [(0, 0, i, j) for i in (2, 1, 0) for j in (2, 1, 0)]
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -355,7 +355,7 @@ def test_texts_fit_their_boxes_and_leave_each_other_room() -> None:
 
 
 def test_lines_pass_boxes_that_they_do_not_belong_to() -> None:
-    """The line from x to Add runs beside the convolutions, never through one."""
+    """The line from x to Add runs past the convolutions, never through one."""
     svg = picture(tape(residual()))
     found = boxes(svg)
     passing = 0

@@ -34,7 +34,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
         nn.AvgPool2d((2, 3), stride=1, padding=(1, 1), count_include_pad=False),
         nn.Flatten(), nn.LazyLinear(10),
     ),
-    "conv behind conv": lambda: nn.Sequential(
+    "conv after conv": lambda: nn.Sequential(
         nn.Conv2d(1, 3, 5, stride=3), nn.Sigmoid(), nn.Conv2d(3, 9, 3, padding=1), nn.ReLU(),
         nn.Flatten(), nn.LazyLinear(10), nn.Tanh(),
     ),
@@ -48,7 +48,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     ),
 }  # fmt: skip
 NORMED: dict[str, Callable[[], nn.Module]] = {
-    "norm behind conv": lambda: nn.Sequential(
+    "norm after conv": lambda: nn.Sequential(
         nn.Conv2d(1, 3, 5, stride=3, bias=False), norm(3), nn.Conv2d(3, 2, 2), nn.ReLU(),
         nn.Flatten(), nn.Linear(98, 10),
     ),

@@ -87,7 +87,7 @@ def test_a_prediction_in_the_steady_state_copies_nothing_and_does_not_wait(cupy:
 
 
 def test_a_momentum_that_changes_goes_over_once(cupy: Any) -> None:
-    ours, theirs = twins(NORMED["norm behind conv"])
+    ours, theirs = twins(NORMED["norm after conv"])
     step, (x,) = forward(ours), pictures(5)
     given = Tensor(to_device(x, "gpu"))
     step(given), theirs(Tensor(x))
@@ -152,7 +152,7 @@ def test_gradients_of_a_norm_are_eagers(training: bool) -> None:
 def test_frozen_norms_and_norms_behind_what_is_frozen(frozen: set[str], training: bool) -> None:
     def run(device: str, make: Callable[..., Any]) -> list[np.ndarray]:
         def net() -> nn.Module:
-            made = NORMED["norm behind conv"]()
+            made = NORMED["norm after conv"]()
             for name, p in made.named_parameters():
                 p.requires_grad = not name.startswith(tuple(frozen))
             return made
@@ -165,7 +165,7 @@ def test_frozen_norms_and_norms_behind_what_is_frozen(frozen: set[str], training
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 def test_only_what_is_needed_is_launched(training: bool) -> None:
     def kernels_of(*frozen: str) -> list[str]:
-        net, _ = twins(NORMED["norm behind conv"], "float32")
+        net, _ = twins(NORMED["norm after conv"], "float32")
         for name, p in net.named_parameters():
             p.requires_grad = not name.startswith(frozen)
         step, _, x, y = steps(net.train(training))
@@ -188,7 +188,7 @@ def test_a_norm_takes_the_activation_behind_it_along() -> None:
 
 
 def test_running_statistics_put_elsewhere_are_found() -> None:
-    ours, theirs = twins(NORMED["norm behind conv"])
+    ours, theirs = twins(NORMED["norm after conv"])
     step, (x,) = forward(ours), pictures(5)
     step(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
     for net, device in ((ours, "gpu"), (theirs, "cpu")):
@@ -197,7 +197,7 @@ def test_running_statistics_put_elsewhere_are_found() -> None:
         net[1].momentum = None
     step(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
     assert_same_state(ours, theirs)
-    theirs.load_state_dict(twins(NORMED["norm behind conv"])[1].state_dict())
+    theirs.load_state_dict(twins(NORMED["norm after conv"])[1].state_dict())
     ours.load_state_dict(theirs.state_dict())
     step(Tensor(to_device(x, "gpu"))), theirs(Tensor(x))
     assert_same_state(ours, theirs)

@@ -162,7 +162,7 @@ def test_sums_through_shuffles(library: Library, order: int) -> None:
 def test_a_shuffle_gets_nan_from_a_lane_that_does_not_exist(library: Library) -> None:
     x, y = np.arange(40, dtype=F32), np.zeros(40, F32)
     library.launch("next_lane", (1,), (40,), (x, y))
-    wanted = [*range(1, 32), 31, *range(33, 40), np.nan]  # 31: nobody behind the last lane
+    wanted = [*range(1, 32), 31, *range(33, 40), np.nan]  # 31: no lane after the last one
     np.testing.assert_array_equal(y, wanted)
 
 

@@ -167,8 +167,9 @@ class Norm:
         (dy,) = on_gpu(dy)
         sums, dx = (self.dgamma, self.dbeta), self.x * 0
         statistics = self.mean, self.var
-        self.run("norm_dweight", self.channels, self.x, dy, *statistics, *sums, self.eps,
-                 *self.sizes)  # fmt: skip
+        self.run(
+            "norm_dweight", self.channels, self.x, dy, *statistics, *sums, self.eps, *self.sizes
+        )
         used = self.x, dy, self.gamma, *statistics, *sums, self.x, dx
         flags = np.int64(dx.size), np.int32(has_affine), np.int32(is_fixed), np.int32(kind)
         blocks = self.gpu.blocks(dx.size)

@@ -96,7 +96,7 @@ def norm(channels: int, **options: Any) -> nn.BatchNorm2d:
 
 
 def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimizer]]]:
-    """Between them every kernel of a step, behind every activation; and optimisers for them."""
+    """Together they run every kernel of a step, after every activation; and optimisers for them."""
     first = nn.Sequential(
         nn.Conv2d(2, 5, (3, 2), stride=(2, 1), padding=(1, 1), dilation=(1, 2)), nn.Tanh(),
         nn.MaxPool2d((3, 2), stride=(2, 1), padding=(1, 1)), nn.Conv2d(5, 3, 2, 1, 1, bias=False),

@@ -51,9 +51,13 @@ def run(code: str, checkout: Path, **environment: str) -> subprocess.CompletedPr
     ours = ("NUMBA_", "MINICNN_", "PYTHONPATH")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=checkout, env={**kept, **environment},
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=checkout,
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 def result(code: str, checkout: Path, **environment: str) -> str:

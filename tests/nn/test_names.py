@@ -116,9 +116,10 @@ def test_softmax_and_log_softmax_by_their_definitions() -> None:
 def test_softmax_layers_are_pytorchs(name: str) -> None:
     torch = pytest.importorskip("torch")
     assert_agrees_with_torch(
-        MAKE[name](nn), np.random.default_rng(1).standard_normal((3, 4, 2)),
+        MAKE[name](nn),
+        np.random.default_rng(1).standard_normal((3, 4, 2)),
         theirs=MAKE[name](torch.nn),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parity

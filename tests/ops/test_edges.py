@@ -111,7 +111,7 @@ def test_compiled_infinite_gradients_go_as_eagers(name: str, dtype: str, pooled:
 
 # Sums ---------------------------------------------------------------------------------------------
 
-ROWS = 300_000  # one after the other in float32, the sum of so many is off by 1e-3
+ROWS = 300_000  # one after the other in float32, their sum is off by 1e-3
 NUMBERS = np.random.default_rng(3).random((ROWS, 3), np.float32) + 0.1
 EXACT = NUMBERS.sum(axis=0, dtype=np.float64)
 

@@ -227,7 +227,7 @@ def written(ours: Call, theirs: Call) -> str | None:
 
 
 def gradients(ours: Call, theirs: Call) -> str | None:
-    """How the gradients by a random cotangent differ."""
+    """How the gradients for a random cotangent differ."""
     y, expected = all_of(ours.result)[0], all_of(theirs.result)[0]
     if not (isinstance(y, Tensor) and y.requires_grad):
         return None

@@ -84,7 +84,7 @@ def train(
 def test_the_program_trains() -> None:
     torch.manual_seed(0)
     net = make_net()
-    # 24 batches an epoch of the sample: so many epochs are two of the whole set
+    # 24 batches an epoch of the sample: 20 epochs are two of the whole set
     epochs = train(net, batch_size=256, num_epochs=20, lr=0.9, device=torch.try_gpu())
     (first_loss, _, _), (loss, train_acc, test_acc) = epochs[0], epochs[-1]
     assert first_loss == pytest.approx(2.35, abs=0.1)  # on the plateau

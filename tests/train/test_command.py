@@ -34,9 +34,12 @@ def command(
     """The command line in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "minicnn.train", *options],
-        capture_output=True, text=True, timeout=300, cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-    )  # fmt: skip
+    )
 
 
 # The command --------------------------------------------------------------------------------------
@@ -230,8 +233,11 @@ def test_ctrl_c_saves_what_was_trained_so_far(tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = subprocess.Popen(
         [sys.executable, "-m", "minicnn.train", *FAST, "--epochs", "10000", "--out", str(out)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
     try:
         deadline = time.monotonic() + 120
         metrics = out / "metrics.jsonl"  # empty, with the weights of the start, until an epoch ends
@@ -295,9 +301,13 @@ def test_dividing_by_the_batch_size_makes_a_smaller_last_batch_count_less(
         minicnn.manual_seed(2)
         net = models.mlp(hidden=(8,))
         minicnn.fit(
-            net, data.DataLoader(few[:44], 64), optimizer=optim.SGD(net.parameters(), lr=lr),
-            epochs=1, divide_by=divide_by, quiet=True,
-        )  # fmt: skip
+            net,
+            data.DataLoader(few[:44], 64),
+            optimizer=optim.SGD(net.parameters(), lr=lr),
+            epochs=1,
+            divide_by=divide_by,
+            quiet=True,
+        )
         return [parameter.numpy() for parameter in net.parameters()]
 
     for less, smaller_lr in zip(weights(0.5, 64), weights(0.5 * 44 / 64, None), strict=True):

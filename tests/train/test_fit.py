@@ -21,10 +21,13 @@ def test_fit_measures_means_over_the_epoch_as_it_was_trained(few: data.Dataset) 
     twin = models.mlp(hidden=(16,))
     twin.load_state_dict(net.state_dict())
     history = minicnn.fit(
-        net, data.DataLoader(few, 64), epochs=1, optimizer=optim.SGD(net.parameters(), lr=0.1),
+        net,
+        data.DataLoader(few, 64),
+        epochs=1,
+        optimizer=optim.SGD(net.parameters(), lr=0.1),
         quiet=True,
-    )  # fmt: skip
-    loss_sum = hits = 0.0
+    )
+    loss_sum = correct = 0.0
     optimizer, loss_of = optim.SGD(twin.parameters(), lr=0.1), nn.CrossEntropyLoss()
     for x, y in data.DataLoader(few, 64):
         logits = twin(x)
@@ -33,11 +36,11 @@ def test_fit_measures_means_over_the_epoch_as_it_was_trained(few: data.Dataset) 
         loss.backward()
         optimizer.step()
         loss_sum += loss.item() * len(y)
-        hits += float((logits.argmax(1) == y).sum())
+        correct += float((logits.argmax(1) == y).sum())
     (epoch,) = history.epochs
     assert epoch["epoch"] == 1
     assert epoch["loss"] == pytest.approx(loss_sum / 300, rel=1e-6)
-    assert epoch["train_acc"] == hits / 300
+    assert epoch["train_acc"] == correct / 300
     assert epoch["test_acc"] is None
     assert history.examples == 300
     assert epoch["examples_per_sec"] == pytest.approx(300 / epoch["seconds"])
@@ -100,10 +103,14 @@ def test_fit_applies_the_schedule_after_each_epoch(few: data.Dataset) -> None:
     optimizer = optim.SGD(net.parameters(), lr=0.4)
     seen: list[float] = []
     minicnn.fit(
-        net, data.DataLoader(few, 100), epochs=3, optimizer=optimizer, quiet=True,
+        net,
+        data.DataLoader(few, 100),
+        epochs=3,
+        optimizer=optimizer,
+        quiet=True,
         schedule=optim.StepLR(optimizer, 1, gamma=0.5),
         after_epoch=[lambda _: seen.append(optimizer.lr)],
-    )  # fmt: skip
+    )
     assert seen == [0.2, 0.1, 0.05]
 
 
@@ -115,9 +122,13 @@ def test_a_history_goes_on_too(few: data.Dataset) -> None:
     history = minicnn.History()
     for _ in range(2):
         minicnn.fit(
-            net, data.DataLoader(few, 100), optimizer=optim.SGD(net.parameters(), lr=0.1),
-            epochs=2, history=history, quiet=True,
-        )  # fmt: skip
+            net,
+            data.DataLoader(few, 100),
+            optimizer=optim.SGD(net.parameters(), lr=0.1),
+            epochs=2,
+            history=history,
+            quiet=True,
+        )
     assert [row["epoch"] for row in history.epochs] == [1, 2, 3, 4]
     fractions = [row["epoch"] for row in history.curve]
     assert fractions == sorted(fractions)

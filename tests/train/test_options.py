@@ -108,10 +108,14 @@ def test_the_headline_and_the_result_say_what_was_done(
         for epoch in (1, 2):
             history.epochs.append(
                 {
-                    "epoch": epoch, "loss": 1.5 - epoch / 4, "train_acc": 0.25 * epoch + 0.111,
-                    "test_acc": 0.2 * epoch + 0.123, "seconds": 0.5 * epoch, "eval_seconds": 70,
+                    "epoch": epoch,
+                    "loss": 1.5 - epoch / 4,
+                    "train_acc": 0.25 * epoch + 0.111,
+                    "test_acc": 0.2 * epoch + 0.123,
+                    "seconds": 0.5 * epoch,
+                    "eval_seconds": 70,
                 }
-            )  # fmt: skip
+            )
         history.examples = 12_000
 
     monkeypatch.setattr(command_line, "fit", fit)
@@ -150,8 +154,9 @@ def test_a_picture_that_cannot_be_drawn_is_one_line_after_the_result(
     assert captured.out == ""
     assert re.fullmatch(
         r"python -m minicnn\.train: no curves\.png: "
-        r"(curves.png: No space left on device|latex failed)\n", captured.err
-    )  # fmt: skip
+        r"(curves.png: No space left on device|latex failed)\n",
+        captured.err,
+    )
 
 
 def test_an_interrupt_within_an_epoch_keeps_what_it_had_learnt(

@@ -85,9 +85,12 @@ def test_a_backend_of_another_environment_does_not_matter() -> None:
         "print(os.environ['MPLBACKEND'])"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
         env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "not here"},
-    )  # fmt: skip
+    )
     assert (ended.stdout, ended.stderr) == ("not here\n", "")
 
 

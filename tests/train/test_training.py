@@ -356,9 +356,13 @@ def test_a_loss_that_grows_a_hundredfold_is_divergence_and_unscaled_pixels_are_n
         r"try pixels from 0 to 1 \(here up to 255\) and a lower learning rate than 0\.9$",
     ):
         minicnn.fit(
-            net, Unscaled(few, 20), optimizer=sgd(net, 0.9), quiet=True, compile=compiled,
+            net,
+            Unscaled(few, 20),
+            optimizer=sgd(net, 0.9),
+            quiet=True,
+            compile=compiled,
             history=history,
-        )  # fmt: skip
+        )
     assert history.epochs == []
 
 

@@ -76,15 +76,15 @@ def dependencies(
     elif grid == "dy":
         cells = {(p.x, p.in_picture) for p in every if p.y == at}
         return [("dx", x if inside else None) for x, inside in cells], []
-    # a cell of the padding is one cell, however often it is met
+    # a cell of the padding is one cell, however often it is read
     lit = {cell for term in terms for cell in term if cell[1] is not None}
-    met = [p for p in every if not p.in_picture]
+    outside = [p for p in every if not p.in_picture]
     if grid == "y":
-        padding = {p.x for p in met if p.y == at}
+        padding = {p.x for p in outside if p.y == at}
     elif grid == "dweight":
-        padding = {p.x for p in met if p.weight == at}
+        padding = {p.x for p in outside if p.weight == at}
     else:
-        padding = {p.x for p in met if p.column == at and grid == "columns"}
+        padding = {p.x for p in outside if p.column == at and grid == "columns"}
     return [*lit, *[("x", None)] * len(padding)], terms
 
 

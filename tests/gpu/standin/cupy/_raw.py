@@ -12,7 +12,9 @@ import numpy as np
 from . import _machine, cuda
 from ._array import ndarray
 
-sys.path.append(str(Path(__file__).parents[4]))  # where `tests` lies, for processes beside pytest
+sys.path.append(
+    str(Path(__file__).parents[4])
+)  # where `tests` lies, for processes other than pytest
 
 from tests.gpu import emulator
 
