@@ -36,7 +36,8 @@ def example(
     **options: Any,
 ) -> tuple[nn.Conv2d, np.ndarray, np.ndarray]:
     """A layer, pictures, and a gradient with respect to its output."""
-    conv = nn.Conv2d(channels, outs, kernel, **options).to("float64")
+    pairs = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}  # as ``by_loops`` reads them
+    conv = nn.Conv2d(channels, outs, kernel, **{**pairs, **options}).to("float64")
     x = rng.standard_normal((batch, channels, *size))
     shape = conv(Tensor(x)).shape
     return conv, x, rng.standard_normal(shape)
