@@ -14,7 +14,7 @@ from .optimizer import Optimizer
 class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015): steps of about lr, whatever the gradient's size.
 
-    It divides a running mean of the gradient by the root of a running mean of its square:
+    A step is the running mean of g, divided by the root of the running mean of g²:
     ``descend`` has the formula.
 
     Args and errors: see ``Optimizer``; betas = (beta1, beta2), each at least 0 and less than 1. The
