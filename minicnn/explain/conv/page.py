@@ -91,14 +91,19 @@ class ExplainedConvolution(ComparedConvolution):
         return page.write(title, self.describe(), about or _example(self), body, data, SCRIPTS)
 
     def geometry(self) -> dict[str, int]:
-        """Sizes, stride, padding and dilation by their letters."""
-        names = ("n c h w", "o _ kh kw", "sh sw", "ph pw", "dh dw", "oh ow")
-        sizes = (self.x.shape, self.weight.shape, self.stride, self.padding, self.dilation)
-        letters = " ".join(names).split()
-        values = [int(v) for shape in (*sizes, self.output) for v in shape]
-        known = dict(zip(letters, values, strict=True))
-        del known["_"]
-        return {**known, "bias": int(self.bias is not None)}
+        """Sizes, stride, padding and dilation by their letters: n, c, h, w, o, kh, kw, sh, sw..."""
+        letters = dict(zip("nchw", self.x.shape, strict=True))
+        letters["o"] = len(self.weight)
+        pairs = {
+            "k": self.kernel_size,
+            "s": self.stride,
+            "p": self.padding,
+            "d": self.dilation,
+            "o": self.output,
+        }
+        for letter, (h, w) in pairs.items():
+            letters |= {f"{letter}h": h, f"{letter}w": w}
+        return {**letters, "bias": int(self.bias is not None)}
 
 
 def _body(c: ComparedConvolution, grids: dict[str, Grid], asked: dict[str, Any]) -> str:

@@ -12,8 +12,8 @@ FONT, LETTER, LINE = 12, 7.5, 19  # size and width of a letter, distance between
 PADDING = 10
 
 
-def svg(steps: Sequence[Step], notes: Sequence[str], style: str = "") -> str:
-    """The picture. Everything has the colour of the text around it, for light and dark pages."""
+def draw(steps: Sequence[Step], notes: Sequence[str], style: str = "") -> str:
+    """The picture as SVG. All of it has the colour of the text around it, be that light or dark."""
     texts = [_lines(step) for step in steps]
     letters = max(len(left) + len(right) + 3 for lines in texts for left, right in lines)
     width = letters * LETTER + 2 * PADDING

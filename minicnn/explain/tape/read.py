@@ -15,7 +15,7 @@ from minicnn.ops import Operation
 from minicnn.tape import in_order_of_computation
 from minicnn.tensor import Tensor
 
-from .picture import svg
+from .picture import draw
 from .steps import Argument, Kept, Step, size_text
 from .table import table
 
@@ -55,7 +55,7 @@ class Tape:
     def svg(self) -> str:
         """The picture as an SVG file: dark on light or light on dark, as its reader prefers."""
         style = "<style>:root{color-scheme:light dark;color:CanvasText}</style>"
-        return svg(self.steps, self.notes(), style)
+        return draw(self.steps, self.notes(), style)
 
     def save(self, path: str | Path) -> None:
         """Write the picture as an SVG file.
@@ -69,7 +69,7 @@ class Tape:
         return self.svg()
 
     def _repr_html_(self) -> str:  # part of the notebook's page, in its colours
-        return f'<div style="overflow-x:auto">{svg(self.steps, self.notes())}</div>'
+        return f'<div style="overflow-x:auto">{draw(self.steps, self.notes())}</div>'
 
 
 # Reading it ---------------------------------------------------------------------------------------
