@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -79,6 +78,10 @@ class _Pooled:
             self.operation: Any = y.node.operation
             y.backward(self.dy)
         self.dx = tensor.grad.numpy()  # type: ignore[union-attr]
+        self.covering: dict[Index, list[Index]] = {}  # a cell: the outputs that see it
+        for h, w in np.ndindex(self.y.shape[2:]):
+            for cell in self.window(h, w):
+                self.covering.setdefault(cell, []).append((h, w))
 
     def window(self, h: int, w: int) -> list[Pair]:
         """The cells of the picture in the window of output (h, w)."""
@@ -89,16 +92,10 @@ class _Pooled:
         rows, cols = self.x.shape[2:]
         return [(r, q) for r, q in cells if 0 <= r < rows and 0 <= q < cols]
 
-    def windows_over(self, row: int, col: int) -> Iterator[Pair]:
-        """The outputs whose windows cover a cell."""
-        for h, w in np.ndindex(self.y.shape[2:]):
-            if (row, col) in self.window(h, w):
-                yield h, w
-
     def over(self, at: Index) -> list[Index]:
         """The outputs (n, c, h, w) whose windows the cell ``at`` is in."""
-        n, c, row, col = at
-        return [(n, c, *window) for window in self.windows_over(row, col)]
+        n, c, *cell = at
+        return [(n, c, *output) for output in self.covering.get(tuple(cell), ())]
 
     def of_pixel(self, at: Index, how: str) -> Note:
         """The note of a cell of x: its windows, and ``how`` it counts in them."""

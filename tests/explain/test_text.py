@@ -114,4 +114,4 @@ def test_hints_about_options_are_for_examples_only(rng: np.random.Generator) -> 
     assert "--size 5x6" in explained.html()
     assert "try --" not in explained.html("net[0] of lenet")
     assert "--size 5x6" not in explained.html("net[0] of lenet")
-    assert "Here every cell is reached." in explained.html("net[0] of lenet")
+    assert "Here none are left over." in explained.html("net[0] of lenet")
