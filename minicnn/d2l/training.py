@@ -54,8 +54,8 @@ def train_ch6(
     predictions, not evaluation; the book's leaves out batching too. A notebook draws the curves.
 
     Args:
-        net: its biases stay as they are (the book's, PyTorch's, are random too); lazy layers take
-            their sizes from the first batch.
+        net: its biases stay as they are (in the book they are PyTorch's random ones); lazy layers
+            take their sizes from the first batch.
         train_iter, test_iter: batches, as ``load_data_fashion_mnist`` gives them.
         device: by default the GPU if there is one.
         compile: as in ``minicnn.fit``: several times as fast.

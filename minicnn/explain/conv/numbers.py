@@ -176,6 +176,7 @@ class Convolution:
             added = np.zeros_like(self.dcolumns[:1])
             for column in range(after.shape[2]):
                 added[0, :, column] = self.dcolumns[n, :, column]
+                # im2col of the sums: each entry of columns sees the cell that it is added to
                 so_far = reference.im2col(self._add_back(added), *window)
                 after[n, :, column] = so_far[0, :, column]
         return after

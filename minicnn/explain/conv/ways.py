@@ -48,19 +48,22 @@ class ComparedConvolution(Convolution):
         """
         (sh, sw), (ph, pw), (dh, dw) = self.stride, self.padding, self.dilation
         (kh, kw), (oh, ow) = self.kernel_size, self.output
+        # dy[p, q] at the cell where its window begins, 0 at the windows that the stride skipped
         apart = np.zeros((*self.dy.shape[:2], (oh - 1) * sh + 1, (ow - 1) * sw + 1))
         apart[:, :, ::sh, ::sw] = self.dy
-        turned = self.weight[:, :, ::-1, ::-1].swapaxes(0, 1)
-        reached = _convolve(
-            apart, turned, padding=(dh * (kh - 1), dw * (kw - 1)), dilation=(dh, dw)
-        )
+        flipped = self.weight[:, :, ::-1, ::-1].swapaxes(0, 1)  # (C, O, KH, KW)
+        around = (dh * (kh - 1), dw * (kw - 1))  # zeros, so that each pixel has all its windows
+        reached = _convolve(apart, flipped, padding=around, dilation=(dh, dw))
         framed = np.zeros_like(self.dx_framed)  # what no window reaches stays 0
         framed[:, :, : reached.shape[2], : reached.shape[3]] = reached
         dx = framed[:, :, ph : ph + self.x.shape[2], pw : pw + self.x.shape[3]]
 
+        # dW[o, c, i, j] sums over n, p, q: images take the place of channels, and from one i to the
+        # next the products move by DH, from one p to the next by SH
         pictures, outputs = self.x.swapaxes(0, 1), self.dy.swapaxes(0, 1)
         dweight = _convolve(pictures, outputs, stride=(dh, dw), padding=(ph, pw), dilation=(sh, sw))
-        return {"dx": dx, "dweight": dweight[:, :, :kh, :kw].swapaxes(0, 1)}
+        dweight = dweight[:, :, :kh, :kw]  # cells that the stride leaves over would add more rows
+        return {"dx": dx, "dweight": dweight.swapaxes(0, 1)}
 
     @functools.cached_property
     def by_differences(self) -> Gradients:

@@ -26,10 +26,11 @@ def draw_activations(
     shown = min(MOST_MAPS, everything.shape[1]) if everything.ndim == 4 else 9
     lowest, highest = _ranges(everything)
 
+    # lengths below in inches: the tiles' size, the margin above them, the whole figure
     size = min(0.95, 9.6 / shown)
     rows, apart = EXAMPLES + 1, 0.35  # rows of a group; the gap between groups, in rows
     width, top = 1.75 + (shown + 1.4) * size, 1.35
-    total = len(chosen) * (rows + apart) - apart
+    total = len(chosen) * (rows + apart) - apart  # rows in all
     height = top + total * size + 0.3
     words = f"{title}: {layer.name}, activations"
     figure = empty_figure(max(width, 7.2), height, words, _how_to_read(everything, shown))
