@@ -19,15 +19,15 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    given = sys.argv[1:] if argv is None else argv
-    if given == ["--version"]:
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments == ["--version"]:
         say(f"minicnn {minicnn.__version__}")
-    elif given and given[0] in COMMANDS:
-        complain(f"python -m minicnn: error: write python -m minicnn.{' '.join(given)}")
+    elif arguments and arguments[0] in COMMANDS:
+        complain(f"python -m minicnn: error: write python -m minicnn.{' '.join(arguments)}")
         return 2
-    elif given and given not in (["--help"], ["-h"]):
+    elif arguments and arguments not in (["--help"], ["-h"]):
         complain(
-            f"python -m minicnn: error: {given[0]} is no command; wanted {', '.join(COMMANDS)}"
+            f"python -m minicnn: error: {arguments[0]} is no command; wanted {', '.join(COMMANDS)}"
         )
         return 2
     else:

@@ -15,20 +15,20 @@ from minicnn.files import expand, write_whole
 from minicnn.nn import Module
 from minicnn.tensor import Tensor
 
-# The dtypes of a safetensors file, little-endian; those of 16 bits are widened to float32.
+# The dtypes of a safetensors file, little-endian; 16-bit floats are widened to float32.
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?",
     "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
 }  # fmt: skip
 
-# Endings that promise another format, and who reads that.
+# Suffixes of other formats, and the functions that read them.
 OTHERS = {
     ".pt": "torch.load", ".pth": "torch.load", ".npz": "numpy.load", ".npy": "numpy.load",
     ".pkl": "pickle.load", ".h5": "h5py.File", ".keras": "keras.models.load_model",
 }  # fmt: skip
 
-# What to do with a file of another kind: two lines that convert it, {old} to {new}.
+# What to do with a file of another kind; {old} and {new} stand for the paths.
 CURES = {
     formats.PYTORCH: "convert it with: import torch, safetensors.torch; "
     "safetensors.torch.save_file(torch.load({old}, weights_only=True), {new})",
@@ -53,22 +53,22 @@ CURES = {
 def save(obj: Module | Mapping[str, Any], path: str | Path) -> None:
     """Write a net's parameters and buffers, or a mapping of names to tensors, to a file.
 
-    ``safetensors.torch.load_file`` reads it too; ``torch.load`` does not, so an ending like .pt is
-    warned of. The file is written beside and renamed: an interruption leaves what was there before.
+    ``safetensors.torch.load_file`` reads it too; ``torch.load`` does not, so a name like net.pt
+    gives a warning. An interruption leaves the old file: see ``write_whole``.
 
     Raises:
         TypeError: neither a module nor a mapping.
         OSError: it cannot be written; see ``write_whole``.
 
     Warns:
-        UserWarning: the name ends like a file of another format.
+        UserWarning: the name has the suffix of another format.
     """
     from safetensors.numpy import save as serialize
 
     state = obj.state_dict() if isinstance(obj, Module) else obj
     if not isinstance(state, Mapping):
         raise TypeError(f"save: wanted a Module or a state_dict, received {type(obj).__name__}")
-    # safetensors writes the memory of an array as it lies: only C order is right
+    # safetensors writes an array's memory as it is: it has to be in C order
     arrays = {name: Tensor(value).numpy().copy(order="C") for name, value in state.items()}
     path = Path(path)
     write_whole(path, serialize(arrays))
@@ -85,8 +85,8 @@ def load(path: str | Path) -> dict[str, Tensor]:
     """Read a file that ``save`` (or PyTorch's safetensors) wrote, for ``net.load_state_dict``.
 
     Returns:
-        The tensors in the file's order. float16 and bfloat16 become float32, which has all of
-        their numbers.
+        The tensors in the file's order. float16 and bfloat16 become float32, which holds all of
+        their values.
 
     Raises:
         FileNotFoundError: no such file.
@@ -106,7 +106,7 @@ def load(path: str | Path) -> dict[str, Tensor]:
 
 
 def _names(content: bytes) -> list[str]:
-    """The names in a sound file, in its order: its header is a length and an object of JSON."""
+    """The names in an undamaged file, in its order. Its header is a length and a JSON object."""
     size = int.from_bytes(content[:8], "little")
     return [name for name in json.loads(content[8 : 8 + size]) if name != "__metadata__"]
 
@@ -122,10 +122,10 @@ def _array(path: str | Path, name: str, part: Mapping[str, Any]) -> np.ndarray:
 
 
 def _complaint(path: str | Path, content: bytes, error: Exception) -> str:
-    """Why a file is no safetensors file: what it is instead, or what is wrong with it."""
+    """Why this is no safetensors file: what it is instead, or what is damaged."""
     if not content:
         return f"{path} is not a safetensors file, it is empty"
-    # a header of 640 bytes begins like a pickle, but a sound header goes on with a brace
+    # a header of 0x280 bytes starts with 80 02, as a pickle does; but a header goes on with a brace
     kind = None if content[8:9] == b"{" else formats.kind_of(content)
     if kind is None:
         return f"{path} is not a safetensors file, or damaged: {error}"

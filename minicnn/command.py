@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
         self._open.add_argument(name, help=help, **kind, **options)
 
     def parse(self, argv: list[str] | None) -> argparse.Namespace:
-        """The options given; an unknown one is an error that names the nearest."""
+        """The parsed options; an unknown one is an error that names the nearest known one."""
         options, unknown = self.parse_known_args(argv)
         if unknown:
             name = unknown[0].partition("=")[0]
@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(parser: Parser, main: Callable[[argparse.Namespace], int], argv: list[str] | None) -> int:
-    """Parse, and call ``main``; what a user can cause ends with one line and status 2."""
+    """Parse, then call ``main``. An error that a user can cause ends with one line and status 2."""
     arguments = parser.parse(argv)
     try:
         return main(arguments)
@@ -68,24 +68,25 @@ def run(parser: Parser, main: Callable[[argparse.Namespace], int], argv: list[st
 
 
 def process(main: Callable[[], int]) -> NoReturn:
-    """Run a command as the whole of a process. Whenever Ctrl-C comes, the status is 130.
+    """Run a command as a whole process. Ctrl-C gives the status 130 at any moment.
 
-    (Or that of the command, if it had come to its end.)
+    (Once the command has ended, the status is the command's.)
     """
     answer_interrupts()
     try:
         status = main()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except KeyboardInterrupt:  # before the command answers it, or after
+    except KeyboardInterrupt:  # before or after the command's own answer to it
         status = 130
-    # A Ctrl-C that ended an exec() of a text, as namedtuple's, is noted until the next one; with
-    # such a note python -m sends itself the signal again at its end, and its status would be -2.
+    # Python remembers a Ctrl-C that ended the exec() of a string (namedtuple calls exec) until the
+    # next exec(). If it still remembers one at its end, python -m sends itself the signal again,
+    # and the status would be -2.
     exec("")
     sys.exit(status)
 
 
 def in_a_line(error: BaseException) -> str:
-    """What an error says, without line breaks and numbers of the system."""
+    """An error's message, without line breaks and the system's error number."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__

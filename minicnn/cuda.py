@@ -1,4 +1,4 @@
-"""Whether there is a GPU, by the name under which PyTorch's programs ask for it."""
+"""``cuda.is_available()``, as PyTorch's programs ask for a GPU."""
 
 from minicnn.device import gpu_problem
 
@@ -6,5 +6,5 @@ __all__ = ["is_available"]
 
 
 def is_available() -> bool:
-    """Whether the first GPU can be used here. ``device.gpu_problem`` says what keeps it from it."""
+    """Whether the first GPU can be used here; if not, ``device.gpu_problem`` says why."""
     return gpu_problem() is None

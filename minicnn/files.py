@@ -15,7 +15,7 @@ def expand(path: str | Path) -> Path:
     """``path`` with a leading ``~`` or ``~name`` written out, which a shell does not always do.
 
     Raises:
-        FileNotFoundError: nobody knows that home folder.
+        FileNotFoundError: no such home folder is known.
     """
     try:
         return Path(path).expanduser()
@@ -25,10 +25,10 @@ def expand(path: str | Path) -> Path:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those that it lies in; what is there already stays.
+    """Make a folder and its parents; those that exist stay as they are.
 
     Raises:
-        OSError: of the system's own kind; NotADirectoryError where a file has such a name.
+        OSError: as the system raises it; NotADirectoryError if a file has one of the names.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -38,40 +38,40 @@ def make_folder(path: Path) -> None:
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
-    """Write ``content`` to a temporary file beside ``path`` and rename it over what was there.
+    """Write ``content`` to a temporary file in the same folder, then rename it to ``path``.
 
-    A Ctrl-C meanwhile is answered when all is written. Where ``path`` is a link, the file that it
-    leads to is written.
+    A Ctrl-C in between takes effect when everything is written. If ``path`` is a link, the file
+    that it points to is written.
 
     Raises:
-        OSError: of the system's own kind, naming ``path``: the folder is missing or cannot be
-            written, the disk is full. ``path`` is as before.
+        OSError: as the system raises it, naming ``path``: the folder is missing or cannot be
+            written, the disk is full. ``path`` is then unchanged.
     """
     path = expand(path)
     path = path.resolve() if path.is_symlink() else path
     data = content.encode() if isinstance(content, str) else content
     try:
         with held():
-            _write_beside(path, data)
+            _write_and_rename(path, data)
     except OSError as error:
         raise OSError(error.errno, _why(path, error), str(path)) from error
 
 
-def _write_beside(path: Path, data: bytes) -> None:
+def _write_and_rename(path: Path, data: bytes) -> None:
     temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}"
     try:
         with temporary.open("xb") as file:
             if path.exists():
-                shutil.copymode(path, temporary)  # who may read it stays as it was
+                shutil.copymode(path, temporary)  # the permissions stay
             file.write(data)
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)  # renamed already, if a second Ctrl-C was late
+        temporary.unlink(missing_ok=True)  # missing: a second Ctrl-C came after the rename
         raise
 
 
 def _why(path: Path, error: OSError) -> str:
-    """What the system says, and what it does not say: which folder is missing, what survived."""
+    """What the system says; and which folder is missing, or whether the old file survived."""
     if isinstance(error, FileNotFoundError):
         return f"there is no folder {path.parent}"
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)

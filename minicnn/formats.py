@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: for the message where another kind of file was wanted."""
+"""What a file is, by its first bytes; for messages where another kind of file was expected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BEGINNINGS = (
 
 
 def kind_of(content: bytes) -> str | None:
-    """What a file with this content (or beginning) is, in words; None: nothing known."""
+    """What a file with this content (or beginning) is, in words; None if it is not known."""
     if content.startswith(b"PK\x03\x04"):
         return _zipped(content)
     if content.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):

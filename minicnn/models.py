@@ -1,4 +1,4 @@
-"""The nets of the LeNet chapter, every exercise of it an argument."""
+"""The nets of the LeNet chapter; each of its exercises is an argument."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def lenet(
         kernel_size: of every convolution.
         channels: the output channels of each convolution.
         hidden: the widths of the dense layers before the last.
-        init: how weights begin: ``"xavier_uniform"`` as in the chapters, ``"xavier_normal"``,
+        init: the initial weights: ``"xavier_uniform"`` as in the chapters, ``"xavier_normal"``,
             ``"kaiming_uniform"``, ``"kaiming_normal"``, ``"normal"`` (standard deviation 0.01), all
             with zero biases; or ``"default"``, PyTorch's default for weights and biases.
-        batch_norm: normalise what comes out of every convolution (``nn.BatchNorm2d``).
+        batch_norm: normalise the output of every convolution (``nn.BatchNorm2d``).
         dropout: the probability with which ``nn.Dropout`` zeroes a cell before each dense layer;
             0: no such layer.
 
     Raises:
-        ValueError: an unknown name, or sizes that leave nothing of the picture.
+        ValueError: an unknown name, or sizes that leave less than 2 x 2 cells to pool.
     """
     layers: list[nn.Module] = []
     size, depth = 28, 1
@@ -97,7 +97,7 @@ def _with_dense_layers(
     """``layers``, Flatten, dense layers of these widths, and the last one for 10 classes."""
     layers.append(nn.Flatten())
     for i, (before, after) in enumerate(pairwise([*widths, 10])):
-        if dropout and len(layers) > 1:  # pixels are left alone
+        if dropout and len(layers) > 1:  # not the pixels
             layers.append(nn.Dropout(dropout))
         layers.append(nn.Linear(before, after))
         if i < len(widths) - 1:
@@ -109,7 +109,7 @@ def _with_dense_layers(
 
 
 def initializer(name: str) -> Callable[[nn.Module], None]:
-    """A function for ``net.apply`` that gives layers such weights, and zero biases.
+    """A function for ``net.apply`` that fills layers with these weights, and zero biases.
 
     Raises:
         ValueError: an unknown name.

@@ -19,7 +19,7 @@ LOSS, TRAIN, TEST = "#0072b2", "#d55e00", "#009e73"  # colours of Okabe and Ito'
 
 @contextlib.contextmanager
 def own_style() -> Iterator[None]:
-    """Matplotlib as it comes: the user's style, or LaTeX, shall not decide what is drawn here."""
+    """Matplotlib's default style, whatever style (or LaTeX) the user has set."""
     matplotlib = _matplotlib()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -27,11 +27,11 @@ def own_style() -> Iterator[None]:
 
 
 def _matplotlib() -> Any:
-    """The package, which refuses to be imported where MPLBACKEND names a backend it does not know.
+    """Matplotlib, which cannot be imported while MPLBACKEND names a backend that it does not know.
 
-    A program started from a notebook inherits that variable, but not the notebook's packages. No
-    Ctrl-C comes between: extension modules that are interrupted while they are made (Matplotlib
-    3.11's ft2font) let Python crash when it ends.
+    A program started from a notebook inherits that variable, but not the notebook's packages. A
+    Ctrl-C waits until Matplotlib is loaded: if it interrupts the loading of an extension module
+    (ft2font of Matplotlib 3.11), Python crashes when it ends.
     """
     if "matplotlib" not in sys.modules:
         backend = os.environ.pop("MPLBACKEND", None)
@@ -100,7 +100,7 @@ class LiveFigure:
         self.works = True
 
     def __call__(self, draw: Callable[[], Any]) -> None:
-        """Show what ``draw`` returns. What fails is told once, in a warning: the work goes on."""
+        """Show what ``draw`` returns. A failure is one warning; the work goes on."""
         if not self.works:
             return
         try:

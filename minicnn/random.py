@@ -27,10 +27,10 @@ _state = _State(int(np.random.SeedSequence().generate_state(1, np.uint64)[0]))
 
 
 def manual_seed(seed: int) -> None:
-    """Start all random draws of this process anew from ``seed``, an integer in 0..2**64 - 1.
+    """Start all random draws of this process again, from ``seed``, an integer in 0..2**64 - 1.
 
     Weights and shuffles are drawn on the CPU with NumPy, whatever the device, and dropout masks
-    come from a counter (``next_mask_key``), so that the same seed gives the same run everywhere.
+    depend on a counter (``next_mask_key``): the same seed gives the same run on every device.
 
     Raises:
         ValueError: a seed out of range.
@@ -44,7 +44,7 @@ def manual_seed(seed: int) -> None:
 
 
 def default_generator() -> np.random.Generator:
-    """The generator of every draw that is given none of its own."""
+    """The generator that is used where no other is passed."""
     return _state.generator
 
 
@@ -52,7 +52,7 @@ def next_mask_key() -> tuple[int, int]:
     """(seed, number) of the next dropout mask: the key of ``kernels.random_uniform``.
 
     The masks of a run are numbered in the order of their use: layer by layer within a step, step
-    after step. Whoever draws mask k, eagerly, compiled or on the GPU, gets the same one.
+    after step. Eager, compiled and GPU steps draw the same mask k.
     """
     key = (_state.seed, _state.masks_drawn)
     _state.masks_drawn += 1
@@ -83,14 +83,14 @@ def randn(
     requires_grad: bool = False,
     generator: np.random.Generator | None = None,
 ) -> Tensor:
-    """The same, normally distributed with mean 0 and variance 1."""
+    """A tensor of this shape, normally distributed with mean 0 and variance 1; see ``rand``."""
     drawn = (generator or default_generator()).standard_normal(one_tuple(shape or (size,)))
     return Tensor(drawn, requires_grad, dtype, device)
 
 
 @contextmanager
 def masks_put_back() -> Iterator[None]:
-    """What is drawn inside does not count: the next dropout mask is the one it would have been."""
+    """Dropout masks drawn inside do not count: the next mask has the number it would have had."""
     drawn = _state.masks_drawn
     try:
         yield

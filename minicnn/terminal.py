@@ -1,4 +1,4 @@
-"""Printing that never ends the work: a reader may have gone, a terminal may lack our signs."""
+"""Printing that never stops the work: without a reader, on a full disk, in any encoding."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PLAIN = {
 def say(text: object = "", stream: Any = None) -> None:
     """Print a line at once, by default on stdout.
 
-    Signs that the terminal's encoding lacks are replaced. On a dead stream (a pipe without a
-    reader, a full disk, a closed file) nothing is printed, now and later.
+    Characters that the stream's encoding lacks are replaced. On a dead stream (a pipe without a
+    reader, a full disk, a closed file) nothing is printed, now or later.
     """
     stream = sys.stdout if stream is None else stream
     try:
@@ -30,7 +30,7 @@ def say(text: object = "", stream: Any = None) -> None:
             plain = str(text).encode(stream.encoding, "plain").decode(stream.encoding)
             print(plain, file=stream, flush=True)
     except BlockingIOError:
-        pass  # a reader who is too slow misses a line
+        pass  # a reader that is too slow misses a line
     except (OSError, ValueError, AttributeError):
         _to_nowhere(stream)
 
@@ -42,7 +42,7 @@ def complain(text: str) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in a line; if it was raised from another one, what that says."""
+    """The first line of an error's message; of its cause's, if it was raised from another one."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines()]
@@ -51,7 +51,7 @@ def first_line(error: BaseException) -> str:
 
 
 def answer_interrupts() -> None:
-    """From now on no Ctrl-C is a traceback, as while NumPy is imported, and none is lost."""
+    """From now on an unanswered Ctrl-C is one line, not a traceback, and none is lost."""
     sys.excepthook = _show
     sys.unraisablehook = _raise_again
 
@@ -64,7 +64,7 @@ def _show(kind: Any, error: Any, trace: Any) -> None:
 
 
 def _raise_again(lost: Any) -> None:
-    """Python cannot raise what comes up in a finaliser or a callback: a moment later it can."""
+    """Python drops what is raised in a finaliser or a callback: interrupt again a moment later."""
     if issubclass(lost.exc_type, KeyboardInterrupt):
         threading.Timer(0.01, _thread.interrupt_main).start()
     else:
@@ -72,7 +72,7 @@ def _raise_again(lost: Any) -> None:
 
 
 def is_terminal(stream: Any) -> bool:
-    """Whether somebody watches ``stream``; it may be None, closed, or an object of any kind."""
+    """Whether ``stream`` is a terminal; it may be None, closed, or any object."""
     try:
         return bool(stream.isatty())
     except (AttributeError, ValueError):
@@ -80,18 +80,17 @@ def is_terminal(stream: Any) -> bool:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """For ``str.encode``: what to write for the first sign that an encoding lacks."""
+    """An error handler of ``str.encode``: what to write instead, and where to go on."""
     assert isinstance(error, UnicodeEncodeError)
-    sign = error.object[error.start]
-    ascii_only = PLAIN.get(sign) if sign in PLAIN else ascii(sign)[1:-1]
-    return ascii_only or "", error.start + 1
+    character = error.object[error.start]
+    return PLAIN.get(character, ascii(character)[1:-1]), error.start + 1
 
 
 codecs.register_error("plain", _plain)
 
 
 def _to_nowhere(stream: Any) -> None:
-    """So that what is left in the buffer does not fail again when Python ends."""
+    """Throw away what the stream still holds, or it would fail again when Python ends."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         number = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)

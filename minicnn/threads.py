@@ -15,5 +15,5 @@ def set_num_threads(threads: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads of the CPU the engine computes on."""
+    """The number of CPU threads that the engine computes on."""
     return int(kernels.host_kernels().get_num_threads())

@@ -1,7 +1,7 @@
 """The data sets that minicnn knows: what is in them, and where they are found.
 
-A data set is four IDX files. They are known by the SHA-256 of what is *inside* the gzip, so that
-any recompression of the same numbers is the same data set.
+A data set is four IDX files. They are recognised by the SHA-256 of what is *inside* the gzip, so
+that the same numbers, compressed in another way, are the same data set.
 """
 
 from dataclasses import dataclass

@@ -21,10 +21,10 @@ class Dataset:
         name: what to call it when it is printed.
 
     Attributes:
-        images: uint8; the array that was given, if it is that already.
+        images: uint8; the array that was passed, if it is uint8 already.
         labels: int64.
         classes: a tuple of names.
-        name: as given.
+        name: as passed.
 
     Raises:
         TypeError: images are not whole numbers, or labels not integers.
@@ -62,10 +62,10 @@ class Dataset:
         return f"<{self.name}: {len(self)} images of {shape}, {len(self.classes)} classes>"
 
 
-def _array(name: str, given: Any) -> NDArray[Any]:
+def _array(name: str, value: Any) -> NDArray[Any]:
     try:
-        return np.asarray(given)
-    except ValueError as error:  # a list of parts that have different shapes
+        return np.asarray(value)
+    except ValueError as error:  # a list whose parts have different shapes
         raise ValueError(f"{name} have parts of different shapes; wanted one shape") from error
 
 
@@ -100,7 +100,7 @@ def _check_shape(shape: tuple[int, ...]) -> None:
 
 
 def _to_bytes(dtype: np.dtype[Any], lowest: float, highest: float) -> str:
-    """What makes uint8 pixels of others."""
+    """How to convert such pixels to uint8."""
     if dtype.kind == "b":
         return 'images.astype("uint8") * 255'
     if 0 <= lowest <= highest <= 1:

@@ -10,14 +10,14 @@ from minicnn.data.errors import DatasetError, DatasetNotFoundError
 from minicnn.data.idx import read_idx
 from minicnn.terminal import is_terminal
 
-# Seconds: to connect (to each address of a mirror), and between two pieces of an answer.
+# Timeouts in seconds: to connect (to each address of a mirror), and between two pieces of a file.
 _TIMEOUT = (3.0, 30.0)
 
 
 def download(sha256: Mapping[str, str], mirrors: Sequence[str], folder: Path) -> None:
     """Fetch files into a folder, from the first mirror that has them.
 
-    A mirror that fails once is given up, and the next one is asked for what is still missing.
+    After a mirror's first failure, the next one is asked for the files that are still missing.
     A file gets its name in ``folder`` only when it is complete and verified: an interruption leaves
     nothing half-written, and two processes that download at once do not disturb each other.
 
@@ -27,7 +27,8 @@ def download(sha256: Mapping[str, str], mirrors: Sequence[str], folder: Path) ->
         folder: where to put them; made if it is not there.
 
     Raises:
-        DatasetNotFoundError: no mirror has them all (why, for each), or ``folder`` is not writable.
+        DatasetNotFoundError: every mirror failed (the message says why), or ``folder`` cannot be
+            written.
     """
     missing, failures = dict(sha256), []
     with _scratch_folder(folder) as scratch:
@@ -64,7 +65,7 @@ def _fetch(url: str, sha256: str, target: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Why a mirror failed, in a few words (what requests has to say fills several lines)."""
+    """Why a mirror failed, in a few words (a message of requests fills several lines)."""
     if isinstance(error, DatasetError):
         return "sent a wrong or damaged file"
     response = getattr(error, "response", None)

@@ -6,7 +6,7 @@ class DatasetError(ValueError):
 
 
 class IdxError(DatasetError):
-    """A file is not a sound IDX file, or not the one that its SHA-256 should make it."""
+    """A file is not a valid IDX file, or its SHA-256 is not the expected one."""
 
 
 class DatasetNotFoundError(FileNotFoundError):

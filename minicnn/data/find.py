@@ -1,4 +1,4 @@
-"""Finding a data set by its name: on this machine if it is there, else on a mirror."""
+"""Finding a data set by its name: on this machine, or else on a mirror."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from minicnn.data.errors import DatasetError, DatasetNotFoundError, IdxError
 from minicnn.data.idx import read_idx
 from minicnn.files import expand
 
-# What else is found where the four files were looked for, by its name.
+# Other files that may lie where the four are expected, and what to do with them.
 CURES = {
     (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar"): "unpack the archive",
     (".csv", ".parquet", ".npz", ".npy", ".pt", ".png", ".jpg"): (
@@ -41,7 +41,7 @@ def load(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
         the sample 6,000 and 1,000.
 
     Raises:
-        ValueError: there is no such name, or ``root`` is given for the sample.
+        ValueError: an unknown name, or a ``root`` for the sample, which comes with minicnn.
         DatasetError: files are damaged or not those of this data set, or ``root`` lacks some.
         DatasetNotFoundError: it is not on this machine, and no mirror sent it.
     """
@@ -80,7 +80,7 @@ def _locate(name: str, source: Source) -> Path:
 
 
 def _not_found(folder: Path) -> list[str]:
-    """The files that it lacks: all of them where this user may not enter it."""
+    """The files that a folder lacks: all of them if this user may not look into it."""
     try:
         return _missing(folder)
     except PermissionError:
@@ -108,7 +108,7 @@ def _locate_in(root: Path, name: str, source: Source) -> Path:
 
 
 def _link(path: Path) -> str:
-    """What to say of a link that leads nowhere; nothing of other paths."""
+    """What a message says of a broken link; nothing for other paths."""
     return f"a link to {path.readlink()}, which is not there" if path.is_symlink() else ""
 
 
@@ -144,7 +144,8 @@ def _missing(folder: Path) -> list[str]:
 def _path(folder: Path, file: str) -> Path | None:
     """Where a folder holds a file: gzipped, plain, or (None) not at all.
 
-    7-Zip and Kaggle write train-images.idx3-ubyte, and may put it into a folder of that name.
+    From 7-Zip and Kaggle it is called train-images.idx3-ubyte, and may lie in a folder of that
+    name.
     """
     for name in (file, file.replace("-idx", ".idx")):
         for place in (f"{name}.gz", name, f"{name}/{name}"):

@@ -7,8 +7,8 @@
     the rest      the numbers, in row order
 
 Image files therefore start with 00 00 08 03, label files with 00 00 08 01. Either may be gzipped.
-A file may come from anywhere, so its header is not believed: ``read_idx`` stops one byte after
-what the header declares, and allocates only what the file really holds.
+A file may come from anywhere, so its header is not trusted: ``read_idx`` stops one byte after what
+the header declares, and allocates only what the file really holds.
 
 Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database", http://yann.lecun.com/exdb/mnist/
 """
@@ -62,7 +62,8 @@ def read_idx(path: str | Path, sha256: str | None = None) -> NDArray[Any]:
         images are uint8 (N, H, W), labels uint8 (N,).
 
     Raises:
-        IdxError: the file is damaged, or its SHA-256 is another. The message names both.
+        IdxError: the file is damaged, or its SHA-256 is another. The message names the file, and
+            both SHA-256.
         OSError: the file cannot be opened (FileNotFoundError, PermissionError, ...).
     """
     path = Path(path)

@@ -11,7 +11,7 @@ from minicnn.kernels import is_host
 from minicnn.random import default_generator
 from minicnn.tensor import Tensor
 
-# What PyTorch's DataLoader takes besides, and what to do without it.
+# Arguments that only PyTorch's DataLoader has, and what to do instead.
 NOT_HERE = {
     "num_workers": "leave it out: a batch is cut from one array, in this process",
     "pin_memory": "leave it out: with device='gpu' the images lie on the GPU already",
@@ -23,25 +23,25 @@ NOT_HERE = {
 
 
 class DataLoader:
-    """Batches of a data set, an epoch each time it is iterated; the last may be smaller.
+    """Batches of a data set, an epoch each time it is iterated; the last batch may be smaller.
 
         for x, y in DataLoader(train, batch_size=256, shuffle=True, seed=0): ...
 
     x: float32 (B, C, H, W) in [0, 1], the pixels / 255 (raw: uint8, as they are stored);
     y: int64 (B,). Images (N, H, W) have C = 1.
 
-    The images lie once in the device's memory, as bytes. On the CPU they are the data set's own
-    array, and batches in order (raw x, and y) are views of it.
+    The device's memory holds the images once, as bytes: on the CPU in the data set's own array.
+    Without shuffling, y and raw x are views of the data set there.
 
     Args:
         dataset: what to cut.
         batch_size: B, at least 1.
-        shuffle: draw another order for each epoch.
-        seed: epoch e then has the order given by (seed, e), whatever else draws random numbers;
-            None: the order comes from the generator that ``minicnn.manual_seed`` sets.
+        shuffle: draw a new order for each epoch.
+        seed: the order of epoch e depends on (seed, e) alone; None: it comes from the generator
+            that ``minicnn.manual_seed`` sets.
         device: where the batches are: "cpu", "gpu", "gpu:1".
-        raw: leave the conversion to float32 to the consumer. On a GPU a batch is then valid until
-            the next one, which takes its memory.
+        raw: give the pixels as they are stored, uint8 from 0 to 255. On a GPU a batch is then
+            valid until the next one, which uses the same memory.
 
     Attributes:
         dataset: what is cut: ``len(loader.dataset)`` images.
@@ -115,7 +115,7 @@ class DataLoader:
         return pixels
 
     def _pick(self, array: Any, rows: Any) -> Any:
-        """array[rows]: raw and on a GPU, in memory kept for batches of this size."""
+        """array[rows]; raw batches on a GPU use memory that is kept for their size."""
         if isinstance(rows, slice):
             return array[rows]
         if not self.raw or is_host(array):

@@ -1,7 +1,7 @@
 """Training: ``python -m minicnn.train``, and the loop that ``minicnn.fit`` is.
 
 ``options`` is the command line, ``recipe`` how each model is trained, ``loop`` the training itself,
-``measure`` what it measures, ``report`` what it prints, ``run`` the folder that it leaves behind.
+``measure`` what is measured, ``report`` what is printed, ``run`` the folder with the results.
 """
 
 from __future__ import annotations

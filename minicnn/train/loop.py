@@ -80,8 +80,8 @@ def fit(
             the first edition trained.
         after_epoch: functions called with the history after each epoch, before anything is
             printed about it.
-        history: where to write the measurements: after those of an earlier ``fit``, or so that
-            somebody else sees them on the way.
+        history: where to add the measurements: to those of an earlier ``fit``, or where others
+            can read them meanwhile.
         quiet: print nothing and show no progress bar.
         compile: compile the step and the evaluation (``minicnn.compile``): faster, for nets and
             losses that it knows. The loaders may then give raw pixels (``raw=True``).
@@ -94,7 +94,7 @@ def fit(
         ValueError: fewer than one epoch, no training examples, or an optimiser that holds none of
             the net's parameters.
         TypeError: data sets or arrays instead of loaders, or no optimiser.
-        CompileError: ``compile`` was asked for what cannot be compiled.
+        CompileError: with ``compile``, a net, loss or optimiser that cannot be compiled.
     """
     _check_loaders("fit", train=train, test=test)
     _check_optimizer(optimizer, net)
@@ -141,8 +141,8 @@ def evaluate(
 ) -> float:
     """The share of ``loader``'s examples that ``net`` classifies correctly, on the net's device.
 
-    In evaluation mode and without recording; the net's mode is put back. ``predict`` gives the
-    logits: ``net`` by default, or ``minicnn.compile(net)``.
+    In evaluation mode and off the tape; afterwards the net has its own mode again. ``predict``
+    gives the logits: ``net`` by default, or ``minicnn.compile(net)``.
 
     Raises:
         ValueError: no examples.
@@ -163,7 +163,7 @@ def evaluate(
 
 
 def _correct(logits: Tensor, y: Tensor) -> Array:
-    """How many of the largest logits are those of the class y; an array on their device."""
+    """How many predictions (the largest logits) are correct; an array on their device."""
     return (logits.data.argmax(axis=1) == y.data).sum()
 
 
@@ -172,11 +172,11 @@ def _batches_on(device: Device, batches: Any) -> Iterator[tuple[Tensor, Tensor]]
 
 
 def _check_loaders(caller: str, **loaders: Any) -> None:
-    """Refuse what is no loader but is easily taken for one."""
-    for name, given in loaders.items():
-        if isinstance(given, Dataset | Tensor | np.ndarray | tuple):
+    """Refuse what is easily mistaken for a loader."""
+    for name, value in loaders.items():
+        if isinstance(value, Dataset | Tensor | np.ndarray | tuple):
             raise TypeError(
-                f"{caller}: {name} is a {type(given).__name__}; wanted batches: "
+                f"{caller}: {name} is a {type(value).__name__}; wanted batches: "
                 "data.DataLoader(dataset, batch_size=256)"
             )
 

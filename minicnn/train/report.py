@@ -37,7 +37,7 @@ GUESSING = """\
 
 
 def reports_of(net: nn.Module, batches: int, history: History) -> list[Callable[[History], None]]:
-    """What shows an epoch: a line, and in a notebook the curves, above all lines."""
+    """What reports each epoch: a line, and in a notebook the curves, above all lines."""
     if not in_notebook():
         return [Printer(net, batches)]
     curves = LiveCurves()
@@ -46,7 +46,7 @@ def reports_of(net: nn.Module, batches: int, history: History) -> list[Callable[
 
 
 def progress_bar(batches: DataLoader, title: str, quiet: bool) -> Any:
-    """A progress bar: on a terminal, or in a notebook, there in the same place as the lines."""
+    """A progress bar, on a terminal or in a notebook (there on stdout, as the lines are)."""
     notebook = in_notebook()
     hidden = quiet or not (notebook or is_terminal(sys.stderr))
     where = sys.stdout if notebook else None
@@ -54,7 +54,7 @@ def progress_bar(batches: DataLoader, title: str, quiet: bool) -> Any:
 
 
 class Printer:
-    """Prints a line after each epoch, and says what it means that a net does not learn."""
+    """Prints a line after each epoch, and explains why a net does not learn."""
 
     def __init__(self, net: nn.Module, batches: int):
         self.net, self.batches = net, batches

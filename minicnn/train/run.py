@@ -1,9 +1,9 @@
-"""The folder that a training run leaves behind.
+"""The folder of a training run.
 
 config.json          what was trained, on what, how
 metrics.jsonl        a line an epoch:   ``History.epochs``
 curve.jsonl          five lines an epoch: ``History.curve``
-curves.png           the picture of it
+curves.png           the same as a picture
 model.safetensors    the trained parameters, in PyTorch's names and layouts
 """
 
@@ -31,13 +31,13 @@ from minicnn.train.measure import History
 class Run:
     """Writes the run's folder: weights and measurements after each epoch, the picture at the end.
 
-    The folder has all its files, and the weights that training begins with, as soon as it is
-    there: whenever a run is stopped, what it leaves can be loaded.
+    A new folder appears with the initial weights and all other files but the picture: whenever a
+    run is stopped, its folder can be loaded.
 
     Args:
         folder: made with its parents; it must not hold anything yet. None: runs/<time>.
-        config: what ``config.json`` shall say; ``load_run`` needs ``model`` and ``model_args``.
-        net: that is going to be trained.
+        config: the content of ``config.json``; ``load_run`` needs ``model`` and ``model_args``.
+        net: the net that is going to be trained.
 
     Raises:
         FileExistsError: the folder holds something already, or another run has just taken it.
@@ -49,15 +49,15 @@ class Run:
         with held():
             if folder is None:
                 self._make(_by_time(), net)
-            elif (given := expand(folder)).is_dir():
-                self._use(given, net)
-            elif given.exists():
-                raise FileExistsError(f"{given} is a file; wanted a new or an empty folder")
+            elif (path := expand(folder)).is_dir():
+                self._use(path, net)
+            elif path.exists():
+                raise FileExistsError(f"{path} is a file; wanted a new or an empty folder")
             else:
-                self._make([given], net)
+                self._make([path], net)
 
     def _use(self, folder: Path, net: Module) -> None:
-        """Fill a folder that is there and empty."""
+        """Fill a folder that exists and is empty."""
         if any(folder.iterdir()):
             raise FileExistsError(f"{folder} is not empty; wanted a new or an empty folder")
         (folder / "config.json").touch(exist_ok=False)  # two runs may have found it empty
@@ -65,10 +65,11 @@ class Run:
         self._fill(net)
 
     def _make(self, names: Sequence[Path], net: Module) -> None:
-        """Fill a new folder, and give it the first name that is free."""
+        """Fill a folder under a hidden name, then give it the first name that is free."""
         parent = names[0].parent
         make_folder(parent)
-        hidden = parent / f".{names[0].name}.{secrets.token_hex(8)}"  # in a container all are pid 1
+        # a random name, not a process id: in containers all of those are 1
+        hidden = parent / f".{names[0].name}.{secrets.token_hex(8)}"
         try:
             hidden.mkdir()
             self.folder = hidden
@@ -77,7 +78,7 @@ class Run:
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(names[0])) from error
         finally:
-            shutil.rmtree(hidden, ignore_errors=True)  # not there any more if all went well
+            shutil.rmtree(hidden, ignore_errors=True)  # gone already if all went well
 
     def _fill(self, net: Module) -> None:
         self.write(net, History())
@@ -103,7 +104,7 @@ def _by_time() -> list[Path]:
 
 
 def _renamed(folder: Path, names: Sequence[Path]) -> Path:
-    """The folder under the first of the names that nobody has, not even since a moment ago."""
+    """Rename the folder to the first free name; another run may take one at the same moment."""
     for name in names:
         if not name.exists():
             with contextlib.suppress(OSError):  # a folder with files: another run was faster
@@ -144,7 +145,7 @@ def load_run(folder: str | Path) -> tuple[Module, dict[str, Any]]:
 
 
 def _no_run(folder: Path, missing: str) -> OSError:
-    """What is wrong with a folder that lacks a file of a run."""
+    """The error for a folder that lacks a file of a run."""
     if folder.is_dir():
         return FileNotFoundError(
             f"{folder} is not the folder of a training run, or of one that was stopped in its first"

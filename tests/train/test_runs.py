@@ -204,4 +204,4 @@ def test_explain_says_that_a_net_has_no_convolution(
     with pytest.raises(SystemExit) as ended:
         explain(["--run", run, "--text", *layer])
     assert ended.value.code == 2
-    assert f"--run is {run}, a net without a convolution" in capsys.readouterr().err
+    assert f"--run is {run}, which has no convolution" in capsys.readouterr().err
