@@ -238,3 +238,9 @@ def warn(problem: str) -> None:
         _warned().append(problem)
         cure = "NUMBA_CACHE_DIR=<folder> in the environment chooses another place"
         warnings.warn(f"minicnn: {problem}; {cure}", stacklevel=2)
+
+
+def compiled(kernel: Any, types: tuple[Any, ...]) -> Any:
+    """The form of a kernel for arguments of these types: from the disk, or compiled now."""
+    _counted(held()(kernel.compile))(types)
+    return kernel.overloads[types]

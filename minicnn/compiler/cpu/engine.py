@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from minicnn import optim
-from minicnn.kernels import cpu, tiles
+from minicnn.kernels import cpu
 from minicnn.kernels.arrays import LANES
 from minicnn.kernels.cpu import jit
+from minicnn.kernels.tiles.instruction import Group
+from minicnn.kernels.tiles.program import fill_row, new_row, program_of, run
 from minicnn.tensor import Tensor
 from minicnn.terminal import complain
 
@@ -59,11 +61,17 @@ class Worker:
         # 64 places more: the last row of a gradient may be stored to a register's end
         self.gradients = aligned(plan.parameters_size + 64 if gradients else 1, plan.dtype)
         self.sums = np.zeros(max(1, plan.sums))
+        self.group_row = new_row()  # a ``Group``: what its kernels find
 
     def make_room(self, slots: int) -> None:
-        """Memory for so many groups at least."""
+        """Memory for at least ``slots`` groups."""
         if len(self.memory) < slots:
             self.memory = aligned((slots, self.memory.shape[1]), self.memory.dtype)
+
+    def forget(self) -> None:
+        """Set gradients and sums to zero."""
+        self.gradients.fill(0)
+        self.sums.fill(0)
 
 
 class Engine:
@@ -84,7 +92,7 @@ class Engine:
         if plan.constants:
             self.weights[plan.parameters_size :] = np.concatenate(plan.constants)
         self.parameters = Parameters(plan, self.weights)
-        self.programs = [plan.program(part, tiles.INSTRUCTION) for part in plan.parts]
+        self.programs: list[np.ndarray] = []  # of each part
         self.flops = sum(line.flops for line in plan.lines)
         self.tables = np.array([*plan.tables, 0], np.int64)
         self.workers: list[Worker] = []
@@ -97,10 +105,12 @@ class Engine:
 
     def _compile(self, optimizer: optim.Optimizer | None) -> None:
         """Have the kernels ready: from the disk, or compiled now."""
-        worker = Worker(self.plan, gradients=False)
         with said_if_slow():
-            self._run(worker, self.programs[0][:0], self.plan.parts[0], 0, 0,
-                      np.zeros(0, np.uint8), self.no_labels, self.weights)  # fmt: skip
+            for part in self.plan.parts:
+                ops = [(type(line.op), self.plan.numbers_of(line.op)) for line in part.lines]
+                self.programs.append(program_of(ops, self.plan.dtype))
+            nothing = new_row()
+            self._execute(self.programs[0][:0], nothing, 0, 1, 0, 0)
             self.parameters.compile()
             if optimizer is not None:
                 self.parameters.compile_update(optimizer)
@@ -128,12 +138,14 @@ class Engine:
         for worker in self.workers[:threads]:
             worker.make_room(slots)
         self.active = self.workers[:threads]
-        arguments = x.reshape(-1).view(np.uint8), labels, logits.reshape(-1)
+        for worker in self.active:
+            worker.forget()
+            self._describe(worker, x.reshape(-1).view(np.uint8), labels, logits)
         for program, part in zip(self.programs, self.plan.parts, strict=True):
-            run = self._run_profiled if profile else self._run
+            run_part = self._run_profiled if profile else self._run
             cpu.together(
                 [
-                    partial(run, worker, program, part, first, last, *arguments)
+                    partial(run_part, worker, program, part, first, last)
                     for worker, (first, last) in zip(self.active, pairwise(edges), strict=True)
                 ]
             )
@@ -148,36 +160,39 @@ class Engine:
         for prepare in self.plan.before:
             prepare(self)
 
-    def _run(
-        self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, *batch: Any
-    ) -> None:
+    def _describe(self, worker: Worker, *batch: np.ndarray) -> None:
+        """Tell a worker's kernels where everything lies: fill its ``Group`` row."""
+        pictures, labels, logits = batch
+        group = Group(0, 0, self.images, worker.memory, self.weights, worker.gradients, worker.sums,
+                      self.tables, pictures, labels, self.keys, logits)  # fmt: skip
+        fill_row(worker.group_row, group)
+
+    def _run(self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int) -> None:
         """The tiles from ``first`` to before ``last``."""
-        anew = part is self.plan.parts[0]
-        self._execute(program, worker.memory, worker, anew, first, last, *batch)
+        memory = worker.memory
+        self._execute(program, worker.group_row, memory.ctypes.data, len(memory), first, last)
 
     def _run_profiled(
-        self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, *batch: Any
+        self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int
     ) -> None:
         """Group by group and instruction by instruction, each timed."""
-        self._run(worker, program[:0], part, first, last, *batch)
         for slot, start in enumerate(range(first, last, self.plan.group)):
-            memory = worker.memory[slot % len(worker.memory)][None]
+            memory = worker.memory[slot % len(worker.memory)].ctypes.data
             end = min(start + self.plan.group, last)
             for k, line in enumerate(part.lines):
                 began = time.perf_counter()
-                self._execute(program[k : k + 1], memory, worker, False, start, end, *batch)
+                self._execute(program[k : k + 1], worker.group_row, memory, 1, start, end)
                 line.seconds += time.perf_counter() - began
 
     def _execute(
-        self, program: np.ndarray, memory: np.ndarray, worker: Worker, anew: bool, first: int,
-        last: int, x: np.ndarray, labels: np.ndarray, result: np.ndarray,
-    ) -> None:  # fmt: skip
-        tiles.run(program, self.tables, memory, self.weights, worker.gradients, worker.sums, x,
-                  labels, self.keys, result, first, last, self.images, self.plan.group,
-                  anew)  # fmt: skip
+        self, program: np.ndarray, row: np.ndarray, memory: int, slots: int, first: int, last: int
+    ) -> None:
+        plan = self.plan
+        step = plan.memory * plan.dtype.itemsize
+        run(program, row, memory, step, slots, first, last, plan.group)
 
     def loss_and_correct(self) -> tuple[float, int]:
-        """Of the last batch: the sum of its losses, and how many it classified rightly."""
+        """Of the last batch: the sum of its losses, and the number of correct predictions."""
         place, loss, correct = self.plan.loss_sums, 0.0, 0.0
         for worker in self.active:
             loss += worker.sums.item(place)

@@ -7,8 +7,10 @@ from operator import is_not
 import numpy as np
 
 from minicnn import optim
-from minicnn.kernels import cpu, tiles
+from minicnn.kernels import cpu
+from minicnn.kernels.tiles import parameters as tiles
 
+from ..accepted import learned_by
 from .plan import Plan
 
 
@@ -84,9 +86,7 @@ class Parameters:
         if optimizer.kernel not in self.compiled:
             self.compile_update(optimizer)
         learned = {
-            i: row
-            for i, p in enumerate(optimizer.params)
-            if p.requires_grad and (row := self.row_of.get(id(p))) is not None
+            i: self.row_of[id(optimizer.params[i])] for i in learned_by(optimizer, self.row_of)
         }
         rows = [*learned.values()]
         if not self.are_plain or len(set(rows)) < len(rows):

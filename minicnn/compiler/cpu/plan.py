@@ -6,15 +6,20 @@ Only what every plan has stands here; which instructions an operation becomes st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from minicnn.kernels.arrays import LANES
 from minicnn.tensor import Tensor
+
+from ..lowering import Lowering
+from ..table import Column, Line, bytes_of, flops_of, table, times
+
+Instruction: TypeAlias = Any  # a NamedTuple that is declared beside its kernel
 
 
 @dataclass(eq=False)
@@ -44,23 +49,22 @@ class Buffer:
         return prod(self.shape)
 
 
-@dataclass
-class Line:
-    """An instruction and what the table says about it; FLOPs and bytes are those of an image."""
+class Constant(int):
+    """A place among the constants, counted from the first."""
 
-    name: str
-    what: str
-    fields: dict[str, Any]
-    flops: int
-    bytes: int
-    seconds: float = 0.0
+
+@dataclass(kw_only=True)
+class CpuLine(Line):
+    """An instruction, and what the table says about it."""
+
+    op: Instruction
 
 
 @dataclass
 class Part:
     """Instructions that every group runs by itself; then, all groups waiting, ``afterwards``."""
 
-    lines: list[Line] = field(default_factory=list)
+    lines: list[CpuLine] = field(default_factory=list)
     afterwards: Callable[[Any], None] | None = None
 
 
@@ -114,10 +118,10 @@ class Plan:
             self.parameters_size += -(-tensor.size // LANES) * LANES
         return self.parameters[id(tensor)][1]
 
-    def constant(self, values: Any) -> _Constant:
+    def constant(self, values: Any) -> Constant:
         """A place behind the parameters, with these numbers."""
         array = np.asarray(values, self.dtype).reshape(-1)
-        place = _Constant(self.constants_size)
+        place = Constant(self.constants_size)
         self.constants.append(array)
         self.constants_size += array.size
         return place
@@ -130,16 +134,16 @@ class Plan:
             self.tables.extend(key)
         return self._known_tables[key]
 
-    def emit(self, code: int, name: str, what: str = "", flops: int = 0, **fields: Any) -> None:
-        """Add an instruction. A field may be a number, a ``Buffer`` or a constant's place."""
+    def emit(self, op: Instruction, name: str, what: str = "", flops: int = 0) -> None:
+        """Add an instruction; ``name`` and ``what`` are for the printed plan."""
         now = sum(len(part.lines) for part in self.parts)
         moved = 0
-        for buffer in fields.values():
-            if isinstance(buffer, Buffer):
-                buffer.first = now if buffer.first < 0 else buffer.first
-                buffer.last = now
-                moved += buffer.cells * self.dtype.itemsize
-        self.parts[-1].lines.append(Line(name, what, {"code": code, **fields}, flops, moved))
+        for value in _fields_of(op):
+            if isinstance(value, Buffer):
+                value.first = now if value.first < 0 else value.first
+                value.last = now
+                moved += value.cells * self.dtype.itemsize
+        self.parts[-1].lines.append(CpuLine(name=name, what=what, flops=flops, bytes=moved, op=op))
 
     def wait(self, afterwards: Callable[[Any], None]) -> None:
         """All groups come so far before ``afterwards(step)`` runs and any of them goes on."""
@@ -163,57 +167,43 @@ class Plan:
             placed.append(buffer)
         self.memory = max((b.offset + b.size for b in placed), default=0) + 64
 
-    def program(self, part: Part, instruction: np.dtype) -> np.ndarray:
-        """The part's instructions as records."""
-        records = np.zeros(len(part.lines), instruction)
-        for record, line in zip(records, part.lines, strict=True):
-            for name, value in line.fields.items():
-                record[name] = self._number(value)
-        return records
+    def numbers_of(self, op: Instruction) -> list[int]:
+        """The fields of an instruction, each place as a number: what its kernel reads."""
+        return [self._number(value) for value in _fields_of(op)]
 
     def _number(self, value: Any) -> int:
         if isinstance(value, Buffer):
             return value.offset
-        if isinstance(value, _Constant):
+        if isinstance(value, Constant):
             return self.parameters_size + value
         return int(value)
 
     # Reading --------------------------------------------------------------------------------------
 
     @property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[CpuLine]:
         """All instructions, in order."""
         return [line for part in self.parts for line in part.lines]
 
     def __str__(self) -> str:
-        names = max(len(line.name) for line in self.lines) + 2
-        whats = max(len(line.what) for line in self.lines)
-        rows = [f"{'':{names + whats}}{'FLOP':>10}{'bytes':>9}"]
-        rows[0] += f"{'us':>9}{'GFLOP/s':>9}" if self.images_seen else ""
-        for i, line in enumerate(self.lines):
-            if i and i == self.backward_from:
-                rows.append("-" * len(rows[0]))
-            rows.append(f"{line.name:{names}}{line.what:{whats}}{self._numbers([line])}".rstrip())
-        rows.append(f"{'an image':{names + whats}}{self._numbers(self.lines)}")
+        columns = [
+            Column("FLOP", ">10", lambda lines: str(flops_of(lines) or "")),
+            Column("bytes", ">9", lambda lines: str(bytes_of(lines) or "")),
+            *times(self.images_seen, ".3f", ".1f"),
+        ]
+        rows = table(self.lines, self.backward_from, "an image", columns)
         size = self.memory * self.dtype.itemsize / 1e6
-        rows.append(f"groups of {self.images} images; memory {size:.2f} MB a thread, reused")
-        return "\n".join(rows)
-
-    def _numbers(self, lines: list[Line]) -> str:
-        """FLOPs, bytes and, after a profiled run, microseconds and GFLOP/s, of an image."""
-        flops, moved = sum(line.flops for line in lines), sum(line.bytes for line in lines)
-        numbers = f"{flops or '':>10}{moved or '':>9}"
-        if not self.images_seen:
-            return numbers
-        seconds = sum(line.seconds for line in lines) / self.images_seen
-        rate = f"{flops / seconds / 1e9:.1f}" if flops and seconds else ""
-        return f"{numbers}{1e6 * seconds:9.3f}{rate:>9}"
+        groups = f"groups of {self.images} images; memory {size:.2f} MB a thread, reused"
+        return "\n".join([*rows, groups])
 
 
-class _Constant(int):
-    """A place among the constants, counted from the first."""
+CpuLowering: TypeAlias = Lowering[Plan, Buffer, Buffer]
 
 
-def shapes(*given: tuple[int, ...]) -> str:
-    """How the table writes shapes: 6x28x28 -> 6x14x14."""
-    return " -> ".join("x".join(map(str, shape)) for shape in given)
+def _fields_of(op: Instruction) -> Iterator[Any]:
+    """The fields in a row, those of a tuple among them in its place."""
+    for value in op:
+        if isinstance(value, tuple):
+            yield from _fields_of(value)
+        else:
+            yield value

@@ -1,0 +1,251 @@
+"""Sigmoid, tanh and relu over tiles; dropout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numba.extending import overload
+
+from ..arrays import LANES, MASK, RELU, SIGMOID, TANH
+from ..cpu.random import philox
+from ..cpu.windows import at
+from .instruction import Group, Place, inner, kernel
+from .lanes import (
+    WHOLE,
+    equal,
+    fill,
+    has_avx512,
+    larger,
+    limited,
+    load,
+    power_of_two,
+    reciprocal,
+    store,
+    winner,
+)
+
+WIDE = 64 if has_avx512() else 16  # cells computed together
+
+
+@inner()
+def _sigmoid(x):
+    """1 / (1 + exp(-x)), float32. As in ``cpu._exp``, exp is 2**n exp(r), |r| <= log(2) / 2.
+
+    0 below -87, as ``cpu.sigmoid``.
+    """
+    f = np.float32
+    whole, x = x, limited(x, f(-87), f(87))
+    # n = -x / log(2), rounded: to so large a number as WHOLE nothing but whole numbers are added
+    z = f(WHOLE) + f(-1 / math.log(2)) * x
+    n = f(-WHOLE) + z
+    r = f(-math.log(2)) * n - x
+    # the Taylor series up to r**7 / 7!, in pairs: shorter to wait for than one term after the other
+    r2 = r * r
+    e01 = f(1) + r
+    e23 = f(1 / 2) + f(1 / 6) * r
+    e45 = f(1 / 24) + f(1 / 120) * r
+    e67 = f(1 / 720) + f(1 / 5040) * r
+    e = (e67 * r2 + e45) * (r2 * r2) + (e23 * r2 + e01)
+    s = reciprocal(f(1) + e * power_of_two(z))
+    return larger(x, whole, x - x, s)  # limited from below, x is larger than it was
+
+
+@inner()
+def _tanh(x):
+    """tanh for float32: x P(x²) / Q(x²), the rational function that Eigen uses (MPL2; fast tanh).
+
+    It passes 1 beyond +-9.1, where a float32 tanh is 1 within half a unit of the last place.
+    """
+    f = np.float32
+    x = limited(x, f(-9.25), f(9.25))
+    u = x * x
+    p = f(2.00018790482477e-13) + f(-2.76076847742355e-16) * u
+    p = f(-8.60467152213735e-11) + p * u
+    p = f(5.12229709037114e-08) + p * u
+    p = f(1.48572235717979e-05) + p * u
+    p = f(6.37261928875436e-04) + p * u
+    p = f(4.89352455891786e-03) + p * u
+    q = f(1.18534705686654e-04) + f(1.19825839466702e-06) * u
+    q = f(2.26843463243900e-03) + q * u
+    q = f(4.89352518554385e-03) + q * u
+    return limited(x * p * reciprocal(q), f(-1), f(1))
+
+
+class Sigmoid(NamedTuple):
+    """y = 1 / (1 + exp(-x)), cell by cell."""
+
+    x: Place
+    y: Place  # may be x
+    size: int  # places: of a tile, or of the group's matrix
+    by_tile: int  # 1: ``size`` is that of one tile
+
+
+class Tanh(NamedTuple):
+    """y = tanh(x), cell by cell."""
+
+    x: Place
+    y: Place  # may be x
+    size: int  # places: of a tile, or of the group's matrix
+    by_tile: int  # 1: ``size`` is that of one tile
+
+
+class ReLU(NamedTuple):
+    """y = max(x, 0), cell by cell; NaN stays NaN."""
+
+    x: Place
+    y: Place  # may be x
+    size: int  # places: of a tile, or of the group's matrix
+    by_tile: int  # 1: ``size`` is that of one tile
+
+
+def _for_cells(of_vector: Callable[..., Any], of_number: Callable[..., Any]) -> Any:
+    """A walk over the cells: float32 a vector at a time by ``of_vector``, float64 one by one."""
+
+    def cells32(width, memory, place, result):  # type: ignore[no-untyped-def]
+        store(memory, result, of_vector(load(width, memory, place)))
+
+    def cells64(width, memory, place, result):  # type: ignore[no-untyped-def]
+        for k in range(width):
+            memory[at(result + k)] = of_number(memory[at(place + k)])
+
+    def cells(width, memory, place, result):  # type: ignore[no-untyped-def]
+        raise NotImplementedError("only inside compiled code")
+
+    @overload(cells, jit_options={"_nrt": False}, prefer_literal=True)
+    def cells_of(width, memory, place, result):  # type: ignore[no-untyped-def]
+        return cells32 if memory.dtype == numba.types.float32 else cells64
+
+    @inner()
+    def walk(op, group):  # type: ignore[no-untyped-def]
+        memory = group.memory
+        size = op.size * group.tiles if op.by_tile else op.size
+        x_from_y = op.x - op.y
+        end, whole = op.y + size, op.y + size // WIDE * WIDE
+        for k in range(op.y, whole, WIDE):
+            cells(WIDE, memory, k + x_from_y, k)
+        for k in range(whole, end, 16):
+            cells(16, memory, k + x_from_y, k)
+
+    return walk
+
+
+@inner()
+def _sigmoid64(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+@inner()
+def _tanh64(x: float) -> float:
+    return math.tanh(x)
+
+
+_sigmoid_cells, _tanh_cells = _for_cells(_sigmoid, _sigmoid64), _for_cells(_tanh, _tanh64)
+
+
+@kernel
+def sigmoid(op: Sigmoid, group: Group) -> None:
+    """64 cells at a time, 16 at the end."""
+    _sigmoid_cells(op, group)
+
+
+@kernel
+def tanh(op: Tanh, group: Group) -> None:
+    """64 cells at a time, 16 at the end."""
+    _tanh_cells(op, group)
+
+
+@kernel
+def relu(op: ReLU, group: Group) -> None:
+    """16 cells at a time."""
+    memory = group.memory
+    size = op.size * group.tiles if op.by_tile else op.size
+    zero, x_from_y = fill(16, memory.dtype.type(0)), op.x - op.y
+    for k in range(op.y, op.y + size, 16):
+        x = load(16, memory, k + x_from_y)
+        store(memory, k, winner(x, zero, x, zero))
+
+
+class ActivateBackward(NamedTuple):
+    """dx, in place of dy: dy times the activation's slope, or times dropout's mask."""
+
+    dy: Place
+    y: Place  # the activation's result, or the mask
+    kind: int  # SIGMOID, TANH, RELU or MASK
+    size: int  # places: of a tile, or of the group's matrix
+    by_tile: int  # 1: ``size`` is that of one tile
+
+
+@inner(forceinline=True)
+def slope_times(cells, memory, dy, y, kind):  # type: ignore[no-untyped-def]
+    """dy times the slope of an activation with result y: s (1 - s), 1 - t²; or times a mask y.
+
+    ReLU's slope is chosen, not multiplied: where y is 0, not even an infinite dy goes through.
+    """
+    number = memory.dtype.type
+    if kind == SIGMOID:
+        return dy * (y - y * y)
+    if kind == TANH:
+        return dy * (number(1) - y * y)
+    if kind == RELU:
+        zero = fill(cells, number(0))
+        return equal(y, zero, zero, dy)
+    if kind == MASK:
+        return dy * y
+    return dy
+
+
+@kernel
+def activate_backward(op: ActivateBackward, group: Group) -> None:
+    """16 cells at a time."""
+    memory = group.memory
+    size = op.size * group.tiles if op.by_tile else op.size
+    y_from_dy = op.y - op.dy
+    for k in range(op.dy, op.dy + size, 16):
+        dy, y = load(16, memory, k), load(16, memory, k + y_from_dy)
+        store(memory, k, slope_times(16, memory, dy, y, op.kind))
+
+
+class Dropout(NamedTuple):
+    """y = x * mask, the mask 0 or 1 / (1 - p)."""
+
+    x: Place
+    y: Place
+    mask: Place  # kept for the way back
+    features: int  # of an image
+    pitch: int  # from one feature to the next
+    tile: int  # from one tile to the next
+    key: int  # the number of this dropout in the net: its seed and draw are keys[2 key : 2 key + 2]
+    settings: Place  # in ``weights``: p and 1 / (1 - p)
+
+
+@kernel
+def dropout(op: Dropout, group: Group) -> None:
+    """The mask of ``random_uniform`` for the batch's matrix (image, feature).
+
+    Its number k = image * features + feature is word k % 4 of Philox's block k // 4.
+    """
+    memory, images = group.memory, group.images
+    seed, draw = group.keys[at(2 * op.key)], group.keys[at(2 * op.key + 1)]
+    p, scale = group.weights[at(op.settings)], group.weights[at(op.settings + 1)]
+    for t in range(group.tiles):
+        lanes = min(LANES, images - group.first - t * LANES)
+        for f in range(op.features):
+            for lane in range(lanes, LANES):  # no image there: zeros, not what stood there before
+                place = t * op.tile + f * op.pitch + lane
+                memory[at(op.mask + place)] = memory[at(op.y + place)] = 0
+        for lane in range(lanes):
+            begin = (group.first + t * LANES + lane) * op.features
+            for block in range(begin // 4, (begin + op.features + 3) // 4):
+                words = philox(np.uint64(block), draw, seed)
+                for k in range(4):
+                    f = 4 * block + k - begin  # an image may begin in the middle of a block
+                    if 0 <= f < op.features:
+                        u = np.float32(words[k] >> np.uint64(8)) * np.float32(2.0**-24)
+                        place = t * op.tile + f * op.pitch + lane
+                        mask = scale if u >= p else memory.dtype.type(0)
+                        memory[at(op.mask + place)] = mask
+                        memory[at(op.y + place)] = memory[at(op.x + place)] * mask

@@ -1,0 +1,171 @@
+"""What an instruction of a compiled plan is, and how its kernel is called.
+
+An instruction is a ``NamedTuple`` of whole numbers, declared beside the kernel that reads it. In a
+program it is a row of int64: first the address of the kernel's machine code, then the fields.
+``program.run`` calls one kernel after the other; each takes its instruction and the group of images
+at hand:
+
+    def max_pool(op: MaxPool, group: Group) -> None: ...
+
+In compiled code both are pointers to rows of int64: ``op.x`` reads a number of the row. Each kernel
+is compiled by itself, when a plan first needs it, and kept on disk.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple, TypeAlias, get_args, get_type_hints
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.datamodel.models import PrimitiveModel
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
+from numba.extending import intrinsic, lower_getattr_generic, register_model
+from numba.np.arrayobj import populate_array
+
+from ..arrays import Array
+from ..cpu.jit import FASTMATH, compiled, jit
+
+# Where a run of cells begins. While a plan is made it is the buffer, constant or parameter itself;
+# in a kernel, a number.
+Place: TypeAlias = Any
+Numbers: TypeAlias = Annotated[Array, "number"]  # of the plan's dtype, float32 or float64
+
+
+class Group(NamedTuple):
+    """The images that a thread has at hand, and the arrays that its kernels work on. All are flat.
+
+    In its row an array takes two places: its address and its size.
+    """
+
+    tiles: int  # in this group
+    first: int  # the batch's number of the group's first image
+    images: int  # in the batch
+    memory: Numbers  # the results of all instructions, of this group
+    weights: Numbers  # the parameters one after the other, then constants
+    gradients: Numbers  # this thread's gradients, placed as the parameters; added to
+    sums: Annotated[Array, "float64"]  # this thread's sums over images (batch norm, loss); added to
+    tables: Annotated[Array, "int64"]  # where rows, taps and windows begin
+    pictures: Annotated[Array, "uint8"]  # the batch, (image, c, h, w); numbers are bytes here too
+    labels: Annotated[Array, "int64"]  # the batch's classes
+    keys: Annotated[Array, "uint64"]  # seed and number of each dropout mask
+    logits: Numbers  # the batch's scores, (image, class); written to
+
+
+class Row(types.Type):
+    """A pointer to the row of an instruction or of a ``Group``, in a plan of this dtype."""
+
+    def __init__(self, kind: type, number: Any):
+        self.kind, self.number = kind, number
+        super().__init__(name=f"Row({kind.__module__}.{kind.__name__}, {number})")
+
+
+@register_model(Row)
+class _Model(PrimitiveModel):
+    def __init__(self, manager: Any, row: Row):
+        super().__init__(manager, row, ir.IntType(64).as_pointer())
+
+
+@functools.cache
+def columns_of(kind: type) -> dict[str, tuple[int, Any]]:
+    """For each field of a row the column where it begins, and what it is."""
+    columns: dict[str, tuple[int, Any]] = {}
+    column = 0
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        columns[name] = column, hint
+        column += _width(hint)
+    return columns
+
+
+def _width(hint: Any) -> int:
+    if hasattr(hint, "_fields"):
+        return sum(_width(inner) for _, inner in columns_of(hint).values())
+    return 2 if get_args(hint) else 1  # an array: address and size
+
+
+def _type_of(hint: Any, number: Any) -> Any:
+    """What compiled code sees: a pointer into the row for a tuple, an array, or a number."""
+    if hasattr(hint, "_fields"):
+        return Row(hint, number)
+    if get_args(hint):
+        name = get_args(hint)[1]
+        return types.Array(number if name == "number" else getattr(types, name), 1, "C")
+    return types.int64
+
+
+@infer_getattr
+class _Fields(AttributeTemplate):
+    key = Row
+
+    def generic_resolve(self, row: Row, name: str) -> Any:
+        return _type_of(columns_of(row.kind)[name][1], row.number)
+
+
+@lower_getattr_generic(Row)
+def _read(context: Any, builder: Any, row: Row, pointer: Any, name: str) -> Any:
+    column, hint = columns_of(row.kind)[name]
+    kind = _type_of(hint, row.number)
+    if isinstance(kind, Row):
+        return cgutils.gep_inbounds(builder, pointer, column)
+    numbers = []
+    for k in range(column, column + _width(hint)):
+        number = builder.load(cgutils.gep_inbounds(builder, pointer, k))
+        # no kernel changes a row: what is read in a loop may be read once, before it
+        number.set_metadata("invariant.load", builder.module.add_metadata([]))
+        numbers.append(number)
+    if isinstance(kind, types.Array):
+        return _array_at(context, builder, kind, *numbers)
+    return numbers[0]
+
+
+def _array_at(context: Any, builder: Any, kind: Any, address: Any, size: Any) -> Any:
+    array = context.make_array(kind)(context, builder)
+    itemsize = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+    data = builder.inttoptr(address, array.data.type)
+    populate_array(array, data, [size], [itemsize], itemsize, meminfo=None)
+    return array._getvalue()
+
+
+@intrinsic
+def call(typing: Any, kernel: Any, op: Any, group: Any) -> Any:
+    """Call the kernel whose machine code lies at an address; what it raises is raised here."""
+    pointers = Row(Group, types.float32), Row(Group, types.float32)  # any two rows
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        convention, row = context.call_conv, ir.IntType(64).as_pointer()
+        kind = convention.get_function_type(types.none, pointers)
+        function = builder.inttoptr(arguments[0], kind.as_pointer())
+        rows = [builder.inttoptr(address, row) for address in arguments[1:]]
+        status, _ = convention.call_function(builder, function, types.none, pointers, rows)
+        with cgutils.if_unlikely(builder, status.is_error):
+            convention.return_status_propagate(builder, status)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, types.int64), generate
+
+
+# no counting of references to arrays: it would spill the registers
+OPTIONS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+
+
+def inner(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """For what a kernel calls: without a cache, since a kernel is kept with all that it calls."""
+    return lambda function: numba.njit(
+        fastmath=FASTMATH, error_model="numpy", nogil=True, **OPTIONS, **options
+    )(function)
+
+
+def kernel(function: Callable[[Any, Group], None]) -> Any:
+    """A kernel of a compiled plan; ``address_of`` compiles it."""
+    return jit(function, **OPTIONS)
+
+
+def address_of(kernel: Any, instruction: type, dtype: np.dtype) -> int:
+    """Where the machine code of ``kernel`` for numbers of this dtype lies: compiled, or loaded."""
+    number = numba.from_dtype(dtype)
+    form = compiled(kernel, (Row(instruction, number), Row(Group, number)))
+    return int(form.library.get_pointer_to_function(form.fndesc.llvm_func_name))

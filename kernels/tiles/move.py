@@ -1,0 +1,252 @@
+"""Moving cells: pictures into tiles, into frames of zeros and out; tiles to a matrix and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..arrays import LANES, Array
+from ..cpu.windows import at
+from .instruction import Group, Place, inner, kernel
+from .lanes import fill, gather, load, store, transpose, transpose_bytes
+
+
+class Framed(NamedTuple):
+    """A picture (channels, height, width) in a frame of zeros, its columns sorted by the stride.
+
+    A line of the framed picture is not h's columns 0, 1, 2, ... but, with a stride of 2, first the
+    even ones and then the odd ones: the columns that neighbouring windows see at one offset are
+    then neighbours too. ``minicnn.compiler.cpu.conv`` has a picture of it.
+    """
+
+    channels: int
+    height: int  # of the picture
+    width: int
+    top: int  # lines of zeros above it
+    left: int  # columns of zeros before it
+    stride: int  # along a line
+    lines: int  # of a framed channel
+    columns: int  # of a framed line that are alike modulo the stride; it has stride * columns
+
+
+@inner()
+def _cell(framed: Framed, c: int, h: int, w: int) -> int:
+    """Where cell (c, h, w) stands in the framed picture, counted in cells."""
+    column = w + framed.left
+    line = (c * framed.lines + h + framed.top) * framed.stride
+    if framed.stride == 1:  # no division
+        return line * framed.columns + column
+    return (line + column % framed.stride) * framed.columns + column // framed.stride
+
+
+class SetZero(NamedTuple):
+    """Zeros in a result of every tile."""
+
+    out: Place
+    size: int  # places a tile, a multiple of 16
+
+
+@kernel
+def set_zeros(op: SetZero, group: Group) -> None:
+    """All tiles at once: they lie one after the other."""
+    set_zero(group.memory, op.out, op.size * group.tiles)
+
+
+@inner()
+def set_zero(memory: Array, start: int, size: int) -> None:
+    """``size`` (a multiple of 16) zeros from ``start`` on."""
+    zero = fill(16, memory.dtype.type(0))
+    for m in range(start, start + size, 16):
+        store(memory, m, zero)
+
+
+class LoadPixels(NamedTuple):
+    """The batch's pictures of bytes, (image, c, h, w), over 255, into tiles in a frame of zeros."""
+
+    out: Place
+    tile: int  # places of a framed picture's tile
+    framed: Framed
+
+
+class LoadNumbers(NamedTuple):
+    """The batch's pictures of numbers, (image, c, h, w), into tiles in a frame of zeros."""
+
+    out: Place
+    tile: int  # places of a framed picture's tile
+    framed: Framed
+
+
+def _for_lines(load_line: Callable[..., None]) -> Any:
+    """A walk over the lines of pictures, those of 16 images at a time.
+
+    ``load_line(memory, pictures, framed, out, c, h, start, cells, lanes)`` takes line h of channel
+    c of ``lanes`` images: it begins at ``start`` of the first one's picture, and the next image is
+    ``cells`` further on. Places of a tile without an image get zeros.
+    """
+
+    @inner()
+    def walk(op, group):  # type: ignore[no-untyped-def]
+        framed = op.framed
+        cells = framed.channels * framed.height * framed.width
+        set_zero(group.memory, op.out, group.tiles * op.tile)
+        for t in range(group.tiles):
+            image, out = group.first + t * LANES, op.out + t * op.tile
+            lanes = min(LANES, group.images - image)
+            for c in range(framed.channels):
+                for h in range(framed.height):
+                    start = image * cells + (c * framed.height + h) * framed.width
+                    load_line(group.memory, group.pictures, framed, out, c, h, start, cells, lanes)
+
+    return walk
+
+
+@_for_lines
+@inner()
+def _load_pixels(memory, pictures, framed, out, c, h, start, cells, lanes):  # type: ignore[no-untyped-def]
+    width, white = framed.width, memory.dtype.type(255)
+    if width >= 16 and framed.stride == 1 and lanes == LANES:
+        for block in range(0, width, 16):
+            w = min(block, width - 16)  # the last block reaches back into the one before
+            place = out + _cell(framed, c, h, w) * LANES
+            transpose_bytes(memory, place, LANES, pictures, start + w, cells, white)
+        return
+    for w in range(width):
+        place = out + _cell(framed, c, h, w) * LANES
+        for lane in range(lanes):
+            memory[at(place + lane)] = pictures[at(start + w + lane * cells)] / white
+
+
+@kernel
+def load_pixels(op: LoadPixels, group: Group) -> None:
+    """16 pixels of 16 images at a time, where a line has as many."""
+    _load_pixels(op, group)
+
+
+@_for_lines
+@inner()
+def _load_numbers(memory, pictures, framed, out, c, h, start, cells, lanes):  # type: ignore[no-untyped-def]
+    for w in range(framed.width):
+        place = out + _cell(framed, c, h, w) * LANES
+        if lanes == LANES:
+            store(memory, place, gather(16, memory, pictures, start + w, cells))
+        else:
+            for lane in range(lanes):
+                number = gather(1, memory, pictures, start + w + lane * cells, 0)
+                store(memory, place + lane, number)
+
+
+@kernel
+def load_numbers(op: LoadNumbers, group: Group) -> None:
+    """A cell of 16 images at a time."""
+    _load_numbers(op, group)
+
+
+class Frame(NamedTuple):
+    """Pictures into a frame of zeros (padding), columns sorted by the stride."""
+
+    inp: Place
+    out: Place
+    inp_tile: int  # from one tile to the next
+    out_tile: int
+    framed: Framed  # how a picture of ``inp`` lies in ``out``
+
+
+@kernel
+def frame(op: Frame, group: Group) -> None:
+    """Cell by cell of 16 images."""
+    memory, picture = group.memory, op.framed
+    set_zero(memory, op.out, group.tiles * op.out_tile)
+    for t in range(group.tiles):
+        inp, out = op.inp + t * op.inp_tile, op.out + t * op.out_tile
+        for c in range(picture.channels):
+            for h in range(picture.height):
+                for w in range(picture.width):
+                    place = inp + ((c * picture.height + h) * picture.width + w) * LANES
+                    cell = load(16, memory, place)
+                    store(memory, out + _cell(picture, c, h, w) * LANES, cell)
+
+
+class Unframe(NamedTuple):
+    """The opposite of ``Frame``: pictures out of their frames."""
+
+    inp: Place
+    out: Place
+    inp_tile: int  # from one tile to the next
+    out_tile: int
+    framed: Framed  # how a picture of ``out`` lies in ``inp``
+
+
+@kernel
+def unframe(op: Unframe, group: Group) -> None:
+    """Cell by cell of 16 images."""
+    memory, picture = group.memory, op.framed
+    for t in range(group.tiles):
+        inp, out = op.inp + t * op.inp_tile, op.out + t * op.out_tile
+        for c in range(picture.channels):
+            for h in range(picture.height):
+                for w in range(picture.width):
+                    place = out + ((c * picture.height + h) * picture.width + w) * LANES
+                    store(memory, place, load(16, memory, inp + _cell(picture, c, h, w) * LANES))
+
+
+class Flatten(NamedTuple):
+    """Tiles (tile, feature, 16) to the matrix (feature, image)."""
+
+    inp: Place
+    out: Place
+    features: int
+    pitch: int  # from one feature to the next in the matrix: the images of a group
+
+
+@kernel
+def flatten(op: Flatten, group: Group) -> None:
+    """Feature by feature of 16 images."""
+    memory = group.memory
+    for t in range(group.tiles):
+        for f in range(op.features):
+            cells = load(16, memory, op.inp + (t * op.features + f) * LANES)
+            store(memory, op.out + f * op.pitch + t * LANES, cells)
+
+
+class Unflatten(NamedTuple):
+    """The opposite of ``Flatten``: the matrix (feature, image) to tiles (tile, feature, 16)."""
+
+    inp: Place
+    out: Place
+    features: int
+    pitch: int  # from one feature to the next in the matrix: the images of a group
+
+
+@kernel
+def unflatten(op: Unflatten, group: Group) -> None:
+    """Feature by feature of 16 images."""
+    memory = group.memory
+    for t in range(group.tiles):
+        for f in range(op.features):
+            cells = load(16, memory, op.inp + f * op.pitch + t * LANES)
+            store(memory, op.out + (t * op.features + f) * LANES, cells)
+
+
+class Turn(NamedTuple):
+    """The matrix (feature, image) turned: (image, feature), zeros after an image's last feature."""
+
+    inp: Place
+    out: Place
+    features: int
+    pitch: int  # from one feature to the next in ``inp``: the images of a group
+    length: int  # from one image to the next in ``out``: ``features``, up to a multiple of 16
+
+
+@kernel
+def turn(op: Turn, group: Group) -> None:
+    """Squares of 16 features by 16 images; what is left at the end cell by cell."""
+    memory, length = group.memory, op.length
+    whole = op.features // 16 * 16
+    for first in range(0, group.tiles * LANES, LANES):
+        inp, out = op.inp + first, op.out + first * length
+        for k in range(0, whole, 16):
+            transpose(memory, out + k, length, memory, inp + k * op.pitch, op.pitch)
+        for k in range(whole, length):
+            for lane in range(LANES):
+                cell = memory[at(inp + k * op.pitch + lane)] if k < op.features else 0
+                memory[at(out + lane * length + k)] = cell

@@ -1,0 +1,101 @@
+"""The net's own parameters: read from where they lie, and updated there by the optimiser's step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numba.extending import intrinsic
+
+from ..cpu.jit import jit
+from ..cpu.optim import adadelta_cells, adam_cells, sgd_cells
+from ..cpu.windows import at
+
+# Of a parameter: the addresses of its numbers and of what the optimiser keeps for it (``state``: as
+# many as it has, up to three); the number of its step; its place among the weights and gradients;
+# its size. The kernels are shared among threads by these places: from ``first`` to before ``last``.
+PARAMETER = np.dtype(
+    [("address", np.int64), ("state", np.int64, 3)]
+    + [(name, np.int64) for name in ("step", "place", "size")]
+)
+
+
+@intrinsic
+def _pointer(typing: Any, address: Any, like: Any) -> Any:
+    """A pointer to numbers of the dtype of ``like``."""
+    pointer = numba.types.CPointer(like.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(pointer))
+
+    return pointer(address, like), generate
+
+
+@jit
+def _cells(parameter, first, last):
+    """Which of the parameter's cells have their places from ``first`` to before ``last``."""
+    begin = min(max(first - parameter.place, 0), parameter.size)
+    return begin, min(max(last - parameter.place, begin), parameter.size)
+
+
+@jit
+def take(first, last, parameters, weights):
+    """Copy the parameters from their addresses to their places."""
+    for k in range(len(parameters)):
+        p = parameters[k]
+        x = numba.carray(_pointer(p.address, weights), p.size)
+        begin, end = _cells(p, first, last)
+        for cell in range(begin, end):
+            weights[at(p.place + cell)] = x[at(cell)]
+
+
+@jit
+def _arrays(p, gradients):
+    """A parameter's numbers, their gradients and, where there are, the arrays of its state."""
+    x = numba.carray(_pointer(p.address, gradients), p.size)
+    g = gradients[p.place : p.place + p.size]
+    first = numba.carray(_pointer(p.state[0], gradients), p.size)
+    second = numba.carray(_pointer(p.state[1], gradients), p.size)
+    third = numba.carray(_pointer(p.state[2], gradients), p.size)
+    return x, g, first, second, third
+
+
+@jit
+def update_sgd(
+    first, last, parameters, gradients, lr, momentum, dampening, decay, nesterov, maximize
+):
+    """A step of ``cpu.sgd`` for each of the parameters, where they lie."""
+    for k in range(len(parameters)):
+        p = parameters[k]
+        x, g, v, _, _ = _arrays(p, gradients)
+        damping = 0.0 if p.step == 1 else dampening
+        begin, end = _cells(p, first, last)
+        sgd_cells(begin, end, x, g, v, lr, momentum, damping, decay, nesterov, maximize)
+
+
+@jit
+def update_adam(
+    first, last, parameters, gradients, lr, beta1, beta2, eps, decay, decoupled, maximize
+):
+    """The same of ``cpu.adam``; with amsgrad there is a third state."""
+    for k in range(len(parameters)):
+        p = parameters[k]
+        x, g, m, v, largest = _arrays(p, gradients)
+        amsgrad = 1.0 if p.state[2] else 0.0
+        begin, end = _cells(p, first, last)
+        adam_cells(begin, end, x, g, m, v, largest, amsgrad, float(p.step), lr, beta1, beta2,
+                   eps, decay, decoupled, maximize)  # fmt: skip
+
+
+@jit
+def update_adadelta(first, last, parameters, gradients, lr, rho, eps, decay, maximize):
+    """The same of ``cpu.adadelta``."""
+    for k in range(len(parameters)):
+        p = parameters[k]
+        x, g, v, u, _ = _arrays(p, gradients)
+        begin, end = _cells(p, first, last)
+        adadelta_cells(begin, end, x, g, v, u, lr, rho, eps, decay, maximize)
+
+
+UPDATES = {"sgd": update_sgd, "adam": update_adam, "adadelta": update_adadelta}
