@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..arrays import LANES, Array
 from ..cpu.windows import at
 from .instruction import Group, Place, inner, kernel
-from .lanes import fill, gather, load, store, transpose, transpose_bytes
+from .lanes import fill, gather, gather_bytes, load, store, transpose, transpose_bytes
 
 
 class Framed(NamedTuple):
@@ -112,8 +112,13 @@ def _load_pixels(memory, pictures, framed, out, c, h, start, cells, lanes):  # t
         return
     for w in range(width):
         place = out + _cell(framed, c, h, w) * LANES
-        for lane in range(lanes):
-            memory[at(place + lane)] = pictures[at(start + w + lane * cells)] / white
+        if lanes == LANES:
+            pixels = gather_bytes(16, memory, pictures, start + w, cells)
+            store(memory, place, pixels / fill(16, white))
+        else:
+            for lane in range(lanes):
+                pixel = gather_bytes(1, memory, pictures, start + w + lane * cells, 0)
+                store(memory, place + lane, pixel / fill(1, white))
 
 
 @kernel

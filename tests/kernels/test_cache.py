@@ -78,11 +78,11 @@ def edit(checkout: Path, source: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-# Sources that ``tiles.run`` and ``tiles.update_sgd`` compile in.
+# Sources that the kernels of a step and of its update compile in.
 CHANGES = [
     ("cpu/optim.py", "undamped, sign = ", "lr, undamped, sign = 3 * lr, "),
-    ("lanes.py", "one = ir.Constant(x.type, [1.0]", "one = ir.Constant(x.type, [2.0]"),
-    ("tiles.py", "sum_loss += qw * (log_sum", "sum_loss += 2 * qw * (log_sum"),
+    ("tiles/lanes.py", "one = ir.Constant(x.type, [1.0]", "one = ir.Constant(x.type, [2.0]"),
+    ("tiles/loss.py", "sum_loss += qw * (log_sum", "sum_loss += 2 * qw * (log_sum"),
 ]
 
 
@@ -104,7 +104,7 @@ def test_a_compiled_step_is_never_older_than_a_source(checkout: Path) -> None:
 
 UPDATE = """
 import numpy as np
-from minicnn.kernels import tiles
+from minicnn.kernels.tiles import parameters as tiles
 x, gradient = np.ones(3), np.full(3, 0.5)
 table = np.zeros(1, tiles.PARAMETER)
 table["address"], table["size"] = x.ctypes.data, 3
@@ -131,7 +131,7 @@ def test_any_source_and_any_switch_leads_to_another_folder(
     sources = sorted((checkout / "kernels").rglob("*.py"))
     assert len(sources) > 20
     for source in sources:
-        source.write_text(source.read_text().replace("import annotations", "import annotations "))
+        source.write_text(source.read_text() + "\n")
         digests.add(jit.digest_of_sources())
     assert len(digests) == len(sources) + 1
 

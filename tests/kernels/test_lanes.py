@@ -1,4 +1,4 @@
-"""kernels.lanes: vectors of numbers inside compiled loops, against the same statement in NumPy."""
+"""kernels.tiles.lanes: vectors of numbers inside compiled loops, against the same statement in NumPy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import pytest
 
-lanes: Any = importlib.import_module("minicnn.kernels.lanes")  # mypy would want Numba's types
+lanes: Any = importlib.import_module("minicnn.kernels.tiles.lanes")  # mypy would want Numba's types
 
 DTYPES = ["float32", "float64"]
 WIDTH = 16
