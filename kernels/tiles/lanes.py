@@ -49,13 +49,13 @@ def _vector(lanes: Lanes) -> ir.VectorType:
     return ir.VectorType(number, lanes.width)
 
 
-def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any, lanes: Lanes) -> Any:
+def place_of(context: Any, builder: Any, kind: Any, array: Any, index: Any, lanes: Lanes) -> Any:
     """The address of array[index], as that of a vector."""
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), _vector(lanes).as_pointer())
 
 
-def _splat(builder: Any, number: Any, lanes: Lanes) -> Any:
+def splat(builder: Any, number: Any, lanes: Lanes) -> Any:
     vector = _vector(lanes)
     nothing = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
@@ -71,7 +71,7 @@ def load(typing: Any, width: Any, array: Any, index: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, array, index = arguments
         kind = signature.args[1]
-        vector = builder.load(_place(context, builder, kind, array, index, lanes))
+        vector = builder.load(place_of(context, builder, kind, array, index, lanes))
         vector.align = kind.dtype.bitwidth // 8
         return vector
 
@@ -85,7 +85,7 @@ def store(typing: Any, array: Any, index: Any, lanes: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, index, vector = arguments
         kind = signature.args[0]
-        stored = builder.store(vector, _place(context, builder, kind, array, index, lanes))
+        stored = builder.store(vector, place_of(context, builder, kind, array, index, lanes))
         stored.align = kind.dtype.bitwidth // 8
         return context.get_dummy_value()
 
@@ -101,7 +101,7 @@ def load_apart(typing: Any, width: Any, array: Any, index: Any, step: Any) -> An
         _, array, index, step = arguments
         kind, runs = signature.args[1], []
         for _ in range(lanes.width // LANES):
-            runs.append(builder.load(_place(context, builder, kind, array, index, run)))
+            runs.append(builder.load(place_of(context, builder, kind, array, index, run)))
             runs[-1].align = kind.dtype.bitwidth // 8
             index = builder.add(index, step)
         while len(runs) > 1:
@@ -121,7 +121,7 @@ def store_apart(typing: Any, array: Any, index: Any, step: Any, lanes: Any) -> A
         kind, run = signature.args[0], Lanes(lanes.dtype, LANES)
         for first in range(0, lanes.width, LANES):
             part = _picked(builder, vector, vector, range(first, first + LANES))
-            stored = builder.store(part, _place(context, builder, kind, array, index, run))
+            stored = builder.store(part, place_of(context, builder, kind, array, index, run))
             stored.align = kind.dtype.bitwidth // 8
             index = builder.add(index, step)
         return context.get_dummy_value()
@@ -141,7 +141,7 @@ def fill(typing: Any, width: Any, number: Any) -> Any:
     lanes = Lanes(number, width.literal_value)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _splat(builder, arguments[1], lanes)
+        return splat(builder, arguments[1], lanes)
 
     return lanes(width, number), generate
 
@@ -151,12 +151,12 @@ def total(typing: Any, lanes: Any) -> Any:
     """The sum of the cells, in any order."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _total(builder, arguments[0], lanes)
+        return total_of(builder, arguments[0], lanes)
 
     return lanes.dtype(lanes), generate
 
 
-def _total(builder: Any, vector: Any, lanes: Lanes) -> Any:
+def total_of(builder: Any, vector: Any, lanes: Lanes) -> Any:
     number = _vector(lanes).element
     kind = ir.FunctionType(number, [number, vector.type])
     name = f"llvm.vector.reduce.fadd.v{lanes.width}f{lanes.dtype.bitwidth}"
@@ -206,7 +206,7 @@ def limited(typing: Any, x: Any, low: Any, high: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         x, *limits = arguments
-        low, high = (_splat(builder, limit, signature.args[0]) for limit in limits)
+        low, high = (splat(builder, limit, signature.args[0]) for limit in limits)
         x = builder.select(builder.fcmp_ordered("<", x, low), low, x)
         return builder.select(builder.fcmp_ordered(">", x, high), high, x)
 
@@ -307,8 +307,8 @@ def _transpose(out: Any, inp: Any, signature: Any) -> Any:
         for column in _turned(builder, rows):
             if divisor:
                 number = builder.uitofp(column, _vector(lanes))
-                column = _quotient(builder, number, _splat(builder, divisor[0], lanes))
-            address = _place(context, builder, out, out_array, place, lanes)
+                column = _quotient(builder, number, splat(builder, divisor[0], lanes))
+            address = place_of(context, builder, out, out_array, place, lanes)
             builder.store(column, address).align = out.dtype.bitwidth // 8
             place = builder.add(place, step)
         return context.get_dummy_value()
@@ -351,7 +351,7 @@ def _operator(symbol: Any, instruction: str) -> None:
         return getattr(builder, instruction)(*arguments, flags=CONTRACT)
 
     def number_first(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        a = _splat(builder, arguments[0], signature.args[1])
+        a = splat(builder, arguments[0], signature.args[1])
         return getattr(builder, instruction)(a, arguments[1], flags=CONTRACT)
 
     lower_builtin(symbol, Lanes, Lanes)(both)
@@ -362,152 +362,6 @@ _operator(operator.add, "fadd")
 _operator(operator.sub, "fsub")
 _operator(operator.mul, "fmul")
 _operator(operator.truediv, "fdiv")
-
-
-# Blocks: a tuple has a vector for each row, or for each row and column, of a block of sums --------
-
-
-def _tuple(context: Any, builder: Any, kind: Any, values: list[Any]) -> Any:
-    return context.make_tuple(builder, kind, values)
-
-
-def _items(builder: Any, value: Any, kind: Any) -> list[Any]:
-    return [builder.extract_value(value, k) for k in range(kind.count)]
-
-
-@intrinsic(prefer_literal=True)
-def repeat(typing: Any, count: Any, value: Any) -> Any:
-    """``count`` times the value."""
-    result = types.UniTuple(value, count.literal_value)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _tuple(context, builder, result, [arguments[1]] * result.count)
-
-    return result(count, value), generate
-
-
-@intrinsic(prefer_literal=True)
-def take(typing: Any, count: Any, array: Any, first: Any, last: Any) -> Any:
-    """array[first], array[first + 1], ...: ``count`` numbers, those after ``last`` the last one."""
-    result = types.UniTuple(array.dtype, count.literal_value)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, array, first, last = arguments
-        data = context.make_array(signature.args[1])(context, builder, array).data
-        numbers = []
-        for k in range(result.count):
-            index = builder.add(first, ir.Constant(first.type, k))
-            index = builder.select(builder.icmp_signed("<", index, last), index, last)
-            numbers.append(builder.load(builder.gep(data, [index])))
-        return _tuple(context, builder, result, numbers)
-
-    return result(count, array, types.intp, types.intp), generate
-
-
-@intrinsic
-def take_at(typing: Any, array: Any, places: Any, away: Any) -> Any:
-    """array[place + away] for each of the places."""
-    result = types.UniTuple(array.dtype, places.count)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, places, away = arguments
-        data = context.make_array(signature.args[0])(context, builder, array).data
-        numbers = [
-            builder.load(builder.gep(data, [builder.add(place, away)]))
-            for place in _items(builder, places, signature.args[1])
-        ]
-        return _tuple(context, builder, result, numbers)
-
-    return result(array, places, types.intp), generate
-
-
-@intrinsic(prefer_literal=True)
-def fill_each(typing: Any, width: Any, numbers: Any) -> Any:
-    """``fill`` for each of the numbers."""
-    lanes = Lanes(numbers.dtype, width.literal_value)
-    result = types.UniTuple(lanes, numbers.count)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        numbers = _items(builder, arguments[1], signature.args[1])
-        return _tuple(context, builder, result, [_splat(builder, n, lanes) for n in numbers])
-
-    return result(width, numbers), generate
-
-
-@intrinsic(prefer_literal=True)
-def load_each(typing: Any, width: Any, array: Any, places: Any, away: Any) -> Any:
-    """``load`` at place + away for each of the places."""
-    lanes = Lanes(array.dtype, width.literal_value)
-    result = types.UniTuple(lanes, places.count)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, array, places, away = arguments
-        kind, vectors = signature.args[1], []
-        for place in _items(builder, places, signature.args[2]):
-            index = builder.add(place, away)
-            vectors.append(builder.load(_place(context, builder, kind, array, index, lanes)))
-            vectors[-1].align = kind.dtype.bitwidth // 8
-        return _tuple(context, builder, result, vectors)
-
-    return result(width, array, places, types.intp), generate
-
-
-@intrinsic
-def add_outer(typing: Any, sums: Any, a: Any, b: Any) -> Any:
-    """sums[r, t] + a[r] b[t]: fused multiply-adds. ``a``: numbers or vectors, ``b``: vectors."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, a, b = map(_items, [builder] * 3, arguments, signature.args)
-        if not isinstance(signature.args[1].dtype, Lanes):
-            a = [_splat(builder, number, signature.args[2].dtype) for number in a]
-        products = [builder.fmul(x, y, flags=CONTRACT) for x in a for y in b]
-        sums = [builder.fadd(s, p, flags=CONTRACT) for s, p in zip(sums, products, strict=True)]
-        return _tuple(context, builder, signature.return_type, sums)
-
-    return sums(sums, a, b), generate
-
-
-def _storing(add: bool) -> Any:
-    @intrinsic
-    def put(typing: Any, array: Any, places: Any, away: Any, count: Any, rows: Any) -> Any:
-        lanes = rows.dtype
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            array, places, away, count, rows = arguments
-            kind, align = signature.args[0], lanes.dtype.bitwidth // 8
-            places = _items(builder, places, signature.args[1])
-            for r, row in enumerate(_items(builder, rows, signature.args[4])):
-                with builder.if_then(builder.icmp_signed("<", ir.Constant(count.type, r), count)):
-                    index = builder.add(places[r], away)
-                    address = _place(context, builder, kind, array, index, lanes)
-                    if add:
-                        old = builder.load(address)
-                        old.align = align
-                        row = builder.fadd(old, row, flags=CONTRACT)
-                    builder.store(row, address).align = align
-            return context.get_dummy_value()
-
-        return types.void(array, places, types.intp, types.intp, rows), generate
-
-    return put
-
-
-# (array, places, away, count, rows): the first ``count`` rows, each to its place + away. Added one
-# after the other: where rows overlap, each finds what the one before has left.
-store_each, add_each = _storing(add=False), _storing(add=True)
-
-
-@intrinsic
-def total_each(typing: Any, sums: Any) -> Any:
-    """``total`` of each of the vectors."""
-    result = types.UniTuple(sums.dtype.dtype, sums.count)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vectors = _items(builder, arguments[0], signature.args[0])
-        totals = [_total(builder, vector, sums.dtype) for vector in vectors]
-        return _tuple(context, builder, result, totals)
-
-    return result(sums), generate
 
 
 def has_avx512() -> bool:

@@ -15,22 +15,19 @@ from typing import Any, NamedTuple
 
 from ..arrays import LANES
 from ..cpu.windows import at
-from .instruction import Group, Place, inner, kernel
-from .lanes import (
+from .blocks import (
     add_each,
     add_outer,
-    fill,
     fill_each,
-    has_avx512,
-    load,
     load_each,
     repeat,
     store_each,
     take,
     take_at,
-    total,
     total_each,
 )
+from .instruction import Group, Place, inner, kernel
+from .lanes import fill, has_avx512, load, total
 
 TAPS = 5  # that ``dots`` keeps in registers, with 4 rows
 WIDE = 64 if has_avx512() else 16  # cells of each of 4 rows that ``product`` keeps there

@@ -1,4 +1,4 @@
-"""kernels.tiles.lanes: vectors of numbers inside compiled loops, against the same statement in NumPy."""
+"""kernels.tiles.lanes: vectors inside compiled loops, against the same statement in NumPy."""
 
 from __future__ import annotations
 

@@ -1,0 +1,165 @@
+"""Blocks of sums in registers: a tuple of vectors, one for each row, or for each row and column.
+
+A product adds to its block of sums, tap by tap, a column of weights times a run of cells:
+
+    sums = repeat(4, fill(64, zero))          # 4 rows of 64 cells
+    for tap in range(taps):
+        sums = add_outer(sums, take_at(w, places, tap), (load(64, x, run[tap]),))
+    store_each(y, rows, 0, 4, sums)
+
+To write out the four sums one by one would do the same; Numba would take twice as long to compile
+it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .lanes import CONTRACT, Lanes, place_of, splat, total_of
+
+
+def _tuple(context: Any, builder: Any, kind: Any, values: list[Any]) -> Any:
+    return context.make_tuple(builder, kind, values)
+
+
+def _items(builder: Any, value: Any, kind: Any) -> list[Any]:
+    return [builder.extract_value(value, k) for k in range(kind.count)]
+
+
+@intrinsic(prefer_literal=True)
+def repeat(typing: Any, count: Any, value: Any) -> Any:
+    """``count`` times the value."""
+    result = types.UniTuple(value, count.literal_value)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _tuple(context, builder, result, [arguments[1]] * result.count)
+
+    return result(count, value), generate
+
+
+@intrinsic(prefer_literal=True)
+def take(typing: Any, count: Any, array: Any, first: Any, last: Any) -> Any:
+    """array[first], array[first + 1], ...: ``count`` numbers, those after ``last`` the last one."""
+    result = types.UniTuple(array.dtype, count.literal_value)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, array, first, last = arguments
+        data = context.make_array(signature.args[1])(context, builder, array).data
+        numbers = []
+        for k in range(result.count):
+            index = builder.add(first, ir.Constant(first.type, k))
+            index = builder.select(builder.icmp_signed("<", index, last), index, last)
+            numbers.append(builder.load(builder.gep(data, [index])))
+        return _tuple(context, builder, result, numbers)
+
+    return result(count, array, types.intp, types.intp), generate
+
+
+@intrinsic
+def take_at(typing: Any, array: Any, places: Any, away: Any) -> Any:
+    """array[place + away] for each of the places."""
+    result = types.UniTuple(array.dtype, places.count)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, places, away = arguments
+        data = context.make_array(signature.args[0])(context, builder, array).data
+        numbers = [
+            builder.load(builder.gep(data, [builder.add(place, away)]))
+            for place in _items(builder, places, signature.args[1])
+        ]
+        return _tuple(context, builder, result, numbers)
+
+    return result(array, places, types.intp), generate
+
+
+@intrinsic(prefer_literal=True)
+def fill_each(typing: Any, width: Any, numbers: Any) -> Any:
+    """``fill`` for each of the numbers."""
+    lanes = Lanes(numbers.dtype, width.literal_value)
+    result = types.UniTuple(lanes, numbers.count)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        numbers = _items(builder, arguments[1], signature.args[1])
+        return _tuple(context, builder, result, [splat(builder, n, lanes) for n in numbers])
+
+    return result(width, numbers), generate
+
+
+@intrinsic(prefer_literal=True)
+def load_each(typing: Any, width: Any, array: Any, places: Any, away: Any) -> Any:
+    """``load`` at place + away for each of the places."""
+    lanes = Lanes(array.dtype, width.literal_value)
+    result = types.UniTuple(lanes, places.count)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, array, places, away = arguments
+        kind, vectors = signature.args[1], []
+        for place in _items(builder, places, signature.args[2]):
+            index = builder.add(place, away)
+            vectors.append(builder.load(place_of(context, builder, kind, array, index, lanes)))
+            vectors[-1].align = kind.dtype.bitwidth // 8
+        return _tuple(context, builder, result, vectors)
+
+    return result(width, array, places, types.intp), generate
+
+
+@intrinsic
+def add_outer(typing: Any, sums: Any, a: Any, b: Any) -> Any:
+    """sums[r, t] + a[r] b[t]: fused multiply-adds. ``a``: numbers or vectors, ``b``: vectors."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, a, b = map(_items, [builder] * 3, arguments, signature.args)
+        if not isinstance(signature.args[1].dtype, Lanes):
+            a = [splat(builder, number, signature.args[2].dtype) for number in a]
+        products = [builder.fmul(x, y, flags=CONTRACT) for x in a for y in b]
+        sums = [builder.fadd(s, p, flags=CONTRACT) for s, p in zip(sums, products, strict=True)]
+        return _tuple(context, builder, signature.return_type, sums)
+
+    return sums(sums, a, b), generate
+
+
+def _storing(add: bool) -> Any:
+    @intrinsic
+    def put(typing: Any, array: Any, places: Any, away: Any, count: Any, rows: Any) -> Any:
+        lanes = rows.dtype
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array, places, away, count, rows = arguments
+            kind, align = signature.args[0], lanes.dtype.bitwidth // 8
+            places = _items(builder, places, signature.args[1])
+            for r, row in enumerate(_items(builder, rows, signature.args[4])):
+                with builder.if_then(builder.icmp_signed("<", ir.Constant(count.type, r), count)):
+                    index = builder.add(places[r], away)
+                    address = place_of(context, builder, kind, array, index, lanes)
+                    if add:
+                        old = builder.load(address)
+                        old.align = align
+                        row = builder.fadd(old, row, flags=CONTRACT)
+                    builder.store(row, address).align = align
+            return context.get_dummy_value()
+
+        return types.void(array, places, types.intp, types.intp, rows), generate
+
+    return put
+
+
+# (array, places, away, count, rows): the first ``count`` rows, each to its place + away. Added one
+# after the other: where rows overlap, each finds what the one before has left.
+store_each, add_each = _storing(add=False), _storing(add=True)
+
+
+@intrinsic
+def total_each(typing: Any, sums: Any) -> Any:
+    """``total`` of each of the vectors."""
+    result = types.UniTuple(sums.dtype.dtype, sums.count)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vectors = _items(builder, arguments[0], signature.args[0])
+        totals = [total_of(builder, vector, sums.dtype) for vector in vectors]
+        return _tuple(context, builder, result, totals)
+
+    return result(sums), generate
