@@ -29,7 +29,7 @@ Import = ast.Import | ast.ImportFrom
 STOREYS = """
     tests benchmarks docs
     __main__ explain visualize d2l selfcheck rungs
-    train command minicnn
+    train training command minicnn
     compiler data models checkpoint gradient_check gradient_diagnosis plots
     optim nn
     functions random

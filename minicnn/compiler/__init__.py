@@ -17,9 +17,9 @@ from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor
 
 from .accepted import check_optimizer, settings_of
+from .compiled import CompiledStep, Predictor
 from .cpu.plan import Plan
 from .record import CompileError
-from .step import CompiledStep, Predictor
 
 __all__ = ["CompileError", "CompiledStep", "Plan", "Predictor", "compile", "is_available"]
 

@@ -12,10 +12,10 @@ from minicnn.kernels import Array
 from minicnn.nn.functional.loss import are_classes, class_indices
 from minicnn.tensor import Tensor
 
+from ..compiled import CompiledStep, Predictor
 from ..engines import Compiled
 from ..means import Means
 from ..record import Stage
-from ..step import CompiledStep, Predictor
 from .engine import Engine
 from .lower import lay_out
 
@@ -61,6 +61,10 @@ class CpuStep(_OnCpu, CompiledStep):
     def __getstate__(self) -> dict[str, Any]:
         """A copy has scores of its own."""
         return {**super().__getstate__(), "_logits": np.zeros(0)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A pickle of version 0.1 has no means."""
+        super().__setstate__({"means": Means(), **state})
 
     def _step(self, pixels: Array, labels: Array, gradient: float) -> tuple[Tensor, Tensor]:
         engine = self._engine(pixels)

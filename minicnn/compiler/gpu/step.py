@@ -14,10 +14,10 @@ from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
 from ..accepted import learned_by
+from ..compiled import CompiledStep, Predictor
 from ..engines import Compiled
 from ..means import Means
 from ..record import CompileError, Stage
-from ..step import CompiledStep, Predictor
 from .engine import GpuEngine
 
 
