@@ -1,4 +1,4 @@
-"""Makes the notebooks docs/*.ipynb of the pages beside them, and runs them.
+"""Makes the notebooks docs/*.ipynb of the pages of the same names, and runs them.
 
     python docs/notebooks.py
 
@@ -38,7 +38,7 @@ def run(made: Any, folder: Path, seconds: int = 1200) -> None:
     """Run the cells in ``folder``; their outputs go into the notebook.
 
     Raises:
-        CellExecutionError: a cell fails, or takes more than so many seconds.
+        CellExecutionError: a cell fails, or takes more than ``seconds``.
     """
     place = {"metadata": {"path": str(folder)}}
     NotebookClient(made, timeout=seconds, kernel_name="python3", resources=place).execute()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -42,37 +43,48 @@ def test_the_gpus_version_does(op: str) -> None:
     assert found == dict.fromkeys(DIRECTIONS[op], race.OK)
 
 
+def test_without_a_gpu_and_without_gcc_nothing_is_said_of_the_gpus_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cuda, "gpu_problem", lambda: "none")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with cuda.device() as where:
+        found = race.check_on(where, "conv", AWKWARD["conv"][0], VERSIONS["conv"][-1])
+    assert set(found.values()) == {race.UNCHECKED}
+    assert race.are_equal({"dW": [race.Found("cuda", "", 1, [], race.UNCHECKED)]})
+
+
 @pytest.mark.parametrize("layer", AWKWARD["conv"], ids=str)
 def test_the_loops_are_the_definition_of_convolution(layer: Layer) -> None:
-    given = inputs(layer, 2, np.float64)
-    works = VERSIONS["conv"][0].make(layer, given)
+    arrays = inputs(layer, 2, np.float64)
+    works = VERSIONS["conv"][0].make(layer, arrays)
     (y,) = race.results(works["forward"])
     expected = oracle.conv2d(
-        given.x, given.weight, given.bias, stride=layer.stride, padding=layer.padding
+        arrays.x, arrays.weight, arrays.bias, stride=layer.stride, padding=layer.padding
     )
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
     # linear in x and in W: <dx, x> and <dW, W> are both <dy, y without the bias>
-    without_bias = (given.dy * (y - given.bias[:, None, None])).sum()
-    for direction, factor in (("dX", given.x), ("dW", given.weight)):
+    without_bias = (arrays.dy * (y - arrays.bias[:, None, None])).sum()
+    for direction, factor in (("dX", arrays.x), ("dW", arrays.weight)):
         (gradient,) = race.results(works[direction])
         assert (gradient * factor).sum() == pytest.approx(without_bias, rel=1e-12)
 
 
 @pytest.mark.parametrize("layer", AWKWARD["max_pool"], ids=str)
 def test_the_loops_are_the_definition_of_max_pooling(layer: Layer) -> None:
-    given = race.given_to_check("max_pool", layer, np.float64)
-    works = VERSIONS["max_pool"][0].make(layer, given)
+    arrays = race.arrays_to_check("max_pool", layer, np.float64)
+    works = VERSIONS["max_pool"][0].make(layer, arrays)
     y, index = race.results(works["forward"])
-    cells = given.x.reshape(*given.x.shape[:2], -1)
+    cells = arrays.x.reshape(*arrays.x.shape[:2], -1)
     np.testing.assert_array_equal(
         np.take_along_axis(cells, index.reshape(*index.shape[:2], -1), 2).reshape(y.shape), y
     )
     for n, c, oh, ow in np.ndindex(y.shape):
         places = window(layer, oh, ow)
-        seen = given.x[n, c].reshape(-1)[places]
+        seen = arrays.x[n, c].reshape(-1)[places]
         assert index[n, c, oh, ow] == places[np.argmax(seen)]  # the first largest; a NaN wins
     (dx,) = race.results(works["dX"])
-    assert dx.sum() == given.dy.sum()
+    assert dx.sum() == arrays.dy.sum()
 
 
 def window(layer: Layer, oh: int, ow: int) -> list[int]:
@@ -94,9 +106,9 @@ def test_the_layers_are_awkward(op: str) -> None:
         for layer in layers
     )
     if op == "max_pool":
-        given = [race.given_to_check(op, layer, np.float64) for layer in layers]
-        assert all(np.isnan(x).any() for x, *_ in given)
-        y, _ = race.results(VERSIONS[op][0].make(layers[0], given[0])["forward"])
+        arrays = [race.arrays_to_check(op, layer, np.float64) for layer in layers]
+        assert all(np.isnan(x).any() for x, *_ in arrays)
+        y, _ = race.results(VERSIONS[op][0].make(layers[0], arrays[0])["forward"])
         assert (y == -np.inf).any()
 
 
@@ -118,8 +130,8 @@ def test_an_image_comes_back_from_its_tile_and_from_its_lines() -> None:
 def changed(version: Version, direction: str, change: Callable[[Any], Any]) -> Version:
     """The version with another result in one direction."""
 
-    def make(layer: Layer, given: Any) -> Any:
-        works = version.make(layer, given)
+    def make(layer: Layer, arrays: Any) -> Any:
+        works = version.make(layer, arrays)
         read = works[direction].read
         return {**works, direction: Work(works[direction].run, lambda r: change(read(r)))}
 
@@ -169,7 +181,8 @@ def test_the_command_prints_a_table_for_each_direction(
 ) -> None:
     options = "--op conv --size 5x4 --channels 2 --out-channels 3 --kernel 2x3 --batch 2 --rounds 2"
     assert command.main([*options.split(), "--png", str(tmp_path / "x.png")]) == 0
-    _, *tables = capsys.readouterr().out.split("\n\n")
+    machine, *tables = capsys.readouterr().out.split("\n\n")
+    assert re.match(r"\d{4}-\d\d-\d\d: Python .* 2 rounds, load [\d.]+$", machine)
     assert [table.splitlines()[0] for table in tables] == [
         f"conv 2x5x4 -> 3x4x2, 2x3 windows: {direction}" for direction in DIRECTIONS["conv"]
     ]
@@ -244,8 +257,66 @@ def test_options_change_lenets_layers() -> None:
     assert layer("max_pool", "--out-channels 9").y_shape[0] == 6
 
 
-@pytest.mark.parametrize("option", ["--kernel 0", "--size 3x4x5", "--batch 0", "--op dense"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--kernel 0", "--size 3x4x5", "--batch 0", "--op dense"),
+        *("--op conv --size 3", "--op max_pool --padding 2"),
+    ],
+)
 def test_a_wrong_option_is_status_2(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         command.main(option.split())
     assert ended.value.code == 2
+
+
+# The page -----------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "slow-to-fast.md"
+pages = pytest.mark.skipif(not PAGE.is_file(), reason="the tests run outside a checkout")
+
+
+def excerpts() -> list[tuple[str, list[str]]]:
+    """The page's excerpts of code: the file that each names in its first line, and the others."""
+    text = PAGE.read_text() if PAGE.is_file() else ""
+    found = re.findall(r"^```(?:py|c)\n(?:#|//) (.*?)\n(.*?)^```", text, re.M | re.S)
+    return [(path, stripped(code)) for path, code in found]
+
+
+def stripped(code: str) -> list[str]:
+    return [line.strip() for line in code.splitlines()]
+
+
+@pages
+@pytest.mark.parametrize(
+    ("title", "op"), [("The convolution", "conv"), ("Max pooling", "max_pool")]
+)
+def test_the_page_goes_through_every_version(title: str, op: str) -> None:
+    section = PAGE.read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
+    told = re.findall(r"^\*\*(\w+)\.\*\*", section, re.M)
+    assert told == [version.name for version in VERSIONS[op]]
+
+
+@pages
+def test_the_page_shows_the_code_as_it_stands() -> None:
+    assert len(excerpts()) >= 10
+    for path, excerpt in excerpts():
+        source = stripped((ROOT / path).read_text())
+        places = range(len(source) - len(excerpt) + 1)
+        assert any(source[k : k + len(excerpt)] == excerpt for k in places), (path, excerpt[0])
+
+
+@pages
+def test_new_figures_take_the_place_of_the_old_ones() -> None:
+    page = "a\n```text\n2026-01-02: old\n```\nb\n```text\nconv: dW\n1 2\n3\n```\nc"
+    found = command.with_texts(page, ["2026-03-04: new", "conv: dW\n4"])
+    assert found == "a\n```text\n2026-03-04: new\n```\nb\n```text\nconv: dW\n4\n```\nc"
+    with pytest.raises(ValueError, match="0 texts of the page begin with 'conv: dX'"):
+        command.with_texts(page, ["2026-03-04: new", "conv: dX\n4"])
+    titles = [
+        f"{op} {LENET[op][command.USUAL[op] - 1]}: {direction}"
+        for op in VERSIONS
+        for direction in DIRECTIONS[op]
+    ]
+    command.with_texts(PAGE.read_text(), ["2026-03-04: new", *titles])

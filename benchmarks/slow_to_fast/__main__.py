@@ -2,6 +2,7 @@
 
     python -m benchmarks.slow_to_fast
     python -m benchmarks.slow_to_fast --op max_pool --layer 2 --batch 64
+    python -m benchmarks.slow_to_fast --docs
     python -m benchmarks.slow_to_fast --op conv --size 9x12 --channels 3 --kernel 3x2 --stride 2
 
 Microseconds an image are medians of the rounds; in each, every version has its turn. GFLOP/s count
@@ -14,7 +15,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,8 @@ from .layer import LENET, Layer, Pair
 from .picture import picture
 from .race import Found, Race, are_equal, race
 
+DATE = r"\d{4}-\d\d-\d\d: "
+PAGE = Path(__file__).parents[2] / "docs" / "slow-to-fast.md"
 USUAL = {"conv": 2, "max_pool": 1}  # the layers of LeNet that take the most time
 
 
@@ -49,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--threads", type=positive, default=min(2, os.cpu_count() or 1), metavar="N")
     p.add_argument("--json", action="store_true", help="print JSON in place of the tables")
     p.add_argument("--png", type=Path, metavar="FILE", help="draw a picture as well")
+    p.add_argument("--docs", action="store_true", help="write tables and picture into the page")
     return p
 
 
@@ -66,10 +72,20 @@ def pair(least: int) -> Callable[[str], Pair]:
 
 def layer_of(op: str, options: argparse.Namespace) -> Layer:
     """LeNet's layer, with whatever the options change."""
-    layer = LENET[op][(options.layer or {"conv": 2, "max_pool": 1}[op]) - 1]
+    layer = LENET[op][(options.layer or USUAL[op]) - 1]
     names = [name for name in Layer._fields if name != "out_channels" or op == "conv"]
     chosen = {name: getattr(options, name) for name in names}
     return layer._replace(**{name: value for name, value in chosen.items() if value is not None})
+
+
+def problem_of(op: str, layer: Layer) -> str | None:
+    """Why there is no such layer, if there is none."""
+    if min(layer.output) < 1:
+        return f"the kernel {layer.kernel} is larger than the padded picture"
+    too_wide = [2 * p > k for p, k in zip(layer.padding, layer.kernel, strict=True)]
+    if op == "max_pool" and any(too_wide):
+        return f"padding {layer.padding} is more than half of the window {layer.kernel}"
+    return None
 
 
 # Printing -----------------------------------------------------------------------------------------
@@ -119,27 +135,48 @@ def as_json(races: dict[str, tuple[Layer, Race]], about: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, or 1 where a version differs."""
     options = parser().parse_args(argv)
+    layers = {op: layer_of(op, options) for op in ([options.op] if options.op else LENET)}
+    for op, layer in layers.items():
+        if problem := problem_of(op, layer):
+            parser().error(problem)
     minicnn.set_num_threads(options.threads)
-    about = {
-        "versions": tables.versions(),
-        "threads": options.threads,
-        "rounds": options.rounds,
-        "load": os.getloadavg()[0],
-    }
-    if not options.json:
-        print("{versions}; {threads} threads, {rounds} rounds, load {load:.1f}".format(**about))
+    about = machine(options)
+    texts = ["{date}: {versions}; {threads} threads, {rounds} rounds, load {load}".format(**about)]
     races: dict[str, tuple[Layer, Race]] = {}
-    for op in [options.op] if options.op else LENET:
-        layer = layer_of(op, options)
+    for op, layer in layers.items():
         races[op] = layer, race(op, layer, options.batch, options.rounds)
         for direction, found in races[op][1].items():
-            if not options.json:
-                print(f"\n{op} {layer}: {direction}\n{tables.as_text(table(op, layer, found))}")
-    if options.json:
-        print(as_json(races, about))
+            texts.append(f"{op} {layer}: {direction}\n{tables.as_text(table(op, layer, found))}")
+    print(as_json(races, about) if options.json else "\n\n".join(texts))
+    if options.docs:
+        write_whole(PAGE, with_texts(PAGE.read_text(), texts))
+        write_whole(PAGE.parent / "pictures" / "slow-to-fast.png", png(picture(races)))
     if options.png:
         write_whole(options.png, png(picture(races)))
     return 0 if all(are_equal(of_op) for _, of_op in races.values()) else 1
+
+
+def machine(options: argparse.Namespace) -> dict[str, Any]:
+    """What the figures depend on."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "versions": tables.versions(),
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def with_texts(page: str, texts: list[str]) -> str:
+    """The page with new texts in the place of those that begin alike: with a date, or a title."""
+    for text in texts:
+        title = text.partition("\n")[0]
+        begins = DATE if re.match(DATE, title) else f"{re.escape(title)}\n"
+        found = list(re.finditer(rf"^```text\n({begins}.*?)\n?^```$", page, re.M | re.S))
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} texts of the page begin with {title!r}; wanted one")
+        page = page[: found[0].start(1)] + text + "\n" + page[found[0].end() - 3 :]
+    return page
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ from .version import Work, Works
 compiled = numba.njit(fastmath=FASTMATH, error_model="numpy", nogil=True, cache=True)
 
 
-def loops(layer: Layer, given: Inputs) -> Works:
+def loops(layer: Layer, arrays: Inputs) -> Works:
     """The definition: every product, one at a time."""
-    x, weight, bias, dy = given
+    x, weight, bias, dy = arrays
     operation = rungs.Loops(layer.stride, layer.padding, (1, 1), layer.output)
     operation.forward(x, weight, bias)  # keeps the weight, and the picture in its frame
 
@@ -50,9 +50,9 @@ def loops(layer: Layer, given: Inputs) -> Works:
     }
 
 
-def im2col(operation_of: Callable[..., Any], layer: Layer, given: Inputs) -> Works:
+def im2col(operation_of: Callable[..., Any], layer: Layer, arrays: Inputs) -> Works:
     """Columns and a matrix product: the engine's operation. dW takes the columns of forward."""
-    x, weight, bias, dy = given
+    x, weight, bias, dy = arrays
     operation = operation_of(layer.stride, layer.padding, (1, 1), layer.output)
     operation.forward(x, weight, bias)
 
@@ -123,9 +123,9 @@ def dinput_loops(weight, dy, dx, sh, sw):
                                 dx[n, c, oh * sh + i, ow * sw + j] += weight[o, c, i, j] * g
 
 
-def compiled_loops(layer: Layer, given: Inputs) -> Works:
+def compiled_loops(layer: Layer, arrays: Inputs) -> Works:
     """The loops of the definition, compiled; one thread."""
-    x, weight, bias, dy = given
+    x, weight, bias, dy = arrays
     x_framed, y, dw = framed(x, layer.padding), np.empty_like(dy), np.empty_like(weight)
     dx, (sh, sw) = np.empty_like(x_framed), layer.stride
     return {
@@ -201,9 +201,9 @@ def dinput_tiles(first, last, weight, dy, dx, sh):
                                 seen[m] += w * line[m]
 
 
-def images_innermost(share: Callable[..., None], layer: Layer, given: Inputs) -> Works:
+def images_innermost(share: Callable[..., None], layer: Layer, arrays: Inputs) -> Works:
     """No columns: a row (c, i, j) of them is, for one line of outputs, a run of the input."""
-    x, weight, bias, dy = given
+    x, weight, bias, dy = arrays
     x_framed, (sh, sw) = framed(x, layer.padding), layer.stride
     x_lines, dy_lines = to_lines(to_tiles(x_framed), sw), to_lines(to_tiles(dy), 1)[:, :, :, 0]
     y, dx, dw = np.empty_like(dy_lines), np.empty_like(x_lines), np.empty_like(weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,20 +15,22 @@ from minicnn.device import gpu_problem
 from .layer import Inputs, Layer
 from .version import Work, Works
 
-GPU, EMULATOR = "gpu", "emulator"
+GPU, EMULATOR, NOWHERE = "gpu", "emulator", "nowhere"
 CHANNELS = 4  # output (or input) channels that a thread of ``conv_forward`` (``conv_dinput``) takes
 
 
 @contextmanager
 def device() -> Iterator[str]:
-    """Inside, ``import cupy`` gives a GPU's CuPy or its stand-in; which of the two."""
+    """Inside, ``import cupy`` gives a GPU's CuPy or its stand-in, which needs g++; says which."""
     if gpu_problem() is None:
         yield GPU
-        return
-    from tests.gpu.pretend import standin_for_cupy
+    elif shutil.which("g++") is None:
+        yield NOWHERE
+    else:
+        from tests.gpu.pretend import standin_for_cupy
 
-    with standin_for_cupy():
-        yield EMULATOR
+        with standin_for_cupy():
+            yield EMULATOR
 
 
 class Launcher:
@@ -53,12 +56,12 @@ class Launcher:
         self.launch(name, self.gpu.blocks(cells), *arrays, np.int64(cells), *rest)
 
 
-def conv(layer: Layer, given: Inputs) -> Works:
+def conv(layer: Layer, arrays: Inputs) -> Works:
     """Direct: a thread sums up a cell of 4 channels; a block sums up a weight's gradient."""
-    run = Launcher(given.x.dtype)
-    x, weight, bias, dy = (run.take(array) for array in given)
+    run = Launcher(arrays.x.dtype)
+    x, weight, bias, dy = (run.take(array) for array in arrays)
     y, dx, dw, db = (run.cupy.empty_like(array) for array in (dy, x, weight, bias))
-    images, plain = len(given.x), 0  # no activation
+    images, plain = len(arrays.x), 0  # no activation
     pairs = (layer.kernel, layer.stride, layer.padding, (1, 1), layer.output)
     sizes = (*layer.weight_shape[:2], *layer.size, *(n for pair in pairs for n in pair))
     cells = [
@@ -82,10 +85,10 @@ def conv(layer: Layer, given: Inputs) -> Works:
     }
 
 
-def max_pool(layer: Layer, given: Inputs) -> Works:
-    """A thread a window; on the way back a thread a cell, which asks the windows that see it."""
-    run = Launcher(given.x.dtype)
-    x, dy = run.take(given.x), run.take(given.dy)
+def max_pool(layer: Layer, arrays: Inputs) -> Works:
+    """A thread a window; backward a thread a cell, which asks the windows that see it."""
+    run = Launcher(arrays.x.dtype)
+    x, dy = run.take(arrays.x), run.take(arrays.dy)
     y, dx = run.cupy.empty_like(dy), run.cupy.empty_like(x)
     index = run.cupy.empty(dy.shape, np.int64)
     pairs = (layer.kernel, layer.stride, layer.padding, (1, 1), layer.output)

@@ -25,9 +25,9 @@ from .version import Work, Works
 compiled = numba.njit(fastmath=FASTMATH, error_model="numpy", nogil=True, cache=True)
 
 
-def loops(layer: Layer, given: Inputs) -> Works:
+def loops(layer: Layer, arrays: Inputs) -> Works:
     """The definition: every cell of every window, one at a time."""
-    x, dy = given.x, given.dy
+    x, dy = arrays.x, arrays.dy
     (kh, kw), (sh, sw), (ph, pw), (height, width) = (*layer[2:5], layer.size)
     y, index = np.empty_like(dy), np.empty(dy.shape, np.int64)
 
@@ -55,18 +55,18 @@ def loops(layer: Layer, given: Inputs) -> Works:
 
 
 def by_operation(
-    kernels_of: Callable[[], AbstractContextManager[None]], layer: Layer, given: Inputs
+    kernels_of: Callable[[], AbstractContextManager[None]], layer: Layer, arrays: Inputs
 ) -> Works:
     """The engine's operation, on the kernels that are chosen inside ``kernels_of()``."""
     operation = ops.MaxPool2d(layer.kernel, layer.stride, layer.padding, (1, 1), layer.output)
 
     def forward() -> tuple[Array, Array]:
         with kernels_of():
-            return operation.forward(given.x), operation.winner
+            return operation.forward(arrays.x), operation.winner
 
     def dinput() -> Array:
         with kernels_of():
-            return operation.backward(given.dy)
+            return operation.backward(arrays.dy)
 
     forward()
     return {"forward": Work(forward), "dX": Work(dinput)}
@@ -76,8 +76,9 @@ def by_operation(
 
 
 @compiled
-def forward_loops(x, y, index, kh, kw, sh, sw, ph, pw):
+def forward_loops(x, y, index, window):
     """The loops of the definition: a test for each cell whether it is in the picture."""
+    (kh, kw), (sh, sw), (ph, pw) = window
     images, channels, rows, columns = y.shape
     height, width = x.shape[2:]
     for n in range(images):
@@ -110,14 +111,14 @@ def dinput_loops(dy, index, dx):
                     dx[n, c, winner // width, winner % width] += dy[n, c, oh, ow]
 
 
-def compiled_loops(layer: Layer, given: Inputs) -> Works:
+def compiled_loops(layer: Layer, arrays: Inputs) -> Works:
     """The loops of the definition, compiled; one thread."""
-    x, dy = given.x, given.dy
+    x, dy = arrays.x, arrays.dy
     y, index, dx = np.empty_like(dy), np.empty(dy.shape, np.int64), np.empty_like(x)
-    window = (*layer.kernel, *layer.stride, *layer.padding)
-    forward_loops(x, y, index, *window)
+    window = layer.kernel, layer.stride, layer.padding
+    forward_loops(x, y, index, window)
     return {
-        "forward": Work(lambda: forward_loops(x, y, index, *window), lambda _: (y, index)),
+        "forward": Work(lambda: forward_loops(x, y, index, window), lambda _: (y, index)),
         "dX": Work(lambda: dinput_loops(dy, index, dx), lambda _: dx),
     }
 
@@ -127,13 +128,13 @@ def compiled_loops(layer: Layer, given: Inputs) -> Works:
 
 
 @compiled
-def forward_tiles(first, last, x, y, won, kernel, sh, frame, size):
+def forward_tiles(first, last, x, y, won, window):
     """Nothing branches on a number: both outcomes are there, and one of them is chosen.
 
     won: the number i KW + j of the cell that won.
     """
     _, channels, rows, run = y.shape
-    (kh, kw), (ph, pw), sw = kernel, frame, x.shape[3]
+    ((kh, kw), sh, (ph, pw), size), sw = window, x.shape[3]
     for t in range(first, last):
         for c in range(channels):
             for oh in range(rows):
@@ -163,10 +164,10 @@ def inside(j, sw, pw, width, windows):
 
 
 @compiled
-def dinput_tiles(first, last, dy, won, dx, kernel, sh, frame, size):
+def dinput_tiles(first, last, dy, won, dx, window):
     """Every cell of a window gets dy where it has won, and 0 where it has not."""
     _, channels, rows, run = dy.shape
-    (kh, kw), (ph, pw), sw = kernel, frame, dx.shape[3]
+    ((kh, kw), sh, (ph, pw), size), sw = window, dx.shape[3]
     zero = dy.dtype.type(0)
     for t in range(first, last):
         dx[t] = 0
@@ -182,13 +183,13 @@ def dinput_tiles(first, last, dy, won, dx, kernel, sh, frame, size):
                             seen[m] += g[m] if winner[m] == tap else zero
 
 
-def images_innermost(share: Callable[..., None], layer: Layer, given: Inputs) -> Works:
+def images_innermost(share: Callable[..., None], layer: Layer, arrays: Inputs) -> Works:
     """16 images innermost: one vector instruction compares as many windows as a register holds."""
-    x_framed, (sh, sw), images = framed(given.x, layer.padding), layer.stride, len(given.x)
-    x, dy = to_lines(to_tiles(x_framed), sw), to_lines(to_tiles(given.dy), 1)[:, :, :, 0]
+    x_framed, (sh, sw), images = framed(arrays.x, layer.padding), layer.stride, len(arrays.x)
+    x, dy = to_lines(to_tiles(x_framed), sw), to_lines(to_tiles(arrays.dy), 1)[:, :, :, 0]
     y, won, dx = np.empty_like(dy), np.empty(dy.shape, np.int32), np.empty_like(x)
     window = (layer.kernel, sh, layer.padding, layer.size)
-    forward_tiles(0, len(y), x, y, won, *window)
+    forward_tiles(0, len(y), x, y, won, window)
 
     def y_of_images(_: None) -> tuple[Array, Array]:
         of_images = [
@@ -200,8 +201,8 @@ def images_innermost(share: Callable[..., None], layer: Layer, given: Inputs) ->
         return unframed(from_tiles(from_lines(dx, x_framed.shape[3]), images), layer)
 
     return {
-        "forward": Work(lambda: share(forward_tiles, len(y), x, y, won, *window), y_of_images),
-        "dX": Work(lambda: share(dinput_tiles, len(dx), dy, won, dx, *window), dx_of_images),
+        "forward": Work(lambda: share(forward_tiles, len(y), x, y, won, window), y_of_images),
+        "dX": Work(lambda: share(dinput_tiles, len(dx), dy, won, dx, window), dx_of_images),
     }
 
 

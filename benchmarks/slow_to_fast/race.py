@@ -19,7 +19,7 @@ from .versions import DIRECTIONS, VERSIONS
 
 FEW = 2  # images that a version is checked on: Python takes a second for an image of LeNet
 Arrays = tuple[np.ndarray, ...]
-OK, EMULATED = "ok", "ok, emulated"
+OK, EMULATED, UNCHECKED = "ok", "ok, emulated", "no GPU, no g++"
 
 
 class Found(NamedTuple):
@@ -28,8 +28,8 @@ class Found(NamedTuple):
     Attributes:
         images: computed at once.
         microseconds: an image, one for each round; none where it was not timed.
-        ok: ``OK`` where it agrees with the loops (``EMULATED`` on a pretended GPU), otherwise how
-            it differs.
+        ok: ``OK`` where it agrees with the loops (``EMULATED``: on a pretended GPU), ``UNCHECKED``,
+            or how it differs.
     """
 
     version: str
@@ -54,21 +54,28 @@ def race(op: str, layer: Layer, batch: int, rounds: int) -> Race:
     for version in VERSIONS[op]:
         images = 1 if version.once else batch
         with cuda.device() if version.on_gpu else nullcontext("cpu") as where:
-            for direction, ok in check(op, layer, version).items():
-                ok = EMULATED if (where, ok) == (cuda.EMULATOR, OK) else ok
+            for direction, ok in check_on(where, op, layer, version).items():
                 found[direction].append(Found(version.name, version.changed, images, [], ok))
-            if where != cuda.EMULATOR:
+            if where in ("cpu", cuda.GPU):
                 ready[version.name] = version.make(layer, inputs(layer, images, np.float32))
-    time_in_turn(found, ready, rounds)
+    time_in_turn(found, ready, rounds, {version.name for version in VERSIONS[op] if version.once})
     return found
 
 
 def are_equal(found: Race) -> bool:
-    """Whether every version agrees with the loops in every direction."""
-    return all(version.ok in (OK, EMULATED) for of in found.values() for version in of)
+    """Whether every version that was checked agrees with the loops in every direction."""
+    return all(version.ok in (OK, EMULATED, UNCHECKED) for of in found.values() for version in of)
 
 
 # Equal? -------------------------------------------------------------------------------------------
+
+
+def check_on(where: str, op: str, layer: Layer, version: Version) -> dict[str, str]:
+    """``check``, as far as there is a device for the version."""
+    if where == cuda.NOWHERE:
+        return dict.fromkeys(DIRECTIONS[op], UNCHECKED)
+    found = check(op, layer, version)
+    return {d: EMULATED if (where, ok) == (cuda.EMULATOR, OK) else ok for d, ok in found.items()}
 
 
 def check(op: str, layer: Layer, version: Version) -> dict[str, str]:
@@ -80,7 +87,7 @@ def check(op: str, layer: Layer, version: Version) -> dict[str, str]:
     found = dict.fromkeys(DIRECTIONS[op], OK)
     for case in (layer, *AWKWARD[op]):
         for dtype in (np.float64, np.float32):
-            works = version.make(case, given_to_check(op, case, dtype))
+            works = version.make(case, arrays_to_check(op, case, dtype))
             expected = by_loops(op, case, dtype)
             tolerance = TOLERANCE if op == "conv" and dtype is np.float64 else 0
             for direction in found:
@@ -90,19 +97,19 @@ def check(op: str, layer: Layer, version: Version) -> dict[str, str]:
     return found
 
 
-def given_to_check(op: str, layer: Layer, dtype: type) -> Inputs:
+def arrays_to_check(op: str, layer: Layer, dtype: type) -> Inputs:
     """Whole numbers for float32 and for a pooling, which also gets NaN and -inf."""
-    given = inputs(layer, FEW, dtype, whole=op == "max_pool" or dtype is np.float32)
+    arrays = inputs(layer, FEW, dtype, whole=op == "max_pool" or dtype is np.float32)
     if op == "max_pool":
-        given.x[np.random.default_rng(1).random(given.x.shape) < 0.1] = np.nan
-        given.x[0, 0, :4, :4] = -np.inf  # whole windows of it, and at an edge
-    return given
+        arrays.x[np.random.default_rng(1).random(arrays.x.shape) < 0.1] = np.nan
+        arrays.x[0, 0, :4, :4] = -np.inf  # whole windows of it, and at an edge
+    return arrays
 
 
 @functools.cache
 def by_loops(op: str, layer: Layer, dtype: type) -> dict[str, Arrays]:
     """What the definition gives, in each direction."""
-    works = VERSIONS[op][0].make(layer, given_to_check(op, layer, dtype))
+    works = VERSIONS[op][0].make(layer, arrays_to_check(op, layer, dtype))
     return {direction: results(work) for direction, work in works.items()}
 
 
@@ -127,12 +134,12 @@ def largest_difference(ours: Arrays, loops: Arrays) -> float:
 # How fast? ----------------------------------------------------------------------------------------
 
 
-def time_in_turn(found: Race, ready: dict[str, Works], rounds: int) -> None:
-    """Time what is ready once in each round, after a round that warms up; a single image once."""
+def time_in_turn(found: Race, ready: dict[str, Works], rounds: int, once: set[str]) -> None:
+    """Time what is ready in each round, after one that warms up; the versions in ``once`` once."""
     for number in range(rounds + 1):
         for direction, versions in found.items():
             for version in versions:
-                if version.version not in ready or (version.images == 1 and number != 1):
+                if version.version not in ready or (version.version in once and number != 1):
                     continue
                 began = time.perf_counter()
                 ready[version.version][direction].run()

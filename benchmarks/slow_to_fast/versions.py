@@ -7,7 +7,7 @@ from functools import partial
 
 from minicnn import kernels, ops, rungs
 
-from . import conv, cuda, pool
+from . import conv, cuda, pool, tiles
 from .version import Version, alone, shared
 
 DIRECTIONS = {"conv": ("forward", "dW", "dX"), "max_pool": ("forward", "dX")}
@@ -23,6 +23,7 @@ VERSIONS = {
                 partial(conv.images_innermost, alone)),
         Version("threads", "a share of the tiles for each thread",
                 partial(conv.images_innermost, shared)),
+        Version("tiles", "sums in registers: minicnn.compile", tiles.conv),
         Version("cuda", "a thread for each sum", cuda.conv, on_gpu=True),
     ],
     "max_pool": [
@@ -36,6 +37,7 @@ VERSIONS = {
                 partial(pool.images_innermost, alone)),
         Version("threads", "a share of the tiles for each thread",
                 partial(pool.images_innermost, shared)),
+        Version("tiles", "four windows in registers: minicnn.compile", tiles.max_pool),
         Version("cuda", "a thread for each window", cuda.max_pool, on_gpu=True),
     ],
 }  # fmt: skip

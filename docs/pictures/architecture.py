@@ -15,7 +15,7 @@ from minicnn import data, models, nn, randn
 INK, FAINT, SOFT = "#22313f", "#8fa3b5", "#7b8894"
 MAPS, POOLED, DENSE = "#9ecae1", "#a1d99b", "#fdd0a2"
 PIXEL = 0.1  # the side of a map's pixel
-DEPTH = 0.8  # from a layer's first map to the last one behind it
+DEPTH = 0.8  # from a layer's first map to its last
 UNIT = 0.022  # of a dense layer's height
 
 

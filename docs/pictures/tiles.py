@@ -48,8 +48,9 @@ def layout(axes: Axes) -> None:
     for k in range(4):
         cells(axes, 0.25 * k, 10.2 - 0.25 * k, 5, 5, (0.5, 0.5), BLUE if k == 3 else "#dce9f3")
     text(axes, 0, 6.45, "16 pictures of a channel", color=QUIET, fontsize=9.5)
-    axes.annotate("", (4.9, 8.7), (3.6, 8.7),
-                  arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.3})  # fmt: skip
+    axes.annotate(
+        "", (4.9, 8.7), (3.6, 8.7), arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.3}
+    )
     for pixel, colour in enumerate((BLUE, ORANGE, GREEN)):
         left = 5.2 + pixel * 4.3
         cells(axes, left, 9.1, 1, 16, (0.26, 0.8), colour)
@@ -104,8 +105,15 @@ def block(axes: Axes) -> None:
     for group in range(4):
         cells(axes, 9.3 + 2.13 * group, 3.9, 4, 8, (0.26, 0.62), GREEN)
         frame(axes, 9.3 + 2.13 * group, 3.9, 2.08, 2.48)
-    text(axes, 9.3, 0.72, "a tap: 4 loads of x, 4 weights, 16 fused multiply-adds;\n"
-         "y is stored once, after the last tap", fontsize=9, color=QUIET)  # fmt: skip
+    text(
+        axes,
+        9.3,
+        0.72,
+        "a tap: 4 loads of x, 4 weights, 16 fused multiply-adds;\n"
+        "y is stored once, after the last tap",
+        fontsize=9,
+        color=QUIET,
+    )
 
 
 def draw() -> Figure:
