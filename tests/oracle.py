@@ -99,7 +99,7 @@ def window_starts(
 ) -> list[int]:
     """Where the windows along an axis begin; the picture's first cell is number 0.
 
-    The windows that fit into the frame; with ``ceil_mode`` one more if cells are left over behind
+    The windows that fit into the frame; with ``ceil_mode`` one more if cells are left over after
     the last and it begins before the end of the picture.
     """
     starts, start = [], -padding

@@ -37,7 +37,7 @@ def conv(*arguments: Any, **options: Any) -> nn.Sequential:
 
 
 def deep_conv(*arguments: Any, **options: Any) -> nn.Sequential:
-    """The convolution in question is the second one, so that it has an input gradient."""
+    """The second convolution is the one under test, so that it has an input gradient."""
     return of_picture(nn.Conv2d(3, 2, (2, 3)), nn.Tanh(), nn.Conv2d(2, *arguments, **options))
 
 

@@ -30,7 +30,7 @@ def assert_as_eager(predict: Any, net: nn.Module, images: int = 7) -> None:
 
 
 class Net(nn.Module):
-    """Two convolutions, and a forward that is given."""
+    """Two convolutions, and the ``forward`` that a test passes."""
 
     def __init__(self, forward: Callable[[Any, Tensor], Tensor], **attributes: Any):
         super().__init__()

@@ -57,7 +57,7 @@ def test_dilated_windows_that_seem_to_tile_the_picture_overlap(activation: Any) 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("value", [1e5, 123_456.789, 1e6])
 def test_a_channel_of_one_large_number_is_normalised_to_nothing(value: float, dtype: str) -> None:
-    """Its variance is 0, and what rounding makes of it must not be below."""
+    """Its variance is 0: rounding must not make it negative."""
     net: Any = with_head(nn.BatchNorm2d(3)).to(dtype)
     net[0].bias.data[:] = [1, 2, 3]
     for number in range(5):

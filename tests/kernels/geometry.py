@@ -16,7 +16,7 @@ from minicnn.kernels.cpu import threads
 
 @contextmanager
 def three_threads() -> Iterator[None]:
-    """Small work is shared too, and three threads often meet fewer than three planes."""
+    """Small work is shared too, often among more threads than there are planes."""
     before, worth = cpu.get_num_threads(), threads.WORTH_SHARING
     cpu.set_num_threads(3)
     threads.WORTH_SHARING = 0

@@ -21,7 +21,7 @@ every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
 
 
 def at_points(points: np.ndarray, *layers: nn.Module, dtype: str) -> Any:
-    """Layers behind a convolution of one pixel that gives ``points``, whatever the picture."""
+    """Layers after a convolution of one pixel that gives ``points``, whatever the picture."""
     minicnn.manual_seed(1)
     conv = nn.Conv2d(1, len(points), 1)
     net: Any = nn.Sequential(conv, *layers).to(dtype)

@@ -101,7 +101,7 @@ DIFFERENCES = [
     Difference(
         r"^(add|sub|mul|pow|true_divide|div\.\w+)\([-\d.e]+, [-\d.e]+\): a (int|float);",
         30,
-        "Two numbers of Python meet in Python's own operator: the result is no tensor.",
+        "Python's own operator computes with two Python numbers: the result is no tensor.",
     ),
     Difference(
         r"^(eq|ne|lt|le|gt|ge|pow|__r\w+__)\(\d, (\d|int64\[3\])\): ",

@@ -14,7 +14,7 @@ def method(name: str) -> Callable[..., Any]:
     return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
 
 
-# By PyTorch's name of the operation, and of its variant behind a dot.
+# By PyTorch's name of the operation, and of its variant after a dot.
 OPERATIONS: dict[str, Callable[..., Any]] = {
     # layers and losses
     "nn.functional.conv2d": F.conv2d,

@@ -1,4 +1,4 @@
-"""minicnn.Tensor: what it accepts, and how its dtype meets those of arrays and numbers."""
+"""minicnn.Tensor: what it accepts, and how its dtype combines with those of arrays and numbers."""
 
 import operator
 from typing import Any
@@ -141,7 +141,7 @@ def test_scalars_go_through_the_tape() -> None:
     assert grad_of(x) == 6
 
 
-# Dtypes that meet ---------------------------------------------------------------------------------
+# Dtypes of two operands ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

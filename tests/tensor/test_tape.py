@@ -45,7 +45,7 @@ def test_backward_a_second_time_adds_the_same_gradient_again(
 
 @every_operation
 def test_a_changed_input_is_refused_or_does_not_matter(operation: type[ops.Operation]) -> None:
-    """Whatever input is written into, and whichever need gradients: never another gradient."""
+    """Whichever input changes, whichever inputs need gradients: the right gradient or a refusal."""
     function, count = USES[operation][0], len(leaves_for(operation))
     for needed in range(1, 2**count):
         for changed in range(count):

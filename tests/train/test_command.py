@@ -1,4 +1,4 @@
-"""``python -m minicnn.train`` as a user meets it."""
+"""``python -m minicnn.train`` as a user sees it."""
 
 from __future__ import annotations
 
