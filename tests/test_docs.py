@@ -17,6 +17,7 @@ import pytest
 
 from minicnn import train
 from minicnn.train.options import KNOBS, parser
+from tests.house import lines_of
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -223,6 +224,22 @@ def test_the_names_that_are_not_there_are_not_there() -> None:
     for owner, names in zip(owners, lists, strict=True):
         assert len(names) > 3
         assert [name for name in names if hasattr(owner, name)] == []
+
+
+CORE = """
+    minicnn/tensor.py minicnn/tape.py minicnn/arithmetic.py minicnn/shape.py minicnn/inplace.py
+    minicnn/dtypes.py minicnn/ops minicnn/nn minicnn/optim minicnn/models.py minicnn/train/loop.py
+    minicnn/data/loader.py kernels/reference.py
+"""
+
+
+def test_the_readme_says_how_large_the_core_is() -> None:
+    core = [path for part in CORE.split() for path in (ROOT / part).rglob("*.py")]
+    core += [ROOT / part for part in CORE.split() if part.endswith(".py")]
+    said = re.search(r"has ([\d,]+) lines of code", (ROOT / "README.md").read_text())
+    assert said
+    lines = sum(lines_of(path)[0] for path in core)
+    assert abs(lines - int(said[1].replace(",", ""))) < 0.05 * lines
 
 
 ALL_PAGES = sorted({*ROOT.glob("*.md"), *PAGES})
