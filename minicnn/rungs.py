@@ -5,7 +5,8 @@ im2col   the products gathered into matrices, whole-array statements of NumPy: `
 fast     the same algebra on compiled loops that share the processor's cores: ``minicnn.ops.conv``
 
 ``conv2d(..., rung="loops")`` chooses one. ``python -m minicnn.rungs`` proves them equal, values and
-gradients, and then times them. (``minicnn.compile`` goes a rung further: it fuses whole nets.)
+gradients, and then times them. ``python -m benchmarks.slow_to_fast`` does this with five more
+versions, up to those of ``minicnn.compile`` (docs/slow-to-fast.md).
 
 Notation: N images, C input channels, H x W pictures; O output channels, KH x KW kernels; stride
 (SH, SW), padding (PH, PW), dilation (DH, DW); OH x OW output pictures.
