@@ -2,9 +2,9 @@
 
 Three modules hold functions of the same names and signatures:
 
-* ``reference`` works on any array module and is written to be read: it says what a kernel means;
-* ``cpu`` does the same with compiled loops (Numba) on NumPy arrays, shared among threads;
-* ``gpu`` does it in CUDA C on CuPy arrays.
+* ``reference``, for any array module, is written to be read: it says what a kernel means;
+* ``cpu`` computes the same with compiled loops (Numba) on NumPy arrays, shared among threads;
+* ``gpu`` computes the same in CUDA C on CuPy arrays.
 
 ``of(array)`` picks the module that fits an array. Layout everywhere: N images, C channels,
 H rows, W columns, C-contiguous.
@@ -20,13 +20,43 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from .arrays import Array, array_module, is_host
 from .interrupts import held
 
+if TYPE_CHECKING:
+    from . import reference
 
-def of(array: Array) -> ModuleType:
+    class Kernels:
+        """What ``of`` gives, to a type checker: a module with the functions of ``reference``."""
+
+        __name__: str
+        adadelta = staticmethod(reference.adadelta)
+        adam = staticmethod(reference.adam)
+        avg_pool = staticmethod(reference.avg_pool)
+        avg_pool_backward = staticmethod(reference.avg_pool_backward)
+        col2im = staticmethod(reference.col2im)
+        im2col = staticmethod(reference.im2col)
+        matmul = staticmethod(reference.matmul)
+        max_pool = staticmethod(reference.max_pool)
+        max_pool_backward = staticmethod(reference.max_pool_backward)
+        random_uniform = staticmethod(reference.random_uniform)
+        relu_backward = staticmethod(reference.relu_backward)
+        sgd = staticmethod(reference.sgd)
+        sigmoid = staticmethod(reference.sigmoid)
+        sigmoid_backward = staticmethod(reference.sigmoid_backward)
+        softmax_cross_entropy = staticmethod(reference.softmax_cross_entropy)
+        sum_over = staticmethod(reference.sum_over)
+
+    class HostKernels(Kernels):
+        """``reference`` or ``cpu``."""
+
+        get_num_threads = staticmethod(reference.get_num_threads)
+        set_num_threads = staticmethod(reference.set_num_threads)
+
+
+def of(array: Array) -> Kernels:
     """The module whose kernels fit ``array``: ``cpu`` for NumPy arrays, ``gpu`` for CuPy's.
 
     ``MINICNN_KERNELS=reference`` in the environment (or a missing Numba, or one that is switched
@@ -43,7 +73,7 @@ _by_reference: ContextVar[bool] = ContextVar("by_reference", default=False)
 
 @contextmanager
 def by_reference() -> Iterator[None]:
-    """Inside, ``of`` gives the reference kernels: nothing has to be compiled for a small array."""
+    """Inside, ``of`` gives the reference kernels, so that nothing is compiled for small arrays."""
     token = _by_reference.set(True)
     try:
         yield
@@ -52,7 +82,7 @@ def by_reference() -> Iterator[None]:
 
 
 @functools.cache
-def host_kernels() -> ModuleType:
+def host_kernels() -> HostKernels:
     """The kernel set for NumPy arrays.
 
     Raises:
@@ -74,7 +104,7 @@ def seconds_compiling() -> float:
 
 
 @functools.cache
-def _import(name: str) -> ModuleType:
+def _import(name: str) -> Any:
     with held():  # some packages swallow what is raised while they are imported
         return importlib.import_module(f"{__name__}.{name}")
 

@@ -8,11 +8,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray
-Pair: TypeAlias = tuple[int, int]
+Pair: TypeAlias = tuple[int, int]  # of rows and columns
+Shape: TypeAlias = tuple[int, int, int, int]  # (N, C, H, W)
 Axes: TypeAlias = int | tuple[int, ...] | None  # of a reduction; None for all
 
-LANES = 16  # images a tile of a compiled plan (``tiles``)
-NONE, SIGMOID, TANH, RELU, MASK = range(5)  # activations (``tiles``, common.cuh); a dropout's mask
+LANES = 16  # images in a tile of a compiled plan (``tiles``)
+NONE, SIGMOID, TANH, RELU, MASK = range(5)  # activations (``tiles``, common.cuh); dropout's mask
 
 
 def is_host(array: Array) -> bool:
@@ -26,7 +27,7 @@ def array_module(array: Array) -> Any:
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """How many places a window finds along an axis: floor((size + 2P - D(K - 1) - 1) / S) + 1."""
+    """How many windows fit along an axis: floor((size + 2P - D(K - 1) - 1) / S) + 1."""
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 

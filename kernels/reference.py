@@ -16,11 +16,11 @@ from collections.abc import Iterator
 
 from threadpoolctl import ThreadpoolController
 
-from .arrays import Array, Axes, Pair, array_module, output_sizes
+from .arrays import Array, Axes, Pair, Shape, array_module, output_sizes
 
 
 def set_num_threads(threads: int) -> None:
-    """Run NumPy's matrix products on so many threads; the rest here runs on one.
+    """Run NumPy's matrix products on this number of threads; everything else here runs on one.
 
     Raises:
         ValueError: fewer than 1.
@@ -49,7 +49,7 @@ def window_offsets(
 
 
 def _framed(x: Array, padding: Pair, value: float, window: Pair | None = None) -> Array:
-    """``x`` in a frame of ``value``; at least ``window`` = (rows, columns) large."""
+    """``x`` in a frame of ``value``; rows and columns at least those of ``window``."""
     (ph, pw), (h, w) = padding, x.shape[2:]
     rows, cols = h + 2 * ph, w + 2 * pw
     if window is not None:
@@ -61,7 +61,10 @@ def _framed(x: Array, padding: Pair, value: float, window: Pair | None = None) -
 
 
 def _reach(kernel_size: Pair, stride: Pair, dilation: Pair, output: Pair) -> Pair:
-    """Rows and columns that the windows reach over together (``ceil_mode`` reaches further)."""
+    """Rows and columns from the first window's begin to the last one's end.
+
+    More than the framed picture has where ``ceil_mode`` lets the last window begin inside it.
+    """
     reach = tuple(
         s * (o - 1) + d * (k - 1) + 1
         for k, s, d, o in zip(kernel_size, stride, dilation, output, strict=True)
@@ -88,7 +91,7 @@ def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: P
 
 def col2im(
     columns: Array,
-    input_shape: tuple[int, int, int, int],
+    input_shape: Shape,
     kernel_size: Pair,
     stride: Pair,
     padding: Pair,
@@ -96,8 +99,8 @@ def col2im(
 ) -> Array:
     """Add every column back to the window it came from: the transpose of ``im2col``.
 
-    A pixel that stands in several windows was copied several times, so it collects several
-    summands: that is the ``+=``. <im2col(x), c> = <x, col2im(c)> for all x and c.
+    A pixel in several windows was copied several times, so its gradient is a sum over the copies:
+    that is the ``+=``. <im2col(x), c> = <x, col2im(c)> for all x and c.
 
     columns: (N, C*KH*KW, OH*OW); returns (N, C, H, W) = input_shape.
     """
@@ -112,7 +115,7 @@ def col2im(
 
 
 def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
-    """The matrix product a @ b, stacked and broadcast as NumPy's; ``plus`` is added to it.
+    """The matrix product a @ b, stacked and broadcast as in NumPy; ``plus`` is added to it.
 
     a: (..., M, K), b: (..., K, N), plus: whatever broadcasts to the product, of its dtype.
     """
@@ -123,10 +126,10 @@ def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
 
 
 def sum_over(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
-    """NumPy's ``x.sum(axis, keepdims=keepdims)``, where float32 is added up in float64.
+    """NumPy's ``x.sum(axis, keepdims=keepdims)``, with float32 added up in float64.
 
-    NumPy adds the rows of a leading axis one after the other: of a million numbers, a float32 sum
-    is wrong by a percent. x: any shape; ``axis``: one, several, or None for all.
+    NumPy adds the rows along a leading axis one after the other; for a million of them, the float32
+    sum is wrong by a percent. x: any shape; ``axis``: one, several, or None for all.
     """
     if x.dtype != "float32":
         return x.sum(axis=axis, keepdims=keepdims)
@@ -148,7 +151,7 @@ def max_pool(
     reach = _reach(kernel_size, stride, dilation, output)
     framed = _framed(x, padding, -float("inf"), reach)
     place = xp.arange(h * w).reshape(1, 1, h, w)
-    place = _framed(place, padding, -1, reach)  # which cell of the picture; -1 in the padding
+    place = _framed(place, padding, -1, reach)  # h*W + w of each cell; -1 in the padding
 
     y = xp.full((*x.shape[:2], *output), -float("inf"), dtype=x.dtype)
     index = xp.full(y.shape, -1, dtype=xp.int64)
@@ -161,8 +164,8 @@ def max_pool(
     return y, index
 
 
-def max_pool_backward(dy: Array, index: Array, input_shape: tuple[int, int, int, int]) -> Array:
-    """Send each gradient to the cell that won its window; cells that won several add them up.
+def max_pool_backward(dy: Array, index: Array, input_shape: Shape) -> Array:
+    """Send each gradient to the cell that won its window; a cell that won several adds them up.
 
     dy, index: (N, C, OH, OW); returns (N, C, H, W) = input_shape.
     """
@@ -177,7 +180,7 @@ def max_pool_backward(dy: Array, index: Array, input_shape: tuple[int, int, int,
 
 
 def avg_pool(x: Array, divisor: Array, kernel_size: Pair, stride: Pair, padding: Pair) -> Array:
-    """The sum of each window over its divisor: y[n, c, oh, ow] = sum(window) / divisor[oh, ow].
+    """The sum of each window by its divisor: y[n, c, oh, ow] = sum(window) / divisor[oh, ow].
 
     x: (N, C, H, W), divisor: (OH, OW); returns (N, C, OH, OW).
     """
@@ -193,7 +196,7 @@ def avg_pool(x: Array, divisor: Array, kernel_size: Pair, stride: Pair, padding:
 def avg_pool_backward(
     dy: Array,
     divisor: Array,
-    input_shape: tuple[int, int, int, int],
+    input_shape: Shape,
     kernel_size: Pair,
     stride: Pair,
     padding: Pair,
@@ -226,7 +229,8 @@ def sigmoid_backward(dy: Array, s: Array) -> Array:
 
 
 def relu_backward(dy: Array, y: Array) -> Array:
-    """dy, and 0 where y <= 0, y the result of relu; an infinite dy, times 0, would be NaN."""
+    """dx = 0 where y <= 0, and dy elsewhere, y being the result of relu; any shape."""
+    # not dy * (y > 0): dy may be infinite, and 0 times infinity is NaN
     return array_module(dy).where(y <= 0, dy.dtype.type(0), dy)
 
 

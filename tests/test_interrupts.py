@@ -241,7 +241,7 @@ LOADING = ["load_overload", "_rebuild", "_object_getbuffer_hook"]
 @pytest.mark.usefixtures("nothing_kept")
 @pytest.mark.parametrize("where", COMPILING)
 def test_an_interrupt_while_a_kernel_compiles_is_answered(where: str) -> None:
-    kernel = jit.jit(_triple)
+    kernel: Any = jit.jit(_triple)
     with interrupted_in(where) as interrupted, pytest.raises(KeyboardInterrupt):
         kernel(2)
     assert interrupted.came
@@ -253,7 +253,7 @@ def test_an_interrupt_while_a_kernel_compiles_is_answered(where: str) -> None:
 @pytest.mark.parametrize("where", LOADING)
 def test_an_interrupt_while_a_kernel_is_loaded_is_answered_after_it(where: str) -> None:
     jit.jit(_triple)(2)
-    kernel = jit.jit(_triple)
+    kernel: Any = jit.jit(_triple)
     with interrupted_in(where) as interrupted, pytest.raises(KeyboardInterrupt):
         kernel(2)
     assert interrupted.came

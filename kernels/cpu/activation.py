@@ -1,4 +1,4 @@
-"""Activations."""
+"""Activations, cell by cell."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .threads import share
 
 
 @jit
-def _exp(t):
+def _exp(t: np.float32) -> np.float32:
     """exp(t) for float32 -87 <= t <= 0, in multiplications that the CPU does 8 or 16 at a time.
 
-    t = n log 2 + r with |r| <= log(2) / 2, so exp(t) = 2**n exp(r): the Taylor series of exp(r)
-    up to r**7 / 7! is right to a float32, and 2**n is written straight into the exponent bits
-    (23 bits above the fraction, 127 stands for 2**0).
+    t = n log 2 + r with |r| <= log(2) / 2, so exp(t) = 2**n exp(r). The Taylor series of exp(r) up
+    to r**7 / 7! is as exact as float32. 2**n is written into the exponent of a float32: its bits
+    above the 23 of the fraction, in which 127 stands for 2**0.
     """
     f = np.float32
     n = np.floor(t * f(1 / math.log(2)) + f(0.5))
@@ -34,7 +34,7 @@ def _exp(t):
 
 
 def sigmoid(x: Array) -> Array:
-    """See ``reference.sigmoid``. In float32 good to 4e-7, relative; 0 below -87."""
+    """See ``reference.sigmoid``. In float32 the relative error is at most 4e-7; 0 below -87."""
     x = np.asarray(x, order="C")  # ascontiguousarray would give a single number an axis
     s = np.empty_like(x)
     loop = _sigmoid_float32 if x.dtype == np.float32 else _sigmoid
@@ -43,7 +43,7 @@ def sigmoid(x: Array) -> Array:
 
 
 @jit
-def _sigmoid_float32(first, last, x, s):
+def _sigmoid_float32(first: int, last: int, x: Array, s: Array) -> None:
     zero, one = np.float32(0), np.float32(1)
     x, s = x[first:last], s[first:last]
     for k in range(x.size):
@@ -53,7 +53,7 @@ def _sigmoid_float32(first, last, x, s):
 
 
 @jit
-def _sigmoid(first, last, x, s):
+def _sigmoid(first: int, last: int, x: Array, s: Array) -> None:
     x, s = x[first:last], s[first:last]
     for k in range(x.size):
         e = math.exp(-abs(x[k]))
@@ -69,7 +69,7 @@ def sigmoid_backward(dy: Array, s: Array) -> Array:
 
 
 @jit
-def _sigmoid_backward(first, last, dy, s, dx):
+def _sigmoid_backward(first: int, last: int, dy: Array, s: Array, dx: Array) -> None:
     one = s.dtype.type(1)
     dy, s, dx = dy[first:last], s[first:last], dx[first:last]
     for k in range(s.size):
@@ -85,7 +85,7 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 
 @jit
-def _relu_backward(first, last, dy, y, dx):
+def _relu_backward(first: int, last: int, dy: Array, y: Array, dx: Array) -> None:
     zero = y.dtype.type(0)
     dy, y, dx = dy[first:last], y[first:last], dx[first:last]
     for k in range(y.size):

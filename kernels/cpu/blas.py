@@ -8,11 +8,12 @@ from threadpoolctl import ThreadpoolController
 
 
 class _OneBlasThread:
-    """Keeps BLAS on one thread while anybody is inside; counts, since threads may overlap.
+    """Keeps BLAS on one thread while any thread of ours is inside (``with one_blas_thread``).
 
-    ``ThreadpoolController.limit`` does the same, but looks every library over at each call, and a
-    training step comes by a dozen times. Either way OpenBLAS (but for OpenMP builds of it) heeds
-    only the first Python thread that asks, as long as it lives.
+    Several may be inside at the same time, so they are counted. ``ThreadpoolController.limit`` does
+    the same, but inspects every library at each call, and a training step makes a dozen. With
+    either, OpenBLAS (except its OpenMP builds) obeys only the first Python thread that asks, as
+    long as that thread lives.
     """
 
     def __init__(self) -> None:

@@ -1,11 +1,11 @@
 """How kernels are compiled (Numba), and kept on disk.
 
-Compiling takes seconds to half a minute, so the result is kept. Numba does that too
-(``cache=True``), but knows a function by the file it stands in: when a function of another file
-that is compiled into it has changed, it goes on using the old code. Here a folder holds what was
-compiled from one state of all kernel sources, for one processor, by one version of Numba with one
-setting of its switches; a digest of all these is the folder's name. Whatever has changed, the name
-is another one, and what lies in the other folders is never looked at.
+Compiling takes seconds to half a minute, so the result is kept. Numba can do that too
+(``cache=True``), but looks only at the file in which a function stands: when another file changes,
+whose functions are compiled into this one, it goes on using the old code. Here a folder holds what
+was compiled from one state of all kernel sources, for one processor, by one version of Numba with
+one setting of its switches. The folder's name is a digest of all these: whatever changes, the name
+changes too, and what lies in other folders is never read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import llvmlite
 import numba
@@ -40,25 +40,32 @@ from ..interrupts import answer_now, held
 # their meaning (``nnan`` and ``ninf`` would turn relu(NaN) into 0).
 FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 
-FOLDERS_KEPT = 8  # for other versions, processors, switches; the longest unused goes
+FOLDERS_KEPT = 8  # for other versions, processors, switches; the one unused for longest is deleted
 SOURCES = Path(__file__).parent.parent  # kernels/
-OURS = "minicnn-kernels"  # the folder in which the folders are: nobody else's are in there
+OURS = "minicnn-kernels"  # the folder that holds the folders, and nothing of anybody else's
 NOT_KEPT = "compiled kernels are not kept, but compiled again in every process"
-NOT_IN_CODE = ("THREAD", "CACHE", "COLOR", "HIGHLIGHT")  # switches that leave the code as it is
+NOT_IN_CODE = ("THREAD", "CACHE", "COLOR", "HIGHLIGHT")  # switches that do not change the code
 
 
-def jit(function: Callable[..., Any], **more: Any) -> Any:
-    """Numba's ``njit``, kept on disk. A Ctrl-C is answered between two steps of compiling."""
+switches: Any = config  # NUMBA_DISABLE_JIT and so on, which Numba reads from the environment
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def jit(function: Function, **more: Any) -> Function:
+    """Numba's ``njit``, kept on disk. A Ctrl-C is answered between two steps of compiling.
+
+    To a type checker the kernel is the function that it was made of.
+    """
     options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, **more}
-    kernel = numba.njit(**options)(function)
-    if not config.DISABLE_JIT:
+    kernel: Any = numba.njit(**options)(function)
+    if not switches.DISABLE_JIT:
         kernel._cache = Kept(function)
-        # what Numba calls for arguments of a new type: in there, LLVM would lose an interrupt
+        # Numba calls this for arguments of a new type; inside it LLVM would lose an interrupt
         kernel._compile_for_args = _counted(held()(kernel._compile_for_args))
     return kernel
 
 
-seconds_compiling = 0.0  # that the main thread has spent on it, or on loading, so far
+seconds_compiling = 0.0  # that the main thread has spent compiling, or loading, so far
 
 
 def _counted(compile: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,7 +81,7 @@ def _counted(compile: Callable[..., Any]) -> Callable[..., Any]:
     return counted
 
 
-passes = 0  # of Numba's compiler so far: more than before means that it is at work
+passes = 0  # of Numba's compiler so far: a number that grows says that it is at work
 
 
 class BetweenPasses(event.Listener):
@@ -94,7 +101,7 @@ event.register("numba:run_pass", BetweenPasses())
 
 
 class Kept(NullCache):
-    """The compiled forms of one function on disk, as Numba's dispatcher asks for them."""
+    """The compiled forms of one function on disk; Numba's dispatcher calls these methods."""
 
     def __init__(self, function: Callable[..., Any]):
         line = function.__code__.co_firstlineno
@@ -144,8 +151,8 @@ class Kept(NullCache):
 def folder() -> Path | None:
     """Where this process keeps its kernels; None, and a warning, if it can write nowhere.
 
-    In NUMBA_CACHE_DIR where that is set, otherwise beside the sources, otherwise in the user's
-    cache. What a folder that is not ours to write in has, is used.
+    In NUMBA_CACHE_DIR where that is set, otherwise next to the sources, otherwise in the user's
+    cache. A folder that cannot be written is still read, if it holds kernels.
     """
     parents = list(_parents())
     for parent in parents:
@@ -170,12 +177,12 @@ def _can_be_written(place: Path) -> bool:
 
 
 def _parents() -> Iterator[Path]:
-    if config.CACHE_DIR:
-        yield Path(config.CACHE_DIR)
+    if switches.CACHE_DIR:
+        yield Path(switches.CACHE_DIR)
         return
     yield SOURCES / "__pycache__"
     users = Path(AppDirs(appname="numba", appauthor=False).user_cache_dir)
-    if users.is_absolute():  # "~/.cache" where there is no home
+    if users.is_absolute():  # where there is no home, it is "~/.cache"
         yield users
 
 
@@ -217,7 +224,7 @@ def _digest_of_everything() -> str:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Under another name, then renamed: nobody ever reads half a file."""
+    """Write under another name, then rename: nobody ever reads half a file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The matrix product."""
+"""The matrix product: BLAS, called by each thread for its share of the result."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .threads import share
 
 
 def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
-    """See ``reference.matmul``. Threads share the first axis of the result, BLAS has one."""
+    """See ``reference.matmul``. Threads share the first axis of the result; BLAS has one."""
     with held(), one_blas_thread:
         if min(a.ndim, b.ndim) < 2 or not a.size or not b.size:
             return reference.matmul(a, b, plus)
         shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
         product = np.empty(shape, np.result_type(a, b))
         plus = None if plus is None else np.broadcast_to(plus, shape)
-        work = product.size * a.shape[-1] // 16  # BLAS does many multiply-adds a cell's time
+        work = product.size * a.shape[-1] // 16  # BLAS is fast: 16 multiply-adds count as a cell
         share(_matmul, shape[0], work, a, b, plus, product)
         return product
 
 
 def _matmul(first: int, last: int, a: Array, b: Array, plus: Array | None, product: Array) -> None:
-    stacked = product.ndim > 2  # of two plain matrices only the first has the rows of the result
+    stacked = product.ndim > 2  # of two plain matrices only a has the rows of the result
     rows = slice(first, last)
     a = a[rows] if a.ndim == product.ndim and len(a) == len(product) else a
     b = b[rows] if b.ndim == product.ndim and len(b) == len(product) and stacked else b

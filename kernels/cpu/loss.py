@@ -1,4 +1,4 @@
-"""The loss."""
+"""Softmax cross-entropy; threads share the rows."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ def softmax_cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
 
 
 @jit
-def _softmax_cross_entropy(first, last, logits, target, losses, probabilities):
+def _softmax_cross_entropy(
+    first: int, last: int, logits: Array, target: Array, losses: Array, probabilities: Array
+) -> None:
     for m in range(first, last):
         row, p = logits[m], probabilities[m]
         largest = row[0]
         for c in range(1, row.size):
             largest = max(largest, row[c])
         total = logits.dtype.type(0)
-        for c in range(row.size):
+        for c in range(row.size):  # minus the largest: exp cannot overflow, and one of them is 1
             p[c] = math.exp(row[c] - largest)
             total += p[c]
         for c in range(row.size):

@@ -1,4 +1,8 @@
-"""Gradient descent."""
+"""Gradient descent, Adam and Adadelta, cell by cell.
+
+The loops named ``*_cells`` are compiled into the updates of compiled steps too (``tiles``). They
+take every setting as a float, flags as 0 or 1, so that they are compiled once.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +38,24 @@ def sgd(
 
 
 @jit
-def sgd_cells(first, last, p, g, v, lr, momentum, dampening, decay, nesterov, maximize):
-    """``sgd`` for the cells from ``first`` to before ``last`` of flat arrays."""
-    number = p.dtype.type
+def sgd_cells(
+    first: int,
+    last: int,
+    p: Array,
+    g: Array,
+    v: Array,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    decay: float,
+    nesterov: float,
+    maximize: float,
+) -> None:
+    """``sgd`` for the cells from ``first`` to before ``last`` of flat arrays.
+
+    v is not read or written where momentum is 0.
+    """
+    number = p.dtype.type  # float32 stays float32: a float64 among the numbers would widen it
     lr, momentum, decay = number(lr), number(momentum), number(decay)
     undamped, sign = number(1 - dampening), number(-1 if maximize else 1)
     p, g, v = p[first:last], g[first:last], v[first:last]
@@ -76,8 +95,24 @@ def adam(
 
 
 @jit
-def adam_cells(first, last, p, g, m, v, largest, amsgrad, step, lr, beta1, beta2, eps, decay,
-               decoupled, maximize):  # fmt: skip
+def adam_cells(
+    first: int,
+    last: int,
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    largest: Array,
+    amsgrad: float,
+    step: float,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    decay: float,
+    decoupled: float,
+    maximize: float,
+) -> None:
     """``adam`` for the cells from ``first`` to before ``last`` of flat arrays."""
     number = p.dtype.type
     size, root = number(lr / (1 - beta1**step)), number(1 / math.sqrt(1 - beta2**step))
@@ -121,7 +156,19 @@ def adadelta(
 
 
 @jit
-def adadelta_cells(first, last, p, g, v, u, lr, rho, eps, decay, maximize):
+def adadelta_cells(
+    first: int,
+    last: int,
+    p: Array,
+    g: Array,
+    v: Array,
+    u: Array,
+    lr: float,
+    rho: float,
+    eps: float,
+    decay: float,
+    maximize: float,
+) -> None:
     """``adadelta`` for the cells from ``first`` to before ``last`` of flat arrays."""
     number = p.dtype.type
     lr, part, rho, eps = number(lr), number(1 - rho), number(rho), number(eps)

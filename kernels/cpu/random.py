@@ -1,4 +1,4 @@
-"""Random numbers."""
+"""Random numbers from a counter; threads share the blocks of four."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ def random_uniform(like: Array, seed: int, draw: int) -> Array:
 
 
 @jit
-def _random_uniform(first, last, numbers, seed, draw):
+def _random_uniform(
+    first: int, last: int, numbers: Array, seed: np.uint64, draw: np.uint64
+) -> None:
     for block in range(first, last):
         words = philox(np.uint64(block), draw, seed)
-        for k in range(min(4, numbers.size - 4 * block)):
+        for k in range(min(4, numbers.size - 4 * block)):  # the last block may be cut short
             numbers[4 * block + k] = np.float32(words[k] >> np.uint64(8)) * np.float32(2.0**-24)
 
 
 @jit
-def philox(block, draw, seed):
+def philox(
+    block: np.uint64, draw: np.uint64, seed: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
     """See ``reference.philox``: the four words of one block."""
+    # 32-bit words in 64-bit variables: a product of two of them needs all 64 bits
     low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     c0, c1 = block & low, block >> shift
     c2, c3 = draw & low, draw >> shift

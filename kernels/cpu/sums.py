@@ -12,14 +12,14 @@ from ..arrays import Array, Axes
 from .jit import jit
 from .threads import share
 
-# With fewer cells to add up, to call a loop of ours takes longer than to add.
+# With fewer cells to add up, calling a loop of ours takes longer than adding.
 WORTH_A_LOOP = 1 << 12
 
 
 def sum_over(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
-    """See ``reference.sum_over``, to which small and scattered arrays are left.
+    """See ``reference.sum_over``, which adds up small arrays and those that are not contiguous.
 
-    Over the last axis in memory NumPy's own sum is right: it adds in pairs.
+    Over the last axis in memory NumPy's own float32 sum is exact enough: it adds in pairs.
     """
     if x.dtype != np.float32 or axis in (None, ()):
         return x.sum(axis=axis, keepdims=keepdims)
@@ -33,8 +33,9 @@ def sum_over(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
 
 
 def _sum_over(x: Array, i: int) -> Array:
-    """The sum over one axis, kept with length 1."""
+    """The sum over axis i, which stays, with length 1."""
     shape = (*x.shape[:i], 1, *x.shape[i + 1 :])
+    # all axes before i as one, all after it as one
     outer, inner = math.prod(x.shape[:i]), math.prod(x.shape[i + 1 :])
     if inner == 1:
         return x.sum(axis=i, keepdims=True)
@@ -45,10 +46,10 @@ def _sum_over(x: Array, i: int) -> Array:
 
 
 @jit
-def _sum_rows(first, last, x, y):
+def _sum_rows(first: int, last: int, x: Array, y: Array) -> None:
     """y[o, k] = sum_r x[o, r, k], in float64."""
     for o in range(x.shape[0]):
-        for begin in range(first, last, 512):  # so many columns at a time: they stay in the cache
+        for begin in range(first, last, 512):  # 512 columns at a time: they stay in the cache
             columns = slice(begin, min(begin + 512, last))
             totals = np.zeros(columns.stop - begin)
             for r in range(x.shape[1]):

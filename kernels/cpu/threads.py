@@ -1,7 +1,7 @@
 """The threads that share a kernel's work.
 
-They are our own, not Numba's or BLAS's: those keep their idle workers spinning for milliseconds
-after every call, and two such pools side by side starve each other.
+They are our own. Numba's and BLAS's idle threads go on spinning for milliseconds after every call,
+and two such pools in one process take the cores from each other.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _threads = _most_threads()
 
 
 def set_num_threads(threads: int) -> None:
-    """Run every kernel on so many threads.
+    """Run every kernel on this number of threads.
 
     Raises:
         ValueError: fewer than 1.
@@ -38,7 +38,7 @@ def set_num_threads(threads: int) -> None:
     if threads < 1:
         raise ValueError(f"threads is {threads}; wanted at least 1")
     _threads = threads
-    with held():  # an interrupt in a finaliser is lost
+    with held():  # an interrupt inside a finaliser (Team.__del__) would be lost
         _team.cache_clear()
 
 
@@ -48,10 +48,10 @@ def get_num_threads() -> int:
 
 
 class Team:
-    """Threads that wait for calls, and end when nobody holds the team any more.
+    """Threads that wait for calls, and end when the team is no longer referred to.
 
-    ``concurrent.futures`` would serve as well, but takes 0.2 ms longer to hand a call over and the
-    result back, and a training step does that dozens of times.
+    ``concurrent.futures`` could do this, but takes 0.2 ms longer for a call and its result, and a
+    training step makes dozens of calls.
     """
 
     def __init__(self, workers: int):
@@ -67,10 +67,10 @@ class Team:
 
 def _work(calls: SimpleQueue[Any]) -> None:
     """What a thread of a team does: make the calls, and report what each raised (or None)."""
-    while (given := calls.get()) is not None:
-        call, reports = given
+    while (order := calls.get()) is not None:
+        call, reports = order
         reports.put(_error_of(call))
-        del given, call, reports  # and with them the arrays: the next call may be long in coming
+        del order, call, reports  # they hold arrays, and the next call may be long in coming
 
 
 def _error_of(call: Callable[[], None]) -> BaseException | None:
@@ -89,14 +89,15 @@ def _team(workers: int) -> Team:
 if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
     os.register_at_fork(after_in_child=_team.cache_clear)
 
-# With less work than so many cells, waking a thread costs more than it saves.
+# With less work than this, in cells, waking a thread costs more than it saves.
 WORTH_SHARING = 1 << 16
 
 
 def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> None:
     """Call loop(first, last, *arguments) on pieces of 0..count-1, one for each thread.
 
-    This thread takes the first piece. ``work``: about how many cells are computed in all.
+    A piece goes from ``first`` to before ``last``; this thread takes the first one. ``work``: about
+    how many cells are computed in all.
     """
     pieces = min(_threads, count) if work >= WORTH_SHARING else 1
     if pieces <= 1:
@@ -109,15 +110,14 @@ def share(loop: Callable[..., None], count: int, work: int, *arguments: Any) -> 
 def together(calls: Sequence[Callable[[], None]]) -> None:
     """Make all calls at the same time: the first on this thread, the others on the team's.
 
-    What a call raises is raised here, once all have ended; so is an interrupt (Ctrl-C). A single
-    call is simply made.
+    What a call raises is raised here, once all have ended; so is an interrupt (Ctrl-C).
     """
     first, *others = calls
     if not others:
         first()
         return
     reports = SimpleQueue[BaseException | None]()
-    with held():  # a report that an interrupt loses would be waited for in vain
+    with held():  # if an interrupt lost a report, this thread would wait for it forever
         for call in others:
             _team(max(1, _threads - 1)).calls.put((call, reports))
         errors = [_error_of(first), *(reports.get() for _ in others)]

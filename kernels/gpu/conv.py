@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cupy
 
-from ..arrays import Array, Pair, output_sizes
+from ..arrays import Array, Pair, Shape, output_sizes
 from .launch import I64, ints, launch
 
 
@@ -21,7 +21,7 @@ def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: P
 
 def col2im(
     columns: Array,
-    input_shape: tuple[int, int, int, int],
+    input_shape: Shape,
     kernel_size: Pair,
     stride: Pair,
     padding: Pair,

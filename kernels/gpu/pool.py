@@ -5,7 +5,7 @@ from __future__ import annotations
 import cupy
 import numpy as np
 
-from ..arrays import NONE, Array, Pair
+from ..arrays import NONE, Array, Pair, Shape
 from .launch import I32, I64, ints, launch
 
 
@@ -20,7 +20,7 @@ def max_pool(
     return y, index
 
 
-def max_pool_backward(dy: Array, index: Array, input_shape: tuple[int, int, int, int]) -> Array:
+def max_pool_backward(dy: Array, index: Array, input_shape: Shape) -> Array:
     """See ``reference.max_pool_backward``. Sums of overlapping windows come in any order."""
     dy, index = cupy.ascontiguousarray(dy), cupy.ascontiguousarray(index)
     dx = cupy.zeros(input_shape, dy.dtype)
@@ -42,7 +42,7 @@ def avg_pool(x: Array, divisor: Array, kernel_size: Pair, stride: Pair, padding:
 def avg_pool_backward(
     dy: Array,
     divisor: Array,
-    input_shape: tuple[int, int, int, int],
+    input_shape: Shape,
     kernel_size: Pair,
     stride: Pair,
     padding: Pair,

@@ -104,7 +104,7 @@ def test_kernels_that_are_compiled_on_the_way_are_no_part_of_the_seconds(
     few: data.Dataset, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In eager mode, where a kernel is compiled when it is first called."""
-    kernel = jit.jit(lambda x: x)
+    kernel: Any = jit.jit(lambda x: x)
     monkeypatch.setattr(jit, "folder", lambda: None)
     compile = kernel._compiler.compile
 
