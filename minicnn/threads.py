@@ -16,4 +16,4 @@ def set_num_threads(threads: int) -> None:
 
 def get_num_threads() -> int:
     """The number of CPU threads that the engine computes on."""
-    return int(kernels.host_kernels().get_num_threads())
+    return kernels.host_kernels().get_num_threads()

@@ -3,7 +3,7 @@
 Same names and signatures as ``reference``, which says what each one means. A public function makes
 its arguments C-contiguous, allocates the result and shares a loop named ``_like_it`` among the
 threads (``threads.share``): each gets a run of pictures, planes or cells, ``first`` to before
-``last``, and writes only there, so no two of them ever meet.
+``last``, and writes only to these, so no two threads ever write to the same cell.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from .optim import adadelta, adam, sgd
 from .pool import avg_pool, avg_pool_backward, max_pool, max_pool_backward
 from .random import random_uniform
 from .sums import sum_over
-from .threads import get_num_threads, set_num_threads, share, together
-from .windows import inside
+from .threads import get_num_threads, set_num_threads
+from .threads import share as share  # compiled plans use them too
+from .threads import together as together
+from .windows import inside as inside
 
 __all__ = [
     "adadelta",
@@ -27,7 +29,6 @@ __all__ = [
     "col2im",
     "get_num_threads",
     "im2col",
-    "inside",
     "matmul",
     "max_pool",
     "max_pool_backward",
@@ -35,10 +36,8 @@ __all__ = [
     "relu_backward",
     "set_num_threads",
     "sgd",
-    "share",
     "sigmoid",
     "sigmoid_backward",
     "softmax_cross_entropy",
     "sum_over",
-    "together",
 ]

@@ -52,13 +52,14 @@ class Adadelta(Optimizer):
 
         One kernel does all of it, p, v and u in place.
         """
-        kernels.of(p).adadelta(p, g, *state, *self.settings())
+        v, u = state
+        kernels.of(p).adadelta(p, g, v, u, *self.settings())
 
     def state_of(self, i: int) -> tuple[list[Array], int]:
         """See ``Optimizer``: v and u. The number of the step does not matter."""
         return [self._kept("v", i), self._kept("u", i)], 1
 
-    def settings(self) -> tuple[float, ...]:
+    def settings(self) -> tuple[float, float, float, float, bool]:
         """lr, rho, eps, weight_decay, maximize."""
-        rates = (self.lr, self.rho, self.eps, self.weight_decay)
-        return (*map(float, rates), self.maximize)
+        lr, rho = float(self.lr), float(self.rho)
+        return lr, rho, float(self.eps), float(self.weight_decay), self.maximize

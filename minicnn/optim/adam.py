@@ -71,10 +71,11 @@ class Adam(Optimizer):
         self.steps[i] += 1
         return state, self.steps[i]
 
-    def settings(self) -> tuple[float, ...]:
+    def settings(self) -> tuple[float, float, float, float, float, bool, bool]:
         """lr, beta1, beta2, eps, weight_decay, decoupled, maximize."""
-        rates = (self.lr, *self.betas, self.eps, self.weight_decay)
-        return (*map(float, rates), self.decoupled, self.maximize)
+        lr, (beta1, beta2) = float(self.lr), map(float, self.betas)
+        eps, weight_decay = float(self.eps), float(self.weight_decay)
+        return lr, beta1, beta2, eps, weight_decay, self.decoupled, self.maximize
 
 
 class AdamW(Adam):

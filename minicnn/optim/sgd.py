@@ -56,9 +56,10 @@ class SGD(Optimizer):
 
         One kernel does all of it, p and v in place.
         """
-        lr, momentum, dampening, *others = self.settings()
+        lr, momentum, dampening, weight_decay, nesterov, maximize = self.settings()
+        dampening = 0.0 if step == 1 else dampening
         v = state[0] if state else None
-        kernels.of(p).sgd(p, g, v, lr, momentum, 0.0 if step == 1 else dampening, *others)
+        kernels.of(p).sgd(p, g, v, lr, momentum, dampening, weight_decay, nesterov, maximize)
 
     def state_of(self, i: int) -> tuple[list[Array], int]:
         """See ``Optimizer``: the velocity. Where there is none yet, this is the first step."""
@@ -72,7 +73,8 @@ class SGD(Optimizer):
         """Only with momentum."""
         return self.momentum != 0
 
-    def settings(self) -> tuple[float, ...]:
+    def settings(self) -> tuple[float, float, float, float, bool, bool]:
         """lr, momentum, dampening, weight_decay, nesterov, maximize."""
-        rates = (self.lr, self.momentum, self.dampening, self.weight_decay)
-        return (*map(float, rates), self.nesterov, self.maximize)
+        lr, momentum = float(self.lr), float(self.momentum)
+        dampening, weight_decay = float(self.dampening), float(self.weight_decay)
+        return lr, momentum, dampening, weight_decay, self.nesterov, self.maximize
