@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -98,4 +99,8 @@ def update_adadelta(first, last, parameters, gradients, lr, rho, eps, decay, max
         adadelta_cells(begin, end, x, g, v, u, lr, rho, eps, decay, maximize)
 
 
-UPDATES = {"sgd": update_sgd, "adam": update_adam, "adadelta": update_adadelta}
+UPDATES: dict[str, Callable[..., None]] = {
+    "sgd": update_sgd,
+    "adam": update_adam,
+    "adadelta": update_adadelta,
+}
