@@ -61,7 +61,7 @@ LONG_SIGNATURES = {  # with more than 8 parameters, and why
 }
 TABLES = ("Sequential", "parametrize", "launch", "_launch", "over_cells", "emit")  # calls as tables
 RETIRED = {  # words that need a second reading, and what to write
-    r"gradients? by (?!hand\b|finite\b|layer\b|name\b)": "gradient with respect to",
+    r"(?<!batch's )gradients? by (?!hand\b|finite\b|layer\b|name\b)": "gradient with respect to",
     r"\banew\b": "again, from scratch",
     r"\brightly\b": "correctly",
     r"\bso many\b": "N",

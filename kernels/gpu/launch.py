@@ -49,7 +49,7 @@ def kernel(name: str, dtype: str) -> Any:
 
 
 def blocks(cells: int) -> int:
-    """Blocks of a grid for so many cells, a cell a thread; a grid has to have one at least."""
+    """Blocks of a grid with a thread for each cell; a grid has to have one block at least."""
     return max(1, min(MOST_BLOCKS, -(-cells // BLOCK)))
 
 

@@ -34,11 +34,11 @@ extern "C" __global__ void softmax_cross_entropy(
 //     loss_m = sum_c q_c w_c (-log p_c),  q_c = (1 - s) [c = target_m] + s / C
 //     dlogits = gradient / divisor (p sum_k q_k w_k - q w),  divisor: the sum of w[target], or 1
 // A target that is ignore_index does not count; one that is no class makes the loss NaN.
-// result: the loss; totals: the sum of loss * N; hits: of right answers.
+// result: the loss; totals: the sum of loss * N; correct: the number of correct predictions.
 extern "C" __global__ void loss(
     const real* __restrict__ logits, const long long* __restrict__ target,
     const real* __restrict__ weight, const real* __restrict__ settings,
-    real* __restrict__ dlogits, real* result, real* totals, long long* hits, int N, int C,
+    real* __restrict__ dlogits, real* result, real* totals, long long* correct, int N, int C,
     long long ignore_index, int is_mean) {
     __shared__ real divisor;
     real count = 0;
@@ -78,6 +78,6 @@ extern "C" __global__ void loss(
     if (threadIdx.x == 0) {
         *result = sum / divisor;
         *totals += *result * N;
-        *hits += (long long)right;
+        *correct += (long long)right;
     }
 }

@@ -80,7 +80,7 @@ BUGS = [
     Bug("dropout: keys swapped", ACTIVATION, "at(k, {-keys[1], keys[0]-}{+keys[0], keys[1]+})"),
     Bug("loss: no barrier", LOSS, "real(1);\n    {-__syncthreads();-}"),
     Bug("loss: ignored rows divide", LOSS, "{-if (t != ignore_index) -}count +="),
-    Bug("loss: hits of the last batch", LOSS, "*hits {-+-}="),
+    Bug("loss: correct ones of the last batch", LOSS, "*correct {-+-}="),
     Bug("loss: totals without N", LOSS, "*result{- * N-};"),
     Bug("update: rows of 6 numbers", OPTIM, "table + {-7-}{+6+} *"),
     Bug("update_adam: a state too far", OPTIM, "third = (real*)row[{-4-}{+5+}];"),
