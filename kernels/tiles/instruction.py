@@ -1,6 +1,6 @@
 """What an instruction of a compiled plan is, and how its kernel is called.
 
-An instruction is a ``NamedTuple`` of whole numbers, declared beside the kernel that reads it. In a
+An instruction is a ``NamedTuple`` of whole numbers, declared next to the kernel that reads it. In a
 program it is a row of int64: first the address of the kernel's machine code, then the fields.
 ``program.run`` calls one kernel after the other; each takes its instruction and the group of images
 at hand:

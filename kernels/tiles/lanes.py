@@ -1,4 +1,4 @@
-"""A vector register as a Numba type: so many numbers, loaded, multiplied and stored as one.
+"""A vector register as a Numba type: its numbers are loaded, multiplied and stored as one.
 
 Numba leaves it to LLVM to find out which loop to do 16 cells at a time. For the products in
 ``tiles`` that guess is worth a factor of two to three, so they say it themselves:
@@ -213,7 +213,7 @@ def limited(typing: Any, x: Any, low: Any, high: Any) -> Any:
     return x(x, x.dtype, x.dtype), generate
 
 
-# A float32 of this size has no places behind the point, and its lowest bits count from 127.
+# A float32 of this size has no digits after the point, and its lowest bits count from 127.
 WHOLE = 1.5 * 2**23 + 127
 
 

@@ -163,8 +163,8 @@ class Engine:
     def _describe(self, worker: Worker, *batch: np.ndarray) -> None:
         """Tell a worker's kernels where everything lies: fill its ``Group`` row."""
         pictures, labels, logits = batch
-        group = Group(0, 0, self.images, worker.memory, self.weights, worker.gradients, worker.sums,
-                      self.tables, pictures, labels, self.keys, logits)  # fmt: skip
+        arrays = worker.memory, self.weights, worker.gradients, worker.sums, self.tables
+        group = Group(0, 0, self.images, *arrays, pictures, labels, self.keys, logits)
         fill_row(worker.group_row, group)
 
     def _run(self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int) -> None:

@@ -1,4 +1,4 @@
-"""What each operation becomes in a plan: its instructions forward and, beside them, backward.
+"""What each operation becomes in a plan: its instructions forward and, next to them, backward.
 
 ``LOWERINGS`` says which operations can be compiled, and where each one's lowering stands.
 """

@@ -19,7 +19,7 @@ from minicnn.tensor import Tensor
 from ..lowering import Lowering
 from ..table import Column, Line, bytes_of, flops_of, table, times
 
-Instruction: TypeAlias = Any  # a NamedTuple that is declared beside its kernel
+Instruction: TypeAlias = Any  # a NamedTuple that is declared next to its kernel
 
 
 @dataclass(eq=False)

@@ -144,9 +144,14 @@ class Program:
         return self.momenta[-1][1]
 
     def launch(
-        self, kernel: str, name: str, what: str, grid: int | tuple[int, int], *arguments: Any,
+        self,
+        kernel: str,
+        name: str,
+        what: str,
+        grid: int | tuple[int, int],
+        *arguments: Any,
         flops: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Add a kernel on blocks of 256. Arguments: arrays, ints (the kernel's int) or scalars."""
         sizes = grid if isinstance(grid, tuple) else (grid,)
         # a kernel takes its arguments as they lie in memory: their width has to be right
@@ -154,14 +159,21 @@ class Program:
         # an array that is passed twice is moved once
         moved = {id(a): a.nbytes for a in passed if not isinstance(a, np.generic)}
         self.plan.launches.append(
-            Launch(name, what, flops, sum(moved.values()), kernel=kernel, grid=sizes,
-                   arguments=passed)
-        )  # fmt: skip
+            Launch(
+                name, what, flops, sum(moved.values()), kernel=kernel, grid=sizes, arguments=passed
+            )
+        )
 
     def over_cells(
-        self, kernel: str, name: str, what: str, cells: int, arrays: tuple[Any, ...], *others: Any,
+        self,
+        kernel: str,
+        name: str,
+        what: str,
+        cells: int,
+        arrays: tuple[Any, ...],
+        *others: Any,
         flops: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Add a kernel that loops over cells: arrays, number of cells, other arguments."""
         grid = self.gpu.blocks(cells)
         self.launch(kernel, name, what, grid, *arrays, np.int64(cells), *others, flops=flops)

@@ -90,9 +90,13 @@ class GpuStep(_OnGpu, CompiledStep):
     """
 
     def __init__(
-        self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.Optimizer, profile: bool,
+        self,
+        net: nn.Module,
+        loss: nn.CrossEntropyLoss,
+        optimizer: optim.Optimizer,
+        profile: bool,
         graph: bool,
-    ):  # fmt: skip
+    ):
         super().__init__(net, loss, optimizer, profile)
         self._set_up(graph)
 
