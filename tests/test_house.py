@@ -142,9 +142,13 @@ def test_retired_words_are_found(sentence: str, tmp_path: Path) -> None:
     assert len(broken(house.words, tmp_path, {"docs/a.md": sentence})) == 1
 
 
-def test_the_command_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    house.main(house.ROOT)
-    lines = capsys.readouterr().out.splitlines()
+def test_this_tree_breaks_no_rule_and_the_command_prints_the_table(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status = house.main(house.ROOT)
+    said = capsys.readouterr().out
+    assert status == 0, said
+    lines = said.splitlines()
     assert lines[0].split() == ["8eabaf1", "today"]
     assert all(rule in line for rule, line in zip(house.RULES, lines[1:], strict=False))
     assert house.RULES.keys() == house.BEFORE.keys()

@@ -85,8 +85,24 @@ def update_adam(
         x, g, m, v, largest = _arrays(p, gradients)
         amsgrad = 1.0 if p.state[2] else 0.0
         begin, end = _cells(p, first, last)
-        adam_cells(begin, end, x, g, m, v, largest, amsgrad, float(p.step), lr, beta1, beta2,
-                   eps, decay, decoupled, maximize)  # fmt: skip
+        adam_cells(
+            begin,
+            end,
+            x,
+            g,
+            m,
+            v,
+            largest,
+            amsgrad,
+            float(p.step),
+            lr,
+            beta1,
+            beta2,
+            eps,
+            decay,
+            decoupled,
+            maximize,
+        )
 
 
 @jit

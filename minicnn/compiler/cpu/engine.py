@@ -223,7 +223,7 @@ class Engine:
     # For what happens between the parts -----------------------------------------------------------
 
     def sums_of_threads(self, place: int, kinds: int, channels: int) -> np.ndarray:
-        """Sums of so many kinds, as each thread has them: (kinds, threads, channels) float64."""
+        """Sums of ``kinds`` kinds, as each thread has them: (kinds, threads, channels) float64."""
         part = slice(place, place + kinds * channels)
         sums = [worker.sums[part].reshape(kinds, channels) for worker in self.active]
         return np.stack(sums, axis=1)
