@@ -34,10 +34,18 @@ def _pointer(typing: Any, address: Any, like: Any) -> Any:
 
 
 @jit
+def _array(address, size, like):
+    """The array of ``size`` numbers at an address; nobody reads it where the address is 0."""
+    return numba.carray(_pointer(address, like), size)
+
+
+@jit
 def _cells(parameter, first, last):
     """Which of the parameter's cells have their places from ``first`` to before ``last``."""
-    begin = min(max(first - parameter.place, 0), parameter.size)
-    return begin, min(max(last - parameter.place, begin), parameter.size)
+    begin, end = first - parameter.place, last - parameter.place
+    begin = 0 if begin < 0 else begin
+    end = parameter.size if end > parameter.size else end
+    return begin, end if end > begin else begin
 
 
 @jit
@@ -45,21 +53,10 @@ def take(first, last, parameters, weights):
     """Copy the parameters from their addresses to their places."""
     for k in range(len(parameters)):
         p = parameters[k]
-        x = numba.carray(_pointer(p.address, weights), p.size)
+        x = _array(p.address, p.size, weights)
         begin, end = _cells(p, first, last)
         for cell in range(begin, end):
             weights[at(p.place + cell)] = x[at(cell)]
-
-
-@jit
-def _arrays(p, gradients):
-    """A parameter's numbers, their gradients and, where there are, the arrays of its state."""
-    x = numba.carray(_pointer(p.address, gradients), p.size)
-    g = gradients[p.place : p.place + p.size]
-    first = numba.carray(_pointer(p.state[0], gradients), p.size)
-    second = numba.carray(_pointer(p.state[1], gradients), p.size)
-    third = numba.carray(_pointer(p.state[2], gradients), p.size)
-    return x, g, first, second, third
 
 
 @jit
@@ -69,7 +66,8 @@ def update_sgd(
     """A step of ``cpu.sgd`` for each of the parameters, where they lie."""
     for k in range(len(parameters)):
         p = parameters[k]
-        x, g, v, _, _ = _arrays(p, gradients)
+        x, v = _array(p.address, p.size, gradients), _array(p.state[0], p.size, gradients)
+        g = gradients[p.place : p.place + p.size]
         damping = 0.0 if p.step == 1 else dampening
         begin, end = _cells(p, first, last)
         sgd_cells(begin, end, x, g, v, lr, momentum, damping, decay, nesterov, maximize)
@@ -82,7 +80,9 @@ def update_adam(
     """The same of ``cpu.adam``; with amsgrad there is a third state."""
     for k in range(len(parameters)):
         p = parameters[k]
-        x, g, m, v, largest = _arrays(p, gradients)
+        x, largest = _array(p.address, p.size, gradients), _array(p.state[2], p.size, gradients)
+        m, v = _array(p.state[0], p.size, gradients), _array(p.state[1], p.size, gradients)
+        g = gradients[p.place : p.place + p.size]
         amsgrad = 1.0 if p.state[2] else 0.0
         begin, end = _cells(p, first, last)
         adam_cells(
@@ -110,7 +110,9 @@ def update_adadelta(first, last, parameters, gradients, lr, rho, eps, decay, max
     """The same of ``cpu.adadelta``."""
     for k in range(len(parameters)):
         p = parameters[k]
-        x, g, v, u, _ = _arrays(p, gradients)
+        x = _array(p.address, p.size, gradients)
+        v, u = _array(p.state[0], p.size, gradients), _array(p.state[1], p.size, gradients)
+        g = gradients[p.place : p.place + p.size]
         begin, end = _cells(p, first, last)
         adadelta_cells(begin, end, x, g, v, u, lr, rho, eps, decay, maximize)
 

@@ -104,29 +104,8 @@ def _make_block(rows: int, width: int) -> Any:
     return block
 
 
-def _make_band(rows: int) -> Any:
-    """``rows`` rows of a product, from the first cell of a line to the last."""
-    block64, block16 = _make_block(rows, 64), _make_block(rows, 16)
-    block32 = _make_block(rows, 32) if rows == 4 else block16
-
-    @inner()
-    def band(op, line, row, *arrays):  # type: ignore[no-untyped-def]
-        m = 0
-        if WIDE == 64:
-            while m < line.length - 48:
-                block64(op, line, row, m, *arrays)
-                m += 64
-            if rows == 4 and m < line.length - 16:
-                block32(op, line, row, m, *arrays)
-                m += 32
-        while m < line.length:
-            block16(op, line, row, m, *arrays)
-            m += 16
-
-    return band
-
-
-_four_rows, _two_rows = _make_band(4), _make_band(2)
+_four_by_64, _four_by_32, _four_by_16 = (_make_block(4, width) for width in (64, 32, 16))
+_two_by_64, _two_by_16 = _make_block(2, 64), _make_block(2, 16)
 
 
 @kernel
@@ -145,10 +124,26 @@ def product(op: Product, group: Group) -> None:
                 images if tables[at(k + 3)] == IMAGES else tables[at(k + 3)],
                 images if op.length == IMAGES else op.length,
             )
+            arrays = y, memory, w, weights, tables
             for row in range(0, by_four, 4):
-                _four_rows(op, line, row, y, memory, w, weights, tables)
+                m = 0
+                while WIDE == 64 and m < line.length - 48:
+                    _four_by_64(op, line, row, m, *arrays)
+                    m += 64
+                if WIDE == 64 and m < line.length - 16:
+                    _four_by_32(op, line, row, m, *arrays)
+                    m += 32
+                while m < line.length:
+                    _four_by_16(op, line, row, m, *arrays)
+                    m += 16
             for row in range(by_four, op.rows, 2):
-                _two_rows(op, line, row, y, memory, w, weights, tables)
+                m = 0
+                while WIDE == 64 and m < line.length - 48:
+                    _two_by_64(op, line, row, m, *arrays)
+                    m += 64
+                while m < line.length:
+                    _two_by_16(op, line, row, m, *arrays)
+                    m += 16
 
 
 class ConvDWeight(NamedTuple):
