@@ -142,6 +142,12 @@ def test_retired_words_are_found(sentence: str, tmp_path: Path) -> None:
     assert len(broken(house.words, tmp_path, {"docs/a.md": sentence})) == 1
 
 
+def test_a_page_that_names_a_file_that_is_gone_is_found(tmp_path: Path) -> None:
+    page = "See `minicnn/ops/conv.py`, [this](../docs/a.md) and kernels/cpu.py."
+    files = {"docs/a.md": page, "minicnn/ops/conv.py": ""}
+    assert broken(house.paths, tmp_path, files) == ["docs/a.md names kernels/cpu.py"]
+
+
 def test_this_tree_breaks_no_rule_and_the_command_prints_the_table(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
