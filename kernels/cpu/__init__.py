@@ -17,9 +17,6 @@ from .pool import avg_pool, avg_pool_backward, max_pool, max_pool_backward
 from .random import random_uniform
 from .sums import sum_over
 from .threads import get_num_threads, set_num_threads
-from .threads import share as share  # compiled plans use them too
-from .threads import together as together
-from .windows import inside as inside
 
 __all__ = [
     "adadelta",

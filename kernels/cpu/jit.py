@@ -201,9 +201,13 @@ def _last_use(folder: Path) -> float:
 def digest_of_sources() -> str:
     """Of the kernels' source files, by name and content, as they are on disk now."""
     digest = hashlib.sha256()
-    for source in sorted(SOURCES.rglob("[!.]*.py")):
-        name = source.relative_to(SOURCES).as_posix()
-        digest.update(f"{name} {source.stat().st_size} ".encode() + source.read_bytes())
+    for folder, folders, files in os.walk(SOURCES):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(files):
+            if name.endswith(".py") and not name.startswith("."):
+                path = Path(folder, name)
+                place, content = path.relative_to(SOURCES).as_posix(), path.read_bytes()
+                digest.update(f"{place} {len(content)} ".encode() + content)
     return digest.hexdigest()
 
 

@@ -14,7 +14,7 @@
 typedef REAL real;
 #define INFINITE (1 / real(0))
 
-// Every thread takes every so-many-th cell, as many as the grid has threads: any launch covers any
+// With T threads in the grid, thread t takes the cells t, t + T, t + 2 T, ...: any launch covers any
 // count, and neighbouring threads work on neighbouring cells.
 #define FOR_CELLS(k, count)                                                              \
     for (long long k = blockIdx.x * (long long)blockDim.x + threadIdx.x; k < (count);    \
@@ -35,7 +35,8 @@ __device__ inline real activated(real x, int kind) {
     return x;
 }
 
-// dy times the slope of an activation, told from cell k of its result; not read where there is none.
+// dy times the slope of an activation, computed from cell k of its result, which is not read where
+// there is no activation.
 __device__ inline real slope_times(real dy, const real* __restrict__ result, long long k,
                                    int kind) {
     if (kind == NONE) return dy;

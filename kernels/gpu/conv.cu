@@ -1,5 +1,5 @@
-// Convolution: im2col and col2im for eager mode, direct convolutions for compiled steps. One thread a
-// cell of the result, and each gathers what its cell needs: nothing is added by two threads at once.
+// Convolution: im2col and col2im for eager mode, direct convolutions for compiled steps. One thread
+// computes one cell of the result and reads what that cell needs: no two threads add to one cell.
 // Launch, where nothing else is said: blocks of 256, any grid.
 
 // columns[n, (c, i, j), (oh, ow)] = x_padded[n, c, oh SH + i DH, ow SW + j DW]
@@ -102,7 +102,7 @@ extern "C" __global__ void conv_dinput(
 }
 
 // dW[o, c, i, j] = sum_{n,oh,ow} dy[n, o, oh, ow] x_padded[n, c, oh SH + i DH, ow SW + j DW], and
-// behind the weights db[o] = sum dy. A block takes a sum: launch O C KH KW + O blocks of 256.
+// db[o] = sum dy. A block takes one sum, those of db come last: launch O C KH KW + O blocks of 256.
 extern "C" __global__ void conv_dweight(
     const real* __restrict__ x, const real* __restrict__ dy, real* __restrict__ dw,
     real* __restrict__ db, int N, int O, int C, int H, int W, int KH, int KW, int SH, int SW,

@@ -20,7 +20,7 @@ import numpy as np
 from ..arrays import Array
 
 BLOCK = 256  # threads of a block
-MOST_BLOCKS = 4096  # of a grid: enough to keep every multiprocessor busy, the rest is a loop
+MOST_BLOCKS = 4096  # of a grid: enough to keep every multiprocessor busy; FOR_CELLS loops
 FILES = (
     "random.cu", "conv.cu", "linear.cu", "pool.cu", "activation.cu", "norm.cu", "loss.cu",
     "optim.cu",

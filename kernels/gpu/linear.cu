@@ -8,9 +8,11 @@
 __device__ real product_at(const real* __restrict__ a, long long am, long long ak,
                            const real* __restrict__ b, long long bk, long long bn, int M, int N,
                            int K, int tile_m, int tile_n, bool ones) {
-    __shared__ real tile_a[TILE][TILE + 1], tile_b[TILE][TILE + 1];  // + 1: no bank twice
+    // a row of 17: the 16 cells of a column then lie in different banks of the shared memory
+    __shared__ real tile_a[TILE][TILE + 1], tile_b[TILE][TILE + 1];
     int x = threadIdx.x % TILE, y = threadIdx.x / TILE;
-    // neighbouring threads read neighbouring cells: along k where these are neighbours
+    // the cell of each tile that this thread loads: neighbouring threads read neighbouring addresses,
+    // along k where k's cells lie next to each other (ak == 1, bk == 1)
     int am_in = ak == 1 ? y : x, ak_in = ak == 1 ? x : y, m = tile_m * TILE + am_in;
     int bn_in = bk == 1 ? y : x, bk_in = bk == 1 ? x : y, n = tile_n * TILE + bn_in;
     real outside = ones && n == N ? real(1) : real(0);
@@ -21,6 +23,7 @@ __device__ real product_at(const real* __restrict__ a, long long am, long long a
         tile_b[bn_in][bk_in] = kb >= K ? real(0) : n < N ? b[kb * bk + n * bn] : outside;
         __syncthreads();
         real of_tile = 0;
+        // the cell (y, x) that it computes
         for (int q = 0; q < TILE; q++) of_tile += tile_a[y][q] * tile_b[x][q];
         sum.add(of_tile);
         __syncthreads();

@@ -29,8 +29,8 @@ extern "C" __global__ void softmax_cross_entropy(
     }
 }
 
-// Softmax cross-entropy with class weights w and label smoothing s, its gradient, and what is told
-// of an epoch. One block of 256 threads, a thread a row: made for tens of classes.
+// Softmax cross-entropy with class weights w and label smoothing s, its gradient, and the sums of an
+// epoch. One block of 256 threads, each of which takes whole rows: made for tens of classes.
 //     loss_m = sum_c q_c w_c (-log p_c),  q_c = (1 - s) [c = target_m] + s / C
 //     dlogits = gradient / divisor (p sum_k q_k w_k - q w),  divisor: the sum of w[target], or 1
 // A target that is ignore_index does not count; one that is no class makes the loss NaN.

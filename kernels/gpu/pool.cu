@@ -1,5 +1,5 @@
-// Pooling. One thread a cell of the result, and each gathers what its cell needs: nothing is added by
-// two threads at once, except in max_pool_backward. Launch: blocks of 256, any grid.
+// Pooling. One thread computes one cell of the result and reads what that cell needs: no two threads
+// add to one cell, except in max_pool_backward. Launch: blocks of 256, any grid.
 
 // The largest cell of each window and its place h W + w (-1: the window lies in the padding). Of
 // equal cells the first wins; a NaN beats every number. Moves: each window read, 12 bytes written.

@@ -10,7 +10,7 @@ import pytest
 import minicnn
 from minicnn import Tensor, models, nn, random
 from minicnn.compiler.record import record
-from minicnn.kernels import cpu
+from minicnn.kernels.cpu.threads import together
 from tests.compiler.nets import (
     DROPOUTS,
     DTYPES,
@@ -124,14 +124,13 @@ def test_threads_change_the_rounding_at_most(name: str, threads: int) -> None:
 def test_little_work_stays_on_the_calling_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minicnn.compiler.cpu.engine.WORTH_A_THREAD", 10_000_000)
     pieces: list[int] = []
-    together = cpu.together
 
     def counted(calls: list[Any]) -> None:
         if calls[0].func.__name__ == "_run":  # parameters are copied by threads of their own
             pieces.append(len(calls))
         together(calls)
 
-    monkeypatch.setattr(cpu, "together", counted)
+    monkeypatch.setattr("minicnn.compiler.cpu.engine.together", counted)
     minicnn.set_num_threads(2)
     predict = minicnn.compile(models.mlp())  # 0.4 million multiply-adds an image
     for images in (24, 17, 50):

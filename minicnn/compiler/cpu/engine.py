@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from minicnn import optim
-from minicnn.kernels import cpu
 from minicnn.kernels.arrays import LANES
 from minicnn.kernels.cpu import jit
+from minicnn.kernels.cpu.threads import get_num_threads, together
 from minicnn.kernels.tiles.instruction import Group
 from minicnn.kernels.tiles.program import fill_row, new_row, program_of, run
 from minicnn.tensor import Tensor
@@ -129,7 +129,7 @@ class Engine:
         self._get_ready(masks)
         count = -(-self.images // LANES)
         worth = self.images * self.flops // WORTH_A_THREAD
-        threads = max(1, min(cpu.get_num_threads(), count, worth))
+        threads = max(1, min(get_num_threads(), count, worth))
         edges = [count * i // threads for i in range(threads + 1)]
         # where groups wait for each other all of them keep their memory, otherwise one at a time
         slots = 1 if len(self.plan.parts) == 1 else -(-int(max(np.diff(edges))) // self.plan.group)
@@ -143,7 +143,7 @@ class Engine:
             self._describe(worker, x.reshape(-1).view(np.uint8), labels, logits)
         for program, part in zip(self.programs, self.plan.parts, strict=True):
             run_part = self._run_profiled if profile else self._run
-            cpu.together(
+            together(
                 [
                     partial(run_part, worker, program, part, first, last)
                     for worker, (first, last) in zip(self.active, pairwise(edges), strict=True)

@@ -7,7 +7,7 @@ from operator import is_not
 import numpy as np
 
 from minicnn import optim
-from minicnn.kernels import cpu
+from minicnn.kernels.cpu.threads import share
 from minicnn.kernels.tiles import parameters as tiles
 
 from ..accepted import learned_by
@@ -76,7 +76,7 @@ class Parameters:
             are_plain = are_plain and array.flags.carray and array.dtype == self.weights.dtype
         self.are_plain = are_plain
         if are_plain:
-            cpu.share(tiles.take, self.size, self.size, self.table, self.weights)
+            share(tiles.take, self.size, self.size, self.table, self.weights)
             return
         for row, tensor in enumerate(self.tensors):
             np.copyto(self.part_of(row, self.weights), tensor.data)
@@ -98,7 +98,7 @@ class Parameters:
                 self._find_state(optimizer, i, row)
         table = self.table if len(rows) == len(self.table) else self.table[rows]
         update, settings = tiles.UPDATES[optimizer.kernel], map(float, optimizer.settings())
-        cpu.share(update, self.size, self.size, table, gradients, *settings)
+        share(update, self.size, self.size, table, gradients, *settings)
         for row in rows:
             self.tensors[row].increment_version()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minicnn.kernels.arrays import LANES, NONE
-from minicnn.kernels.cpu import inside
+from minicnn.kernels.cpu.windows import inside
 from minicnn.kernels.tiles.pool import AvgPool, AvgPoolBackward, MaxPool, MaxPoolBackward, Windows
 
 from ..table import shapes
