@@ -67,8 +67,8 @@ def parser() -> command.Parser:
     p.add(
         "--divide-by",
         "NAME",
-        "a batch's gradient by its images (the default) or by batch-size, which makes a smaller "
-        "last batch count less (the first edition; the default of lenet-max)",
+        "what divides a batch's gradient: its images (the default), or batch-size, with which a "
+        "smaller last batch counts less (the first edition; the default of lenet-max)",
         choices=["images", "batch-size"],
     )
     p.add("--momentum", "M", _defaults("momentum"), type=amount)

@@ -13,8 +13,8 @@ class Recipe(NamedTuple):
     """How a net is trained.
 
     Attributes:
-        divide_by: a batch's gradient by its ``"images"``, or always by the ``"batch-size"``, so
-            that a smaller last batch counts less.
+        divide_by: what divides a batch's summed gradient: ``"images"``, their number in the batch,
+            or ``"batch-size"``, with which a smaller last batch counts less.
         schedule: of the learning rate; one of ``SCHEDULES``.
     """
 
