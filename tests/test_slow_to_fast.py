@@ -285,7 +285,9 @@ def excerpts() -> list[tuple[str, list[str]]]:
 
 
 def stripped(code: str) -> list[str]:
-    return [line.strip() for line in code.splitlines()]
+    """Its lines without indentation, and without those that are comments."""
+    lines = [line.strip() for line in code.splitlines()]
+    return [line for line in lines if not line.startswith(("#", "//"))]
 
 
 @pages
