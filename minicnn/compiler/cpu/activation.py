@@ -41,6 +41,7 @@ class Dropout(CpuLowering):
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         p = self.operation.p
         y, self.mask = plan.buffer(x.shape, x.by_tile), plan.buffer(x.shape, x.by_tile)
+        # from feature to feature, and from tile to tile: of tiles, or of the group's matrix
         pitch, tile = (LANES, x.cells * LANES) if x.by_tile else (plan.images, LANES)
         settings = plan.constant([p, 1 / (1 - p) if p < 1 else 0])
         op = tiles.Dropout(x, y, self.mask, x.cells, pitch, tile, plan.masks, settings)

@@ -32,6 +32,7 @@ def aligned(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
     """Zeros, beginning where a vector register's worth of memory begins."""
     size = int(np.prod(shape))
     raw = np.zeros(size * np.dtype(dtype).itemsize + ALIGNMENT, np.uint8)
+    # as many bytes as are missing to the next multiple of the alignment
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
 
@@ -94,10 +95,10 @@ class Engine:
         self.parameters = Parameters(plan, self.weights)
         self.programs: list[np.ndarray] = []  # of each part
         self.flops = sum(line.flops for line in plan.lines)
-        self.tables = np.array([*plan.tables, 0], np.int64)
+        self.tables = np.array([*plan.tables, 0], np.int64)  # never empty
         self.workers: list[Worker] = []
         self.active: list[Worker] = []
-        self.gradients: dict[int, np.ndarray] = {}
+        self.gradients: dict[int, np.ndarray] = {}  # by id of the parameter
         self.keys = np.zeros(2 * max(1, plan.masks), np.uint64)
         self.no_labels = np.zeros(1, np.int64)
         self.images = 0
@@ -109,8 +110,8 @@ class Engine:
             for part in self.plan.parts:
                 ops = [(type(line.op), self.plan.numbers_of(line.op)) for line in part.lines]
                 self.programs.append(program_of(ops, self.plan.dtype))
-            nothing = new_row()
-            self._execute(self.programs[0][:0], nothing, 0, 1, 0, 0)
+            # no instructions, no tiles: to have ``run`` itself ready
+            self._execute(self.programs[0][:0], new_row(), 0, 1, 0, 0)
             self.parameters.compile()
             if optimizer is not None:
                 self.parameters.compile_update(optimizer)
@@ -127,10 +128,10 @@ class Engine:
         self.images = len(x)
         self.parameters.take()
         self._get_ready(masks)
-        count = -(-self.images // LANES)
+        count = -(-self.images // LANES)  # tiles; the last one may have places without an image
         worth = self.images * self.flops // WORTH_A_THREAD
         threads = max(1, min(get_num_threads(), count, worth))
-        edges = [count * i // threads for i in range(threads + 1)]
+        edges = [count * i // threads for i in range(threads + 1)]  # thread i's first tile
         # where groups wait for each other all of them keep their memory, otherwise one at a time
         slots = 1 if len(self.plan.parts) == 1 else -(-int(max(np.diff(edges))) // self.plan.group)
         while len(self.workers) < threads:
@@ -138,9 +139,10 @@ class Engine:
         for worker in self.workers[:threads]:
             worker.make_room(slots)
         self.active = self.workers[:threads]
+        pictures = x.reshape(-1).view(np.uint8)  # lives until the last kernel has read it
         for worker in self.active:
             worker.forget()
-            self._describe(worker, x.reshape(-1).view(np.uint8), labels, logits)
+            self._describe(worker, pictures, labels, logits)
         for program, part in zip(self.programs, self.plan.parts, strict=True):
             run_part = self._run_profiled if profile else self._run
             together(
@@ -163,7 +165,9 @@ class Engine:
     def _describe(self, worker: Worker, *batch: np.ndarray) -> None:
         """Tell a worker's kernels where everything lies: fill its ``Group`` row."""
         pictures, labels, logits = batch
-        arrays = worker.memory, self.weights, worker.gradients, worker.sums, self.tables
+        memory = worker.memory[:1]  # of one group; ``run`` moves on from slot to slot
+        arrays = memory, self.weights, worker.gradients, worker.sums, self.tables
+        # tiles and first image change from group to group: ``run`` fills them in
         group = Group(0, 0, self.images, *arrays, pictures, labels, self.keys, logits)
         fill_row(worker.group_row, group)
 
@@ -188,7 +192,7 @@ class Engine:
         self, program: np.ndarray, row: np.ndarray, memory: int, slots: int, first: int, last: int
     ) -> None:
         plan = self.plan
-        step = plan.memory * plan.dtype.itemsize
+        step = plan.memory * plan.dtype.itemsize  # bytes from slot to slot
         run(program, row, memory, step, slots, first, last, plan.group)
 
     def loss_and_correct(self) -> tuple[float, int]:

@@ -15,6 +15,7 @@ class Images:
     """The batch's pictures. A convolution asks for them in a frame of zeros right away."""
 
     def __init__(self, shape: tuple[int, ...], of_bytes: bool):
+        # a batch of anything else is taken as pictures of one cell in each channel
         self.shape = shape if len(shape) == 3 else (prod(shape), 1, 1)
         self.of_bytes = of_bytes
 
@@ -39,6 +40,7 @@ def frame_of(
 ) -> Framed:
     """How a picture (c, h, w) lies in a frame of ``framed`` lines and columns."""
     channels, height, width = shape
+    # each of the stride's remainders gets as many columns as the largest needs
     columns = -(-framed[1] // stride)
     return Framed(channels, height, width, *padding, stride, framed[0], columns)
 
@@ -50,6 +52,7 @@ def shape_of(framed: Framed) -> tuple[int, int, int]:
 
 def into_frame(plan: Plan, x: Buffer, framed: Framed, name: str = "frame") -> Buffer:
     """Emit the copy of the pictures ``x`` into a frame."""
+    # a tile of the picture, and of the picture in its frame
     y = plan.buffer(shape_of(framed), by_tile=True)
     op = Frame(x, y, x.cells * LANES, y.cells * LANES, framed)
     plan.emit(op, name, shapes(x.shape, y.shape))
@@ -68,6 +71,7 @@ def as_matrix(plan: Plan, x: Buffer) -> Buffer:
     """``x`` as (features, images of the group)."""
     if not x.by_tile:
         return x
+    # cell (c, h, w) becomes feature (c H + h) W + w: the order of ``nn.Flatten``
     flat = plan.buffer((x.cells,), by_tile=False)
     plan.emit(Flatten(x, flat, x.cells, plan.images), "flatten", shapes(x.shape, flat.shape))
     return flat

@@ -65,6 +65,7 @@ def lay_out(
 def _lower(stages: list[Stage]) -> list[CpuLowering]:
     chain: list[CpuLowering] = []
     for lowering in lowerings_of(stages, LOWERINGS):
+        # the way back through both is then one instruction
         if isinstance(lowering, Pool) and chain and isinstance(chain[-1], Activation):
             lowering.before = chain[-1]
         chain.append(lowering)
@@ -79,6 +80,7 @@ def _give_result(plan: Plan, y: Buffer) -> None:
 def _loss(plan: Plan, logits: Buffer, loss: nn.CrossEntropyLoss) -> Buffer:
     """Emit the loss and its gradient with respect to the logits."""
     classes = logits.cells
+    # smoothing, scale, ignored class, class weights: filled in before each step
     settings = plan.loss_settings = plan.constant(np.zeros(3 + classes))
     plan.loss_sums, plan.sums = plan.sums, plan.sums + 2
     dlogits = plan.buffer(logits.shape, by_tile=False)

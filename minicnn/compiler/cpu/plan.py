@@ -1,7 +1,7 @@
-"""A plan: the instructions of a step, the memory they share, and a table to read.
+"""A plan: the instructions of a step, the memory that they share, and a table to read.
 
-Only what every plan has stands here; which instructions an operation becomes stands in
-``lower``, what the instructions do in ``kernels.tiles``.
+Which instructions an operation becomes stands in ``conv``, ``linear``, ``pool``...; what an
+instruction does, next to its kernel in ``kernels/tiles``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Buffer:
     first: int = -1
     last: int = -1
     offset: int = -1
+    # two results share a place if no instruction needs both; see Plan.finish
     is_kept: bool = False
 
     @property
@@ -62,7 +63,10 @@ class CpuLine(Line):
 
 @dataclass
 class Part:
-    """Instructions that every group runs by itself; then, all groups waiting, ``afterwards``."""
+    """Instructions that each group runs without waiting for others; then ``afterwards``, once.
+
+    Most plans have one part. Batch normalisation ends a part: it needs sums over all groups.
+    """
 
     lines: list[CpuLine] = field(default_factory=list)
     afterwards: Callable[[Any], None] | None = None
@@ -85,7 +89,7 @@ class Plan:
             class weights.
         masks: dropout masks drawn a step.
         sums: places for sums over the batch.
-        loss_sums: two of them: the losses, and how often the scores were right.
+        loss_sums: two of them: the losses, and the correct predictions.
     """
 
     def __init__(self, group: int, dtype: np.dtype):
@@ -93,7 +97,7 @@ class Plan:
         self.images = group * LANES
         self.parts = [Part()]
         self.buffers: list[Buffer] = []
-        self.parameters: dict[int, tuple[Tensor, int]] = {}
+        self.parameters: dict[int, tuple[Tensor, int]] = {}  # by id
         self.constants: list[np.ndarray] = []
         self.constants_size = self.parameters_size = 0
         self.tables: list[int] = []
@@ -115,19 +119,21 @@ class Plan:
         """The place of a parameter in ``weights``; of its gradient in ``gradients``."""
         if id(tensor) not in self.parameters:
             self.parameters[id(tensor)] = tensor, self.parameters_size
+            # a multiple of 16: each begins where a register may be loaded in one piece
             self.parameters_size += -(-tensor.size // LANES) * LANES
         return self.parameters[id(tensor)][1]
 
     def constant(self, values: Any) -> Constant:
-        """A place behind the parameters, with these numbers."""
+        """A place after the parameters, with these numbers."""
         array = np.asarray(values, self.dtype).reshape(-1)
+        # where the parameters end is known when all are: ``_number`` adds it
         place = Constant(self.constants_size)
         self.constants.append(array)
         self.constants_size += array.size
         return place
 
     def table(self, offsets: Sequence[int] | np.ndarray) -> int:
-        """The place of a list of offsets."""
+        """The place of a list of offsets; equal lists are kept once."""
         key = tuple(int(offset) for offset in offsets)
         if key not in self._known_tables:
             self._known_tables[key] = len(self.tables)
@@ -136,8 +142,8 @@ class Plan:
 
     def emit(self, op: Instruction, name: str, what: str = "", flops: int = 0) -> None:
         """Add an instruction; ``name`` and ``what`` are for the printed plan."""
-        now = sum(len(part.lines) for part in self.parts)
-        moved = 0
+        now = sum(len(part.lines) for part in self.parts)  # the number of this instruction
+        moved = 0  # bytes, of each image
         for value in _fields_of(op):
             if isinstance(value, Buffer):
                 value.first = now if value.first < 0 else value.first
@@ -146,25 +152,29 @@ class Plan:
         self.parts[-1].lines.append(CpuLine(name=name, what=what, flops=flops, bytes=moved, op=op))
 
     def wait(self, afterwards: Callable[[Any], None]) -> None:
-        """All groups come so far before ``afterwards(step)`` runs and any of them goes on."""
+        """End a part: ``afterwards(step)`` runs when all groups have come to this point."""
         self.parts[-1].afterwards = afterwards
         self.parts.append(Part())
 
     def finish(self) -> None:
-        """Place the buffers in memory, first fit: two share a place if their times do not meet."""
+        """Place the buffers in memory: two may share a place if no instruction needs both.
+
+        First fit: each takes the first gap between those that are alive at the same time.
+        """
         placed: list[Buffer] = []
         for buffer in sorted(self.buffers, key=lambda b: b.first):
             neighbours = sorted(
                 (b for b in placed if b.last >= buffer.first and buffer.last >= b.first),
                 key=lambda b: b.offset,
             )
-            offset = 0
+            offset = 0  # the end of the neighbours so far
             for other in neighbours:
                 if offset + buffer.size <= other.offset:
                     break
                 offset = max(offset, other.offset + other.size)
             buffer.offset = offset
             placed.append(buffer)
+        # 64 places more: the last row of a product may be stored to a register's end
         self.memory = max((b.offset + b.size for b in placed), default=0) + 64
 
     def numbers_of(self, op: Instruction) -> list[int]:

@@ -28,7 +28,7 @@ class Reshape(CpuLowering):
         shape = self.stage.input_shape
         if not self.needs_dinput:
             return None
-        if len(shape) == 1:
+        if len(shape) == 1:  # a matrix already
             return dy
         dx = plan.buffer(shape, by_tile=True)
         op = Unflatten(dy, dx, dx.cells, plan.images)
@@ -40,6 +40,7 @@ class Pad(CpuLowering):
     """Zeros around each picture: a convolution's ``'same'`` with an even kernel begins with it."""
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        # (before, after) of each axis: only lines and columns may get zeros, none may be cut off
         *others, (top, _), (left, _) = self.operation.frame
         cuts = any((cut.start or 0) or cut.stop for cut in self.operation.cut)
         if len(others) != 2 or any(map(any, others)) or cuts or self.operation.value:
