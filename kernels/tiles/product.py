@@ -1,12 +1,12 @@
-"""Products: the convolution, the dense layer and the gradients of both.
+"""Products: the convolution, the dense layer, and the gradients of both.
 
-Five of them are one instruction, ``Product``,
+One instruction, ``Product``, serves five times: a convolution forward and its dX; a dense layer
+forward, its dX and its dW. Only the tables differ that say where its rows and taps begin;
+``minicnn/compiler/cpu/`` makes them, in ``conv.py`` and ``linear.py``. A convolution's dW sums over
+cells instead of taps: ``ConvDWeight``. The gradient of a bias is ``SumRows``.
 
-    y[row] = sum_tap w[row, tap] x[tap]
-
-where y[row] and x[tap] are runs of neighbouring cells. Only the tables differ that say where rows
-and taps begin; ``minicnn.compiler.cpu`` makes them, in ``conv`` and ``linear``. The weight gradient
-of a convolution sums over cells instead of taps, and is an instruction of its own.
+A *run* is a stretch of neighbouring numbers in an array: 16 images of neighbouring columns, say. A
+field that is a table holds the index, in ``tables``, of the table's first entry.
 """
 
 from __future__ import annotations
@@ -29,49 +29,59 @@ from .blocks import (
 from .instruction import Group, Place, inner, kernel
 from .lanes import fill, has_avx512, load, total
 
-TAPS = 5  # that ``dots`` keeps in registers, with 4 rows
-WIDE = 64 if has_avx512() else 16  # cells of each of 4 rows that ``product`` keeps there
-FROM_ZERO, FROM_BIAS, ADD = 0, 1, 2  # what a sum begins with; ADD: with what stands in y
+TAPS = 5  # ``dots`` keeps the sums of 4 rows and 5 taps in registers
+WIDE = 64 if has_avx512() else 16  # ``product`` keeps the sums of 4 rows and 64 numbers there
+FROM_ZERO, FROM_BIAS, ADD = 0, 1, 2  # y is written, with the sum alone or plus a bias; or added to
 IMAGES = 0  # as a length, or as a number of taps: the images of the group
 
 
 class Product(NamedTuple):
-    """y[row] = sum_tap w[row, tap] x[tap] for ``lines`` lines of each tile.
+    """y[row] = sum over taps of w[row, tap] x[tap], for each line of each tile.
 
-    For a line of a convolution's output, y[row] is that line of output channel ``row``, and x[tap]
-    with tap = (c, i, j) is the input's line oh SH + i DH from column j DW on: the row (c, i, j) of
-    im2col, used where it lies instead of being copied. The input gradient goes through the lines h
-    of dx: its rows are (c, j), its taps the (i, o) whose line (h - i DH) / SH of dy exists; each
-    row is *added* to dx from column j DW on, which is col2im.
+    y[row] and x[tap] are runs of ``length`` numbers, w[row, tap] is one number:
 
-    A dense layer is one line for the whole group: row o is output o of all images, tap k is feature
-    k of all images. In its weight gradient the taps are the images, and a row is a row of dW.
+        y[row]       begins at  y + tile y_tile + (the line's place in y) + tables[y_rows + row]
+        x[tap]       begins at  x + tile x_tile + (the line's place in x) + tables[x_taps + tap]
+        w[row, tap]  stands at  w + tables[w_rows + row] + tables[w_taps + tap]
+
+    **Convolution.** A line is a line of outputs, a row an output channel. Tap (c, i, j) is what the
+    line's windows see through the kernel's cell (i, j): of the input's line oh SH + i DH every
+    SW-th column from j DW on. In the frame these lie next to each other (see ``conv.py``).
+
+    **Its dX.** A line is a line of the framed dx. Row (c, j) is added to channel c of dx, to every
+    SW-th column from j DW on, which is col2im; tap (i, o) is the line of dy that reaches it.
+
+    **Dense layer.** One line for the whole group, a matrix (features, images): row o is output o of
+    all images, tap k is feature k of all images. For dX, rows are features and taps outputs.
+
+    **Its dW.** Row o is row o of dW, tap n is image n: x[n] is the features of that image side by
+    side, for which ``move.Turn`` has turned x; w[o, n] is dy.
     """
 
-    y: Place  # in ``memory``, or in ``gradients`` if ``is_gradient``
+    y: Place  # in ``memory``; for dW in ``gradients``
     x: Place  # in ``memory``
-    w: Place  # in ``weights``; in ``memory`` if ``is_gradient``: dW = dy x, and dy is the w here
+    w: Place  # in ``weights``; for dW it is dy, in ``memory``
     rows: int
-    y_rows: int  # table: where row r begins, counted from the line's place in y
-    w_rows: int  # table: where the numbers of row r begin, counted from w
-    x_taps: int  # table: where the run of tap t begins, counted from the line's place in x
-    w_taps: int  # table: where the number of tap t stands, counted from its row's in w
-    lines: int
-    line_table: int  # table, four numbers a line: its place in y and in x, first tap, taps
-    length: int  # cells of a run, a multiple of 16; or IMAGES
+    y_rows: int  # table, an entry for each row
+    w_rows: int  # table, an entry for each row
+    x_taps: int  # table, an entry for each tap
+    w_taps: int  # table, an entry for each tap
+    lines: int  # in a tile
+    line_table: int  # table, four entries a line: its place in y, in x, its first tap, its taps
+    length: int  # of a run, in numbers: a multiple of 16; or IMAGES
     begin: int = FROM_ZERO  # FROM_ZERO, FROM_BIAS or ADD
-    bias: Place = 0  # in ``weights``: where the bias of row 0 stands
-    y_tile: int = 0  # from one tile to the next, in y and in x; both 0: the group is one matrix
+    bias: Place = 0  # in ``weights``: the bias of row 0, read if ``begin`` is FROM_BIAS
+    y_tile: int = 0  # from one tile to the next; 0: y and x are matrices of the whole group
     x_tile: int = 0
-    is_gradient: int = 0
+    is_gradient: int = 0  # 1 for dW
 
 
 class Line(NamedTuple):
-    """One line of a ``Product``: where it begins in y and x, its taps, and how long it is."""
+    """One line of a ``Product``: its places in y and x, its first tap and its taps, its length."""
 
     y: int
     x: int
-    first: int  # tap
+    first: int
     taps: int
     length: int
 
@@ -81,14 +91,13 @@ def _make_block(rows: int, width: int) -> Any:
 
     @inner(forceinline=True)
     def block(op, line, row, m, y, x, w, weights, tables):  # type: ignore[no-untyped-def]
-        # rows after the last one are computed as the last one again, and not stored
+        # ``take`` repeats the last row where there are fewer; what is too much is not stored
         last = op.rows - 1
         if op.begin == FROM_BIAS:
             sums = fill_each(width, take(rows, weights, op.bias + row, op.bias + last))
         else:
             sums = repeat(rows, fill(width, y.dtype.type(0)))
 
-        # w[row, tap] stands at w + w_rows[row] + w_taps[tap]
         of_row = take(rows, tables, op.w_rows + row, op.w_rows + last)
         for tap in range(line.first, line.first + line.taps):
             v = load(width, x, line.x + m + tables[at(op.x_taps + tap)])
@@ -96,7 +105,7 @@ def _make_block(rows: int, width: int) -> Any:
             sums = add_outer(sums, numbers, (v,))
 
         places = take(rows, tables, op.y_rows + row, op.y_rows + last)
-        if op.begin == ADD:
+        if op.begin == ADD:  # row by row: rows of dX overlap
             add_each(y, places, line.y + m, op.rows - row, sums)
         else:
             store_each(y, places, line.y + m, op.rows - row, sums)
@@ -147,19 +156,23 @@ def product(op: Product, group: Group) -> None:
 
 
 class ConvDWeight(NamedTuple):
-    """dW[o, (c, i, j)] += sum over images and outputs of dy[o] x[(c, i, j)]."""
+    """dW[o, (c, i, j)] += sum over the images and outputs of dy[o] x[(c, i, j)].
+
+    dy[o] is a line of channel o of dy, x[(c, i, j)] the run that its windows see: as in the
+    ``Product`` of the forward pass.
+    """
 
     dy: Place  # in ``memory``
     x: Place  # in ``memory``: the input in its frame
     dweight: Place  # in ``gradients``
     rows: int  # output channels
-    y_rows: int  # table: where channel o begins in a tile of dy
+    y_rows: int  # table, for each channel: where it begins in a tile of dy
     taps: int  # C KH KW
-    x_taps: int  # table: where the run of tap (c, i, j) begins, counted from the line's place in x
-    lines: int  # of a picture of dy
-    length: int  # cells of such a line
-    y_line: int  # from one line to the next, in dy and in x
-    x_line: int
+    x_taps: int  # table, as in the forward pass
+    lines: int  # of outputs in a picture
+    length: int  # of a run, in numbers: a multiple of 16
+    y_line: int  # from one line to the next in dy
+    x_line: int  # the same in x, SH lines of the frame
     y_tile: int  # from one tile to the next
     x_tile: int
 
@@ -170,7 +183,7 @@ def _make_dots(rows: int) -> Any:
 
     @inner()
     def dots(op, row, tap, tiles, memory, gradients, tables):  # type: ignore[no-untyped-def]
-        # rows and taps after the last one are computed as the last one again, and not stored
+        # ``take`` repeats the last row or tap; what is too much is not added
         of_row = take(rows, tables, op.y_rows + row, op.y_rows + op.rows - 1)
         of_tap = take(TAPS, tables, op.x_taps + tap, op.x_taps + op.taps - 1)
         sums = repeat(cells, fill(16, memory.dtype.type(0)))
@@ -209,14 +222,14 @@ def conv_dweight(op: ConvDWeight, group: Group) -> None:
 
 
 class SumRows(NamedTuple):
-    """db[row] += the sum of a row of dy: a channel's plane, or a dense layer's output."""
+    """db[row] += the sum of a row of dy: of a channel's plane, or of a dense layer's output."""
 
     dy: Place  # in ``memory``
     dbias: Place  # in ``gradients``
     rows: int
     pitch: int  # from one row to the next
-    length: int  # cells of a row in a tile; or IMAGES, where the group is one matrix
-    tile: int  # from one tile to the next; 0: the group is one matrix
+    length: int  # of a row in a tile, in numbers: a multiple of 16; or IMAGES
+    tile: int  # from one tile to the next; 0: dy is a matrix of the whole group
 
 
 @kernel

@@ -1,18 +1,18 @@
 """Convolution in a compiled step on the CPU.
 
-The kernels see a picture in its frame: padding's zeros around it, and the columns of each line
-sorted by their remainder modulo the stride. A line of 5 columns, padding 1 and stride 2 lies so
-(each number is a column of 16 images):
+The kernels see a picture in its frame: with the padding's zeros around it, and the columns of each
+line sorted by their remainder modulo the stride. A line of 5 columns, padding 1 and stride 2, where
+a letter is a column of 16 images and a dot is a zero:
 
-    picture           0 1 2 3 4
-    with padding    . 0 1 2 3 4 .          columns 0 to 6 of the frame
-    in its frame    . 1 3 .   0 2 4 -      columns 0 2 4 6, then 1 3 5 and one that nobody reads
+    picture         A B C D E
+    with padding    . A B C D E .         columns 0 1 2 3 4 5 6
+    in its frame    . B D .  A C E -      columns 0 2 4 6, then 1 3 5; the last place is not used
 
-Window o (3 columns wide) sees the frame's columns 2o, 2o + 1, 2o + 2. What all windows see through
-their column j = 0 is then a run of neighbours, ``. 1 3``; through j = 1 it is ``0 2 4``, through
-j = 2 ``1 3 .``: each is a line of im2col's row (c, i, j), without a copy. So a tap (c, i, j) is the
-place of its run's first cell, and a line of outputs is a product of runs: ``Product`` in
-``kernels/tiles/product.py``.
+A kernel of 3 columns finds three windows: ``. A B``, ``B C D``, ``D E .``. Through the kernel's
+column j = 0 they see ``. B D``, through j = 1 ``A C E``, through j = 2 ``B D .``: in the frame each
+of these is a *run*, columns that lie next to each other. It is a line of im2col's row (c, i, j),
+and it need not be copied. So a line of outputs is a sum of runs, each times a weight: a ``Product``
+(``kernels/tiles/product.py``). Its tables say where the runs begin; this file makes them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,13 @@ from .plan import Buffer, CpuLowering, Plan
 
 
 class Conv2d(CpuLowering):
-    """See ``ops.conv`` for the formulas. N, C, H, W, O, OH, OW, KH, KW as there."""
+    """See ``ops.conv`` for the formulas and the names O, C, KH, KW, SH, DH...
+
+    Attributes:
+        framed: the frame; ``line`` is the distance from one of its lines to the next.
+        runs: for each column j of the kernel, where its run begins in a line of the frame.
+        x_line, y_line: from what one line of outputs sees, or is, to the next line's.
+    """
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         self._measure()
@@ -44,7 +50,7 @@ class Conv2d(CpuLowering):
         return self._forward(plan)
 
     def forward_of(self, plan: Plan, images: Images) -> Buffer:
-        """As the first of a chain: the pictures are loaded into their frame right away."""
+        """If it is the net's first layer: the pictures are loaded into their frame right away."""
         self._measure()
         self.x = images.load(plan, self.framed)
         return self._forward(plan)
@@ -55,20 +61,20 @@ class Conv2d(CpuLowering):
         (sh, _), _, (dh, _) = self.operation.window
         self.places = [plan.parameter(p) for p in self.stage.parameters]
         self.taps = c * kh * kw
-        # tap (k, i, j): i DH lines below the line's place in channel k, at the run of column j
+        # tap (channel, i, j), counted from the line of channel 0 where a line of windows begins
         self.x_taps = plan.table(
             [
-                (k * lines + i * dh) * self.line + self.columns[j]
-                for k in range(c)
+                (channel * lines + i * dh) * self.line + self.runs[j]
+                for channel in range(c)
                 for i in range(kh)
                 for j in range(kw)
             ]
         )
         y = plan.buffer((o, oh, ow), by_tile=True)
         plane, self.y_line = oh * ow * LANES, ow * LANES
-        # row k is channel k of y, and row k of the weights as a matrix (O, C KH KW)
+        # a row is an output channel: of y, and of the weights as a matrix (O, C KH KW)
         self.y_rows = plan.table(range(0, o * plane, plane))
-        # line r of y begins at line r SH of x, and has all taps
+        # the windows of the next line of outputs begin SH lines further down in the frame
         self.x_line = sh * self.line
         line_table = [(r * self.y_line, r * self.x_line, 0, self.taps) for r in range(oh)]
         self.flops = 2 * y.cells * self.taps
@@ -85,7 +91,7 @@ class Conv2d(CpuLowering):
             line_table=plan.table([number for line in line_table for number in line]),
             length=self.y_line,
             begin=FROM_BIAS if len(self.places) > 1 else FROM_ZERO,
-            bias=self.places[-1],
+            bias=self.places[-1],  # not read from zero
             y_tile=y.cells * LANES,
             x_tile=self.x.cells * LANES,
         )
@@ -94,20 +100,20 @@ class Conv2d(CpuLowering):
         return y
 
     def _measure(self) -> None:
-        """The frame, the places of a line in it, and the run of each of the kernel's columns."""
+        """Find the frame, and the run of each of the kernel's columns in it."""
         (sh, sw), (ph, pw), (dh, dw) = self.operation.window
         oh, ow = self.operation.output
         self.shape = self.stage.parameters[0].shape
         (_, _, kh, kw), (_, h, w) = self.shape, self.stage.input_shape
-        # what the windows reach; the frame may be larger than the padding, never smaller
+        # the picture with its padding or, where the last windows reach further, as far as they do
         lines = max(h + 2 * ph, (oh - 1) * sh + (kh - 1) * dh + 1)
         columns = max(w + 2 * pw, (ow - 1) * sw + (kw - 1) * dw + 1)
         self.framed = frame_of(self.stage.input_shape, (lines, columns), (ph, pw), sw)
         self.is_framed = sw > 1 or (lines, columns) != (h, w)
         fw = self.framed.columns
         self.line = sw * fw * LANES
-        # the first window sees column j DW: number j DW // SW of those with the same remainder
-        self.columns = [((j * dw) % sw * fw + (j * dw) // sw) * LANES for j in range(kw)]
+        # window 0 sees column j DW through j: number j DW // SW of those with its remainder
+        self.runs = [((j * dw) % sw * fw + (j * dw) // sw) * LANES for j in range(kw)]
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if self.learns[0]:
@@ -122,7 +128,7 @@ class Conv2d(CpuLowering):
         op = ConvDWeight(
             dy=dy,
             x=self.x,
-            dweight=self.places[0],
+            dweight=self.places[0],  # gradients lie as the weights do
             rows=self.shape[0],
             y_rows=self.y_rows,
             taps=self.taps,
@@ -137,11 +143,15 @@ class Conv2d(CpuLowering):
         plan.emit(op, "conv dweight", shapes(dy.shape, self.shape), self.flops)
 
     def _dinput(self, plan: Plan, dy: Buffer) -> Buffer:
-        """The same product from dy to dx: rows are (c, j), taps are (i, o).
+        """A ``Product`` that adds lines of dy to lines of the framed dx.
 
-        Line h of dx gets something from each line r of dy with h = r SH + i DH. Those i whose i DH
-        has the same remainder modulo SH serve the same lines h: sorted by it, the taps of any line
-        stand in a row.
+        Its rows are (channel, j): each is added to that channel of dx, at the run of column j. Its
+        taps are (i, output channel). Line h of dx gets something through the kernel's line i if a
+        line r of dy has h = r SH + i DH. So h and i DH have the same remainder modulo SH, and
+        r = h // SH - i DH // SH has to be one of dy's lines. The taps are sorted by that remainder:
+        then those of a line h come one after the other.
+
+        With KH = 3, SH = 2, DH = 1: i = 0 and 2 serve even h, i = 1 odd ones; the order is 0, 2, 1.
         """
         (sh, _), _, (dh, _) = self.operation.window
         (o, c, kh, kw), (oh, plane) = self.shape, (dy.shape[1], prod(dy.shape[1:]) * LANES)
@@ -149,7 +159,8 @@ class Conv2d(CpuLowering):
         dframed = plan.buffer(shape_of(self.framed), by_tile=True)
         plan.emit(SetZero(dframed, dframed.cells * LANES), "zero", shapes(dframed.shape))
         sorted_i = [i for remainder in range(sh) for i in range(kh) if i * dh % sh == remainder]
-        # line h: from which line of dy its taps are counted, the first tap, how many
+        # line h of dx; line h // SH of dy, from where its taps count back (it need not exist
+        # itself); its first tap, and how many it has
         line_table: list[int] = []
         for h in range(lines):
             used = [
@@ -165,14 +176,19 @@ class Conv2d(CpuLowering):
             x=dy,
             w=self.places[0],
             rows=c * kw,
-            # row (k, j): column j's run in channel k of dx; w[:, k, :, j]
-            y_rows=plan.table([k * lines * self.line + j for k in range(c) for j in self.columns]),
+            # row (channel k, j) and tap (i, output) share the weight [output, k, i, j]
+            y_rows=plan.table([k * lines * self.line + run for k in range(c) for run in self.runs]),
             w_rows=plan.table([k * kh * kw + j for k in range(c) for j in range(kw)]),
-            # tap (i, k): in channel k of dy, i DH / SH lines above; w[k, :, i, :]
             x_taps=plan.table(
-                [k * plane - i * dh // sh * self.y_line for i in sorted_i for k in range(o)]
+                [
+                    output * plane - i * dh // sh * self.y_line
+                    for i in sorted_i
+                    for output in range(o)
+                ]
             ),
-            w_taps=plan.table([(k * c * kh + i) * kw for i in sorted_i for k in range(o)]),
+            w_taps=plan.table(
+                [(output * c * kh + i) * kw for i in sorted_i for output in range(o)]
+            ),
             lines=len(line_table) // 4,
             line_table=plan.table(line_table),
             length=self.y_line,
