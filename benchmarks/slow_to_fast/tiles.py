@@ -63,13 +63,11 @@ class OneOperation:
 
     def _worker(self, arrays: Inputs) -> Worker:
         """What a thread writes into, with the first images of x and dy in its memory."""
-        worker = Worker(self.engine.plan, gradients=True)
+        worker = Worker(self.engine)
         worker.make_room(1)
         for buffer, images in ((self.x, arrays.x), (self.dy, arrays.dy)):
             first = to_tiles(images[: GROUP * LANES]).reshape(-1)
             worker.memory[0, buffer.offset : buffer.offset + first.size] = first
-        nothing = np.zeros(1, np.uint8), self.engine.no_labels, self.engine.weights
-        self.engine._describe(worker, *nothing)
         return worker
 
     def work(self, number: int, read: Callable[[], Any]) -> Work:
@@ -83,7 +81,8 @@ class OneOperation:
     def _run(self, number: int, worker: Worker, first: int, last: int) -> None:
         worker.forget()  # what it sums up are the gradients of this run
         part, program = self.engine.plan.parts[number], self.engine.programs[number]
-        self.engine._run(worker, program, part, first, last)
+        batch = 0, np.zeros(0, np.uint8), self.engine.no_labels, self.engine.weights
+        self.engine._run(worker, program, part, first, last, batch)
 
     def images_of(self, buffer: Buffer) -> Array:
         """The first group's images in a buffer."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import LANES
+from ..arrays import LANES, Array
 from ..cpu.jit import jit
 from . import activation, loss, move, norm, pool, product
 from .instruction import Group, address_of, call, columns_of
@@ -43,7 +43,9 @@ KERNELS: dict[type, Any] = {
 }
 
 
-TILES, FIRST, MEMORY = (columns_of(Group)[name][0] for name in ("tiles", "first", "memory"))
+COLUMNS = {name: column for name, (column, _) in columns_of(Group).items()}
+TILES, FIRST, IMAGES, MEMORY = (COLUMNS[name] for name in ("tiles", "first", "images", "memory"))
+PICTURES, LABELS, LOGITS = (COLUMNS[name] for name in ("pictures", "labels", "logits"))
 
 
 @functools.cache
@@ -70,27 +72,32 @@ def new_row() -> np.ndarray:
     return np.zeros(size, np.int64)
 
 
-def fill_row(row: np.ndarray, group: Group) -> None:
-    """Write a group's numbers, and its arrays' addresses and sizes, into a row."""
-    numbers: list[int] = []
-    for field in group:
-        numbers += [field] if isinstance(field, int) else [field.ctypes.data, field.size]
-    row[:] = numbers
+def write(row: np.ndarray, **arrays: Array) -> None:
+    """Write the addresses and sizes of arrays of a ``Group`` into its row."""
+    for name, array in arrays.items():
+        column = COLUMNS[name]
+        row[column], row[column + 1] = array.ctypes.data, array.size
 
 
 @partial(jit, _nrt=False)
-def run(program, group_row, memory, step, slots, first, last, group):  # type: ignore[no-untyped-def]
+def run(program, row, memory, step, slots, first, last, group, images, pictures, labels, logits):  # type: ignore[no-untyped-def]
     """Execute ``program`` for the tiles from ``first`` to before ``last``, ``group`` by ``group``.
 
     Args:
         program: see ``program_of``.
-        group_row: a ``Group`` as int64; the columns that change are filled in here.
+        row: a ``Group``, whose other arrays are known; those of the batch are written in here.
         memory: the address of this thread's memory, ``slots`` times ``step`` bytes; group g of the
             thread uses slot g % slots.
+        images: in the batch.
+        pictures, labels, logits: the batch, as in ``Group``.
     """
+    row[IMAGES] = images
+    row[PICTURES], row[PICTURES + 1] = pictures.ctypes.data, pictures.size
+    row[LABELS], row[LABELS + 1] = labels.ctypes.data, labels.size
+    row[LOGITS], row[LOGITS + 1] = logits.ctypes.data, logits.size
     for start in range(first, last, group):
-        group_row[MEMORY] = memory + ((start - first) // group) % slots * step
-        group_row[TILES] = min(group, last - start)
-        group_row[FIRST] = start * LANES
+        row[MEMORY] = memory + ((start - first) // group) % slots * step
+        row[TILES] = min(group, last - start)
+        row[FIRST] = start * LANES
         for k in range(len(program)):
-            call(program[k, 0], program[k, 1:].ctypes.data, group_row.ctypes.data)
+            call(program[k, 0], program[k, 1:].ctypes.data, row.ctypes.data)

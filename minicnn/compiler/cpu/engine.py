@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,7 @@ from minicnn import optim
 from minicnn.kernels.arrays import LANES
 from minicnn.kernels.cpu import jit
 from minicnn.kernels.cpu.threads import get_num_threads, together
-from minicnn.kernels.tiles.instruction import Group
-from minicnn.kernels.tiles.program import fill_row, new_row, program_of, run
+from minicnn.kernels.tiles.program import new_row, program_of, run, write
 from minicnn.tensor import Tensor
 from minicnn.terminal import complain
 
@@ -54,20 +53,30 @@ def said_if_slow() -> Iterator[None]:
         timer.cancel()
 
 
-class Worker:
-    """What one thread writes into."""
+# images, pictures, labels, logits
+Batch: TypeAlias = tuple[int, np.ndarray, np.ndarray, np.ndarray]
 
-    def __init__(self, plan: Plan, gradients: bool):
-        self.memory = aligned((0, plan.memory), plan.dtype)
+
+class Worker:
+    """What one thread writes into, and where its kernels find everything."""
+
+    def __init__(self, engine: Engine):
+        plan = engine.plan
+        self.memory = aligned((0, plan.memory), plan.dtype)  # a row for each group
+        self.address = self.memory.ctypes.data
         # 64 places more: the last row of a gradient may be stored to a register's end
-        self.gradients = aligned(plan.parameters_size + 64 if gradients else 1, plan.dtype)
+        self.gradients = aligned(plan.parameters_size + 64 if engine.learns else 1, plan.dtype)
         self.sums = np.zeros(max(1, plan.sums))
-        self.group_row = new_row()  # a ``Group``: what its kernels find
+        self.group_row = new_row()  # see ``Group``
+        write(self.group_row, gradients=self.gradients, sums=self.sums, weights=engine.weights,
+              tables=engine.tables, keys=engine.keys)  # fmt: skip
 
     def make_room(self, slots: int) -> None:
         """Memory for at least ``slots`` groups."""
         if len(self.memory) < slots:
             self.memory = aligned((slots, self.memory.shape[1]), self.memory.dtype)
+            self.address = self.memory.ctypes.data
+            write(self.group_row, memory=self.memory[:1])  # ``run`` goes on from slot to slot
 
     def forget(self) -> None:
         """Set gradients and sums to zero."""
@@ -96,6 +105,7 @@ class Engine:
         self.programs: list[np.ndarray] = []  # of each part
         self.flops = sum(line.flops for line in plan.lines)
         self.tables = np.array([*plan.tables, 0], np.int64)  # never empty
+        self.step_in_memory = plan.memory * plan.dtype.itemsize  # bytes of a group
         self.workers: list[Worker] = []
         self.active: list[Worker] = []
         self.gradients: dict[int, np.ndarray] = {}  # by id of the parameter
@@ -111,7 +121,8 @@ class Engine:
                 ops = [(type(line.op), self.plan.numbers_of(line.op)) for line in part.lines]
                 self.programs.append(program_of(ops, self.plan.dtype))
             # no instructions, no tiles: to have ``run`` itself ready
-            self._execute(self.programs[0][:0], new_row(), 0, 1, 0, 0)
+            nothing = 0, np.zeros(0, np.uint8), self.no_labels, self.weights
+            run(self.programs[0][:0], new_row(), 0, 1, 1, 0, 0, 1, *nothing)
             self.parameters.compile()
             if optimizer is not None:
                 self.parameters.compile_update(optimizer)
@@ -135,19 +146,18 @@ class Engine:
         # where groups wait for each other all of them keep their memory, otherwise one at a time
         slots = 1 if len(self.plan.parts) == 1 else -(-int(max(np.diff(edges))) // self.plan.group)
         while len(self.workers) < threads:
-            self.workers.append(Worker(self.plan, self.learns))
+            self.workers.append(Worker(self))
         for worker in self.workers[:threads]:
             worker.make_room(slots)
         self.active = self.workers[:threads]
-        pictures = x.reshape(-1).view(np.uint8)  # lives until the last kernel has read it
         for worker in self.active:
             worker.forget()
-            self._describe(worker, pictures, labels, logits)
+        batch = len(x), x.reshape(-1).view(np.uint8), labels, logits.reshape(-1)
         for program, part in zip(self.programs, self.plan.parts, strict=True):
             run_part = self._run_profiled if profile else self._run
             together(
                 [
-                    partial(run_part, worker, program, part, first, last)
+                    partial(run_part, worker, program, part, first, last, batch)
                     for worker, (first, last) in zip(self.active, pairwise(edges), strict=True)
                 ]
             )
@@ -162,38 +172,26 @@ class Engine:
         for prepare in self.plan.before:
             prepare(self)
 
-    def _describe(self, worker: Worker, *batch: np.ndarray) -> None:
-        """Tell a worker's kernels where everything lies: fill its ``Group`` row."""
-        pictures, labels, logits = batch
-        memory = worker.memory[:1]  # of one group; ``run`` moves on from slot to slot
-        arrays = memory, self.weights, worker.gradients, worker.sums, self.tables
-        # tiles and first image change from group to group: ``run`` fills them in
-        group = Group(0, 0, self.images, *arrays, pictures, labels, self.keys, logits)
-        fill_row(worker.group_row, group)
-
-    def _run(self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int) -> None:
+    def _run(
+        self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, batch: Batch
+    ) -> None:
         """The tiles from ``first`` to before ``last``."""
-        memory = worker.memory
-        self._execute(program, worker.group_row, memory.ctypes.data, len(memory), first, last)
+        run(program, worker.group_row, worker.address, self.step_in_memory, len(worker.memory),
+            first, last, self.plan.group, *batch)  # fmt: skip
 
     def _run_profiled(
-        self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int
+        self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, batch: Batch
     ) -> None:
         """Group by group and instruction by instruction, each timed."""
-        for slot, start in enumerate(range(first, last, self.plan.group)):
-            memory = worker.memory[slot % len(worker.memory)].ctypes.data
-            end = min(start + self.plan.group, last)
+        group = self.plan.group
+        for slot, start in enumerate(range(first, last, group)):
+            address = worker.address + slot % len(worker.memory) * self.step_in_memory
+            end = min(start + group, last)
             for k, line in enumerate(part.lines):
                 began = time.perf_counter()
-                self._execute(program[k : k + 1], worker.group_row, memory, 1, start, end)
+                run(program[k : k + 1], worker.group_row, address, self.step_in_memory, 1,
+                    start, end, group, *batch)  # fmt: skip
                 line.seconds += time.perf_counter() - began
-
-    def _execute(
-        self, program: np.ndarray, row: np.ndarray, memory: int, slots: int, first: int, last: int
-    ) -> None:
-        plan = self.plan
-        step = plan.memory * plan.dtype.itemsize  # bytes from slot to slot
-        run(program, row, memory, step, slots, first, last, plan.group)
 
     def loss_and_correct(self) -> tuple[float, int]:
         """Of the last batch: the sum of its losses, and the number of correct predictions."""
