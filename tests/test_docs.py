@@ -81,7 +81,7 @@ def test_nothing_is_to_be_installed_from_an_index_that_is_not_there() -> None:
     assert "pip install '.[cuda13]'" in (DOCS / "gpu.md").read_text()
 
 
-WITH_TESTS = {"README.md", "compile.md"}  # of their own, below
+WITH_TESTS = {"README.md"}  # of their own, below
 WITH_CODE = [page for page in PAGES if blocks(page) and page.name not in WITH_TESTS]
 
 
@@ -107,12 +107,6 @@ def test_a_page_runs_and_prints_what_it_shows(
 def test_what_is_long_is_shortened() -> None:
     code = "".join(block.code for block in blocks(DOCS / "lenet.md"))
     assert all(long in code for long in SHORTER)
-
-
-def test_the_page_about_compiling_prints_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
-    for code, _ in blocks(DOCS / "compile.md"):
-        exec(compile(code, "compile.md", "exec"), {})
-    assert re.search(r"^conv  +1x28x28 -> 6x28x28.*235200", capsys.readouterr().out, re.M)
 
 
 def test_the_readme_runs(
