@@ -43,7 +43,7 @@ def said_if_slow() -> Iterator[None]:
 
     def say_so() -> None:
         if jit.passes > before:  # otherwise they are being loaded, by a slow machine
-            complain("minicnn: compiling kernels, kept for the next time; a second or two for each kind of layer")
+            complain("minicnn: compiling kernels, kept for the next time; some 10 seconds")
 
     timer = threading.Timer(2, say_so)
     timer.start()
