@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import llvmlite
 import numba
@@ -32,6 +32,7 @@ from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
+from numba.extending import intrinsic as numbas_intrinsic
 from numba.misc.appdirs import AppDirs
 
 from ..interrupts import answer_now, held
@@ -49,6 +50,7 @@ NOT_IN_CODE = ("THREAD", "CACHE", "COLOR", "HIGHLIGHT")  # switches that do not 
 
 switches: Any = config  # NUMBA_DISABLE_JIT and so on, which Numba reads from the environment
 Function = TypeVar("Function", bound=Callable[..., Any])
+Arguments = ParamSpec("Arguments")
 
 
 def jit(function: Function, **more: Any) -> Function:
@@ -63,6 +65,18 @@ def jit(function: Function, **more: Any) -> Function:
         # Numba calls this for arguments of a new type; inside it LLVM would lose an interrupt
         kernel._compile_for_args = _counted(held()(kernel._compile_for_args))
     return kernel
+
+
+def intrinsic(
+    prefer_literal: bool = False,
+) -> Callable[[Callable[Concatenate[Any, Arguments], Any]], Callable[Arguments, Any]]:
+    """Numba's ``intrinsic``, to a type checker without the argument ``typing``: calls have none."""
+
+    def made(function: Callable[Concatenate[Any, Arguments], Any]) -> Callable[Arguments, Any]:
+        inside: Any = numbas_intrinsic(prefer_literal=prefer_literal)(function)
+        return inside
+
+    return made
 
 
 seconds_compiling = 0.0  # that the main thread has spent compiling, or loading, so far

@@ -10,12 +10,13 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from ..arrays import LANES, MASK, RELU, SIGMOID, TANH
+from ..arrays import LANES, MASK, RELU, SIGMOID, TANH, Array
 from ..cpu.random import philox
 from ..cpu.windows import at
-from .instruction import Group, Place, inner, kernel
+from .instruction import UNCOUNTED, Group, Place, inner, kernel
 from .lanes import (
     WHOLE,
+    Vector,
     equal,
     fill,
     has_avx512,
@@ -32,7 +33,7 @@ WIDE = 64 if has_avx512() else 16  # cells computed together
 
 
 @inner()
-def _sigmoid(x):
+def _sigmoid(x: Vector) -> Vector:
     """1 / (1 + exp(-x)), float32. As in ``cpu._exp``, exp is 2**n exp(r), |r| <= log(2) / 2.
 
     0 below -87, as ``cpu.sigmoid``.
@@ -55,7 +56,7 @@ def _sigmoid(x):
 
 
 @inner()
-def _tanh(x):
+def _tanh(x: Vector) -> Vector:
     """tanh for float32: x P(x²) / Q(x²), the rational function that Eigen uses (MPL2; fast tanh).
 
     It passes 1 beyond +-9.1, where a float32 tanh is 1 within half a unit of the last place.
@@ -102,25 +103,27 @@ class ReLU(NamedTuple):
     by_tile: int  # 1: ``size`` is that of one tile
 
 
-def _for_cells(of_vector: Callable[..., Any], of_number: Callable[..., Any]) -> Any:
+def _for_cells(
+    of_vector: Callable[[Vector], Vector], of_number: Callable[[float], float]
+) -> Callable[[Any, Group], None]:
     """A walk over the cells: float32 a vector at a time by ``of_vector``, float64 one by one."""
 
-    def cells32(width, memory, place, result):  # type: ignore[no-untyped-def]
+    def cells32(width: int, memory: Array, place: int, result: int) -> None:
         store(memory, result, of_vector(load(width, memory, place)))
 
-    def cells64(width, memory, place, result):  # type: ignore[no-untyped-def]
+    def cells64(width: int, memory: Array, place: int, result: int) -> None:
         for k in range(width):
             memory[at(result + k)] = of_number(memory[at(place + k)])
 
-    def cells(width, memory, place, result):  # type: ignore[no-untyped-def]
+    def cells(width: int, memory: Array, place: int, result: int) -> None:
         raise NotImplementedError("only inside compiled code")
 
-    @overload(cells, jit_options={"_nrt": False}, prefer_literal=True)
-    def cells_of(width, memory, place, result):  # type: ignore[no-untyped-def]
+    @overload(cells, jit_options=UNCOUNTED, prefer_literal=True)
+    def cells_of(width: int, memory: Array, place: int, result: int) -> Any:
         return cells32 if memory.dtype == numba.types.float32 else cells64
 
     @inner()
-    def walk(op, group):  # type: ignore[no-untyped-def]
+    def walk(op: Sigmoid | Tanh, group: Group) -> None:
         memory = group.memory
         size = op.size * group.tiles if op.by_tile else op.size
         x_from_y = op.x - op.y
@@ -180,7 +183,7 @@ class ActivateBackward(NamedTuple):
 
 
 @inner(forceinline=True)
-def slope_times(cells, memory, dy, y, kind):  # type: ignore[no-untyped-def]
+def slope_times(cells: int, memory: Array, dy: Vector, y: Vector, kind: int) -> Vector:
     """dy times the slope of an activation with result y: s (1 - s), 1 - t²; or times a mask y.
 
     ReLU's slope is chosen, not multiplied: where y is 0, not even an infinite dy goes through.

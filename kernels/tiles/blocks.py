@@ -17,8 +17,8 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
+from ..cpu.jit import intrinsic
 from .lanes import CONTRACT, Lanes, place_of, splat, total_of
 
 
@@ -59,7 +59,7 @@ def take(typing: Any, count: Any, array: Any, first: Any, last: Any) -> Any:
     return result(count, array, types.intp, types.intp), generate
 
 
-@intrinsic
+@intrinsic()
 def take_at(typing: Any, array: Any, places: Any, away: Any) -> Any:
     """array[place + away] for each of the places."""
     result = types.UniTuple(array.dtype, places.count)
@@ -107,7 +107,7 @@ def load_each(typing: Any, width: Any, array: Any, places: Any, away: Any) -> An
     return result(width, array, places, types.intp), generate
 
 
-@intrinsic
+@intrinsic()
 def add_outer(typing: Any, sums: Any, a: Any, b: Any) -> Any:
     """sums[r, t] + a[r] b[t]: fused multiply-adds. ``a``: numbers or vectors, ``b``: vectors."""
 
@@ -123,7 +123,7 @@ def add_outer(typing: Any, sums: Any, a: Any, b: Any) -> Any:
 
 
 def _storing(add: bool) -> Any:
-    @intrinsic
+    @intrinsic()
     def put(typing: Any, array: Any, places: Any, away: Any, count: Any, rows: Any) -> Any:
         lanes = rows.dtype
 
@@ -152,7 +152,7 @@ def _storing(add: bool) -> Any:
 store_each, add_each = _storing(add=False), _storing(add=True)
 
 
-@intrinsic
+@intrinsic()
 def total_each(typing: Any, sums: Any) -> Any:
     """``total`` of each of the vectors."""
     result = types.UniTuple(sums.dtype.dtype, sums.count)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple, TypeAlias, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, get_args, get_type_hints
 
 import numba
 import numpy as np
@@ -24,11 +24,11 @@ from numba import types
 from numba.core import cgutils
 from numba.core.datamodel.models import PrimitiveModel
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
-from numba.extending import intrinsic, lower_getattr_generic, register_model
+from numba.extending import lower_getattr_generic, register_model
 from numba.np.arrayobj import populate_array
 
 from ..arrays import Array
-from ..cpu.jit import FASTMATH, compiled, jit
+from ..cpu.jit import FASTMATH, Function, compiled, intrinsic, jit
 
 # Where a run of cells begins. While a plan is made it is the buffer, constant or parameter itself;
 # in a kernel, a number.
@@ -101,11 +101,10 @@ def _type_of(hint: Any, number: Any) -> Any:
 class _Fields(AttributeTemplate):
     key = Row
 
-    def generic_resolve(self, row: Row, name: str) -> Any:
+    def generic_resolve(self, row: Row, name: str) -> Any:  # type: ignore[override]
         return _type_of(columns_of(row.kind)[name][1], row.number)
 
 
-@lower_getattr_generic(Row)
 def _read(context: Any, builder: Any, row: Row, pointer: Any, name: str) -> Any:
     column, hint = columns_of(row.kind)[name]
     kind = _type_of(hint, row.number)
@@ -122,6 +121,9 @@ def _read(context: Any, builder: Any, row: Row, pointer: Any, name: str) -> Any:
     return numbers[0]
 
 
+lower_getattr_generic(Row)(_read)
+
+
 def _array_at(context: Any, builder: Any, kind: Any, address: Any, size: Any) -> Any:
     array = context.make_array(kind)(context, builder)
     itemsize = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
@@ -130,7 +132,7 @@ def _array_at(context: Any, builder: Any, kind: Any, address: Any, size: Any) ->
     return array._getvalue()
 
 
-@intrinsic
+@intrinsic()
 def call(typing: Any, kernel: Any, op: Any, group: Any) -> Any:
     """Call the kernel whose machine code lies at an address; what it raises is raised here."""
     pointers = Row(Group, types.float32), Row(Group, types.float32)  # any two rows
@@ -149,19 +151,32 @@ def call(typing: Any, kernel: Any, op: Any, group: Any) -> Any:
 
 
 # no counting of references to arrays: it would spill the registers
-OPTIONS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+UNCOUNTED: Any = {"_nrt": False}
+OPTIONS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, **UNCOUNTED}
 
 
-def inner(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+Kernel = TypeVar("Kernel", bound=Callable[[Any, Group], None])
+
+
+def inner(**options: Any) -> Callable[[Function], Function]:
     """For what a kernel calls: without a cache, since a kernel is kept with all that it calls."""
-    return lambda function: numba.njit(
-        fastmath=FASTMATH, error_model="numpy", nogil=True, **OPTIONS, **options
-    )(function)
+
+    def compiled_inside(function: Function) -> Function:
+        options_of_all = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, **OPTIONS}
+        inside: Any = numba.njit(**options_of_all, **options)(function)
+        return inside
+
+    return compiled_inside
 
 
-def kernel(function: Callable[[Any, Group], None]) -> Any:
+def kernel(function: Kernel) -> Kernel:
     """A kernel of a compiled plan; ``address_of`` compiles it."""
     return jit(function, **OPTIONS)
+
+
+def uncounted(function: Function) -> Function:
+    """For what Python calls, and calls kernels: kept on disk as they are."""
+    return jit(function, **UNCOUNTED)
 
 
 def address_of(kernel: Any, instruction: type, dtype: np.dtype) -> int:

@@ -17,14 +17,18 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from llvmlite import binding, ir
 from numba import types
-from numba.core import cgutils, config
-from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+from numba.core import cgutils
+from numba.extending import lower_builtin, models, register_model, type_callable
 
 from ..arrays import LANES
+from ..cpu.jit import intrinsic, switches
+
+# What compiled code holds in registers: to a type checker anything.
+Vector: TypeAlias = Any
 
 # Multiplications and additions may be fused; sums of a register's cells may be reordered.
 CONTRACT = ("contract",)
@@ -112,7 +116,7 @@ def load_apart(typing: Any, width: Any, array: Any, index: Any, step: Any) -> An
     return lanes(width, array, types.intp, types.intp), generate
 
 
-@intrinsic
+@intrinsic()
 def store_apart(typing: Any, array: Any, index: Any, step: Any, lanes: Any) -> Any:
     """The opposite of ``load_apart``."""
 
@@ -146,7 +150,7 @@ def fill(typing: Any, width: Any, number: Any) -> Any:
     return lanes(width, number), generate
 
 
-@intrinsic
+@intrinsic()
 def total(typing: Any, lanes: Any) -> Any:
     """The sum of the cells, in any order."""
 
@@ -167,7 +171,7 @@ def total_of(builder: Any, vector: Any, lanes: Lanes) -> Any:
 def _chooser(holds: Callable[[Any, Any, Any], Any]) -> Any:
     """An intrinsic (x, y, a, b): for each cell a where ``holds`` of x and y, otherwise b."""
 
-    @intrinsic
+    @intrinsic()
     def choose(typing: Any, x: Any, y: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             x, y, a, b = arguments
@@ -189,7 +193,7 @@ larger = _chooser(lambda builder, x, y: builder.fcmp_ordered(">", x, y))  # a wh
 winner = _chooser(_beats)  # a where x beats y
 
 
-@intrinsic
+@intrinsic()
 def reciprocal(typing: Any, x: Any) -> Any:
     """1 / x for finite x (or NaN), good to a unit in the last place or two."""
 
@@ -200,7 +204,7 @@ def reciprocal(typing: Any, x: Any) -> Any:
     return x(x), generate
 
 
-@intrinsic
+@intrinsic()
 def limited(typing: Any, x: Any, low: Any, high: Any) -> Any:
     """x, not below ``low`` and not above ``high`` (numbers); NaN stays NaN."""
 
@@ -217,7 +221,7 @@ def limited(typing: Any, x: Any, low: Any, high: Any) -> Any:
 WHOLE = 1.5 * 2**23 + 127
 
 
-@intrinsic
+@intrinsic()
 def power_of_two(typing: Any, z: Any) -> Any:
     """2**n for float32 cells z = WHOLE + n, n whole and from -126 to 127.
 
@@ -287,8 +291,8 @@ def _quotient(builder: Any, x: Any, divisor: Any) -> Any:
     one = ir.Constant(x.type, [1.0] * x.type.count)
     inverse = builder.fdiv(one, divisor)
     y = builder.fmul(x, inverse)
-    rest = builder.fsub(x, builder.fmul(y, divisor, flags=CONTRACT), flags=CONTRACT)
-    return builder.fadd(y, builder.fmul(rest, inverse, flags=CONTRACT), flags=CONTRACT)
+    missing = builder.fsub(x, builder.fmul(y, divisor, flags=CONTRACT), flags=CONTRACT)
+    return builder.fadd(y, builder.fmul(missing, inverse, flags=CONTRACT), flags=CONTRACT)
 
 
 def _transpose(out: Any, inp: Any, signature: Any) -> Any:
@@ -316,7 +320,7 @@ def _transpose(out: Any, inp: Any, signature: Any) -> Any:
     return signature, generate
 
 
-@intrinsic
+@intrinsic()
 def transpose(
     typing: Any, out: Any, place: Any, step: Any, inp: Any, start: Any, inp_step: Any
 ) -> Any:
@@ -325,7 +329,7 @@ def transpose(
     return _transpose(out, inp, types.void(out, index, index, inp, index, index))
 
 
-@intrinsic
+@intrinsic()
 def transpose_bytes(
     typing: Any, out: Any, place: Any, step: Any, inp: Any, start: Any, inp_step: Any, divisor: Any
 ) -> Any:
@@ -366,6 +370,6 @@ _operator(operator.truediv, "fdiv")
 
 def has_avx512() -> bool:
     """Whether Numba compiles for a CPU with 32 registers of 64 bytes (AVX-512)."""
-    if config.CPU_NAME or config.CPU_FEATURES:
-        return "+avx512f" in (config.CPU_FEATURES or "")
+    if switches.CPU_NAME or switches.CPU_FEATURES:
+        return "+avx512f" in (switches.CPU_FEATURES or "")
     return bool(binding.get_host_cpu_features().get("avx512f", False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ..arrays import LANES, Array
 from ..cpu.windows import at
@@ -76,7 +76,10 @@ class LoadNumbers(NamedTuple):
     framed: Framed
 
 
-def _for_lines(load_line: Callable[..., None]) -> Any:
+LoadLine: TypeAlias = Callable[[Array, Array, Framed, int, int, int, int, int, int], None]
+
+
+def _for_lines(load_line: LoadLine) -> Callable[[LoadPixels | LoadNumbers, Group], None]:
     """A walk over the lines of pictures, those of 16 images at a time.
 
     ``load_line(memory, pictures, framed, out, c, h, start, cells, lanes)`` takes line h of channel
@@ -85,7 +88,7 @@ def _for_lines(load_line: Callable[..., None]) -> Any:
     """
 
     @inner()
-    def walk(op, group):  # type: ignore[no-untyped-def]
+    def walk(op: LoadPixels | LoadNumbers, group: Group) -> None:
         framed = op.framed
         cells = framed.channels * framed.height * framed.width
         set_zero(group.memory, op.out, group.tiles * op.tile)
@@ -102,7 +105,17 @@ def _for_lines(load_line: Callable[..., None]) -> Any:
 
 @_for_lines
 @inner()
-def _load_pixels(memory, pictures, framed, out, c, h, start, cells, lanes):  # type: ignore[no-untyped-def]
+def _load_pixels(
+    memory: Array,
+    pictures: Array,
+    framed: Framed,
+    out: int,
+    c: int,
+    h: int,
+    start: int,
+    cells: int,
+    lanes: int,
+) -> None:
     width, white = framed.width, memory.dtype.type(255)
     if width >= 16 and framed.stride == 1 and lanes == LANES:
         for block in range(0, width, 16):
@@ -129,7 +142,17 @@ def load_pixels(op: LoadPixels, group: Group) -> None:
 
 @_for_lines
 @inner()
-def _load_numbers(memory, pictures, framed, out, c, h, start, cells, lanes):  # type: ignore[no-untyped-def]
+def _load_numbers(
+    memory: Array,
+    pictures: Array,
+    framed: Framed,
+    out: int,
+    c: int,
+    h: int,
+    start: int,
+    cells: int,
+    lanes: int,
+) -> None:
     for w in range(framed.width):
         place = out + _cell(framed, c, h, w) * LANES
         if lanes == LANES:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
-from numba.extending import intrinsic
+from numba import types
+from numba.np.numpy_support import carray
 
-from ..cpu.jit import jit
+from ..arrays import Array
+from ..cpu.jit import intrinsic, jit
 from ..cpu.optim import adadelta_cells, adam_cells, sgd_cells
 from ..cpu.windows import at
 
@@ -22,10 +23,10 @@ PARAMETER = np.dtype(
 )
 
 
-@intrinsic
+@intrinsic()
 def _pointer(typing: Any, address: Any, like: Any) -> Any:
     """A pointer to numbers of the dtype of ``like``."""
-    pointer = numba.types.CPointer(like.dtype)
+    pointer = types.CPointer(like.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(pointer))
@@ -34,13 +35,13 @@ def _pointer(typing: Any, address: Any, like: Any) -> Any:
 
 
 @jit
-def _array(address, size, like):
+def _array(address: int, size: int, like: Array) -> Array:
     """The array of ``size`` numbers at an address; nobody reads it where the address is 0."""
-    return numba.carray(_pointer(address, like), size)
+    return carray(_pointer(address, like), size)
 
 
 @jit
-def _cells(parameter, first, last):
+def _cells(parameter: Any, first: int, last: int) -> tuple[int, int]:
     """Which of the parameter's cells have their places from ``first`` to before ``last``."""
     begin, end = first - parameter.place, last - parameter.place
     begin = 0 if begin < 0 else begin
@@ -49,7 +50,7 @@ def _cells(parameter, first, last):
 
 
 @jit
-def take(first, last, parameters, weights):
+def take(first: int, last: int, parameters: Array, weights: Array) -> None:
     """Copy the parameters from their addresses to their places."""
     for k in range(len(parameters)):
         p = parameters[k]
@@ -61,8 +62,17 @@ def take(first, last, parameters, weights):
 
 @jit
 def update_sgd(
-    first, last, parameters, gradients, lr, momentum, dampening, decay, nesterov, maximize
-):
+    first: int,
+    last: int,
+    parameters: Array,
+    gradients: Array,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    decay: float,
+    nesterov: float,
+    maximize: float,
+) -> None:
     """A step of ``cpu.sgd`` for each of the parameters, where they lie."""
     for k in range(len(parameters)):
         p = parameters[k]
@@ -75,8 +85,18 @@ def update_sgd(
 
 @jit
 def update_adam(
-    first, last, parameters, gradients, lr, beta1, beta2, eps, decay, decoupled, maximize
-):
+    first: int,
+    last: int,
+    parameters: Array,
+    gradients: Array,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    decay: float,
+    decoupled: float,
+    maximize: float,
+) -> None:
     """The same of ``cpu.adam``; with amsgrad there is a third state."""
     for k in range(len(parameters)):
         p = parameters[k]
@@ -106,7 +126,17 @@ def update_adam(
 
 
 @jit
-def update_adadelta(first, last, parameters, gradients, lr, rho, eps, decay, maximize):
+def update_adadelta(
+    first: int,
+    last: int,
+    parameters: Array,
+    gradients: Array,
+    lr: float,
+    rho: float,
+    eps: float,
+    decay: float,
+    maximize: float,
+) -> None:
     """The same of ``cpu.adadelta``."""
     for k in range(len(parameters)):
         p = parameters[k]

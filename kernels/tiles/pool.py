@@ -7,15 +7,15 @@ edge has fewer. Four windows side by side go through their taps together, 64 cel
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..arrays import LANES
+from ..arrays import LANES, Array
 from ..cpu.windows import at
 from .activation import slope_times
 from .instruction import Group, Place, inner, kernel
-from .lanes import equal, fill, load, load_apart, store, store_apart, winner
+from .lanes import Vector, equal, fill, load, load_apart, store, store_apart, winner
 from .move import set_zero
 
 
@@ -34,7 +34,10 @@ class Windows(NamedTuple):
     ones: int  # after them: single windows, those at the edges
 
 
-def _for_windows(visit: Callable[..., None]) -> Any:
+Visit: TypeAlias = Callable[[int, Any, int, int, int, int, int, Array, Array, Array], None]
+
+
+def _for_windows(visit: Visit) -> Callable[[Any, int, Array, Array, Array], None]:
     """A walk over the windows, channel by channel, that calls ``visit``.
 
     ``visit(cells, op, x, y, window, first, last, memory, weights, tables)`` computes one window
@@ -43,7 +46,7 @@ def _for_windows(visit: Callable[..., None]) -> Any:
     """
 
     @inner()
-    def walk(op, tiles, memory, weights, tables):  # type: ignore[no-untyped-def]
+    def walk(op: Any, tiles: int, memory: Array, weights: Array, tables: Array) -> None:
         of = op.windows
         fours, end = of.windows + 4 * of.fours, of.windows + 4 * (of.fours + of.ones)
         for plane in range(tiles * of.channels):
@@ -70,7 +73,18 @@ class AvgPool(NamedTuple):
 
 @_for_windows
 @inner(forceinline=True)
-def _avg(cells, op, x, y, window, first, last, memory, weights, tables):  # type: ignore[no-untyped-def]
+def _avg(
+    cells: int,
+    op: AvgPool,
+    x: int,
+    y: int,
+    window: int,
+    first: int,
+    last: int,
+    memory: Array,
+    weights: Array,
+    tables: Array,
+) -> None:
     a = fill(cells, memory.dtype.type(0))
     for tap in range(first, last, 2):
         a = a + load_apart(cells, memory, op.x + x + tables[at(tap)], op.windows.step)
@@ -94,7 +108,18 @@ class MaxPool(NamedTuple):
 
 @_for_windows
 @inner(forceinline=True)
-def _max(cells, op, x, y, window, first, last, memory, weights, tables):  # type: ignore[no-untyped-def]
+def _max(
+    cells: int,
+    op: MaxPool,
+    x: int,
+    y: int,
+    window: int,
+    first: int,
+    last: int,
+    memory: Array,
+    weights: Array,
+    tables: Array,
+) -> None:
     number = memory.dtype.type
     best, won = fill(cells, number(-np.inf)), fill(cells, number(tables[at(first + 1)]))
     for tap in range(first, last, 2):
@@ -125,7 +150,9 @@ class AvgPoolBackward(NamedTuple):
 
 
 @inner(forceinline=True)
-def _put(cells, op, x, dx, memory):  # type: ignore[no-untyped-def]
+def _put(
+    cells: int, op: AvgPoolBackward | MaxPoolBackward, x: int, dx: Vector, memory: Array
+) -> None:
     """Add to dx, or store what of it goes back through the activation before."""
     place, step = op.dx + x, op.windows.step
     if op.overlap:
@@ -139,7 +166,18 @@ def _put(cells, op, x, dx, memory):  # type: ignore[no-untyped-def]
 
 @_for_windows
 @inner(forceinline=True)
-def _avg_backward(cells, op, x, y, window, first, last, memory, weights, tables):  # type: ignore[no-untyped-def]
+def _avg_backward(
+    cells: int,
+    op: AvgPoolBackward,
+    x: int,
+    y: int,
+    window: int,
+    first: int,
+    last: int,
+    memory: Array,
+    weights: Array,
+    tables: Array,
+) -> None:
     dx = weights[at(op.share + window)] * load(cells, memory, op.dy + y)
     for tap in range(first, last, 2):
         _put(cells, op, x + tables[at(tap)], dx, memory)
@@ -167,7 +205,18 @@ class MaxPoolBackward(NamedTuple):
 
 @_for_windows
 @inner(forceinline=True)
-def _max_backward(cells, op, x, y, window, first, last, memory, weights, tables):  # type: ignore[no-untyped-def]
+def _max_backward(
+    cells: int,
+    op: MaxPoolBackward,
+    x: int,
+    y: int,
+    window: int,
+    first: int,
+    last: int,
+    memory: Array,
+    weights: Array,
+    tables: Array,
+) -> None:
     number = memory.dtype.type
     dy, won = load(cells, memory, op.dy + y), load(cells, memory, op.winner + y)
     zero = fill(cells, number(0))

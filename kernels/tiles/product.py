@@ -11,9 +11,10 @@ field that is a table holds the index, in ``tables``, of the table's first entry
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
-from ..arrays import LANES
+from ..arrays import LANES, Array
 from ..cpu.windows import at
 from .blocks import (
     add_each,
@@ -86,11 +87,24 @@ class Line(NamedTuple):
     length: int
 
 
-def _make_block(rows: int, width: int) -> Any:
+Block: TypeAlias = Callable[[Product, Line, int, int, Array, Array, Array, Array, Array], None]
+
+
+def _make_block(rows: int, width: int) -> Block:
     """``rows`` (4 or 2) rows of a product by ``width`` cells: the sums stay in registers."""
 
     @inner(forceinline=True)
-    def block(op, line, row, m, y, x, w, weights, tables):  # type: ignore[no-untyped-def]
+    def block(
+        op: Product,
+        line: Line,
+        row: int,
+        m: int,
+        y: Array,
+        x: Array,
+        w: Array,
+        weights: Array,
+        tables: Array,
+    ) -> None:
         # ``take`` repeats the last row where there are fewer; what is too much is not stored
         last = op.rows - 1
         if op.begin == FROM_BIAS:
@@ -177,12 +191,23 @@ class ConvDWeight(NamedTuple):
     x_tile: int
 
 
-def _make_dots(rows: int) -> Any:
+Dots: TypeAlias = Callable[[ConvDWeight, int, int, int, Array, Array, Array], None]
+
+
+def _make_dots(rows: int) -> Dots:
     """``rows`` (4 or 2) rows of dy against 5 taps: 20 sums of products, 16 cells each."""
     cells = rows * TAPS
 
     @inner()
-    def dots(op, row, tap, tiles, memory, gradients, tables):  # type: ignore[no-untyped-def]
+    def dots(
+        op: ConvDWeight,
+        row: int,
+        tap: int,
+        tiles: int,
+        memory: Array,
+        gradients: Array,
+        tables: Array,
+    ) -> None:
         # ``take`` repeats the last row or tap; what is too much is not added
         of_row = take(rows, tables, op.y_rows + row, op.y_rows + op.rows - 1)
         of_tap = take(TAPS, tables, op.x_taps + tap, op.x_taps + op.taps - 1)
@@ -201,9 +226,6 @@ def _make_dots(rows: int) -> Any:
                 gradients[at(op.dweight + (row + r) * op.taps + tap + k)] += totals[r * TAPS + k]
 
     return dots
-
-
-_four_dots, _two_dots = _make_dots(4), _make_dots(2)
 
 
 _four_dots, _two_dots = _make_dots(4), _make_dots(2)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..arrays import LANES, Array
-from ..cpu.jit import jit
 from . import activation, loss, move, norm, pool, product
-from .instruction import Group, address_of, call, columns_of
+from .instruction import Group, address_of, call, columns_of, uncounted
 
 KERNELS: dict[type, Any] = {
     move.LoadPixels: move.load_pixels,
@@ -79,8 +77,21 @@ def write(row: np.ndarray, **arrays: Array) -> None:
         row[column], row[column + 1] = array.ctypes.data, array.size
 
 
-@partial(jit, _nrt=False)
-def run(program, row, memory, step, slots, first, last, group, images, pictures, labels, logits):  # type: ignore[no-untyped-def]
+@uncounted
+def run(
+    program: Array,
+    row: Array,
+    memory: int,
+    step: int,
+    slots: int,
+    first: int,
+    last: int,
+    group: int,
+    images: int,
+    pictures: Array,
+    labels: Array,
+    logits: Array,
+) -> None:
     """Execute ``program`` for the tiles from ``first`` to before ``last``, ``group`` by ``group``.
 
     Args:

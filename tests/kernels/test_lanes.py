@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 
-lanes: Any = importlib.import_module("minicnn.kernels.tiles.lanes")  # mypy would want Numba's types
+from minicnn.kernels.tiles import lanes
 
 DTYPES = ["float32", "float64"]
 WIDTH = 16
