@@ -39,8 +39,8 @@ def _sigmoid(x: Vector) -> Vector:
     0 below -87, as ``cpu.sigmoid``.
     """
     f = np.float32
-    whole, x = x, limited(x, f(-87), f(87))
-    # n = -x / log(2), rounded: to so large a number as WHOLE nothing but whole numbers are added
+    unlimited, x = x, limited(x, f(-87), f(87))
+    # n = -x / log(2), rounded: a float32 as large as WHOLE has no digits after the point
     z = f(WHOLE) + f(-1 / math.log(2)) * x
     n = f(-WHOLE) + z
     r = f(-math.log(2)) * n - x
@@ -52,7 +52,7 @@ def _sigmoid(x: Vector) -> Vector:
     e67 = f(1 / 720) + f(1 / 5040) * r
     e = (e67 * r2 + e45) * (r2 * r2) + (e23 * r2 + e01)
     s = reciprocal(f(1) + e * power_of_two(z))
-    return larger(x, whole, x - x, s)  # limited from below, x is larger than it was
+    return larger(x, unlimited, x - x, s)  # 0 where x was below -87, and was raised
 
 
 @inner()

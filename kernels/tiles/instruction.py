@@ -3,7 +3,7 @@
 An instruction is a ``NamedTuple`` of whole numbers, declared next to the kernel that reads it. In a
 program it is a row of int64: first the address of the kernel's machine code, then the fields.
 ``program.run`` calls one kernel after the other; each takes its instruction and the group of images
-at hand:
+to work on:
 
     def max_pool(op: MaxPool, group: Group) -> None: ...
 
@@ -37,7 +37,7 @@ Numbers: TypeAlias = Annotated[Array, "number"]  # of the plan's dtype, float32 
 
 
 class Group(NamedTuple):
-    """The images that a thread has at hand, and the arrays that its kernels work on. All are flat.
+    """The images that a thread works on, and the arrays of its kernels, all of them flat.
 
     In its row an array takes two places: its address and its size.
     """
@@ -135,7 +135,7 @@ def _array_at(context: Any, builder: Any, kind: Any, address: Any, size: Any) ->
 @intrinsic()
 def call(typing: Any, kernel: Any, op: Any, group: Any) -> Any:
     """Call the kernel whose machine code lies at an address; what it raises is raised here."""
-    pointers = Row(Group, types.float32), Row(Group, types.float32)  # any two rows
+    pointers = Row(Group, types.float32), Row(Group, types.float32)  # pointers, as all rows are
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         convention, row = context.call_conv, ir.IntType(64).as_pointer()

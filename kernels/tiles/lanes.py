@@ -1,7 +1,7 @@
 """A vector register as a Numba type: its numbers are loaded, multiplied and stored as one.
 
-Numba leaves it to LLVM to find out which loop to do 16 cells at a time. For the products in
-``tiles`` that guess is worth a factor of two to three, so they say it themselves:
+Numba leaves it to LLVM to find out which loop to do 16 cells at a time. The products in ``tiles``
+are two to three times as fast if they say it themselves:
 
     v = load(64, x, i)          # the 64 cells x[i : i + 64]
     a = fill(64, b)             # 64 times b

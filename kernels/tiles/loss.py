@@ -1,4 +1,4 @@
-"""The end of the way forward: the scores go out, and the loss sends its gradient back."""
+"""The last instructions forward, which give the scores to the caller, and the loss."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def _load_pixels(
 
 @kernel
 def load_pixels(op: LoadPixels, group: Group) -> None:
-    """16 pixels of 16 images at a time, where a line has as many."""
+    """16 pixels of 16 images at a time, where a line is that long."""
     _load_pixels(op, group)
 
 
@@ -267,7 +267,7 @@ class Turn(NamedTuple):
 
 @kernel
 def turn(op: Turn, group: Group) -> None:
-    """Squares of 16 features by 16 images; what is left at the end cell by cell."""
+    """Squares of 16 features by 16 images; the last features cell by cell."""
     memory, length = group.memory, op.length
     whole = op.features // 16 * 16
     for first in range(0, group.tiles * LANES, LANES):

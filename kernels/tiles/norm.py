@@ -38,7 +38,7 @@ def moments(op: Moments, group: Group) -> None:
             start, place = op.x + (t * channels + c) * op.cells * LANES, op.sums + c
             if sums[at(place + 3 * channels)] == 0:
                 x = np.float64(memory[at(start)])
-                sums[at(place)] = x if x - x == 0 else 0  # inf - inf and nan - nan are no 0
+                sums[at(place)] = x if x - x == 0 else 0  # inf - inf and nan - nan are not 0
             k = sums[at(place)]
             s = q = np.float64(0)
             for cell in range(op.cells):

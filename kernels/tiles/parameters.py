@@ -36,7 +36,7 @@ def _pointer(typing: Any, address: Any, like: Any) -> Any:
 
 @jit
 def _array(address: int, size: int, like: Array) -> Array:
-    """The array of ``size`` numbers at an address; nobody reads it where the address is 0."""
+    """The array of ``size`` numbers at an address; where that is 0, it must not be read."""
     return carray(_pointer(address, like), size)
 
 

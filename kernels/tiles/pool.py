@@ -30,8 +30,8 @@ class Windows(NamedTuple):
     # its taps (a table), how many taps. A tap is two numbers: its place, counted from the window's,
     # and its number i KW + j.
     windows: int
-    fours: int  # first in the table: windows that stand for themselves and three neighbours
-    ones: int  # after them: single windows, those at the edges
+    fours: int  # rows of the table that each stand for four windows side by side; they come first
+    ones: int  # rows for one window each, those at the edges; they come last
 
 
 Visit: TypeAlias = Callable[[int, Any, int, int, int, int, int, Array, Array, Array], None]
@@ -143,17 +143,17 @@ class AvgPoolBackward(NamedTuple):
     dx: Place
     share: Place  # as for ``AvgPool``
     windows: Windows
-    overlap: int  # 1: a cell may lie in several windows or in none, and what it gets is added up
-    # 0: it lies in one, and dx may go on through the activation before the pooling right away,
-    kind: int  # SIGMOID, TANH, RELU or NONE,
-    activated: Place  # whose result stands here
+    overlap: int  # 1: a cell may lie in several windows or in none; 0: it lies in exactly one
+    # With 0, dx is that of the activation before the pooling: the same pass goes back through both.
+    kind: int  # SIGMOID, TANH, RELU; or NONE, where there is no activation
+    activated: Place  # the activation's result
 
 
 @inner(forceinline=True)
 def _put(
     cells: int, op: AvgPoolBackward | MaxPoolBackward, x: int, dx: Vector, memory: Array
 ) -> None:
-    """Add to dx, or store what of it goes back through the activation before."""
+    """Add to dx; or, where windows do not overlap, store it times the activation's slope."""
     place, step = op.dx + x, op.windows.step
     if op.overlap:
         dx = dx + load_apart(cells, memory, place, step)

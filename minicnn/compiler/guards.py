@@ -51,6 +51,7 @@ class Guard:
     """
 
     def __init__(self, attributes: Iterable[tuple[nn.Module, str]]):
+        # before the values are read: what another thread sets meanwhile counts as a change
         self.changes = nn.Module.changes
         self.values = [(m, name, _snapshot(m, name)) for m, name in attributes]
         # Module.changes counts the attributes that are set; a list changes without that
@@ -58,6 +59,7 @@ class Guard:
 
     def holds(self) -> bool:
         """Whether all are what they were. Most are compared only after an attribute was set."""
+        # read before comparing, for the same reason as above
         changes = nn.Module.changes
         if changes == self.changes:
             return self._hold(self.loose)

@@ -86,6 +86,7 @@ def _follow(net: nn.Module, x: Array, dtype: np.dtype, training: bool | None) ->
 
 def images_that_count(x: Array) -> int:
     """The batch size, as far as a recording distinguishes sizes."""
+    # an empty batch has nothing to record, and counts as one of SAMPLE pictures
     return min(len(x), MANY) or SAMPLE
 
 
@@ -167,6 +168,7 @@ class _Watch:
         self.written: set[str] = set()
 
     def __enter__(self) -> _Watch:
+        # not through Module.__setattr__, which counts changes
         for module, kind in self.kinds:
             object.__setattr__(module, "__class__", self._watched(kind))
         return self
@@ -187,4 +189,5 @@ class _Watch:
             kind.__setattr__(module, name, value)
 
         methods = {"__getattribute__": get, "__setattr__": set}
+        # type(kind): the user's class may have a metaclass
         return type(kind)(kind.__name__, (_Quiet, kind), {"__module__": kind.__module__, **methods})

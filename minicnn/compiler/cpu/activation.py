@@ -13,7 +13,7 @@ FORWARD = {SIGMOID: tiles.Sigmoid, TANH: tiles.Tanh, RELU: tiles.ReLU}
 
 
 class Activation(CpuLowering):
-    """In place of its input if it may, and backward in place of dy."""
+    """The result replaces x if nothing else needs x; backward, dx replaces dy."""
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         self.kind = ACTIVATIONS[type(self.operation)]
@@ -58,5 +58,5 @@ class Dropout(CpuLowering):
 
 
 def _extent(x: Buffer) -> tuple[int, int]:
-    """The places that a cell-by-cell instruction runs over, and whether a tile has them each."""
+    """How many places a cell-by-cell instruction visits, and 1 if that is in each tile."""
     return (x.cells * LANES, 1) if x.by_tile else (x.size, 0)

@@ -143,7 +143,7 @@ class Engine:
         worth = self.images * self.flops // WORTH_A_THREAD
         threads = max(1, min(get_num_threads(), count, worth))
         edges = [count * i // threads for i in range(threads + 1)]  # thread i's first tile
-        # where groups wait for each other all of them keep their memory, otherwise one at a time
+        # groups that wait for each other keep their memory; otherwise one memory serves all in turn
         slots = 1 if len(self.plan.parts) == 1 else -(-int(max(np.diff(edges))) // self.plan.group)
         while len(self.workers) < threads:
             self.workers.append(Worker(self))

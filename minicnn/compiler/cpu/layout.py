@@ -12,7 +12,7 @@ from .plan import Buffer, Plan
 
 
 class Images:
-    """The batch's pictures. A convolution asks for them in a frame of zeros right away."""
+    """The batch's pictures. A convolution has them loaded into a frame of zeros."""
 
     def __init__(self, shape: tuple[int, ...], of_bytes: bool):
         # a batch of anything else is taken as pictures of one cell in each channel

@@ -47,10 +47,11 @@ class Linear(CpuLowering):
             x_taps=self.features,
             w_taps=self.weight_columns,
             lines=1,
+            # one line, which begins where y and x begin; its taps are 0 to k - 1
             line_table=plan.table([0, 0, 0, k]),
             length=IMAGES,
             begin=FROM_BIAS if len(self.places) > 1 else FROM_ZERO,
-            bias=self.places[-1],
+            bias=self.places[-1],  # without a bias that of the weights, and not read
         )
         plan.emit(op, "dense", shapes((k,), (o,)), self.flops)
         return y
@@ -65,6 +66,7 @@ class Linear(CpuLowering):
 
     def _dinput(self, plan: Plan, dy: Buffer) -> Buffer:
         dx = plan.buffer((self.k,), by_tile=False)
+        # forward's tables with rows and taps exchanged: weight (k, o) of Wᵀ is at column k of row o
         op = Product(
             y=dx,
             x=dy,
@@ -94,9 +96,11 @@ class Linear(CpuLowering):
             rows=self.o,
             y_rows=self.weight_rows,
             w_rows=self.outputs,
+            # tap i is image i: a row of the turned x, and a column of dy
             x_taps=plan.table(range(0, plan.images * length, length)),
             w_taps=plan.table(range(plan.images)),
             lines=1,
+            # the last group may have fewer images than the tables: only theirs are summed
             line_table=plan.table([0, 0, 0, IMAGES]),
             length=length,
             begin=ADD,

@@ -23,6 +23,7 @@ class BatchNorm(CpuLowering):
     depends_on_x = True  # mean and variance do
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        # nothing overwrites x: backward computes z from it again
         self.x, self.layer = x, norm_layer_of(self.stage)
         c, h, w = x.shape
         self.channels, self.values = c, h * w
@@ -36,6 +37,7 @@ class BatchNorm(CpuLowering):
 
     def batch_statistics(self, plan: Plan, x: Buffer) -> None:
         """Emit what finds mean and variance of the batch."""
+        # C places each: k, the sums of x - k and of (x - k)², the number of summands
         self.sums, plan.sums = plan.sums, plan.sums + 4 * self.channels
         op = tiles.Moments(x, self.sums, self.channels, self.values)
         plan.emit(op, "moments", shapes(x.shape), 3 * x.cells)
@@ -46,8 +48,8 @@ class BatchNorm(CpuLowering):
         layer, count = self.layer, step.images * self.values
         check_batch_statistics(count)
         if count == 0:  # nothing to normalise, and no statistics: any will do
-            nobodys = np.ones(self.channels)
-            self._set(step, nobodys, nobodys, self.operation.eps)
+            ones = np.ones(self.channels)
+            self._set(step, ones, ones, self.operation.eps)
         else:
             self._move(step, *self._moments(step), count)
         layer.count_batch()
@@ -65,6 +67,7 @@ class BatchNorm(CpuLowering):
         With the threads' shares w, means m and variances v (Chan, Golub and LeVeque, 1979):
         mean = sum w m, var = sum w (v + (m - mean)²).
         """
+        # each (threads, C); every thread has at least one image, so no count is 0
         near, sums, squares, counts = step.sums_of_threads(self.sums, 4, self.channels)
         shifted = sums / counts
         means, variances = near + shifted, squares / counts - shifted * shifted
@@ -80,6 +83,7 @@ class BatchNorm(CpuLowering):
             gamma, beta = (p.data for p in self.stage.parameters)
         numbers = step.constants_at(self.numbers, 6 * self.channels).reshape(6, self.channels)
         numbers[0], numbers[1], numbers[2], numbers[3] = mean, 1 / np.sqrt(var + eps), gamma, beta
+        # mean(dz) and mean(dz z) come on the way back; with running statistics they stay 0
         numbers[4:] = 0
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
@@ -99,8 +103,10 @@ class BatchNorm(CpuLowering):
         dbeta, dgamma = step.sums_of_threads(self.dsums, 2, self.channels).sum(axis=1)
         numbers = step.constants_at(self.numbers, 6 * self.channels).reshape(6, self.channels)
         gamma, count = numbers[2], step.images * self.values
+        # dz = gamma dy: the means of dz and dz z are those of dy and dy z, times gamma
         if self.depends_on_x and count:
             numbers[4], numbers[5] = gamma * dbeta / count, gamma * dgamma / count
+        # a layer without gamma and beta has no places
         for place, gradient in zip(self.places, (dgamma, dbeta), strict=False):
             step.add_gradient(place, gradient)
 
@@ -117,4 +123,5 @@ class FixedBatchNorm(BatchNorm):
             assert var is not None
             self._set(step, mean.data, var.data, self.operation.eps)
 
+        # not now: they may be loaded or exchanged between two steps
         plan.before.append(look_up)

@@ -20,7 +20,7 @@ class Parameters:
     A net has its parameters in many small arrays; to visit each from Python takes longer than to
     compute. So the kernels get a table of addresses, kept up to date, since an array may be
     exchanged between two steps (``net.to(...)``, ``p.data = ...``). If one is not as a kernel wants
-    it (contiguous, writable, of the plan's dtype), all are visited from Python after all.
+    it (contiguous, writable, of the plan's dtype), Python visits all of them.
     """
 
     def __init__(self, plan: Plan, weights: np.ndarray):
@@ -33,7 +33,7 @@ class Parameters:
         self.table: np.ndarray = np.zeros(len(self.tensors), tiles.PARAMETER)
         self.table["place"] = [part.start for part in self.slices]
         self.table["size"] = [tensor.size for tensor in self.tensors]
-        # those whose addresses stand in the table, and who therefore have to live on
+        # the arrays whose addresses stand in the table: kept, so that none of them is freed
         self.arrays: list[np.ndarray | None] = [None] * len(self.tensors)
         self.states: list[list[np.ndarray]] = [[] for _ in self.tensors]
         self.are_plain = False
@@ -41,6 +41,7 @@ class Parameters:
 
     def compile(self) -> None:
         """Have the kernel that reads the parameters ready: from the disk, or compiled now."""
+        # from place 0 to before place 0: nothing is copied
         tiles.take(0, 0, self.table, self.weights)
 
     def compile_update(self, optimizer: optim.Optimizer) -> None:
@@ -76,6 +77,7 @@ class Parameters:
             are_plain = are_plain and array.flags.carray and array.dtype == self.weights.dtype
         self.are_plain = are_plain
         if are_plain:
+            # threads share the places, not the parameters: one may hold nearly all numbers
             share(tiles.take, self.size, self.size, self.table, self.weights)
             return
         for row, tensor in enumerate(self.tensors):
@@ -89,6 +91,7 @@ class Parameters:
             i: self.row_of[id(optimizer.params[i])] for i in learned_by(optimizer, self.row_of)
         }
         rows = [*learned.values()]
+        # one that the optimiser holds twice has two states, and its row has room for one
         if not self.are_plain or len(set(rows)) < len(rows):
             for i, row in learned.items():
                 optimizer.update(i, self.part_of(row, gradients))
@@ -96,6 +99,7 @@ class Parameters:
         if optimizer.keeps_state:
             for i, row in learned.items():
                 self._find_state(optimizer, i, row)
+        # the rows are independent of each other, so their order does not matter
         table = self.table if len(rows) == len(self.table) else self.table[rows]
         update, settings = tiles.UPDATES[optimizer.kernel], map(float, optimizer.settings())
         share(update, self.size, self.size, table, gradients, *settings)
@@ -121,5 +125,6 @@ class Parameters:
         known = self.states[row]
         if len(state) != len(known) or any(map(is_not, state, known)):
             addresses = [array.ctypes.data for array in state]
+            # 0 for what the optimiser does not keep: Adam without amsgrad has no third
             self.table[row]["state"] = addresses + [0] * (3 - len(addresses))
             self.states[row] = state

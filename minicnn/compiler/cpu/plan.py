@@ -32,7 +32,7 @@ class Buffer:
         by_tile: laid out (tile, *shape, 16); otherwise a matrix (features, images of the group).
         first, last: the instructions that use it first and last.
         offset: where it begins, once ``Plan.finish`` has placed it.
-        is_kept: whether somebody's ``backward`` counts on what stands in it.
+        is_kept: whether a ``backward`` reads it later.
     """
 
     shape: tuple[int, ...]

@@ -40,6 +40,7 @@ class Pool(CpuLowering):
             dx = plan.buffer(self.stage.input_shape, by_tile=True)
             op = self._backward_op(dy, dx, int(overlap), NONE)
         else:
+            # backward comes to the activation next, which then finds its part done
             self.before.is_done = True
             dx, name = self.before.y, f"{self.before.name}, pool dinput"
             op = self._backward_op(dy, dx, 0, self.before.kind)
@@ -71,10 +72,12 @@ class Pool(CpuLowering):
                     for j in inside_w[o]
                     for number in ((i * dh * w + j * dw) * LANES, i * kw + j)
                 ]
+                # padding: it may lie before the picture's first cell, but the listed taps do not
                 x = ((r * sh - ph) * w + o * sw - pw) * LANES
                 # four neighbours have the same taps if the first and the last have all columns
                 alike = o + 4 <= ow and len(inside_w[o]) == len(inside_w[o + 3]) == kw
                 table = fours if alike else ones
+                # a window without a cell has 0 taps, but max pooling reads the first one's number
                 table += [r * ow + o, x, plan.table(taps or [0, 0]), len(taps) // 2]
                 o += 4 if alike else 1
         return Windows(
@@ -107,6 +110,7 @@ class MaxPool2d(Pool):
         return self.operation.window[:4]
 
     def _forward_op(self, plan: Plan, x: Buffer, y: Buffer) -> MaxPool:
+        # taps' numbers in the plan's dtype: one comparison of registers chooses cell and tap
         self.winner = plan.buffer(y.shape, by_tile=True)
         return MaxPool(x, y, self.winner, self.windows)
 

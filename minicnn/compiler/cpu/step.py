@@ -71,6 +71,7 @@ class CpuStep(_OnCpu, CompiledStep):
         logits = self._room_for_logits(engine, len(pixels))
         scores = Tensor(logits)
         divisor = self._divisor(scores, labels)
+        # a mean's gradient is the sum's over the divisor; 0 / 0 with all labels ignored, as eager's
         self._set_loss(engine, gradient / divisor if divisor else math.nan)
         indices = labels.astype(np.int64, copy=False)
         engine.run(pixels, indices, logits, self._mask_keys(engine), self.profile)
@@ -102,6 +103,7 @@ class CpuStep(_OnCpu, CompiledStep):
         settings[3:] = 1 if self.loss.weight is None else self.loss.weight.data
 
     def _room_for_logits(self, engine: Engine, images: int) -> np.ndarray:
+        # the beginning of one array serves smaller batches too, such as an epoch's last
         size = images * engine.result_shape[0]
         if self._logits.dtype != engine.plan.dtype or self._logits.size < size:
             self._logits = np.zeros(size, engine.plan.dtype)
