@@ -68,8 +68,8 @@ class Worker:
         self.gradients = aligned(plan.parameters_size + 64 if engine.learns else 1, plan.dtype)
         self.sums = np.zeros(max(1, plan.sums))
         self.group_row = new_row()  # see ``Group``
-        write(self.group_row, gradients=self.gradients, sums=self.sums, weights=engine.weights,
-              tables=engine.tables, keys=engine.keys)  # fmt: skip
+        write(self.group_row, gradients=self.gradients, sums=self.sums)
+        write(self.group_row, weights=engine.weights, tables=engine.tables, keys=engine.keys)
 
     def make_room(self, slots: int) -> None:
         """Memory for at least ``slots`` groups."""
@@ -176,21 +176,21 @@ class Engine:
         self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, batch: Batch
     ) -> None:
         """The tiles from ``first`` to before ``last``."""
-        run(program, worker.group_row, worker.address, self.step_in_memory, len(worker.memory),
-            first, last, self.plan.group, *batch)  # fmt: skip
+        step, slots, group = self.step_in_memory, len(worker.memory), self.plan.group
+        run(program, worker.group_row, worker.address, step, slots, first, last, group, *batch)
 
     def _run_profiled(
         self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, batch: Batch
     ) -> None:
         """Group by group and instruction by instruction, each timed."""
-        group = self.plan.group
+        group, step = self.plan.group, self.step_in_memory
         for slot, start in enumerate(range(first, last, group)):
-            address = worker.address + slot % len(worker.memory) * self.step_in_memory
+            address = worker.address + slot % len(worker.memory) * step
             end = min(start + group, last)
             for k, line in enumerate(part.lines):
                 began = time.perf_counter()
-                run(program[k : k + 1], worker.group_row, address, self.step_in_memory, 1,
-                    start, end, group, *batch)  # fmt: skip
+                one = program[k : k + 1]
+                run(one, worker.group_row, address, step, 1, start, end, group, *batch)
                 line.seconds += time.perf_counter() - began
 
     def loss_and_correct(self) -> tuple[float, int]:
