@@ -1,5 +1,6 @@
-"""Where pickles of version 0.1 look for ``History``, which is now in ``train/measure``."""
+"""Where programs and pickles of version 0.1 look for what is now in ``minicnn.train``."""
 
-from .train.measure import History
+from .train.loop import EagerStep, evaluate, fit
+from .train.measure import DivergedError, History
 
-__all__ = ["History"]
+__all__ = ["DivergedError", "EagerStep", "History", "evaluate", "fit"]

@@ -1,6 +1,6 @@
 """How kernels are compiled (Numba), and kept on disk.
 
-Compiling takes seconds to half a minute, so the result is kept. Numba can do that too
+Compiling takes a second or two for each kernel, so the result is kept. Numba can do that too
 (``cache=True``), but looks only at the file in which a function stands: when another file changes,
 whose functions are compiled into this one, it goes on using the old code. Here a folder holds what
 was compiled from one state of all kernel sources, for one processor, by one version of Numba with

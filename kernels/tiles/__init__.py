@@ -13,6 +13,7 @@ activations are a matrix (features, images of the group).
 * ``move``: pictures into tiles, frames around them, tiles to a matrix and back.
 
 ``instruction`` says how an instruction reaches its kernel, ``program`` executes a plan's list of
-them, ``parameters`` reads and updates the net's own arrays, ``lanes`` is a vector register. The
-plan is made in ``minicnn.compiler.cpu``; ``docs/compile.md`` executes one by hand.
+them, ``parameters`` reads and updates the net's own arrays, ``lanes`` is a vector register and
+``blocks`` a block of them. The plan is made in ``minicnn.compiler.cpu``; ``docs/compile.md``
+executes one by hand.
 """

@@ -34,9 +34,9 @@ WIDE = 64 if has_avx512() else 16  # cells computed together
 
 @inner()
 def _sigmoid(x: Vector) -> Vector:
-    """1 / (1 + exp(-x)), float32. As in ``cpu._exp``, exp is 2**n exp(r), |r| <= log(2) / 2.
+    """1 / (1 + exp(-x)), float32; 0 below -87, as in ``cpu/activation.py``.
 
-    0 below -87, as ``cpu.sigmoid``.
+    exp(x) is 2**n exp(r) with |r| <= log(2) / 2.
     """
     f = np.float32
     unlimited, x = x, limited(x, f(-87), f(87))

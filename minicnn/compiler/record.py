@@ -114,20 +114,6 @@ def _check_chain(
         )
 
 
-def lowering_of(stage: Stage, lowerings: dict[Any, Any], where: str = "") -> Any:
-    """What ``lowerings`` has for the operation of a stage.
-
-    Raises:
-        CompileError: nothing; the message names the operation and those that are known.
-    """
-    if type(stage.operation) not in lowerings:
-        known = ", ".join(operation.__name__ for operation in lowerings)
-        raise CompileError(
-            f"compile: {stage.operation.name} cannot be compiled{where}; the compiler knows {known}"
-        )
-    return lowerings[type(stage.operation)]
-
-
 def chain_of(stages: list[Stage]) -> list[Any]:
     """All that a plan takes from the stages, in a form that can be compared.
 

@@ -2,6 +2,7 @@
 
 from .adadelta import Adadelta
 from .adam import Adam, AdamW
+from .optimizer import Optimizer, ParamGroup
 from .sgd import SGD
 
-__all__ = ["SGD", "Adadelta", "Adam", "AdamW"]
+__all__ = ["SGD", "Adadelta", "Adam", "AdamW", "Optimizer", "ParamGroup"]
