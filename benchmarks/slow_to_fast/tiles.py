@@ -56,6 +56,7 @@ class OneOperation:
         plan.parts = [Part(forward), Part(of_weight), Part(of_input)]
         plan.finish()
         self.engine = Engine(plan, layer.y_shape, optimizer=None)
+        self.engine.learns = True  # so that its workers have room for gradients
         self.engine.parameters.take()
         tiles = -(-self.images // LANES)
         self.workers = [self._worker(arrays) for _ in range(min(get_num_threads(), tiles))]
