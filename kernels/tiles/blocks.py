@@ -17,17 +17,10 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import unpack_tuple
 
 from ..cpu.jit import intrinsic
 from .lanes import CONTRACT, Lanes, place_of, splat, total_of
-
-
-def _tuple(context: Any, builder: Any, kind: Any, values: list[Any]) -> Any:
-    return context.make_tuple(builder, kind, values)
-
-
-def _items(builder: Any, value: Any, kind: Any) -> list[Any]:
-    return [builder.extract_value(value, k) for k in range(kind.count)]
 
 
 @intrinsic(prefer_literal=True)
@@ -36,7 +29,7 @@ def repeat(typing: Any, count: Any, value: Any) -> Any:
     result = types.UniTuple(value, count.literal_value)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _tuple(context, builder, result, [arguments[1]] * result.count)
+        return context.make_tuple(builder, result, [arguments[1]] * result.count)
 
     return result(count, value), generate
 
@@ -54,7 +47,7 @@ def take(typing: Any, count: Any, array: Any, first: Any, last: Any) -> Any:
             index = builder.add(first, ir.Constant(first.type, k))
             index = builder.select(builder.icmp_signed("<", index, last), index, last)
             numbers.append(builder.load(builder.gep(data, [index])))
-        return _tuple(context, builder, result, numbers)
+        return context.make_tuple(builder, result, numbers)
 
     return result(count, array, types.intp, types.intp), generate
 
@@ -69,9 +62,9 @@ def take_at(typing: Any, array: Any, places: Any, away: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, array).data
         numbers = [
             builder.load(builder.gep(data, [builder.add(place, away)]))
-            for place in _items(builder, places, signature.args[1])
+            for place in unpack_tuple(builder, places)
         ]
-        return _tuple(context, builder, result, numbers)
+        return context.make_tuple(builder, result, numbers)
 
     return result(array, places, types.intp), generate
 
@@ -83,8 +76,8 @@ def fill_each(typing: Any, width: Any, numbers: Any) -> Any:
     result = types.UniTuple(lanes, numbers.count)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        numbers = _items(builder, arguments[1], signature.args[1])
-        return _tuple(context, builder, result, [splat(builder, n, lanes) for n in numbers])
+        numbers = unpack_tuple(builder, arguments[1])
+        return context.make_tuple(builder, result, [splat(builder, n, lanes) for n in numbers])
 
     return result(width, numbers), generate
 
@@ -98,11 +91,11 @@ def load_each(typing: Any, width: Any, array: Any, places: Any, away: Any) -> An
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, array, places, away = arguments
         kind, vectors = signature.args[1], []
-        for place in _items(builder, places, signature.args[2]):
+        for place in unpack_tuple(builder, places):
             index = builder.add(place, away)
             vectors.append(builder.load(place_of(context, builder, kind, array, index, lanes)))
             vectors[-1].align = kind.dtype.bitwidth // 8
-        return _tuple(context, builder, result, vectors)
+        return context.make_tuple(builder, result, vectors)
 
     return result(width, array, places, types.intp), generate
 
@@ -112,12 +105,12 @@ def add_outer(typing: Any, sums: Any, a: Any, b: Any) -> Any:
     """sums[r, t] + a[r] b[t]: fused multiply-adds. ``a``: numbers or vectors, ``b``: vectors."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, a, b = map(_items, [builder] * 3, arguments, signature.args)
+        sums, a, b = (unpack_tuple(builder, part) for part in arguments)
         if not isinstance(signature.args[1].dtype, Lanes):
             a = [splat(builder, number, signature.args[2].dtype) for number in a]
         products = [builder.fmul(x, y, flags=CONTRACT) for x in a for y in b]
         sums = [builder.fadd(s, p, flags=CONTRACT) for s, p in zip(sums, products, strict=True)]
-        return _tuple(context, builder, signature.return_type, sums)
+        return context.make_tuple(builder, signature.return_type, sums)
 
     return sums(sums, a, b), generate
 
@@ -130,8 +123,8 @@ def _storing(add: bool) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             array, places, away, count, rows = arguments
             kind, align = signature.args[0], lanes.dtype.bitwidth // 8
-            places = _items(builder, places, signature.args[1])
-            for r, row in enumerate(_items(builder, rows, signature.args[4])):
+            places = unpack_tuple(builder, places)
+            for r, row in enumerate(unpack_tuple(builder, rows)):
                 with builder.if_then(builder.icmp_signed("<", ir.Constant(count.type, r), count)):
                     index = builder.add(places[r], away)
                     address = place_of(context, builder, kind, array, index, lanes)
@@ -158,8 +151,8 @@ def total_each(typing: Any, sums: Any) -> Any:
     result = types.UniTuple(sums.dtype.dtype, sums.count)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vectors = _items(builder, arguments[0], signature.args[0])
+        vectors = unpack_tuple(builder, arguments[0])
         totals = [total_of(builder, vector, sums.dtype) for vector in vectors]
-        return _tuple(context, builder, result, totals)
+        return context.make_tuple(builder, result, totals)
 
     return result(sums), generate

@@ -150,8 +150,6 @@ class Engine:
         for worker in self.workers[:threads]:
             worker.make_room(slots)
         self.active = self.workers[:threads]
-        for worker in self.active:
-            worker.forget()
         batch = len(x), x.reshape(-1).view(np.uint8), labels, logits.reshape(-1)
         for program, part in zip(self.programs, self.plan.parts, strict=True):
             run_part = self._run_profiled if profile else self._run
@@ -176,6 +174,8 @@ class Engine:
         self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, batch: Batch
     ) -> None:
         """The tiles from ``first`` to before ``last``."""
+        if part is self.plan.parts[0]:
+            worker.forget()
         step, slots, group = self.step_in_memory, len(worker.memory), self.plan.group
         run(program, worker.group_row, worker.address, step, slots, first, last, group, *batch)
 
@@ -183,6 +183,8 @@ class Engine:
         self, worker: Worker, program: np.ndarray, part: Part, first: int, last: int, batch: Batch
     ) -> None:
         """Group by group and instruction by instruction, each timed."""
+        if part is self.plan.parts[0]:
+            worker.forget()
         group, step = self.plan.group, self.step_in_memory
         for slot, start in enumerate(range(first, last, group)):
             address = worker.address + slot % len(worker.memory) * step
