@@ -2,9 +2,9 @@
 
 ``record`` reads the chain of operations off the tape, ``guards`` notices when something that it
 depends on changes (``recording`` does both at once), ``accepted`` checks loss and optimiser.
-``engines`` finds the engine for a batch, ``step`` is what a user calls. ``lowering`` and ``table``
-hold what the compilers for CPU and GPU share; the compilers themselves are the folders ``cpu``
-(docs/compile.md) and ``gpu`` (docs/gpu.md).
+``engines`` finds the engine for a batch, ``compiled`` has what a user calls. ``lowering`` and
+``table`` hold what the compilers for CPU and GPU share; the compilers themselves are the folders
+``cpu`` (docs/compile.md) and ``gpu`` (docs/gpu.md).
 """
 
 from __future__ import annotations
