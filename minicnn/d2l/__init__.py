@@ -10,6 +10,9 @@ Names, arguments and printed lines are those of the LeNet chapters (A. Zhang, Z.
 A. J. Smola; https://d2l.ai); the code is ours. ``train_ch5`` belongs to the first edition,
 ``train_ch6`` to the second; ``train_ch3`` trains the net of dense layers that LeNet is compared
 with. Each function says where it differs from the book.
+
+``install("mxnet")`` (``"pytorch"``, ``"tensorflow"``) goes further: from then on the book's own
+cells run as they are printed, their imports included, on this engine.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from minicnn.d2l.counting import (
     size,
 )
 from minicnn.d2l.curves import Animator
+from minicnn.d2l.facades.installing import install, uninstall
 from minicnn.d2l.names import complaint
 from minicnn.d2l.pictures import show_images
 from minicnn.d2l.training import (
@@ -49,6 +53,7 @@ __all__ = [
     "evaluate_accuracy_gpu",
     "get_fashion_mnist_labels",
     "init_weights",
+    "install",
     "load_data_fashion_mnist",
     "sgd",
     "show_images",
@@ -58,6 +63,7 @@ __all__ = [
     "train_ch6",
     "train_epoch_ch3",
     "try_gpu",
+    "uninstall",
 ]
 
 plt: Any  # Matplotlib's pyplot, loaded by the first ``d2l.plt``

@@ -1,0 +1,69 @@
+"""Modules of a facade: plain modules whose missing names say what there is instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+
+class Facade(ModuleType):
+    """A module ``name`` with exactly the names it is given.
+
+    Args:
+        name: its full name, ``"torch.nn.functional"``.
+        doc: a sentence.
+        names: what it holds.
+        instead: for names that readers will look for in vain, what to write.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        doc: str,
+        names: Mapping[str, Any],
+        instead: Mapping[str, str] | None = None,
+    ):
+        super().__init__(name, doc)
+        # a package: so that ``from torch import x`` asks the finder for torch.x, which can explain
+        self.__path__: list[str] = []
+        self.__spec__ = ModuleSpec(name, None, origin="minicnn.d2l", is_package=True)
+        self.__all__ = list(names)
+        self._instead = dict(instead or {})
+        vars(self).update(names)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what Python and libraries ask any module for
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        raise AttributeError(self.complaint(name), name=name, obj=self)
+
+    def __dir__(self) -> list[str]:
+        return sorted(name for name in vars(self) if not name.startswith("_"))
+
+    def complaint(self, name: str) -> str:
+        """The message for a name that is not here."""
+        return f"{self.__name__}.{name} is not in minicnn's {self.__name__}" + _advice(
+            name, dir(self), self._instead
+        )
+
+
+def _advice(name: str, there: Iterable[str], instead: Mapping[str, str]) -> str:
+    """What to write instead, or the names that there are, the nearest first."""
+    if name in instead:
+        return f"; {instead[name]}"
+    names = list(there)
+    near = difflib.get_close_matches(name, names, 3)
+    others = [other for other in names if other not in near]
+    return "; it has " + ", ".join([*near, *others]) if names else ""
+
+
+def as_tree(modules: Iterable[Facade]) -> dict[str, Facade]:
+    """The modules by their full names; each is an attribute of its parent, as after an import."""
+    tree = {module.__name__: module for module in modules}
+    for name, module in tree.items():
+        parent, _, child = name.rpartition(".")
+        if parent in tree:
+            setattr(tree[parent], child, module)
+    return tree
