@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # NumPy's own threads would wait in a loop, on a core that
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the next worker needs
+os.environ["LANGUAGE"] = "en"  # of notices, whoever runs the tests
 
 import numpy as np
 import pytest

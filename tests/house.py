@@ -38,7 +38,7 @@ STOREYS = """
     tape
     ops dtypes cuda
     device
-    files formats terminal threads
+    files formats language terminal threads
     kernels
 """
 # Other people's packages: where each may be imported, and which of them inside functions only.

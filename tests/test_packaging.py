@@ -164,6 +164,7 @@ class TestWheel:
             "minicnn/explain/page/page.html",
             "minicnn/explain/page/grid.js",
             "minicnn/explain/conv/rules.js",
+            "minicnn/notices/ja.toml",
             f"{sample}/train-images-idx3-ubyte.gz",
             f"{sample}/LICENSE",
         ):

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from minicnn import nn
 from minicnn.data import DataLoader, Dataset
 from minicnn.device import to_host
+from minicnn.language import notice
 from minicnn.nn.init import fans
 from minicnn.plots import LiveCurves, in_notebook
 from minicnn.terminal import is_terminal, say
@@ -21,19 +22,6 @@ from minicnn.train.measure import History
 
 USUAL_PLATEAU = 1_000  # updates after which a sigmoid LeNet with Xavier weights has left it
 LATE = 100  # updates after which a net without sigmoids has begun to learn
-PLATEAU = """\
-       On the plateau: a sigmoid LeNet's loss stays near log(10) = 2.303 for its
-       first few hundred updates, then falls. Expected with Xavier weights, as
-       this net has them."""
-SMALL_WEIGHTS = """\
-       On the plateau: the loss of guessing is log(10) = 2.303, and this net's weights
-       are too small for a net of sigmoids to leave it soon, if ever. Xavier's are
-       larger: models.lenet() has them; for layers made by hand see net.apply(...)
-       in the README."""
-GUESSING = """\
-       A loss of log(10) = 2.303 is that of guessing. Likely causes: a learning rate
-       that is too high (ReLUs die of it, sigmoids saturate), initial weights that
-       are too small, pixels that were not scaled, labels of other pictures."""
 
 
 def reports_of(net: nn.Module, batches: int, history: History) -> list[Callable[[History], None]]:
@@ -71,27 +59,27 @@ class Printer:
         remark, explanation = self._remark(epoch)
         say(
             f"{epoch['epoch']:5}  {epoch['loss']:5.3f}  {epoch['train_acc']:9.3f}  {test_acc:>8}  "
-            f"{epoch['seconds']:7.2f}{remark and '   '}{remark}"
+            f"{epoch['seconds']:7.2f}{remark and '   ' + notice(remark)}"
         )
         if explanation and explanation not in self.explained:
             self.explained.add(explanation)
-            say(explanation)
+            say(notice(explanation))
 
     def _remark(self, epoch: dict[str, Any]) -> tuple[str, str]:
-        """What to say after an epoch's figures, and what to explain the first time."""
+        """The notices to say after an epoch's figures, and below them the first time."""
         before, self.parameters = self.parameters, _fingerprint(self.net)
         if self.parameters == before:
-            return "no parameter of the net has changed", ""
+            return "unchanged", ""
         loss, accuracy = epoch["loss"], epoch["train_acc"]
         updates = epoch["epoch"] * self.batches
         self.highest = max(self.highest, loss)  # too high a rate throws a net beyond the plateau
         if self.has_sigmoids and 2.2 < loss <= self.highest < 2.8 and accuracy < 0.25:
             if not self.leaves_plateau:
-                return "on the plateau", SMALL_WEIGHTS
+                return "on_plateau", "small_weights"
             early = updates <= USUAL_PLATEAU
-            return "on the plateau, as expected" if early else "still on the plateau", PLATEAU
+            return "on_plateau_as_expected" if early else "still_on_plateau", "plateau"
         if updates > LATE and 2.25 < loss < 2.4 and accuracy < 0.15:
-            return "no better than guessing", GUESSING
+            return "no_better_than_guessing", "guessing"
         return "", ""
 
 
@@ -131,7 +119,7 @@ def count(number: int, what: str) -> str:
 def result(config: dict[str, Any], folder: Path, history: History) -> str:
     """What the command prints at the end."""
     last, device = history.epochs[-1], config["device"]
-    sample = " (of the sample: not the published figure)" if "sample" in config["dataset"] else ""
+    sample = notice("result_of_sample") if "sample" in config["dataset"] else ""
     return (
         f"loss {last['loss']:.3f}, train acc {last['train_acc']:.3f}, "
         f"test acc {last['test_acc']:.3f}{sample}\n"

@@ -21,7 +21,7 @@ from typing import Any
 
 from minicnn import data, models, plots
 from minicnn.checkpoint import load, save
-from minicnn.data.sample import NOTICE_OF_TEST, load_or_sample
+from minicnn.data.sample import load_or_sample
 from minicnn.files import expand, make_folder, write_whole
 from minicnn.kernels.interrupts import held
 from minicnn.nn import Module
@@ -169,5 +169,5 @@ def load_test_set(config: dict[str, Any], folder: str | Path | None = None) -> d
     if not isinstance(name, str):
         raise ValueError(f"config.json: dataset is {name!r}; wanted the name of a data set")
     asked_for = None if name == "fashion-mnist" else name  # the sample is no test of digits
-    _, _, test = load_or_sample(asked_for, folder, NOTICE_OF_TEST)
+    _, _, test = load_or_sample(asked_for, folder, "sample_of_test")
     return test

@@ -193,7 +193,7 @@ def test_explain_takes_the_sample_where_fashion_mnist_is_not_here(
     Run(tmp_path, config, models.lenet(channels=(2, 3), hidden=(4,)))
     page = ["--out", str(tmp_path / "page.html"), "--no-open"]
     assert explain(["--run", str(tmp_path), *page]) == 0
-    assert "the sample's 1,000 test pictures" in capsys.readouterr().out
+    assert "1,000 test pictures" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("layer", [[], ["--layer", "0"]])
