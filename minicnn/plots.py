@@ -46,6 +46,15 @@ def _matplotlib() -> Any:
     return sys.modules["matplotlib"]
 
 
+def pyplot() -> Any:
+    """``matplotlib.pyplot``."""
+    _matplotlib()
+    with held():  # see above
+        from matplotlib import pyplot
+
+    return pyplot
+
+
 @own_style()
 def curves(curve: Sequence[dict[str, Any]], title: str = "") -> Any:
     """A matplotlib figure of the loss and the accuracies against the epoch.

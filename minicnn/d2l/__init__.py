@@ -42,7 +42,7 @@ from minicnn.d2l.training import (
     train_epoch_ch3,
 )
 from minicnn.device import try_gpu
-from minicnn.kernels.interrupts import held
+from minicnn.plots import pyplot
 
 __all__ = [
     "Accumulator",
@@ -72,8 +72,5 @@ if not TYPE_CHECKING:  # a type checker would take it for any name
 
     def __getattr__(name: str) -> Any:
         if name == "plt":
-            with held():  # Ctrl-C waits: see ``plots``
-                from matplotlib import pyplot
-
-            return pyplot
+            return pyplot()
         raise AttributeError(complaint(name), name=name, obj=sys.modules[__name__])

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from minicnn import d2l, data
+from minicnn.d2l.facades import helpers
 from tests.d2l.few import SAMPLE
 
 
 @pytest.fixture
 def few() -> data.Dataset:
     return data.load(SAMPLE)[0][:300]
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures_at_the_end() -> Iterator[None]:
+    yield
+    helpers._left.clear()
 
 
 @pytest.fixture
@@ -38,6 +46,6 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     fake = types.ModuleType("IPython.display")
     fake.Image, fake.display = Picture, display  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython.display", fake)
-    for module in (d2l.curves, d2l.pictures, d2l.training):
+    for module in (d2l.curves, d2l.pictures, d2l.training, helpers):
         monkeypatch.setattr(module, "in_notebook", lambda: True)
     return events

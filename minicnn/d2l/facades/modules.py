@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -17,6 +17,7 @@ class Facade(ModuleType):
         doc: a sentence.
         names: what it holds.
         instead: for names that readers will look for in vain, what to write.
+        later: names whose value takes long to load, each with the function that loads it.
     """
 
     def __init__(
@@ -25,22 +26,26 @@ class Facade(ModuleType):
         doc: str,
         names: Mapping[str, Any],
         instead: Mapping[str, str] | None = None,
+        later: Mapping[str, Callable[[], Any]] | None = None,
     ):
         super().__init__(name, doc)
         # a package: so that ``from torch import x`` asks the finder for torch.x, which can explain
         self.__path__: list[str] = []
         self.__spec__ = ModuleSpec(name, None, origin="minicnn.d2l", is_package=True)
-        self.__all__ = list(names)
-        self._instead = dict(instead or {})
+        self._instead, self._later = dict(instead or {}), dict(later or {})
+        self.__all__ = [*names, *self._later]
         vars(self).update(names)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # what Python and libraries ask any module for
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        if name in self._later:
+            setattr(self, name, self._later[name]())
+            return vars(self)[name]
         raise AttributeError(self.complaint(name), name=name, obj=self)
 
     def __dir__(self) -> list[str]:
-        return sorted(name for name in vars(self) if not name.startswith("_"))
+        return sorted(n for n in {*vars(self), *self._later} if not n.startswith("_"))
 
     def complaint(self, name: str) -> str:
         """The message for a name that is not here."""
