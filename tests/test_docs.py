@@ -22,6 +22,7 @@ from tests.house import lines_of
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [page for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md"))) if page.is_file()]
+TRANSLATED = sorted(page for language in ("zh", "ja") for page in (DOCS / language).glob("*.md"))
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "README.md").is_file(), reason="the tests run outside a checkout"
@@ -236,10 +237,10 @@ def test_the_readme_says_how_large_the_core_is() -> None:
     assert abs(lines - int(said[1].replace(",", ""))) < 0.05 * lines
 
 
-ALL_PAGES = sorted({*ROOT.glob("*.md"), *PAGES})
+ALL_PAGES = sorted({*ROOT.glob("*.md"), *PAGES, *TRANSLATED})
 
 
-@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
