@@ -19,11 +19,30 @@ LOSS, TRAIN, TEST = "#0072b2", "#d55e00", "#009e73"  # colours of Okabe and Ito'
 
 @contextlib.contextmanager
 def own_style() -> Iterator[None]:
-    """Matplotlib's default style, whatever style (or LaTeX) the user has set."""
+    """Matplotlib's default style, whatever style (or LaTeX) the user has set.
+
+    The user's fonts stay for the characters that Matplotlib's own font lacks, as those of Chinese
+    and Japanese titles and legends.
+    """
     matplotlib = _matplotlib()
+    fonts = _fonts(matplotlib.rcParams)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
+        matplotlib.rcParams["font.family"] = ["DejaVu Sans", *fonts]
         yield
+
+
+def _fonts(settings: Any) -> list[str]:
+    """The names of the fonts that the user has set, as far as they are installed."""
+    from matplotlib.font_manager import get_font_names
+
+    names = [
+        name
+        for family in settings["font.family"]
+        for name in settings.get(f"font.{family}", [family])  # of a family such as sans-serif
+    ]
+    installed = {*get_font_names()} - {"DejaVu Sans"}
+    return [name for name in dict.fromkeys(names) if name in installed]
 
 
 def _matplotlib() -> Any:

@@ -137,3 +137,23 @@ def test_pictures_of_clothes_are_light_on_black() -> None:
     axes = d2l.show_images(np.array([[[0, 255]]]), 1, 1)
     (image,) = axes[0].images
     assert image.cmap(image.norm(image.get_array()))[..., :3].tolist() == [[[0, 0, 0], [1, 1, 1]]]
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        {"font.family": ["STIXGeneral"]},
+        {"font.family": ["sans-serif"], "font.sans-serif": ["no such font", "STIXGeneral"]},
+    ],
+)
+def test_the_users_font_has_the_characters_that_ours_lacks(users: Any) -> None:
+    def picture(text: str) -> bytes:
+        return plots.png(plots.curves([], text))
+
+    letter = "\u1d8a"  # Matplotlib brings no font with Chinese or Japanese
+    plain = picture("loss")
+    with pytest.warns(UserWarning, match=r"missing from font\(s\) DejaVu Sans"):
+        box = picture(letter)
+    with matplotlib.rc_context(users):
+        assert picture(letter) != box
+        assert picture("loss") == plain  # in our font
