@@ -9,6 +9,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from minicnn.d2l.facades.modules import Facade, as_tree
+from minicnn.language import notice
 from minicnn.terminal import say
 
 # A framework's name in the book: the package that builds its modules. Each has ``modules()``.
@@ -65,7 +66,7 @@ def install(framework: str) -> None:
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
     names = sorted({n for n in modules if "." not in n} | {n for n in modules if "d2l." in n})
-    say(f"{', '.join(names)} now mean minicnn, until minicnn.d2l.uninstall()")
+    say(notice("installed", names=", ".join(names)))
 
 
 def uninstall() -> None:
