@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,6 +128,15 @@ def test_the_readme_runs(
     assert loss < 2.25  # log(10) = 2.303 is chance
     assert accuracy > 0.2
     assert (tmp_path / "net.safetensors").is_file()
+
+
+@pytest.mark.parametrize("language", ["zh", "ja"])
+def test_a_translated_readme_runs(language: str) -> None:
+    """In a process of its own: after ``install`` other modules mean this engine."""
+    code = "\n".join(block.code for block in blocks(DOCS / language / "README.md"))
+    assert "minicnn.d2l.install" in code
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 # Commands -----------------------------------------------------------------------------------------
