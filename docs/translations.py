@@ -23,7 +23,7 @@ PAGES = ("convolution-backward", "lenet")
 # What stands below a page's first heading, in each language.
 HEADS = {
     "en": "In other languages: [简体中文](zh/{page}.md), [日本語](ja/{page}.md).",
-    "zh": "本页是[英文页](../{page}.md)的中文译文，所讲的是《动手学深度学习》一书的内容。"
+    "zh": "本页是[英文页](../{page}.md)的中文译文，可与《动手学深度学习》对照阅读。"
     "另有[日文版](../ja/{page}.md)。",
     "ja": "[英語のページ](../{page}.md)の日本語訳です。題材は『Dive into Deep Learning』の章です。"
     "[中国語版](../zh/{page}.md)もあります。",
@@ -33,7 +33,10 @@ LANGUAGES = ("zh", "ja")
 BLOCK = re.compile(r"^```.*?^```$|^[^\n]+(?:\n[^\n]+)*", re.M | re.S)
 LINK = re.compile(r"\]\((?![a-z]+:|#)([^)]+)\)")
 WIDE = r"[\u3000-\u9fff\uff00-\uffef]"
-WIDE_BREAK = re.compile(rf"(?<={WIDE})\n *(?={WIDE})")  # a browser would show it as a space
+WIDE_MARK = r"[\u3001-\u303f\uff00-\uff60]"  # punctuation
+WIDE_BREAK = re.compile(  # a browser would show it as a space
+    rf"(?<={WIDE})\n *(?={WIDE})|(?<={WIDE_MARK})\n *(?=[^-|\s])"
+)
 
 
 class TranslationError(ValueError):

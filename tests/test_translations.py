@@ -158,7 +158,8 @@ def test_links_lead_out_of_the_folder_of_the_language(maker: Any) -> None:
 
 
 def test_a_line_break_in_a_sentence_is_no_space(maker: Any) -> None:
-    assert maker.shown("- 一，\n  二\n  三 x\n  四\n- 五\n- 六") == "- 一，二三 x\n  四\n- 五\n- 六"
+    text = "- 一\n  二\n  3，\n  4 x\n  五。\n- 六\n- 七"
+    assert maker.shown(text) == "- 一二\n  3，4 x\n  五。\n- 六\n- 七"
 
 
 def test_a_block_ends_at_a_blank_line_but_code_does_not(maker: Any) -> None:
