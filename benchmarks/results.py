@@ -1,15 +1,20 @@
 """Do the two LeNets reach the published figures? Writes docs/results.md.
 
     python -m benchmarks.results [--seeds 5]
+    python -m benchmarks.results --chapters CHAPTER... [--seeds 5]
 
 Trains each preset on the whole of Fashion-MNIST once a seed, by ``python -m minicnn.train``, and
-compares the medians with the published renders of the chapter.
+compares the medians with the published renders of the chapter. ``--chapters``: the last section
+instead, by ``python -m minicnn.d2l``, from the chapters' own files (the book's Markdown).
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +27,7 @@ from minicnn.train.run import read_jsonl
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 KEYS = ("loss", "train_acc", "test_acc")
+OF_CHAPTERS = "## The chapters' own cells"
 # Dive into Deep Learning's published renders: first edition (max pooling, 5 epochs) and second
 # (average pooling, 10 epochs).
 PUBLISHED = {
@@ -48,11 +54,36 @@ Later editions divide by 96. `lenet-max` follows the first edition, `lenet` the 
 (`--divide-by`). It matters: see the last section.
 """
 
+# The published runs of each tab: of loss the lowest, the median and the highest, of test accuracy
+# the lowest and the highest. (The second edition's are 199 PyTorch, 105 MXNet, 31 TensorFlow runs.)
+OF_TABS = {
+    "first edition, MXNet": ((0.62, None, 0.68), (0.74, 0.775)),
+    "second edition, MXNet": ((0.467, 0.472, 0.477), (0.700, 0.836)),
+    "second edition, PyTorch": ((0.449, 0.468, 0.525), (0.752, 0.828)),
+    "second edition, TensorFlow": ((0.458, 0.468, 0.489), (0.805, 0.829)),
+}
+LAST_LINE = re.compile(r"loss ([\d.]+), train acc ([\d.]+), test acc ([\d.]+)")
+
+CHAPTERS_HEAD = """\
+Made by `python -m benchmarks.results --chapters ...` on {date}: {versions}, {threads} threads.
+A run is `python -m minicnn.d2l CHAPTER --tab TAB --seed N`: the book's cells as they are printed,
+its training loop included, eager, on the whole of Fashion-MNIST. A row has the medians of {seeds}
+seeds and, in brackets, the lowest and the highest.
+
+| tab | loss | train acc | test acc | published loss | published test acc |
+|---|---|---|---|---|---|
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.results")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--chapters", nargs="+", type=Path, metavar="CHAPTER")
     options = parser.parse_args()
+    before, title, of_chapters = PAGE.read_text().partition(OF_CHAPTERS)
+    if options.chapters:
+        PAGE.write_text(before + OF_CHAPTERS + chapters_section(options))
+        return
     head = HEAD.format(
         date=time.strftime("%Y-%m-%d"),
         minicnn=minicnn.__version__,
@@ -64,7 +95,7 @@ def main() -> None:
         section("lenet-max", options.seeds),
         section("lenet-max", options.seeds, "--divide-by", "images"),
     ]
-    PAGE.write_text("\n".join([head, *sections]))
+    PAGE.write_text("\n".join([head, *sections, title + of_chapters]))
 
 
 def section(model: str, seeds: int, *extra: str) -> str:
@@ -109,6 +140,57 @@ def table(model: str, title: str, results: list[dict[str, Any]]) -> str:
 
 def cells(row: dict[str, Any]) -> str:
     return " | ".join(f"{row[key]:.3f}" for key in KEYS)
+
+
+def chapters_section(options: argparse.Namespace) -> str:
+    """Run every tab of the chapters with each seed; the table."""
+    head = CHAPTERS_HEAD.format(
+        date=time.strftime("%Y-%m-%d"),
+        versions=versions(),
+        threads=minicnn.get_num_threads(),
+        seeds=options.seeds,
+    )
+    rows = [
+        chapter_row(path, tab, options.seeds) for path in options.chapters for tab in tabs_of(path)
+    ]
+    return "\n\n" + head + "\n".join(rows) + "\n"
+
+
+def tabs_of(chapter: Path) -> list[str]:
+    from minicnn.d2l.book.cells import Chapter
+    from minicnn.d2l.book.markdown import cells_of
+
+    text = chapter.read_text(encoding="utf-8")
+    return Chapter(chapter, cells_of(chapter, text), False).tabs or ["mxnet"]
+
+
+def chapter_row(chapter: Path, tab: str, seeds: int) -> str:
+    """Medians and spread of a tab's runs, and what was published."""
+    runs = [chapter_run(chapter, tab, seed) for seed in range(seeds)]
+    edition = "second" if "#@tab" in chapter.read_text(encoding="utf-8") else "first"
+    names = {"mxnet": "MXNet", "pytorch": "PyTorch", "tensorflow": "TensorFlow"}
+    title = f"{edition} edition, {names[tab]}"
+    ours = [
+        f"{statistics.median(x):.3f} ({min(x):.3f} to {max(x):.3f})"
+        for x in zip(*runs, strict=True)
+    ]
+    (low, middle, high), test = OF_TABS[title]
+    median = "" if middle is None else f", median {middle:.3f}"
+    loss = f"{low:.3f} to {high:.3f}{median}"
+    return f"| {title} | " + " | ".join([*ours, loss, f"{test[0]:.3f} to {test[1]:.3f}"]) + " |"
+
+
+def chapter_run(chapter: Path, tab: str, seed: int) -> list[float]:
+    """Loss, train and test accuracy that the chapter's last epoch prints."""
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "minicnn.d2l", str(chapter), "--tab", tab]
+        command += ["--seed", str(seed), "--out", f"{folder}/out"]
+        done = subprocess.run(command, capture_output=True, text=True)
+    found = LAST_LINE.findall(done.stdout)
+    if done.returncode or not found:
+        raise SystemExit(f"{chapter}, {tab}, seed {seed}: {done.stderr or done.stdout}")
+    print(f"{chapter.name}, {tab}, seed {seed}: {', '.join(found[-1])}", flush=True)
+    return [float(figure) for figure in found[-1]]
 
 
 if __name__ == "__main__":

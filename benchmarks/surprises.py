@@ -2,10 +2,10 @@
 
     python -m benchmarks.surprises [NAME ...] [--seed 0] [--dataset fashion-mnist]
 
-The names: last-digit, last-batch, labels-in-order, batch-of-64, batch-norm (all by default). Each
-trains nets that differ in one thing, compiled, on one thread, and prints their figures. Unless a
-line says otherwise, the net is the preset ``lenet`` (sigmoid, average pooling), trained with lr 0.9
-and batches of 256.
+The names: last-digit, last-batch, labels-in-order, batch-of-64, batch-norm, same-weights (all by
+default). Each trains nets that differ in one thing, compiled, on one thread, and prints their
+figures. Unless a line says otherwise, the net is the preset ``lenet`` (sigmoid, average pooling),
+trained with lr 0.9 and batches of 256.
 """
 
 from __future__ import annotations
@@ -35,17 +35,19 @@ class Trained:
         batch_size: int = 256,
         divide_by: int | None = None,
         shuffle: bool = True,
+        shuffled_by: int | None = None,
         change: Callable[[nn.Module], None] = lambda net: None,
         order: Callable[[data.Dataset], data.Dataset] = lambda train: train,
         **model: Any,
     ):
         minicnn.manual_seed(options.seed)
         train, test = data.load(options.dataset)
+        seed = options.seed if shuffled_by is None else shuffled_by
         self.net = models.lenet(**model)
         change(self.net)
         history = minicnn.fit(
             self.net,
-            data.DataLoader(order(train), batch_size, shuffle=shuffle, seed=options.seed, raw=True),
+            data.DataLoader(order(train), batch_size, shuffle=shuffle, seed=seed, raw=True),
             data.DataLoader(test, 1000, raw=True),
             optimizer=optim.SGD(self.net.parameters(), lr=lr),
             epochs=epochs,
@@ -124,6 +126,16 @@ def batch_norm(options: argparse.Namespace) -> Iterator[str]:
         yield f"batch norm {on}, test accuracy by epoch: {shown}; from 3 on up to {swing:.3f} apart"
 
 
+def same_weights(options: argparse.Namespace) -> Iterator[str]:
+    """Six orders of the batches for each of five draws of the first weights; 10 epochs."""
+    for seed in range(options.seed, options.seed + 5):
+        draw = argparse.Namespace(**{**vars(options), "seed": seed})
+        losses = [
+            Trained(draw, 10, shuffled_by=1000 + order).epochs[-1]["loss"] for order in range(6)
+        ]
+        yield f"weights of seed {seed}: loss {min(losses):.4f} to {max(losses):.4f}"
+
+
 def figures(epoch: dict[str, Any]) -> str:
     names = {"loss": "loss", "train_acc": "train accuracy", "test_acc": "test accuracy"}
     return ", ".join(f"{name} {epoch[key]:.4f}" for key, name in names.items())
@@ -135,6 +147,7 @@ SURPRISES = {
     "labels-in-order": labels_in_order,
     "batch-of-64": batch_of_64,
     "batch-norm": batch_norm,
+    "same-weights": same_weights,
 }
 
 
