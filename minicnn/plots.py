@@ -159,6 +159,7 @@ class LiveCurves:
 
 
 def in_notebook() -> bool:
-    """Whether this runs in a Jupyter kernel (Colab's, Spyder's...), which can show pictures."""
-    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
-    return getattr(get_ipython(), "kernel", None) is not None
+    """Whether this runs where pictures can be shown: a Jupyter kernel (Colab's, Spyder's...), or
+    ``python -m minicnn.d2l``, which keeps them."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None or getattr(shell, "keeps_pictures", False)

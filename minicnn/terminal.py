@@ -16,8 +16,8 @@ PLAIN = {
 }  # fmt: skip
 
 
-def say(text: object = "", stream: Any = None) -> None:
-    """Print a line at once, by default on stdout.
+def say(text: object = "", stream: Any = None, end: str = "\n") -> None:
+    """Print a line at once, by default on stdout; with ``end=""`` a part of one.
 
     Characters that the stream's encoding lacks are replaced. On a dead stream (a pipe without a
     reader, a full disk, a closed file) nothing is printed, now or later.
@@ -25,10 +25,10 @@ def say(text: object = "", stream: Any = None) -> None:
     stream = sys.stdout if stream is None else stream
     try:
         try:
-            print(text, file=stream, flush=True)
+            print(text, file=stream, end=end, flush=True)
         except UnicodeEncodeError:
             plain = str(text).encode(stream.encoding, "plain").decode(stream.encoding)
-            print(plain, file=stream, flush=True)
+            print(plain, file=stream, end=end, flush=True)
     except BlockingIOError:
         pass  # a reader that is too slow misses a line
     except (OSError, ValueError, AttributeError):

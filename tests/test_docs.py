@@ -178,6 +178,10 @@ def short_arguments(module: str, arguments: str, run: Path, out: Path) -> list[s
         given += ["--images", "2", "--rounds", "1"]
     elif module == "minicnn.selfcheck":
         given = ["--device", "cpu"]
+    elif module == "minicnn.d2l":
+        chapter = out / "chapter.md"
+        chapter.write_text("```{.python .input}\nnum_epochs = 10\n```\n")
+        given = [str(chapter) if word.endswith(".md") else word for word in given]
     return ["cpu" if word == "gpu" else word for word in given]
 
 
@@ -194,9 +198,10 @@ def test_a_command_of_the_pages_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    main = importlib.import_module(
-        f"{module}.__main__" if module == "minicnn.explain" else module
-    ).main
+    if module == "minicnn.d2l":
+        pytest.importorskip("nbformat")
+    inside = module in ("minicnn.explain", "minicnn.d2l")
+    main = importlib.import_module(f"{module}.__main__" if inside else module).main
     try:
         status = main(short_arguments(module, arguments, run_folder, tmp_path))
     except SystemExit as ended:  # --help

@@ -1,7 +1,9 @@
 """Finding a data set by its name: on this machine, or else on a mirror."""
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,19 @@ CURES = {
         "make arrays of other formats: data.Dataset(images, labels, classes)"
     ),
 }
+
+_root: Path | None = None  # of looking_in
+
+
+@contextlib.contextmanager
+def looking_in(root: str | Path | None) -> Iterator[None]:
+    """Inside, ``load`` without a ``root`` takes this one, but not for the sample."""
+    global _root
+    before, _root = _root, _root if root is None else expand(root)
+    try:
+        yield
+    finally:
+        _root = before
 
 
 def load(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
@@ -48,6 +63,8 @@ def load(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
     if name not in CATALOGUE:
         raise ValueError(f"name is {name!r}; wanted one of {', '.join(CATALOGUE)}")
     source = CATALOGUE[name]
+    if root is None and source.installed != SAMPLE_FOLDER:
+        root = _root
     folder = _locate(name, source) if root is None else _locate_in(expand(root), name, source)
     arrays = [_read(folder, file, name) for file in FILES]
     train = Dataset(arrays[0], arrays[1], source.classes, f"{name} train")

@@ -1,0 +1,210 @@
+"""The options of ``python -m minicnn.d2l``, and what it does with them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minicnn
+from minicnn import command
+from minicnn.d2l.book import markdown, notebook
+from minicnn.d2l.book.cells import Chapter, choose_tab, frameworks_of
+from minicnn.d2l.book.report import as_json, report, stopped
+from minicnn.d2l.book.running import Plan, Runner
+from minicnn.d2l.facades.installing import FRAMEWORKS, install, uninstall
+from minicnn.data.find import looking_in
+from minicnn.files import make_folder, write_whole
+from minicnn.terminal import complain, say
+
+NAME = "python -m minicnn.d2l"
+
+
+def parser() -> command.Parser:
+    """The options of ``python -m minicnn.d2l``."""
+    p = command.Parser("d2l", "Run a chapter of Dive into Deep Learning, cell by cell.")
+    p.usage = f"{p.prog} CHAPTER [options]"
+    p.add("chapter", "CHAPTER", "the book's Markdown, or a Jupyter notebook", type=command.path)
+    p.add(
+        "--tab",
+        "NAME",
+        f"{', '.join(FRAMEWORKS)}: whose cells are run; by default the first that the chapter has, "
+        "and in a notebook the framework that it imports",
+        choices=list(FRAMEWORKS),
+    )
+    p.add(
+        "--out",
+        "DIR",
+        "for figures and the executed notebook; without it figures go into a folder named after "
+        "the chapter",
+        type=command.path,
+    )
+    p.add("--seed", "N", "of all random draws; by default another one each time", type=_seed)
+    p.add("--data-dir", "DIR", "look for the data set's files here only", type=command.path)
+    p.add(
+        "--epochs",
+        "N",
+        "instead of the chapter's num_epochs: for a quick look, never for a figure",
+        type=command.at_least(1),
+    )
+    p.add("--report", None, "go on after a cell that fails; say at the end which ran")
+    return p
+
+
+def _seed(text: str) -> int:
+    number = command.at_least(0)(text)
+    if number >= 2**64:
+        raise argparse.ArgumentTypeError(f"{text!r}; wanted an integer below 2**64")
+    return number
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return command.run(parser(), _run, argv)
+
+
+def _run(options: argparse.Namespace) -> int:
+    _check_packages()
+    chapter = read(options.chapter)
+    tab = choose_tab(chapter, options.tab)
+    frameworks = frameworks_of(chapter, tab, options.tab)
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        raise NotADirectoryError(f"--data-dir {options.data_dir} is no folder")
+    plan = _plan(options, chapter, tab, frameworks)
+    say(_headline(chapter, plan, tab, frameworks))
+    with _installed(frameworks), looking_in(options.data_dir):
+        _sow(options.seed)
+        names = {"input": _no_input, **({"tab": _Tab(tab)} if tab else {})}
+        return _run_plan(plan, names, options)
+
+
+def _run_plan(plan: Plan, names: dict[str, Any], options: argparse.Namespace) -> int:
+    """Run the cells. The exit status is 1 if one failed: the mistake is the chapter's."""
+    from minicnn.d2l.book.shell import open_shell
+
+    ran = []
+    with open_shell(names) as shell:
+        runner = Runner(plan, shell)
+        try:
+            for one in runner.run(keep_going=options.report):
+                ran.append(one)
+                if one.failure is not None:
+                    told = stopped(plan, one.number, one.failure)
+                    say(f"stopped: {told}") if options.report else complain(f"{NAME}: {told}")
+        except KeyboardInterrupt:
+            complain(f"{NAME}: interrupted in {plan.place(runner.now, 1)}")
+            return 130
+    failed = any(one.failure is not None for one in ran)
+    if options.epochs is not None and not runner.epochs_set and not failed:
+        say("--epochs changed nothing: no cell gives num_epochs a number")
+    if options.report:
+        say(report(plan, ran))
+        if options.out is not None:
+            text = json.dumps(as_json(plan, ran), indent=2, ensure_ascii=False) + "\n"
+            write_whole(options.out / "report.json", text)
+    return int(failed)
+
+
+def _check_packages() -> None:
+    try:
+        import IPython  # noqa: F401
+        import nbformat  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"{error.name} is not installed; python -m minicnn.d2l needs the extra book: "
+            "pip install '.[book]'"
+        ) from error
+
+
+def read(path: Path) -> Chapter:
+    """A chapter of a file: a notebook if its name ends so or it is JSON, otherwise Markdown.
+
+    Raises:
+        ValueError: no chapter.
+        OSError: the file cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not a text in UTF-8; wanted Markdown or a notebook") from None
+    is_notebook = path.suffix == ".ipynb" or text.lstrip().startswith("{")
+    cells = (notebook if is_notebook else markdown).cells_of(path, text)
+    return Chapter(path, cells, is_notebook)
+
+
+def _plan(
+    options: argparse.Namespace, chapter: Chapter, tab: str | None, frameworks: list[str]
+) -> Plan:
+    name = chapter.path.stem
+    if options.out is not None:
+        make_folder(options.out)
+    folder = options.out or Path(f"{name}-{tab}" if tab and len(chapter.tabs) > 1 else name)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; name a folder for the figures: --out DIR")
+    kept = None if options.out is None else options.out / f"{name}.ipynb"
+    if kept is not None and kept.exists() and kept.samefile(chapter.path):
+        raise ValueError(f"--out {options.out}: {kept.name} there is the chapter itself")
+    about = {
+        "chapter": chapter.path.name,
+        "frameworks": frameworks,
+        "seed": options.seed,
+        "epochs": options.epochs,
+        "minicnn": minicnn.__version__,
+    }
+    cells = chapter.of(tab)
+    return Plan(cells, not chapter.is_notebook, folder, kept, options.epochs, about)
+
+
+def _headline(chapter: Chapter, plan: Plan, tab: str | None, frameworks: list[str]) -> str:
+    told = f"{chapter.path.name}: {len(plan.code)} code cells"
+    if tab is not None:
+        others = [other for other in chapter.tabs if other != tab]
+        return f"{told}, tab {tab}" + (f" (others: {', '.join(others)})" if others else "")
+    return f"{told}, {' and '.join(frameworks)}" if frameworks else f"{told}, of no framework"
+
+
+@contextlib.contextmanager
+def _installed(frameworks: list[str]) -> Iterator[None]:
+    """The frameworks' modules mean this engine while this lasts."""
+    try:
+        for framework in frameworks:
+            try:
+                install(framework)
+            except RuntimeError as error:  # a real one is imported
+                raise ValueError(str(error)) from error
+        yield
+    finally:
+        uninstall()
+
+
+def _sow(seed: int | None) -> None:
+    """The same draws each time: the engine's, NumPy's and Python's."""
+    if seed is not None:
+        minicnn.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 (what cells draw from)
+        random.seed(seed)
+
+
+def _no_input(prompt: object = "") -> str:
+    """``input`` of the cells."""
+    raise EOFError("input() waits for somebody to type, which nobody does here; write the text")
+
+
+class _Tab:
+    """``tab`` in chapters of later editions, whose cells ask which one is read."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def selected(self, *names: str) -> bool:
+        """Whether the tab is one of ``names``."""
+        return self.name in names
+
+    def interact_select(self, *names: object) -> None:
+        """The book's page shows a switch here."""
