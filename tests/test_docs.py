@@ -78,7 +78,7 @@ def check_same(printed: str, shown: str) -> None:
 
 def test_nothing_is_to_be_installed_from_an_index_that_is_not_there() -> None:
     """The distribution is in no index, and ``minicnn`` there is somebody else's."""
-    sources = [*PAGES, *(ROOT / "minicnn").rglob("*.py")]
+    sources = [*PAGES, *TRANSLATED, *(ROOT / "minicnn").rglob("*.py")]
     for path in sources:
         assert not re.search(r"pip install ['\"]?minicnn", path.read_text()), path
     assert "pip install '.[cuda13]'" in (DOCS / "gpu.md").read_text()
