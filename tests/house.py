@@ -56,6 +56,7 @@ LONG_SIGNATURES = {  # with more than 8 parameters, and why
     "Adam.__init__": "PyTorch's",
     "AdamW.__init__": "PyTorch's",
     "Animator.__init__": "the book's",
+    "train_ch3": "the book's",
     "train_ch5": "the book's",
     "plot": "the book's",
     "fit": "public",

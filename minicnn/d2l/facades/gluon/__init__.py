@@ -1,18 +1,20 @@
-"""mxnet and d2l.mxnet, on this engine."""
+"""mxnet, d2lzh and d2l.mxnet, on this engine: both editions' MXNet, as of version 1.9.1.
 
-from __future__ import annotations
+context.py          mx.cpu(), mx.gpu(), MXNetError
+autograd.py         record(), variables and their gradients
+arrays.py           what both arrays share; functions.py: what they compute
+nd_arrays.py nd.py  the first edition's NDArray; its functions
+np_arrays.py np.py  the second edition's ndarray; its functions; npx.py: npx.set_np()...
+parameters.py       Parameter: numbers that may come with the first batch
+init.py             Xavier, Uniform, Normal...
+blocks.py           Block, names, Sequential
+layers.py pooling.py norm.py losses.py   the layers
+trainer.py          Trainer and MXNet's formulas
+first_edition.py    d2lzh; second_edition.py: d2l.mxnet
+mistakes.py         what to write instead
+modules.py          the table of modules
+"""
 
-from minicnn.d2l.counting import Accumulator
-from minicnn.d2l.facades.modules import Facade
+from .modules import modules
 
-
-def modules() -> list[Facade]:
-    """The modules that ``install`` puts into place."""
-    return [
-        Facade("mxnet", "MXNet on minicnn.", {}),
-        Facade("mxnet.gluon", "MXNet on minicnn.", {}),
-        Facade("d2lzh", "The first edition's helpers, on minicnn.", {"Accumulator": Accumulator}),
-        Facade(
-            "d2l.mxnet", "The second edition's helpers, on minicnn.", {"Accumulator": Accumulator}
-        ),
-    ]
+__all__ = ["modules"]

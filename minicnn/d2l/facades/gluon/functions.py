@@ -1,0 +1,115 @@
+"""What both of MXNet's arrays compute, as functions of the engine's tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn import functions, ops
+from minicnn.kernels import Array, array_module
+from minicnn.nn import functional as F
+from minicnn.tensor import Tensor, apply
+
+Axes = int | tuple[int, ...] | None
+
+
+class Largest(ops.Max):
+    """y = max(x);  dx = dy for every cell that equals the maximum: MXNet does not share it out."""
+
+    def backward(self, dy: Array) -> Array:
+        return array_module(dy).where(self.winners, self.expand(dy), dy.dtype.type(0))
+
+
+def largest(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The largest values over ``axis``."""
+    return apply(Largest(axis, keepdims), x)
+
+
+def smallest(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The smallest values over ``axis``."""
+    return -largest(-x, axis, keepdims)
+
+
+def absolute(x: Tensor) -> Tensor:
+    """|x|, cell by cell; the derivative at 0 is 0."""
+    return x.relu() + (-x).relu()
+
+
+def square(x: Tensor) -> Tensor:
+    """x², cell by cell."""
+    return x * x
+
+
+def norm(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The root of the sum of squares over ``axis``."""
+    return square(x).sum(axis, keepdims).sqrt()
+
+
+def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """log(softmax(x)) over ``axis``."""
+    return F.log_softmax(x, axis)
+
+
+def maximum(a: Tensor, b: Any) -> Tensor:
+    """The larger of two cells; of equal ones the first receives the gradient."""
+    return _chosen(a, b, a.detach() >= (b.detach() if isinstance(b, Tensor) else b))
+
+
+def minimum(a: Tensor, b: Any) -> Tensor:
+    """The smaller of two cells; of equal ones the first receives the gradient."""
+    return _chosen(a, b, a.detach() <= (b.detach() if isinstance(b, Tensor) else b))
+
+
+def _chosen(a: Tensor, b: Any, first: Tensor) -> Tensor:
+    """``a`` where ``first``, else ``b``."""
+    mask = first.to(a.dtype)
+    return a * mask + (1 - mask) * b
+
+
+def clip(x: Tensor, a_min: float, a_max: float) -> Tensor:
+    """x, but at least ``a_min`` and at most ``a_max``."""
+    return minimum(maximum(x, a_min), a_max)
+
+
+def pick(x: Tensor, index: Tensor) -> Tensor:
+    """x[i, index[i]] for each row i.
+
+    Raises:
+        ValueError: x has not two axes.
+    """
+    if x.ndim != 2:
+        raise ValueError(f"pick: data has shape {x.shape}; wanted two axes")
+    rows = array_module(x.data).arange(len(x))
+    return x[rows, index.detach().to("int64").reshape(-1).data]
+
+
+def one_hot(index: Tensor, depth: int) -> Tensor:
+    """A row for each index: 1 at this place, otherwise 0; float32."""
+    eye = np.eye(depth, dtype=np.float32)
+    return Tensor(eye[index.numpy().astype(np.int64)], device=index.device)
+
+
+def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:
+    """Tensors joined along ``axis``."""
+    return functions.cat(list(parts), axis)
+
+
+def stack(parts: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """Tensors of one shape as the slices of a new axis."""
+    return functions.stack(list(parts), axis)
+
+
+def total(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The sum over ``axis``: of integers in their own dtype; booleans are counted, int64."""
+    y = x.sum(axis, keepdims)
+    return y.to(x.dtype) if x.dtype.kind in "iu" else y
+
+
+def sum_of(parts: Sequence[Tensor]) -> Tensor:
+    """The sum of several tensors."""
+    first, *others = parts
+    for other in others:
+        first = first + other
+    return first
