@@ -50,6 +50,7 @@ PLACES = {
 LATE = ("matplotlib", "pooch", "PIL", "IPython", "requests")
 IS_LATE = ("minicnn.d2l.book.shell",)  # modules that are themselves imported inside functions only
 LONG_SIGNATURES = {  # with more than 8 parameters, and why
+    "Conv2D.__init__": "Keras'",
     "Conv2d.__init__": "PyTorch's",
     "LazyConv2d.__init__": "PyTorch's",
     "SGD.__init__": "PyTorch's",
@@ -60,6 +61,7 @@ LONG_SIGNATURES = {  # with more than 8 parameters, and why
     "train_ch5": "the book's",
     "plot": "the book's",
     "fit": "public",
+    "Training.fit": "Keras'",
     "lenet": "public",
 }
 TABLES = ("Sequential", "parametrize", "launch", "_launch", "over_cells", "emit")  # calls as tables

@@ -1,19 +1,23 @@
-"""tensorflow and d2l.tensorflow, on this engine."""
+"""tensorflow and d2l.tensorflow, on this engine.
+
+Checked against TensorFlow 2.8.0 (the book's, with Keras 2) and 2.21.0 (with Keras 3.15.1).
+
+    dtypes.py, arrays.py       tf.Tensor: what it is, prints and computes
+    taping.py, gradients.py    when what is recorded; tf.Variable and tf.GradientTape
+    making.py, shaping.py, functions.py, names.py    the functions of tf; draws.py: tf.random
+    neural.py, windows.py      tf.nn, activations, initialisers; padding='same'
+    layer.py, layers.py        tf.keras.layers
+    models.py, training.py     Model and Sequential; compile, fit, evaluate, predict
+    summaries.py               model.summary()
+    losses.py, metrics.py, optimizers.py, callbacks.py
+    pipelines.py, pictures.py  tf.data, tf.image and the data sets
+    devices.py                 tf.device and strategies
+    helpers.py                 d2l.tensorflow
+    mistakes.py                what to write instead
+"""
 
 from __future__ import annotations
 
-from minicnn.d2l.counting import Accumulator
-from minicnn.d2l.facades.modules import Facade
+from minicnn.d2l.facades.keras.table import modules
 
-
-def modules() -> list[Facade]:
-    """The modules that ``install`` puts into place."""
-    return [
-        Facade("tensorflow", "TensorFlow on minicnn.", {}),
-        Facade("tensorflow.keras", "TensorFlow on minicnn.", {}),
-        Facade(
-            "d2l.tensorflow",
-            "The second edition's helpers, on minicnn.",
-            {"Accumulator": Accumulator},
-        ),
-    ]
+__all__ = ["modules"]

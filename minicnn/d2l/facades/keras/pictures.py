@@ -1,0 +1,70 @@
+"""``tf.image`` and ``tf.keras.datasets``: pictures in another size, and where they come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn import data
+from minicnn.d2l.facades.keras import making, shaping
+from minicnn.d2l.facades.keras.arrays import PICTURES, Tensor, as_tensor
+from minicnn.tensor import Tensor as EngineTensor
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+def resize(images: Any, size: Any) -> Tensor:
+    """Pictures (N, H, W, C), or one, as float32 in another size, bilinearly.
+
+    As TensorFlow's without ``antialias``: the centres of the cells stand at i + 1/2, and each new
+    cell is a mean of the two old ones next to it.
+    """
+    x = as_tensor(images)
+    if x.ndim == 3:
+        return resize(shaping.expand_dims(x, 0), size)[0]
+    pictures = x.held(PICTURES).to(np.float32)
+    rows, cols = (
+        EngineTensor(_weights(old, new), device=pictures.device)
+        for old, new in zip(pictures.shape[2:], making.sizes(size), strict=True)
+    )
+    return Tensor(rows @ pictures @ cols.T, PICTURES)
+
+
+def resize_with_pad(image: Any, target_height: int, target_width: int) -> Tensor:
+    """Pictures (N, H, W, C) resized with their proportions, in a frame of zeros."""
+    x = as_tensor(image)
+    height, width = x.shape[1:3]
+    scale = min(target_height / height, target_width / width)
+    small = resize(x, (max(1, int(height * scale)), max(1, int(width * scale))))
+    rows, cols = target_height - small.shape[1], target_width - small.shape[2]
+    if not rows and not cols:
+        return small
+    around = [[0, 0], [rows // 2, rows - rows // 2], [cols // 2, cols - cols // 2], [0, 0]]
+    return shaping.pad(small, around)
+
+
+def _weights(old: int, new: int) -> np.ndarray:
+    """R, (new, old): R @ x has the ``new`` cells of a column x."""
+    centres = (np.arange(new) + 0.5) * (old / new) - 0.5
+    distance = np.abs(np.arange(old) - np.clip(centres, 0, old - 1)[:, None])
+    return np.maximum(0, 1 - distance).astype(np.float32)
+
+
+def load_data(name: str) -> tuple[Arrays, Arrays]:
+    """((x_train, y_train), (x_test, y_test)): pictures (N, 28, 28) and class numbers, uint8."""
+    train, test = data.load(name)
+    return (
+        (np.array(train.images), train.labels.astype(np.uint8)),
+        (np.array(test.images), test.labels.astype(np.uint8)),
+    )
+
+
+def fashion_mnist() -> tuple[Arrays, Arrays]:
+    """``tf.keras.datasets.fashion_mnist.load_data``."""
+    return load_data("fashion-mnist")
+
+
+def mnist() -> tuple[Arrays, Arrays]:
+    """``tf.keras.datasets.mnist.load_data``."""
+    return load_data("mnist")

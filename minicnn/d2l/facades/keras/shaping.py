@@ -1,0 +1,97 @@
+"""Functions of ``tf`` that move cells."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn.d2l.facades.keras import mistakes
+from minicnn.d2l.facades.keras.arrays import Tensor, as_tensor, on_one_device, operands_of
+from minicnn.d2l.facades.keras.making import sizes
+from minicnn.functions import cat
+from minicnn.functions import stack as engine_stack
+from minicnn.nn import functional as F
+from minicnn.tensor import Tensor as EngineTensor
+
+Axes = int | Sequence[int] | None
+
+
+def axes_of(axis: Any) -> Any:
+    """An axis, or several, as NumPy wants them."""
+    if isinstance(axis, Tensor):
+        axis = axis.numpy().tolist()
+    return tuple(axis) if isinstance(axis, list) else axis
+
+
+def reshape(tensor: Any, shape: Any) -> Tensor:
+    """The same cells in another shape, of which one length may be -1."""
+    x, new_shape = as_tensor(tensor).tensor, sizes(shape)
+    known = math.prod(n for n in new_shape if n != -1)
+    fits = known and x.size % known == 0 if -1 in new_shape else known == x.size
+    if not fits and x.size:
+        raise mistakes.InvalidArgumentError(
+            f"Input to reshape is a tensor with {int(x.size)} values, but the requested shape "
+            f"{list(new_shape)} has {known}"
+        )
+    return Tensor(x.reshape(new_shape))
+
+
+def transpose(a: Any, perm: Sequence[int] | None = None) -> Tensor:
+    """The axes in the order ``perm``, reversed by default."""
+    return Tensor(as_tensor(a).tensor.transpose(*(perm or ())))
+
+
+def expand_dims(input: Any, axis: int) -> Tensor:
+    """With one more axis of length 1."""
+    return Tensor(as_tensor(input).tensor.unsqueeze(axis))
+
+
+def squeeze(input: Any, axis: Axes = None) -> Tensor:
+    """Without the axes of length 1, or without those that are named."""
+    return Tensor(as_tensor(input).tensor.squeeze(axes_of(axis)))
+
+
+def concat(values: Any, axis: int) -> Tensor:
+    """Joined along an axis that there is."""
+    return Tensor(cat(_parts(values), axis))
+
+
+def stack(values: Any, axis: int = 0) -> Tensor:
+    """Joined along a new axis."""
+    return Tensor(engine_stack(_parts(values), axis))
+
+
+def _parts(values: Any) -> list[EngineTensor]:
+    first, *others = [as_tensor(x) for x in values]
+    return on_one_device(first.tensor, *(operands_of(first, x)[1].tensor for x in others))
+
+
+def split(value: Any, num_or_size_splits: Any, axis: int = 0) -> list[Tensor]:
+    """Cut along an axis, into a number of equal parts or parts of these lengths."""
+    x = as_tensor(value)
+    length, given = x.shape[axis], num_or_size_splits
+    lengths = [length // given] * given if isinstance(given, int) else list(given)
+    if sum(lengths) != length:
+        raise mistakes.InvalidArgumentError(
+            f"split: axis {axis} has length {length}; {given!r} does not cut it whole"
+        )
+    ends = np.cumsum([0, *lengths]).tolist()
+    before = (slice(None),) * (axis % x.ndim)
+    return [x[(*before, slice(a, b))] for a, b in itertools.pairwise(ends)]
+
+
+def gather(params: Any, indices: Any, axis: int = 0) -> Tensor:
+    """The slices with these numbers along ``axis``."""
+    x, picked = as_tensor(params), as_tensor(indices)
+    before = (slice(None),) * (axis % x.ndim)
+    return Tensor(x.tensor[(*before, picked.tensor)])
+
+
+def pad(tensor: Any, paddings: Any, constant_values: float = 0) -> Tensor:
+    """Framed with a number: ``paddings`` has (before, after) for each axis."""
+    widths = [int(n) for pair in reversed(as_tensor(paddings).numpy().tolist()) for n in pair]
+    return Tensor(F.pad(as_tensor(tensor).tensor, widths, value=constant_values))
