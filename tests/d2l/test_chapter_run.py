@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -351,3 +352,13 @@ def test_ctrl_c_keeps_what_was_shown() -> None:
     first, second, third = outputs_of("kept/chapter.ipynb")
     assert [o.text for o in (*first, *second)] == ["first\n", "second\n"]
     assert third == []
+
+
+def test_notices_in_a_cell_suit_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In English on a screen that has no Japanese: the cells' stdout has the screen's encoding."""
+    kept = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(kept, "latin-1"))
+    monkeypatch.setenv("LANGUAGE", "ja")
+    cell = "from minicnn.language import notice\nprint(notice('on_plateau'))"
+    assert main([written(cell), "--out", "kept"]) == 0
+    assert b"\non the plateau\n" in kept.getvalue()

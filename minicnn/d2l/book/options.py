@@ -21,6 +21,7 @@ from minicnn.d2l.book.running import Plan, Runner
 from minicnn.d2l.facades.installing import FRAMEWORKS, install, uninstall
 from minicnn.data.find import looking_in
 from minicnn.files import make_folder, write_whole
+from minicnn.language import notice
 from minicnn.terminal import complain, say
 
 NAME = "python -m minicnn.d2l"
@@ -102,7 +103,7 @@ def _run_plan(plan: Plan, names: dict[str, Any], options: argparse.Namespace) ->
             return 130
     failed = any(one.failure is not None for one in ran)
     if options.epochs is not None and not runner.epochs_set and not failed:
-        say("--epochs changed nothing: no cell gives num_epochs a number")
+        say(notice("no_num_epochs"))
     if options.report:
         say(report(plan, ran))
         if options.out is not None:

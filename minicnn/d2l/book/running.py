@@ -14,6 +14,7 @@ from minicnn.d2l.book.failures import Failure
 from minicnn.d2l.book.notebook import executed
 from minicnn.d2l.book.outputs import Outputs
 from minicnn.files import make_folder, write_whole
+from minicnn.language import notice
 from minicnn.terminal import say
 
 if TYPE_CHECKING:
@@ -105,14 +106,14 @@ class Runner:
             self.epochs_set = self.epochs_set or bool(places)
             for line, old in places:
                 say(
-                    f"{self.plan.place(number, line)}: num_epochs {old} -> {self.plan.epochs}: "
-                    "for a quick look, not the published figure"
+                    f"{self.plan.place(number, line)}: num_epochs {old} -> {self.plan.epochs}"
+                    + notice("fewer_epochs")
                 )
         self.sources[number] = source
         source, skipped = without_installs(source)
         for line in skipped:
             told = self.sources[number].split("\n")[line - 1].strip()
-            say(f"{self.plan.place(number, line)}: skipped, not needed here: {told}")
+            say(f"{self.plan.place(number, line)}{notice('skipped', line=told)}")
         start = time.perf_counter()
         try:
             self.outputs[number], failure = self.shell.run(number, source)

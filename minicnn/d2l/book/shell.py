@@ -37,6 +37,7 @@ class _Stream(io.TextIOBase):
     def __init__(self, name: str, shell: Shell):
         self.name, self.shell = name, shell
         self.screen = getattr(sys, name)
+        self.encoding = getattr(self.screen, "encoding", None) or self.encoding
         self.at_start = True  # of a line
 
     def writable(self) -> bool:
