@@ -72,3 +72,8 @@ def as_tree(modules: Iterable[Facade]) -> dict[str, Facade]:
         if parent in tree:
             setattr(tree[parent], child, module)
     return tree
+
+
+def by_name(things: Iterable[Any]) -> dict[str, Any]:
+    """Functions and classes by their own names, as a module holds them."""
+    return {thing.__name__: thing for thing in things}
