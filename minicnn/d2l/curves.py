@@ -81,7 +81,9 @@ class Animator:
             marker = "o" if len(x) == 1 else None  # a line through one point is invisible
             axes.plot(x, y, *style, label=self._name(i), linewidth=1.8, marker=marker, **look)
         axes.set(**self.labels, **self.scales)
-        axes.set(**{name: limits for name, limits in self.limits.items() if limits is not None})
+        for name, limits in self.limits.items():
+            if limits is not None and limits[0] != limits[1]:  # the book's [1, num_epochs], with 1
+                axes.set(**{name: limits})
         axes.grid(color=GRID, linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
         if self.legend and self.Y:

@@ -280,6 +280,12 @@ def test_a_tab_is_installed_and_taken_out_again(capsys: pytest.CaptureFixture[st
     assert not hasattr(sys, "ps1")
 
 
+def test_a_tab_that_uses_d2l_and_does_not_import_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([written("#@tab mxnet\nprint(d2l.__name__)")]) == 0
+    out = capsys.readouterr().out
+    assert "this tab imports d2l nowhere; here it is d2l.mxnet\n[1] line 5\nd2l.mxnet\n" in out
+
+
 def test_later_editions_ask_for_the_tab(capsys: pytest.CaptureFixture[str]) -> None:
     chapter = written(
         "%load_ext d2lbook.tab\ntab.interact_select('mxnet', 'jax')",

@@ -6,7 +6,9 @@ import argparse
 import contextlib
 import json
 import random
+import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +83,7 @@ def _run(options: argparse.Namespace) -> int:
     say(_headline(chapter, plan, tab, frameworks))
     with _installed(frameworks), looking_in(options.data_dir):
         _sow(options.seed)
-        names = {"input": _no_input, **({"tab": _Tab(tab)} if tab else {})}
-        return _run_plan(plan, names, options)
+        return _run_plan(plan, _names(plan, tab), options)
 
 
 def _run_plan(plan: Plan, names: dict[str, Any], options: argparse.Namespace) -> int:
@@ -160,6 +161,22 @@ def _plan(
     }
     cells = chapter.of(tab)
     return Plan(cells, not chapter.is_notebook, folder, kept, options.epochs, about)
+
+
+def _names(plan: Plan, tab: str | None) -> dict[str, Any]:
+    """What the cells find already there.
+
+    The book's builder writes ``d2l.tensor`` as the framework's own function, so that some tabs use
+    d2l and import it nowhere.
+    """
+    names: dict[str, Any] = {"input": _no_input}
+    if tab is not None:
+        names["tab"] = _Tab(tab)
+        text = "\n".join(cell.source for cell in plan.code.values())
+        if re.search(r"\bd2l\.", text) and not re.search(r"^\s*(import|from) .*d2l", text, re.M):
+            names["d2l"] = import_module({"pytorch": "d2l.torch"}.get(tab, f"d2l.{tab}"))
+            say(f"this tab imports d2l nowhere; here it is {names['d2l'].__name__}")
+    return names
 
 
 def _headline(chapter: Chapter, plan: Plan, tab: str | None, frameworks: list[str]) -> str:
