@@ -153,3 +153,12 @@ def test_an_animators_scales_and_formats() -> None:
 def test_a_notebook_draws_the_curves_in_one_place(shown: list[str]) -> None:
     animator()
     assert shown == ["display", "update", "update"]
+
+
+def test_limits_that_are_one_point_give_way_to_the_points() -> None:
+    curves = d2l.Animator("epoch", xlim=[1, 1])  # the book's [1, num_epochs], after one epoch
+    curves.add(0.5, 2.25)
+    curves.add(1, 2)
+    low, high = curves.figure().axes[0].get_xlim()
+    assert 0.4 < low < 0.5
+    assert 1 < high < 1.1
