@@ -81,13 +81,9 @@ class Animator:
             marker = "o" if len(x) == 1 else None  # a line through one point is invisible
             axes.plot(x, y, *style, label=self._name(i), linewidth=1.8, marker=marker, **look)
         axes.set(**self.labels, **self.scales)
-<<<<<<< Updated upstream
         for name, limits in self.limits.items():
             if limits is not None and limits[0] != limits[1]:  # the book's [1, num_epochs], with 1
                 axes.set(**{name: limits})
-=======
-        axes.set(**{name: ends for name, ends in self.limits.items() if _is_range(ends)})
->>>>>>> Stashed changes
         axes.grid(color=GRID, linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
         if self.legend and self.Y:
@@ -116,11 +112,6 @@ class Animator:
 
     def _name(self, i: int) -> str:
         return self.legend[i] if i < len(self.legend) else f"curve {i + 1}"
-
-
-def _is_range(ends: Sequence[float] | None) -> bool:
-    """Whether an axis can show it: the book's (1, num_epochs) is one point after a single epoch."""
-    return ends is not None and ends[0] != ends[1]
 
 
 def _is_list(value: Any) -> bool:
