@@ -34,10 +34,9 @@ class Trained:
         lr: float = 0.9,
         batch_size: int = 256,
         divide_by: int | None = None,
-        shuffle: bool = True,
         shuffled_by: int | None = None,
         change: Callable[[nn.Module], None] = lambda net: None,
-        order: Callable[[data.Dataset], data.Dataset] = lambda train: train,
+        order: Callable[[data.Dataset], data.Dataset] | None = None,
         **model: Any,
     ):
         minicnn.manual_seed(options.seed)
@@ -47,7 +46,9 @@ class Trained:
         change(self.net)
         history = minicnn.fit(
             self.net,
-            data.DataLoader(order(train), batch_size, shuffle=shuffle, seed=seed, raw=True),
+            data.DataLoader(
+                order(train) if order else train, batch_size, order is None, seed, raw=True
+            ),
             data.DataLoader(test, 1000, raw=True),
             optimizer=optim.SGD(self.net.parameters(), lr=lr),
             epochs=epochs,
@@ -102,7 +103,7 @@ def last_batch(options: argparse.Namespace) -> Iterator[str]:
 
 def labels_in_order(options: argparse.Namespace) -> Iterator[str]:
     """The training set sorted by label, not shuffled; 1 epoch."""
-    last = Trained(options, 1, shuffle=False, order=in_order).epochs[-1]
+    last = Trained(options, 1, order=in_order).epochs[-1]
     yield f"sorted, not shuffled: {figures(last)}"
     yield f"shuffled: {figures(Trained(options, 1).epochs[-1])}"
 
