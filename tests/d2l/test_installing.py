@@ -59,6 +59,17 @@ def test_what_is_missing_is_named_with_what_there_is(capsys: pytest.CaptureFixtu
         from d2l import torch  # noqa: F401
 
 
+def test_of_a_single_framework_the_books_package_has_the_helpers() -> None:
+    d2l.install("mxnet")
+    import d2l as book
+
+    assert book.Accumulator is book.mxnet.Accumulator
+    d2l.install("tensorflow")
+    import d2l as book
+
+    assert not hasattr(book, "Accumulator")
+
+
 def test_two_frameworks_side_by_side() -> None:
     d2l.install("mxnet")
     d2l.install("tensorflow")

@@ -83,17 +83,18 @@ def uninstall() -> None:
 
 
 def _d2l(modules: dict[str, Facade]) -> Facade:
-    """The book's package, with the module of each framework that is installed."""
+    """The book's package, with the module of each framework that is installed.
+
+    Of a single one it has the helpers too: in 2019, with one framework, the book wrote
+    ``import d2l``.
+    """
     own = {name.partition(".")[2]: m for name, m in modules.items() if name.startswith("d2l.")}
-    others = {
-        module: f'call minicnn.d2l.install("{framework}") first'
-        for module, framework in {
-            "mxnet": "mxnet",
-            "torch": "pytorch",
-            "tensorflow": "tensorflow",
-        }.items()
-    }
-    return Facade("d2l", "Dive into Deep Learning's helpers, on minicnn.", own, others)
+    (only, *more) = own.values()
+    helpers = {} if more else {name: getattr(only, name) for name in only.__all__}
+    tabs = {"mxnet": "mxnet", "torch": "pytorch", "tensorflow": "tensorflow"}
+    others = {tab: f'call minicnn.d2l.install("{tabs[tab]}") first' for tab in tabs}
+    doc = "Dive into Deep Learning's helpers, on minicnn."
+    return Facade("d2l", doc, {**helpers, **own}, others)
 
 
 def _refuse_real_ones(framework: str, modules: dict[str, Facade]) -> None:
