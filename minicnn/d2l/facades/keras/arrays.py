@@ -149,13 +149,13 @@ class Tensor(Wrapped):
     def __len__(self) -> int:
         if not self.ndim:
             raise TypeError("Scalar tensor has no `len()`")
-        return self.shape[0]  # type: ignore[no-any-return]
+        return int(self.shape[0])
 
     def __bool__(self) -> bool:
         return bool(self.tensor.numpy())
 
     def __format__(self, spec: str) -> str:
-        return format(self.numpy(), spec) if spec else str(self)
+        return format(self.numpy(), spec)
 
     def __str__(self) -> str:
         cells = str(self.tensor.numpy())

@@ -36,12 +36,12 @@ def resize_with_pad(image: Any, target_height: int, target_width: int) -> Tensor
     x = as_tensor(image)
     height, width = x.shape[1:3]
     scale = min(target_height / height, target_width / width)
-    small = resize(x, (max(1, int(height * scale)), max(1, int(width * scale))))
-    rows, cols = target_height - small.shape[1], target_width - small.shape[2]
-    if not rows and not cols:
-        return small
-    around = [[0, 0], [rows // 2, rows - rows // 2], [cols // 2, cols - cols // 2], [0, 0]]
-    return shaping.pad(small, around)
+    small = resize(x, (int(height * scale), int(width * scale)))
+    around = [[0, 0], [0, 0], [0, 0], [0, 0]]
+    for axis, (target, old) in enumerate(((target_height, height), (target_width, width)), 1):
+        before = int((target - old * scale) / 2)
+        around[axis] = [before, target - before - small.shape[axis]]
+    return shaping.pad(small, around) if np.any(around) else small
 
 
 def _weights(old: int, new: int) -> np.ndarray:
