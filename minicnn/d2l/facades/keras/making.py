@@ -92,6 +92,11 @@ def linspace(start: Any, stop: Any, num: int) -> Tensor:
     return new(np.linspace(float(start), float(stop), int(num), dtype=np.float32))
 
 
+def meshgrid(*args: Any) -> list[Tensor]:
+    """Each vector copied along the axes of the others."""
+    return [new(np.array(x)) for x in np.meshgrid(*(as_tensor(x).numpy() for x in args))]
+
+
 def one_hot(indices: Any, depth: int, dtype: Any = "float32") -> Tensor:
     """A row of ``depth`` numbers for each index: 1 there, 0 elsewhere."""
     rows = as_tensor(indices).numpy()[..., None] == np.arange(depth)

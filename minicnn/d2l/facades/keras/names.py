@@ -53,6 +53,7 @@ NAMES: dict[str, Any] = {
     "linspace": making.linspace,
     "matmul": functions.matmul,
     "maximum": functions.maximum,
+    "meshgrid": making.meshgrid,
     "minimum": functions.minimum,
     "multiply": functions.binary("__mul__"),
     "negative": lambda x: -as_tensor(x),

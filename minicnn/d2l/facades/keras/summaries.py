@@ -1,7 +1,8 @@
-"""The table of a net, in the form of Keras 2."""
+"""The table of a net, in the form of Keras 2.8."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from minicnn.d2l.facades.keras.dtypes import TensorShape
 if TYPE_CHECKING:
     from minicnn.d2l.facades.keras.models import Model
 
-WIDTHS = (29, 26, 10)
+ENDS = (29, 55, 65)  # of the columns
 
 
 def shapes(net: Model) -> list[TensorShape | str]:
@@ -30,21 +31,20 @@ def shapes(net: Model) -> list[TensorShape | str]:
 
 def table(net: Model) -> str:
     """The layers, their outputs' shapes and numbers of weights."""
-    line, thick = "_" * sum(WIDTHS), "=" * sum(WIDTHS)
-    rows = [("Layer (type)", "Output Shape", "Param #")]
+    line, thick = "_" * ENDS[-1], "=" * ENDS[-1]
+    rows = []
     for layer, shape in zip(net.layers, shapes(net), strict=True):
         title = f"{layer.name} ({type(layer).__name__})"
-        rows.append((title, str(shape), str(layer.count_params())))
+        rows.append("\n".join(_lines(title, str(shape), str(layer.count_params()))))
     trained = sum(int(v._held.size) for v in net.trainable_weights)
     fixed = sum(int(v._held.size) for v in net.non_trainable_weights)
-    head, *others = ["".join(f"{c:{w}}" for c, w in zip(r, WIDTHS, strict=True)) for r in rows]
     return "\n".join(
         [
             f'Model: "{net.name}"',
             line,
-            head.rstrip(),
+            *_lines("Layer (type)", "Output Shape", "Param #"),
             thick,
-            "\n\n".join(row.rstrip() for row in others),
+            *(f"{row}\n" for row in rows),
             thick,
             f"Total params: {trained + fixed:,}",
             f"Trainable params: {trained:,}",
@@ -52,3 +52,15 @@ def table(net: Model) -> str:
             line,
         ]
     )
+
+
+def _lines(*cells: str) -> Iterator[str]:
+    """A row of the table; what is too long for its column goes on in the next line."""
+    rest = list(cells)
+    while any(rest):
+        line = " "
+        for i, end in enumerate(ENDS):
+            room = end - len(line) - 1
+            cut, rest[i] = rest[i][:room], rest[i][room:]
+            line = (line + cut + ("  " if rest[i] else "")).ljust(end)
+        yield line.rstrip()

@@ -90,7 +90,12 @@ def modules() -> list[Facade]:
             {"InvalidArgumentError": mistakes.InvalidArgumentError},
         ),
         *keras,
-        Facade("d2l.tensorflow", "The second edition's helpers, on minicnn.", _d2l()),
+        Facade(
+            "d2l.tensorflow",
+            "The second edition's helpers, on minicnn.",
+            _d2l(),
+            later={"plt": pyplot},
+        ),
     ]
 
 
@@ -183,17 +188,9 @@ def _d2l() -> dict[str, Any]:
         "float32": DTYPES["float32"],
         "int32": DTYPES["int32"],
         "normal": draws.normal,
-        "plt": _Pyplot(),
         "rand": draws.uniform,
         "tensor": making.constant,
     }
-
-
-class _Pyplot:
-    """Matplotlib's pyplot, loaded by its first use."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(pyplot(), name)
 
 
 def _of(module: Any, *names: str) -> dict[str, Any]:
