@@ -49,3 +49,11 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for module in (d2l.curves, d2l.pictures, d2l.training, helpers):
         monkeypatch.setattr(module, "in_notebook", lambda: True)
     return events
+
+
+@pytest.fixture
+def tf() -> Iterator[Any]:
+    """The facade's ``tensorflow``, installed for a test."""
+    d2l.install("tensorflow")
+    yield sys.modules["tensorflow"]
+    d2l.uninstall()

@@ -147,12 +147,16 @@ class GradientTape:
         self._persistent, self._all = persistent, watch_accessed_variables
         self._watched: list[Tensor] = []
         self._spent = False
+        self._shares = False  # with another tape, which may go back the same way
 
     def __enter__(self) -> Self:
         if self in recording.tapes:
             raise ValueError("Tape is already recording.")
         if not recording.tapes:
             recording.time += 1
+        self._shares = bool(recording.tapes)
+        for tape in recording.tapes:
+            tape._shares = True
         recording.tapes.append(self)
         return self
 
@@ -215,8 +219,9 @@ class GradientTape:
                 x._held.retain_grad()
         targets = _flat(target)
         starts = [None] * len(targets) if output_gradients is None else _flat(output_gradients)
+        keep = self._persistent or self._shares
         for i, (y, start) in enumerate(zip(targets, starts, strict=True)):
-            self._go_back(y, start, keep=self._persistent or i < len(targets) - 1)
+            self._go_back(y, start, keep or i < len(targets) - 1)
         zero = unconnected_gradients in ("zero", UnconnectedGradients.ZERO)
         found = iter([self._taken(x, zero) for x in flat])
         return _as_nested(sources, found)

@@ -292,8 +292,8 @@ def numpy(x: Any) -> Any:
 
 SAME = (
     "abs", "argmax", "concat", "cos", "cosh", "exp", "eye", "linspace", "matmul", "meshgrid",
-    "ones", "reduce_mean", "reduce_sum", "reshape", "sin", "sinh", "stack", "tanh", "transpose", "zeros",
-    "zeros_like",
+    "ones", "reduce_mean", "reduce_sum", "reshape", "sin", "sinh", "stack", "tanh", "transpose",
+    "zeros", "zeros_like",
 )  # fmt: skip
 """What the book's helpers call as TensorFlow does."""
 

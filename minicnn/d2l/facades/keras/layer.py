@@ -104,12 +104,12 @@ class Layer:
                 f"{type(self).__name__}: nets of Inputs (the functional API) are not in minicnn; "
                 "write tf.keras.Sequential([...]), or a class of tf.keras.Model with call(self, X)"
             )
-        if isinstance(inputs, Tensor):
-            return inputs
         if isinstance(inputs, list | tuple) and any(isinstance(x, Tensor) for x in inputs):
             return inputs
-        x = as_tensor(inputs)  # of NumPy's float64 too, as in Keras
-        return x if x.dtype.name == "float32" else Tensor(x.tensor.to(np.float32))
+        x = as_tensor(inputs)
+        if x._held.dtype == np.float64:  # NumPy's: all layers compute in float32
+            return x.each(lambda t: t.to(np.float32))
+        return x
 
     def _build_once(self, inputs: Any) -> None:
         if self.built:

@@ -139,7 +139,7 @@ class Dense(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         check_last(self, inputs.shape, self._engine.in_features)
-        x = inputs.tensor.to(self._engine.weight.device)
+        x = inputs.tensor.to(self._engine.weight.device).to(np.float32)  # of whole numbers too
         return self.activation(Tensor(self._engine(x)))
 
 
