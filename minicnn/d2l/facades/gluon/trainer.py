@@ -83,8 +83,8 @@ class SGD(Optimizer):
 
     nesterov = False
 
-    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, **options: Any):
-        super().__init__(learning_rate, **options)
+    def __init__(self, momentum: float = 0.0, **options: Any):
+        super().__init__(**options)
         self._check(momentum=momentum)
         self.momentum = momentum
 
@@ -103,9 +103,18 @@ class SGD(Optimizer):
 
 
 class NAG(SGD):
-    """SGD with Nesterov's momentum: w = w + momentum v - lr (s g + wd w), v as in ``SGD``."""
+    """SGD with Nesterov's momentum: w = w + momentum v - lr s g, v as in ``SGD``.
+
+    Raises:
+        ValueError: weight decay, which MXNet puts elsewhere in the formula than this engine.
+    """
 
     nesterov = True
+
+    def __init__(self, momentum: float = 0.0, **options: Any):
+        super().__init__(momentum, **options)
+        if self.wd:
+            raise ValueError(f"NAG: wd is {self.wd}; wanted 0, or the optimiser 'sgd'")
 
 
 class Adam(Optimizer):
