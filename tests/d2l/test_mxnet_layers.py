@@ -200,7 +200,7 @@ def test_a_layers_own_initialisers_come_first(mx: Any) -> None:
 def test_an_initialiser_of_ones_own(mx: Any) -> None:
     seen = []
 
-    class Own(mx.init.Initializer):  # type: ignore[misc,name-defined]
+    class Own(mx.init.Initializer):  # type: ignore[misc]
         def _init_weight(self, name: str, data: Any) -> None:
             seen.append((name, data.shape))
             data[:] = mx.nd.random.uniform(-10, 10, shape=data.shape)
@@ -287,7 +287,7 @@ def test_dropout_drops_inside_record_alone(mx: Any) -> None:
 def test_a_block_of_ones_own(mx: Any) -> None:
     nd, nn = mx.nd, mx.gluon.nn
 
-    class Corr(nn.Block):  # type: ignore[misc,name-defined]
+    class Corr(nn.Block):  # type: ignore[misc]
         def __init__(self, kernel_size: Any, **options: Any):
             super().__init__(**options)
             self.weight = self.params.get("weight", shape=kernel_size)
@@ -313,7 +313,7 @@ def test_a_block_of_ones_own(mx: Any) -> None:
 
 
 def test_a_hybrid_block_of_the_older_way(mx: Any) -> None:
-    class Net(mx.gluon.nn.HybridBlock):  # type: ignore[misc,name-defined]
+    class Net(mx.gluon.nn.HybridBlock):  # type: ignore[misc]
         def __init__(self, **options: Any):
             super().__init__(**options)
             self.hidden = mx.gluon.nn.Dense(4)

@@ -145,7 +145,7 @@ def test_the_other_editions_names(mx: Any) -> None:
 
 
 def test_a_block_without_init(mx: Any) -> None:
-    class Net(mx.gluon.nn.Block):  # type: ignore[misc,name-defined]
+    class Net(mx.gluon.nn.Block):  # type: ignore[misc]
         def __init__(self) -> None:
             self.hidden = mx.gluon.nn.Dense(4)
 

@@ -186,10 +186,8 @@ def test_the_first_edition_trains(first: Any, mx: Any, capsys: pytest.CaptureFix
     assert float(found[1][4]) > 0.6
     accuracy = first.evaluate_accuracy(test, net, mx.cpu())
     assert f"{accuracy:.3f}" == found[1][4]
-    first.train_ch3(
-        net, [next(iter(train))], test, mx.gluon.loss.SoftmaxCrossEntropyLoss(), 1, 250,
-        None, None, trainer,
-    )  # fmt: skip
+    batches, loss = [next(iter(train))], mx.gluon.loss.SoftmaxCrossEntropyLoss()
+    first.train_ch3(net, batches, test, loss, 1, 250, None, None, trainer)
     assert re.fullmatch(
         r"epoch 1, loss .{6}, train acc .{5}, test acc .{5}\n", capsys.readouterr().out
     )
