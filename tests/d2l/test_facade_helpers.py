@@ -77,8 +77,7 @@ def test_plot_draws_each_form_of_curves() -> None:
 
 
 def test_batches_are_converted_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helpers, "_source", {"root": None, "dataset": None})
-    helpers.read_from(dataset=SAMPLE)
+    monkeypatch.setattr(helpers, "dataset", SAMPLE)
     train, test = helpers.fashion_mnist(lambda x, y: (x.shape, y.sum().item()), 700, resize=(7, 9))
     assert (len(train), len(test)) == (9, 2)
     sums = [train_sum for _, train_sum in train]

@@ -155,12 +155,7 @@ def save_left() -> None:
 
 # Fashion-MNIST ------------------------------------------------------------------------------------
 
-_source: dict[str, Any] = {"root": None, "dataset": None}
-
-
-def read_from(root: str | Path | None = None, dataset: str | None = None) -> None:
-    """Where ``fashion_mnist`` looks when a cell names no folder; see ``data.load``."""
-    _source.update(root=root, dataset=dataset)
+dataset: str | None = None  # Fashion-MNIST; the sample where it cannot be had, and in tests
 
 
 class Batches:
@@ -191,6 +186,5 @@ def fashion_mnist(
 
     ``convert`` receives x, a float32 tensor (B, 1, H, W) in [0, 1], and y, an int64 one (B,).
     """
-    where = _source if root is None else {"root": root, "dataset": None}
-    train, test = batches.load_data_fashion_mnist(batch_size, resize, **where)
+    train, test = batches.load_data_fashion_mnist(batch_size, resize, root, dataset=dataset)
     return Batches(train, convert), Batches(test, convert)

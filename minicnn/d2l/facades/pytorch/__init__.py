@@ -66,5 +66,11 @@ def modules() -> list[Facade]:
         Facade("torch.cuda", "GPUs.", CUDA),
         Facade("torch.utils", "Data.", {}),
         Facade("torch.utils.data", "Data sets and batches.", by_name(data.CLASSES)),
-        Facade("d2l.torch", "The second edition's helpers.", helpers.NAMES, later=helpers.LATER),
+        Facade(
+            "d2l.torch",
+            "The second edition's helpers.",
+            helpers.NAMES,
+            helpers.INSTEAD,
+            helpers.LATER,
+        ),
     ]

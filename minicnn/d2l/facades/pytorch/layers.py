@@ -74,7 +74,7 @@ class Lazy(Layer):
         return output
 
     def _become(self) -> None:
-        self.__class__ = self.plain_class  # type: ignore[assignment]
+        object.__setattr__(self, "__class__", self.plain_class)
         self._hold(self._engine)
         for name in ("in_channels", "in_features"):
             if hasattr(self._engine, name):

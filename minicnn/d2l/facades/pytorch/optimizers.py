@@ -91,7 +91,7 @@ class Optimizer:
         lines = [f"{type(self).__name__} ("]
         for number, group in enumerate(self.param_groups):
             shown = {k: v for k, v in group.items() if k != "params"} | self.not_here
-            lines.append(f"Parameter Group {number}")
+            lines.append("\n" * (number > 0) + f"Parameter Group {number}")
             lines += [f"    {name}: {shown[name]}" for name in sorted(shown)]
         return "\n".join([*lines, ")"])
 

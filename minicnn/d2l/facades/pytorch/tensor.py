@@ -8,7 +8,7 @@ printing.py     what it looks like
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -118,6 +118,11 @@ class Tensor(InPlace):
         past = name_of(self.tensor, self._past)
         note = f"grad_fn=<{past}>" if past else "requires_grad=True" * self.tensor.requires_grad
         return text_of(self.tensor.numpy(), self.tensor.device, note)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return (wrap(self.tensor[i], "UnbindBackward0") for i in range(len(self)))
 
     def __bool__(self) -> bool:
         return call(self.tensor.__bool__)
