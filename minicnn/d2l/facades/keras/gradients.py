@@ -82,7 +82,8 @@ class Variable(Tensor):
                 f"Cannot assign value to variable '{self.name}': Shape mismatch. The variable "
                 f"shape {shape}, and the assigned value shape {given.shape} are incompatible."
             )
-        return given.held(self._order if given.ndim == self.ndim else None).detach()
+        held = given.held(self._order if given.ndim == self.ndim else None)
+        return held.detach().to(self._held.device)
 
     def _written(self, key: Any, value: EngineTensor) -> Variable:
         with no_grad():
