@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from . import page
-from .notes import Notes, Reference
+from .notes import Notes, Reference, notes_as_data
 from .page.grid import Grid, TooLargeError
 from .text import grids_as_text
+from .words import Sentence, as_html, in_language
 
 MOST = 1500  # cells of all grids of a small page together
 
@@ -45,11 +46,13 @@ class Explained:
 
     Attributes:
         title, layer: the titles of the page and of its example.
-        forward, backward: the formulas, in HTML.
+        forward, backward: the formulas: sentences, or HTML.
         above, below: the grids of the forward and of the backward pass.
         notes: what every cell is made of.
         start: the cell shown first.
         families: the legend: a name for each colour.
+        lang: the language, ``"en"``, ``"zh"`` or ``"ja"``. With None, the default, the page follows
+            its reader's browser, and text is English.
         grids: the numbers of each grid, by its name.
     """
 
@@ -62,6 +65,7 @@ class Explained:
     notes: Notes
     start: Reference
     families: dict[str, str] = field(default_factory=lambda: page.FAMILIES)
+    lang: str | None = None
 
     @property
     def grids(self) -> dict[str, np.ndarray]:
@@ -70,25 +74,30 @@ class Explained:
     def html(self, about: str = "") -> str:
         """The page."""
         parts = {
-            "forward": self.forward,
-            "backward": self.backward,
+            "forward": _formula(self.forward),
+            "backward": _formula(self.backward),
             "above": "\n".join(grid.figure() for grid in self.above),
             "below": "\n".join(grid.figure() for grid in self.below),
         }
-        data = {"grids": self.above + self.below, "notes": self.notes, "start": self.start}
+        notes = notes_as_data(self.notes)
+        data = {"grids": self.above + self.below, "notes": notes, "start": self.start}
         body = page.fill(page.read("page/layer.html"), parts)
-        return page.write(self.title, self.layer, about, body, data, families=self.families)
+        said = self.title, self.layer, about
+        return page.write(*said, body, data, families=self.families, language=self.lang)
 
     def _repr_html_(self) -> str:
         return page.in_a_frame(self.html(), 700)
 
     def __str__(self) -> str:
         rows = [
-            grids_as_text({grid.symbol: _plain(grid) for grid in row})
+            grids_as_text({grid.symbol: _plain(grid) for grid in row}, self.lang)
             for row in (self.above, self.below)
         ]
-        formulas = [html.unescape(_without_tags(f)) for f in (self.forward, self.backward)]
-        return "\n\n".join([self.layer, formulas[0], rows[0], formulas[1], rows[1]]) + "\n"
+        layer, *formulas = (
+            in_language(text, self.lang) for text in (self.layer, self.forward, self.backward)
+        )
+        forward, backward = (html.unescape(_without_tags(formula)) for formula in formulas)
+        return "\n\n".join([layer, forward, rows[0], backward, rows[1]]) + "\n"
 
     def __repr__(self) -> str:
         return f"<explained: {self.layer}>"
@@ -97,6 +106,10 @@ class Explained:
 def _plain(grid: Grid) -> np.ndarray:
     values = grid.values
     return values if values.shape[0] * values.shape[1] > 1 else values[0, 0]
+
+
+def _formula(text: str) -> str:
+    return as_html(text) if isinstance(text, Sentence) else text
 
 
 def _without_tags(text: str) -> str:

@@ -11,7 +11,9 @@ from minicnn import kernels, nn, ops
 from .explained import Explained, check_cells, check_layer
 from .notes import Note, Notes, Token, every, joined, note, ref
 from .numbers import as_numbers
+from .page import FAMILIES
 from .page.grid import Grid
+from .words import Sentence
 
 
 def check_size(rows: int, features: int, outputs: int) -> None:
@@ -57,22 +59,22 @@ def linear(layer: nn.Linear, x: Any, dy: Any = None) -> Explained:
         return Grid(grid, symbol, title, family, values[None, None, None], axes="j")
 
     above = [
-        matrix("x", "x", "the input, a row a sample", "x", x),
-        matrix("weight", "W", "the weights, a row an output", "weight", weight),
-        matrix("y", "y", "the output", "x", y),
+        matrix("x", "x", Sentence("linear.x_grid"), "x", x),
+        matrix("weight", "W", Sentence("linear.weight_grid"), "weight", weight),
+        matrix("y", "y", Sentence("page.y"), "x", y),
     ]
     below = [
-        matrix("dx", "dx", "the input’s gradient", "gradient", gradients[0]),
-        matrix("dweight", "dW", "the weights’ gradient", "gradient", gradients[1]),
-        matrix("dy", "dy", "the gradient from above", "gradient", dy),
+        matrix("dx", "dx", Sentence("linear.dx_grid"), "gradient", gradients[0]),
+        matrix("dweight", "dW", Sentence("linear.dweight_grid"), "gradient", gradients[1]),
+        matrix("dy", "dy", Sentence("page.dy"), "gradient", dy),
     ]
     if bias is not None:
         dbias = gradients[2]
-        above.insert(2, vector("bias", "b", "the bias", "weight", bias))
-        below.insert(2, vector("dbias", "db", "the bias’s gradient", "gradient", dbias))
+        above.insert(2, vector("bias", "b", Sentence("page.bias"), "weight", bias))
+        below.insert(2, vector("dbias", "db", Sentence("page.dbias"), "gradient", dbias))
     rules = _Rules(len(x), x.shape[1], len(weight), bias is not None)
     return Explained(
-        "A dense layer, forward and backward",
+        Sentence("linear.title"),
         f"Linear({layer.extra_repr()})",
         "y = x Wᵀ + b &emsp; y[m, o] = Σ<sub>k</sub> x[m, k] · W[o, k] + b[o]",
         "dx = dy W &emsp; dW = dyᵀ x &emsp; db = Σ<sub>m</sub> dy",
@@ -80,7 +82,7 @@ def linear(layer: nn.Linear, x: Any, dy: Any = None) -> Explained:
         below,
         rules.notes(),
         ["y", "0,0"],
-        {"x": "input and output", "weight": "weights", "gradient": "gradients"},
+        {**FAMILIES, "x": Sentence("linear.inputs")},
     )
 
 
@@ -107,38 +109,40 @@ class _Rules:
 
     def x(self, m: int, k: int) -> Note:
         lit = [ref("y", m, o) for o in self.os]
-        return note(lit=lit, tail=f"feeds {len(self.os)} outputs", linked=[ref("dx", m, k)])
+        tail = Sentence("linear.x_tail", count=len(lit))
+        return note(lit=lit, tail=tail, linked=[ref("dx", m, k)])
 
     def weight(self, o: int, k: int) -> Note:
-        lit, tail = [ref("y", m, o) for m in self.ms], f"takes part in {len(self.ms)} outputs"
+        lit = [ref("y", m, o) for m in self.ms]
+        tail = Sentence("linear.weight_tail", count=len(lit))
         return note(lit=lit, tail=tail, linked=[ref("dweight", o, k)])
 
     def bias(self, o: int) -> Note:
         lit = [ref("y", m, o) for m in self.ms]
-        return note(lit=lit, tail=f"is added to {len(self.ms)} outputs")
+        return note(lit=lit, tail=Sentence("linear.bias_tail", count=len(lit)))
 
     def y(self, m: int, o: int) -> Note:
         products: list[list[Token]] = [[ref("x", m, k), "·", ref("weight", o, k)] for k in self.ks]
         with_bias = products + [[ref("bias", o)]] * self.has_bias
-        return note(*joined(with_bias), words=f"Row {m} of x times row {o} of W.")
+        return note(*joined(with_bias), words=Sentence("linear.y", m=m, o=o))
 
     def dx(self, m: int, k: int) -> Note:
         products: list[list[Token]] = [[ref("dy", m, o), "·", ref("weight", o, k)] for o in self.os]
-        words = "This feature fed every output of its sample: the weights are a column of W."
-        return note(*joined(products), words=words, linked=[ref("x", m, k)])
+        return note(*joined(products), words=Sentence("linear.dx"), linked=[ref("x", m, k)])
 
     def dweight(self, o: int, k: int) -> Note:
         products: list[list[Token]] = [[ref("dy", m, o), "·", ref("x", m, k)] for m in self.ms]
-        words = "Every sample was multiplied by this weight: a sum over the batch."
-        return note(*joined(products), words=words, linked=[ref("weight", o, k)])
+        linked = [ref("weight", o, k)]
+        return note(*joined(products), words=Sentence("linear.dweight"), linked=linked)
 
     def dbias(self, o: int) -> Note:
-        return note(*joined([[ref("dy", m, o)] for m in self.ms]), words="The sum over the batch.")
+        gradients = joined([[ref("dy", m, o)] for m in self.ms])
+        return note(*gradients, words=Sentence("linear.dbias"))
 
     def dy(self, m: int, o: int) -> Note:
         return note(
-            words="It goes to every feature of its sample, each time multiplied by a weight.",
+            words=Sentence("linear.dy"),
             lit=[ref("dx", m, k) for k in self.ks],
-            tail=f"goes to {len(self.ks)} cells of dx",
+            tail=Sentence("linear.dy_tail", count=len(self.ks)),
             linked=[ref("y", m, o)],
         )

@@ -14,6 +14,7 @@ from .explained import Explained, check_cells
 from .notes import Note, Notes, Token, every, joined, key, note, ref
 from .numbers import as_numbers
 from .page.grid import Grid
+from .words import Sentence
 
 PLACES = 4  # decimals of probabilities and losses, in the grids and in the sums
 
@@ -59,26 +60,32 @@ def cross_entropy(logits: Any, target: Any) -> Explained:
     def matrix(grid: str, symbol: str, title: str, family: str, values: Any, **more: Any) -> Grid:
         return Grid(grid, symbol, title, family, values[None, None], **{"axes": "ij", **more})
 
+    of_each, mean = Sentence("loss.losses_grid"), Sentence("loss.mean_grid")
     above = [
-        matrix("logits", "x", "the logits, a row a sample", "x", x),
-        matrix("target", "t", "the right class", "weight", onehot),
+        matrix("logits", "x", Sentence("loss.logits_grid"), "x", x),
+        matrix("target", "t", Sentence("loss.right"), "weight", onehot),
         matrix("probabilities", "p", "softmax(x)", "x", p, places=PLACES),
-        matrix("losses", "loss", "of each row", "x", each[:, None], axes="i", places=PLACES),
-        matrix("loss", "L", "their mean", "x", loss.numpy().reshape(1, 1), axes="j", places=PLACES),
+        matrix("losses", "loss", of_each, "x", each[:, None], axes="i", places=PLACES),
+        matrix("loss", "L", mean, "x", loss.numpy().reshape(1, 1), axes="j", places=PLACES),
     ]
+    dx = Sentence("loss.dlogits_grid")
     below = [
-        matrix("dlogits", "dx", "the logits’ gradient", "gradient", dlogits, places=PLACES),
+        matrix("dlogits", "dx", dx, "gradient", dlogits, places=PLACES),
     ]
     return Explained(
-        "Softmax and cross-entropy, forward and backward",
-        f"CrossEntropyLoss() of {rows} × {count} logits",
-        "p = exp(x) / Σ exp(x) &emsp; loss = −log p[target] &emsp; L = their mean",
-        "dx = (p − t) / M &emsp; the probability, less 1 at the right class",
+        Sentence("loss.title"),
+        Sentence("loss.layer", name="CrossEntropyLoss()", rows=rows, classes=count),
+        Sentence("loss.forward"),
+        Sentence("loss.backward"),
         above,
         below,
         _Rules(count, classes).notes(),
         ["dlogits", key(0, classes[0])],
-        {"x": "logits, probabilities, loss", "weight": "the right class", "gradient": "gradient"},
+        {
+            "x": Sentence("loss.inputs"),
+            "weight": Sentence("loss.right"),
+            "gradient": Sentence("loss.gradient"),
+        },
     )
 
 
@@ -101,32 +108,29 @@ class _Rules:
 
     def logits(self, m: int, c: int) -> Note:
         lit = [ref("probabilities", m, k) for k in range(self.count)]
-        tail = "changes all probabilities of its row"
+        tail = Sentence("loss.logits_tail")
         return note(lit=lit, tail=tail, linked=[ref("dlogits", m, c)])
 
     def target(self, m: int, c: int) -> Note:
         if c == self.right[m]:
-            return note(lit=[ref("losses", m)], tail="marks the right class")
-        return note(lit=[], tail="marks a wrong class")
+            return note(lit=[ref("losses", m)], tail=Sentence("loss.target_right"))
+        return note(lit=[], tail=Sentence("loss.target_wrong"))
 
     def probabilities(self, m: int, c: int) -> Note:
         exps: list[list[Token]] = [["exp(", ref("logits", m, k), ")"] for k in range(self.count)]
-        words = "All logits of the row take part: the probabilities add up to 1."
+        words = Sentence("loss.probabilities")
         return note("exp(", ref("logits", m, c), ") / (", *joined(exps), ")", words=words)
 
     def losses(self, m: int) -> Note:
         right = self.right[m]
-        words = f"How surprised the net is by class {right}, the right one."
+        words = Sentence("loss.losses", c=right)
         return note("−log ", ref("probabilities", m, right), words=words)
 
     def loss(self, _: int) -> Note:
         each: list[list[Token]] = [[ref("losses", m)] for m in range(self.rows)]
-        words = "The mean over the rows. That is why dx is divided by their number."
-        return note("(", *joined(each), f") / {self.rows}", words=words)
+        return note("(", *joined(each), f") / {self.rows}", words=Sentence("loss.mean"))
 
     def dlogits(self, m: int, c: int) -> Note:
-        why = "a wrong class."
-        if c == self.right[m]:
-            why = "the right class: 1 is taken away. Nothing is divided by p: p = 0 does no harm."
+        key = "loss.dlogits_right" if c == self.right[m] else "loss.dlogits_wrong"
         difference = "(", ref("probabilities", m, c), " − ", ref("target", m, c), f") / {self.rows}"
-        return note(*difference, words=f"Class {c} is {why}", linked=[ref("logits", m, c)])
+        return note(*difference, words=Sentence(key, c=c), linked=[ref("logits", m, c)])

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .words import as_data
+
 Note = dict[str, Any]
 Reference = list[str]  # [grid, key]
 Token = str | Reference
@@ -31,7 +33,7 @@ def note(*tokens: Token, words: str = "", **more: Any) -> Note:
     """A note of one line of tokens.
 
     words: a sentence below it. more: ``lit`` and ``linked``, further cells to mark, and ``tail``,
-    a text after the cell's number.
+    a sentence after the cell's number.
     """
     lines = [{"label": "", "tokens": list(tokens)}] if tokens else []
     return {"lines": lines, "words": words, **more}
@@ -48,3 +50,11 @@ def joined(parts: Sequence[Sequence[Token]], between: str = " + ") -> list[Token
 def every(shape: tuple[int, ...], rule: Callable[..., Note]) -> dict[str, Note]:
     """The notes of all cells of a grid; ``rule`` makes the note of the cell at an index."""
     return {key(*at): rule(*at) for at in np.ndindex(shape)}
+
+
+def notes_as_data(notes: Notes) -> Notes:
+    """The notes as the page's scripts read them: their sentences as [key, values]."""
+    return {
+        grid: {at: {name: as_data(part) for name, part in one.items()} for at, one in found.items()}
+        for grid, found in notes.items()
+    }

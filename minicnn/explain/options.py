@@ -14,6 +14,7 @@ from minicnn.terminal import say
 from .examples import DEFAULTS, example
 from .numbers import Pair
 from .trained import from_run
+from .words import LANGUAGES
 
 
 def parser() -> command.Parser:
@@ -25,6 +26,12 @@ def parser() -> command.Parser:
     p.add("--out", "FILE", "the page; explain.html by default", type=command.path)
     p.add("--no-open", None, "write the page, do not open it")
     p.add("--text", None, "print the numbers, write no page")
+    p.add(
+        "--lang",
+        "LANG",
+        "en, zh or ja; by default the page follows the browser, and --text is English",
+        choices=list(LANGUAGES),
+    )
     p.group("an example of small whole numbers")
     p.add("--size", "HxW", "of the picture; 4x5 by default (pooling: 5x6)", type=pair(1))
     p.add("--kernel", "K", "3 by default (avg-pool: 2); 3x2 for 3 rows and 2 columns", type=pair(1))
@@ -75,6 +82,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     explained, about = from_run(options) if options.run else (example(options), "")
+    explained.lang = options.lang
     if options.text:
         if options.out:
             raise ValueError("--text prints and writes no page; wanted it without --out")

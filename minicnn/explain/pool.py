@@ -12,7 +12,8 @@ from minicnn.tensor import Tensor
 from .explained import Explained, check_cells, check_layer
 from .notes import Note, Notes, Token, every, joined, note, ref
 from .numbers import Pair, as_numbers, as_pair
-from .page.grid import Grid
+from .page.grid import Grid, labels_of
+from .words import Sentence
 
 Index = tuple[int, ...]
 
@@ -37,10 +38,10 @@ def max_pool2d(layer: nn.MaxPool2d, x: Any, dy: Any = None) -> Explained:
     check_layer("max_pool2d", layer, nn.MaxPool2d)
     pooled = _Pooled("max_pool2d", layer, x, dy, as_pair(layer.dilation))
     return pooled.explained(
-        "Max pooling, forward and backward",
+        Sentence("pool.max_title"),
         f"MaxPool2d({layer.extra_repr()})",
-        "y = max over the window",
-        "dx = Σ dy of the windows that the cell won",
+        Sentence("pool.max_forward"),
+        Sentence("pool.max_backward"),
         _MaxRules(pooled).notes(),
     )
 
@@ -50,10 +51,10 @@ def avg_pool2d(layer: nn.AvgPool2d, x: Any, dy: Any = None) -> Explained:
     check_layer("avg_pool2d", layer, nn.AvgPool2d)
     pooled = _Pooled("avg_pool2d", layer, x, dy, (1, 1))
     return pooled.explained(
-        "Average pooling, forward and backward",
+        Sentence("pool.avg_title"),
         f"AvgPool2d({layer.extra_repr()})",
-        "y = Σ of the window / its cells",
-        "dx = Σ dy / cells, over the windows that the cell is in",
+        Sentence("pool.avg_forward"),
+        Sentence("pool.avg_backward"),
         _AvgRules(pooled).notes(),
     )
 
@@ -97,27 +98,23 @@ class _Pooled:
         n, c, *cell = at
         return [(n, c, *output) for output in self.covering.get(tuple(cell), ())]
 
-    def of_pixel(self, at: Index, how: str) -> Note:
-        """The note of a cell of x: its windows, and ``how`` it counts in them."""
+    def of_pixel(self, at: Index, key: str, **values: int) -> Note:
+        """The note of a cell of x: its windows; a sentence says how it counts in them."""
         windows = [ref("y", *output) for output in self.over(at)]
-        count = len(windows)
-        tail = f"is in {count} window{'s' * (count != 1)}" + (f", {how}" if count else "")
-        return note(words="", lit=windows, tail=tail, linked=[ref("dx", *at)])
+        tail = Sentence(key, count=len(windows), **values) if windows else Sentence("pool.x_none")
+        return note(lit=windows, tail=tail, linked=[ref("dx", *at)])
 
     def explained(
         self, title: str, layer: str, forward: str, backward: str, notes: Notes
     ) -> Explained:
-        labels = [
-            ", ".join([f"image {n}"] * (len(self.x) > 1) + [f"channel {c}"] * (self.x.shape[1] > 1))
-            for n, c in np.ndindex(self.x.shape[:2])
-        ]
+        labels = labels_of(*self.x.shape[:2])
         above = [
-            Grid("x", "x", "the picture", "x", self.x, labels=labels),
-            Grid("y", "y", "the output", "x", self.y, labels=labels),
+            Grid("x", "x", Sentence("page.x"), "x", self.x, labels=labels),
+            Grid("y", "y", Sentence("page.y"), "x", self.y, labels=labels),
         ]
         below = [
-            Grid("dx", "dx", "the picture’s gradient", "gradient", self.dx, labels=labels),
-            Grid("dy", "dy", "the gradient from above", "gradient", self.dy, labels=labels),
+            Grid("dx", "dx", Sentence("page.dx"), "gradient", self.dx, labels=labels),
+            Grid("dy", "dy", Sentence("page.dy"), "gradient", self.dy, labels=labels),
         ]
         return Explained(title, layer, forward, backward, above, below, notes, ["y", "0,0,0,0"])
 
@@ -146,27 +143,24 @@ class _MaxRules:
         return [output for output in self.pooled.over(at) if self.winner(output) == at]
 
     def x(self, *at: int) -> Note:
-        return self.pooled.of_pixel(at, f"wins {len(self.won(at))} of them")
+        return self.pooled.of_pixel(at, "pool.max_x", won=len(self.won(at)))
 
     def y(self, *at: int) -> Note:
         cells = [ref("x", *at[:2], *cell) for cell in self.pooled.window(*at[2:])]
-        largest = f"{_name('x', self.winner(at))} is the largest (the first of equal ones)"
-        words = f"{largest}: it alone decided this output."
+        words = Sentence("pool.max_y", cell=_name("x", self.winner(at)))
         maximum = "max(", *joined([[cell] for cell in cells], ", "), ")"
         return note(*maximum, words=words, linked=[ref("dx", *self.winner(at))])
 
     def dx(self, *at: int) -> Note:
         won = [ref("dy", *output) for output in self.won(at)]
-        words = "The sum over the windows that it won."
-        if not won:
-            words = "It won no window: no output depends on it, its gradient is 0."
+        words = Sentence("pool.max_dx" if won else "pool.max_dx_none")
         return note(*joined([[dy] for dy in won]), words=words, linked=[ref("x", *at)])
 
     def dy(self, *at: int) -> Note:
         return note(
-            words="All of it goes to the cell that won the window; the others get nothing.",
+            words=Sentence("pool.max_dy"),
             lit=[ref("dx", *self.winner(at))],
-            tail=f"goes to {_name('dx', self.winner(at))}",
+            tail=Sentence("pool.max_dy_tail", cell=_name("dx", self.winner(at))),
             linked=[ref("y", *at)],
         )
 
@@ -190,26 +184,26 @@ class _AvgRules:
         return f"{float(self.divisors[at[2:]]):g}"
 
     def x(self, *at: int) -> Note:
-        return self.pooled.of_pixel(at, "a share of each")
+        return self.pooled.of_pixel(at, "pool.avg_x")
 
     def y(self, *at: int) -> Note:
         cells = [ref("x", *at[:2], *cell) for cell in self.pooled.window(*at[2:])]
         mean = "(", *joined([[cell] for cell in cells]), f") / {self.divisor(at)}"
-        return note(*mean, words="The mean of the window.")
+        return note(*mean, words=Sentence("pool.avg_y"))
 
     def dx(self, *at: int) -> Note:
         shares: list[list[Token]] = [
             [ref("dy", *output), f" / {self.divisor(output)}"] for output in self.pooled.over(at)
         ]
-        words = "A share of every window that it is in." if shares else "No window reaches it."
+        words = Sentence("pool.avg_dx" if shares else "pool.avg_dx_none")
         return note(*joined(shares), words=words, linked=[ref("x", *at)])
 
     def dy(self, *at: int) -> Note:
         cells = [ref("dx", *at[:2], *cell) for cell in self.pooled.window(*at[2:])]
         return note(
-            words=f"Every cell of the window gets the same share, dy / {self.divisor(at)}.",
+            words=Sentence("pool.avg_dy", divisor=self.divisor(at)),
             lit=cells,
-            tail=f"is shared by {len(cells)} cells",
+            tail=Sentence("pool.avg_dy_tail", count=len(cells)),
             linked=[ref("y", *at)],
         )
 

@@ -14,6 +14,7 @@ from minicnn.train.run import load_test_set
 
 from .conv.page import conv2d
 from .examples import OPTIONS
+from .words import Sentence
 
 
 def from_run(options: argparse.Namespace) -> tuple[Any, str]:
@@ -40,10 +41,8 @@ def from_run(options: argparse.Namespace) -> tuple[Any, str]:
         raise ValueError(f"--image is {image}; wanted one of 0..{len(test) - 1}")
     label = int(test.labels[image])
     x, dy = _through(layers, layer, test.images[image], label)
-    about = (
-        f"net[{layer}] of {config['model']}, on test image {image} of {config['dataset']} "
-        f"({test.classes[label]}); dy comes from its cross-entropy"
-    )
+    names = {"model": config["model"], "dataset": config["dataset"], "label": test.classes[label]}
+    about = Sentence("conv.trained", layer=layer, image=image, **names)
     return conv2d(layers[layer], x, dy), about
 
 

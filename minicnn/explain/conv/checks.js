@@ -3,7 +3,7 @@
 function afterSelect(grid, key) {
   const checks = data.checks[grid];
   const known = checks && !grids.get(grid).inFrame(key);
-  document.getElementById("check-cell").textContent = known ? nameOf([grid, key]) : "the cell pointed at";
+  put(document.getElementById("check-cell"), known ? nameOf([grid, key]) : ["conv.pointed_at"]);
   for (const cell of document.querySelectorAll("[data-check]")) {
     const values = known && checks[cell.dataset.check];
     cell.textContent = values ? written(values[flat(grid, key)], 9) : "–";

@@ -27,12 +27,21 @@ function setStep(done) {
     grid.write(grid.cells.get(key), key, grid.value(key));
   }
   slider.value = done;
-  const total = g.n * L;
-  const text = done === 0 ? `before the first of ${total} columns` : `column ${(done - 1) % L}${g.n > 1 ? ` of image ${Math.floor((done - 1) / L)}` : ""} added: ${done} of ${total}`;
-  slider.setAttribute("aria-valuetext", text);
-  document.getElementById("step-text").textContent = text;
+  put(document.getElementById("step-text"), stepText(done));
+  afterSpeak();
   document.getElementById("back").setAttribute("aria-disabled", done === 0);
-  document.getElementById("forward").setAttribute("aria-disabled", done === total);
+  document.getElementById("forward").setAttribute("aria-disabled", done === g.n * L);
+}
+
+function stepText(done) {
+  const total = g.n * L;
+  const [n, l] = [Math.floor((done - 1) / L), (done - 1) % L];
+  if (done === 0) return ["conv.step_none", { total }];
+  return g.n > 1 ? ["conv.step_image", { l, n, done, total }] : ["conv.step", { l, done, total }];
+}
+
+function afterSpeak() {
+  slider.setAttribute("aria-valuetext", document.getElementById("step-text").textContent);
 }
 
 /** Go to a step: light up the column and its window, and write out what is added where. */
@@ -40,7 +49,7 @@ function goTo(done) {
   setStep(Math.max(0, Math.min(g.n * L, done)));
   unlight();
   pinned = here = null;
-  if (step.done === 0) return say("dx = 0 everywhere", [], "col2im begins with zeros.");
+  if (step.done === 0) return show(["conv.step_none_head"], [], ["conv.step_none_words"]);
   const [n, l] = [Math.floor((step.done - 1) / L), (step.done - 1) % L];
   if (data.map) pairedGrids(grids.get("dcolumns")).forEach((grid) => grid.show(l));
   for (const [grid, key] of [...column("dcolumns", n, l), ...windowCells(n, l)]) mark(grid, key, "lit");
@@ -48,14 +57,13 @@ function goTo(done) {
     .map(([, key], row) => [key, row])
     .filter(([key]) => places(...numbers(key)).some(([m, , k]) => m * L + k < step.done - 1));
   const lines = held.slice(0, 6).map(([key, row]) => additionLine(key, ref("dcolumns", n, row, l)));
-  say(`column ${l} += its window`, lines, stepWords(held.length, lines.length));
+  show(["conv.step_head", { l }], lines, stepWords(held.length, lines.length));
 }
 
 function stepWords(held, shown) {
-  const cells = count(g.c * g.kh * g.kw, "cell");
-  if (!held) return `The ${cells} of the window were still 0.`;
-  const more = held > shown ? ` (${shown} of them written out)` : "";
-  return `${held} of the window's ${cells} already held something${more}: windows overlap, so the column is added (+=). With = the earlier sums would be lost.`;
+  const cells = g.c * g.kh * g.kw;
+  if (!held) return ["conv.step_empty", { cells }];
+  return held > shown ? ["conv.step_held_some", { held, cells, shown }] : ["conv.step_held", { held, cells }];
 }
 
 function additionLine(key, summand) {
@@ -69,10 +77,10 @@ function additionLine(key, summand) {
   return line;
 }
 
-function say(head, lines, words) {
-  const title = element("p", { className: "head" }, element("b", { textContent: head }));
+function show(head, lines, words) {
+  const title = element("p", { className: "head" }, put(element("b"), head));
   document.getElementById("sum").replaceChildren(title, ...lines);
-  document.getElementById("why").textContent = words;
+  put(document.getElementById("why"), words);
 }
 
 function begin() {

@@ -14,7 +14,9 @@ from ..page.grid import (
     Grid,
     TooLargeError,
     align,
+    labels_of,
 )
+from ..words import Sentence
 from .numbers import Convolution
 
 Shape = tuple[int, ...]
@@ -68,25 +70,29 @@ def _by(pair: tuple[int, ...]) -> str:
 def grids_of(c: Convolution) -> list[Grid]:
     (ph, pw), (n, channels), outs = c.padding, c.x.shape[:2], len(c.weight)
     frame = ((0, 0), (0, 0), (ph, ph), (pw, pw))
-    ins, out, kernels = _labels(n, channels), _labels(n, outs), _kernel_labels(outs, channels)
+    ins, out, kernels = labels_of(n, channels), labels_of(n, outs), _kernel_labels(outs, channels)
     pictures: dict[str, Any] = {"frame": c.padding, "labels": ins}
     shown = c.output[1] if is_map(c) else None
-    matrix: dict[str, Any] = {"axes": "aij", "labels": _labels(n, 1), "shown": shown}
+    matrix: dict[str, Any] = {"axes": "aij", "labels": labels_of(n, 1), "shown": shown}
+    say = Sentence
+    picture, kernel = say("page.dx"), say("conv.dweight_grid")
+    windows, added = say("conv.columns_grid"), say("conv.dcolumns_grid")
+    so_far, adds_up = say("conv.col2im_symbol"), say("conv.col2im_grid")
     grids = [
-        Grid("x", "x", "the picture", "x", np.pad(c.x, frame), **pictures),
-        Grid("weight", "W", "the kernels", "weight", c.weight, labels=kernels),
-        Grid("y", "y", "the output", "x", c.y, labels=out),
-        Grid("dx", "dx", "the picture’s gradient", "gradient", c.dx_framed, **pictures),
-        Grid("dweight", "dW", "the kernels’ gradient", "gradient", c.dweight, labels=kernels),
-        Grid("dy", "dy", "the gradient from above", "gradient", c.dy, labels=out),
-        Grid("columns", "columns", "the windows of x", "x", c.columns[:, None], **matrix),
-        Grid("dcolumns", "dcolumns", "their gradient", "gradient", c.dcolumns[:, None], **matrix),
-        Grid("col2im", "dx so far", "col2im adds up", "gradient", c.dx_framed.copy(), **pictures),
+        Grid("x", "x", say("page.x"), "x", np.pad(c.x, frame), **pictures),
+        Grid("weight", "W", say("conv.weight_grid"), "weight", c.weight, labels=kernels),
+        Grid("y", "y", say("page.y"), "x", c.y, labels=out),
+        Grid("dx", "dx", picture, "gradient", c.dx_framed, **pictures),
+        Grid("dweight", "dW", kernel, "gradient", c.dweight, labels=kernels),
+        Grid("dy", "dy", say("page.dy"), "gradient", c.dy, labels=out),
+        Grid("columns", "columns", windows, "x", c.columns[:, None], **matrix),
+        Grid("dcolumns", "dcolumns", added, "gradient", c.dcolumns[:, None], **matrix),
+        Grid("col2im", so_far, adds_up, "gradient", c.dx_framed.copy(), **pictures),
     ]
     if c.bias is not None and c.dbias is not None:
         vectors = (
-            ("bias", "b", "the bias", "weight", c.bias),
-            ("dbias", "db", "the bias’s gradient", "gradient", c.dbias),
+            ("bias", "b", say("page.bias"), "weight", c.bias),
+            ("dbias", "db", say("page.dbias"), "gradient", c.dbias),
         )
         grids += [Grid(*vector[:4], vector[4][None, None, None], axes="j") for vector in vectors]
     for together in (("x", "dx", "col2im"), ("weight", "dweight"), ("y", "dy", "bias", "dbias")):
@@ -94,18 +100,10 @@ def grids_of(c: Convolution) -> list[Grid]:
     return grids
 
 
-def _labels(images: int, channels: int) -> list[str]:
-    parts = [
-        [f"image {n}"] * (images > 1) + [f"channel {k}"] * (channels > 1)
-        for n in range(images)
-        for k in range(channels)
-    ]
-    return [", ".join(part) for part in parts]
-
-
 def _kernel_labels(outs: int, channels: int) -> list[str]:
-    return [
-        f"kernel {o}" + (f", channel {k}" if channels > 1 else "") if outs * channels > 1 else ""
-        for o in range(outs)
-        for k in range(channels)
-    ]
+    if outs * channels == 1:
+        return [""]
+    if channels == 1:
+        return [Sentence("conv.kernel", o=o) for o in range(outs)]
+    places = np.ndindex(outs, channels)
+    return [Sentence("conv.kernel_channel", o=o, c=c) for o, c in places]

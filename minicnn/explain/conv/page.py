@@ -10,30 +10,19 @@ from minicnn import nn
 from .. import page
 from ..numbers import numbers, small_number
 from ..page.grid import Grid, TooLargeError
+from ..words import Sentence, as_html
 from .arguments import example_of
 from .grids import check_size, grids_of, is_map
 from .numbers import Convolution, Gradients
-from .questions import as_html, questions
+from .questions import questions, shown
 from .text import convolution_as_text
 from .ways import ComparedConvolution
 
-FORWARD = (
-    "y = b + Σ<sub>c,i,j</sub> W · x̄ &ensp; each output: one kernel times one window, summed over "
-    "the input channels"
-)
-BACKWARD = (
-    "dx̄ = Σ<sub>o,i,j</sub> W · dy &emsp; dW = Σ<sub>n,p,q</sub> dy · x̄ &emsp; "
-    "db = Σ<sub>n,p,q</sub> dy &emsp; each gradient stands below the numbers it belongs to"
-)
-MATRICES = (
-    "y = W · columns + b &emsp; dW = dy · columnsᵀ &emsp; dcolumns = Wᵀ · dy &emsp; "
-    "dx = col2im(dcolumns)"
-)
 SCRIPTS = ("conv/rules.js", "conv/col2im.js", "conv/checks.js")
 WAYS = (
-    ("loops", "loops from the definition"),
-    ("convolution", "a convolution (for dx the transposed one)"),
-    ("finite", "finite differences of the loss Σ dy·y"),
+    ("loops", Sentence("conv.by_loops")),
+    ("convolution", Sentence("conv.by_convolution")),
+    ("finite", Sentence("conv.by_differences")),
 )
 
 
@@ -58,10 +47,17 @@ def conv2d(conv: nn.Conv2d, x: Any, dy: Any = None) -> ExplainedConvolution:
 
 
 class ExplainedConvolution(ComparedConvolution):
-    """A convolution that shows itself."""
+    """A convolution that shows itself.
+
+    Attributes:
+        lang: the language, ``"en"``, ``"zh"`` or ``"ja"``. With None, the default, the page follows
+            its reader's browser, and text is English.
+    """
+
+    lang: str | None = None
 
     def __str__(self) -> str:
-        return convolution_as_text(self)
+        return convolution_as_text(self, self.lang)
 
     def _repr_html_(self) -> str:
         try:
@@ -86,9 +82,9 @@ class ExplainedConvolution(ComparedConvolution):
             "checks": _checks(self),
             "start": asked["channels"][2],
         }
-        title = "A convolution, forward and backward"
+        title, about = Sentence("conv.title"), about or _example(self)
         body = _body(self, grids, asked)
-        return page.write(title, self.describe(), about or _example(self), body, data, SCRIPTS)
+        return page.write(title, self.describe(), about, body, data, SCRIPTS, language=self.lang)
 
     def geometry(self) -> dict[str, int]:
         """Sizes, stride, padding and dilation by their letters: n, c, h, w, o, kh, kw, sh, sw..."""
@@ -112,14 +108,11 @@ def _body(c: ComparedConvolution, grids: dict[str, Grid], asked: dict[str, Any])
         small = figures.get(bias, "").replace("<figure", '<figure class="small"')
         figures[name] = f"<div>{figures[name]}{small}</div>"
     parts = {
-        "questions": "\n".join(as_html(anchor, *q) for anchor, q in asked.items()),
-        "forward": FORWARD,
-        "backward": BACKWARD,
-        "matrices": MATRICES,
+        "questions": "\n".join(shown(anchor, *q) for anchor, q in asked.items()),
         "steps": str(c.columns.shape[0] * c.columns.shape[2]),
-        "numbers": _letters(c),
+        "letters": as_html(_letters(c), "p"),
         "check_heads": "".join(
-            f'<th scope="col">{name}: largest difference</th>' for name in _symbols(c)
+            as_html(Sentence("conv.largest", name=name), 'th scope="col"') for name in _symbols(c)
         ),
         "check_rows": _check_rows(c),
     }
@@ -130,20 +123,16 @@ def _symbols(c: Convolution) -> list[str]:
     return ["dx", "dW"] + ["db"] * (c.bias is not None)
 
 
-def _letters(c: Convolution) -> str:
+def _letters(c: Convolution) -> Sentence:
     (n, ins, h, w), (o, _, kh, kw), (oh, ow) = c.x.shape, c.weight.shape, c.output
-    return (
-        f"N = {n}, C = {ins}, H × W = {h} × {w}, O = {o}, KH × KW = {kh} × {kw}, "
-        f"(SH, SW) = {c.stride}, (PH, PW) = {c.padding}, (DH, DW) = {c.dilation}: "
-        f"outputs of {oh} × {ow}, {oh * ow} windows"
-    )
+    pairs = {name: str(getattr(c, name)) for name in ("stride", "padding", "dilation")}
+    sizes = {"n": n, "c": ins, "h": h, "w": w, "o": o, "kh": kh, "kw": kw, "oh": oh, "ow": ow}
+    return Sentence("conv.letters", **sizes, **pairs, windows=oh * ow)
 
 
-def _example(c: Convolution) -> str:
+def _example(c: Convolution) -> Sentence:
     n, channels, h, w = c.x.shape
-    pictures = f"{n} pictures" if n > 1 else "a picture"
-    colours = f"{channels} channels" if channels > 1 else "1 channel"
-    return f"on {pictures} of {h} × {w} cells and {colours}"
+    return Sentence("conv.example", n=n, h=h, w=w, c=channels)
 
 
 # The gradients in other ways ----------------------------------------------------------------------
@@ -166,12 +155,14 @@ def _checks(c: ComparedConvolution) -> dict[str, Any]:
 
 
 def _check_rows(c: ComparedConvolution) -> str:
-    here = '<td data-check="{}">–</td></tr>'
-    empty = "<td></td>" * len(c.gradients)
-    rows = ["<tr><th scope='row'>im2col, products, col2im</th>" + empty + here.format("engine")]
+    def row(way: str, name: Sentence, cells: str) -> str:
+        head = as_html(name, 'th scope="row"')
+        return f'<tr>{head}{cells}<td data-check="{way}">–</td></tr>'
+
+    rows = [row("engine", Sentence("conv.by_engine"), "<td></td>" * len(c.gradients))]
     for way, name in WAYS:
         cells = "".join(f"<td>{_largest(c, _ways(c)[way], g)}</td>" for g in c.gradients)
-        rows.append(f"<tr><th scope='row'>{name}</th>{cells}{here.format(way)}")
+        rows.append(row(way, name, cells))
     return "\n".join(rows)
 
 

@@ -7,12 +7,13 @@ import json
 
 import numpy as np
 
+from ..words import Sentence, as_html
 from .numbers import Convolution
 
 Cell = tuple[str, str]  # the name of a grid and an index in it, "n,c,h,w"
 
 
-def questions(c: Convolution, hints: bool = True) -> dict[str, tuple[str, str, Cell]]:
+def questions(c: Convolution, hints: bool = True) -> dict[str, tuple[Sentence, Sentence, Cell]]:
     """{anchor: (question, answer, the cell that shows it)}.
 
     ``hints``: whether an answer says which options would show more.
@@ -20,53 +21,49 @@ def questions(c: Convolution, hints: bool = True) -> dict[str, tuple[str, str, C
     middle, unreached = _most_covered(c), _unreached(c)
     outside, inside = _output(c, inside=False), _output(c, inside=True)
 
-    def hint(wanted: bool, words: str) -> str:
-        return f" {words}" if hints and wanted else ""
-
-    fits = "" if unreached else " Here none are left over."
+    stride = _then(Sentence("conv.stride_answer"), "conv.stride_fits", not unreached)
     return {
         "flipped": (
-            "Is the kernel flipped?",
-            "Forward: no. Weight (i, j) is multiplied by cell (i, j) of the window. Backward: yes, "
-            "seen from a pixel. The further right and down an output lies that the pixel fed, the "
-            "further left and up lies the weight between them.",
+            Sentence("conv.flipped"),
+            Sentence("conv.flipped_answer"),
             ("dx", _key(middle)),
         ),
         "channels": (
-            "Which channels are summed?",
-            "Forward: each output channel sums over all input channels. Backward: dx sums over the "
-            "output channels, dW and db over the images and the places of the window."
-            + hint(c.x.shape[1] == 1, "Here there is only one channel; try --channels 2."),
+            Sentence("conv.channels"),
+            _then(
+                Sentence("conv.channels_answer"),
+                "conv.channels_hint",
+                hints and c.x.shape[1] == 1,
+            ),
             ("y", _key((0, 0, *(inside or (0, 0))))),
         ),
         "plus-equals": (
-            "Why += in col2im?",
-            "Windows overlap: a pixel was copied into several columns, so its gradient is the sum "
-            "over them. With = the last column would overwrite the others.",
+            Sentence("conv.plus_equals"),
+            Sentence("conv.plus_equals_answer"),
             ("col2im", _key(middle)),
         ),
         "stride-does-not-fit": (
-            "What if the stride does not fit?",
-            "The cells left over at the end are in no window. No output depends on them: their "
-            f"gradient is 0.{fits}"
-            + hint(not unreached, "With --size 5x6 --stride 2 the last column is."),
+            Sentence("conv.stride"),
+            _then(stride, "conv.stride_hint", hints and not unreached),
             ("dx", _key(unreached or (0, 0, c.x.shape[2] - 1, c.x.shape[3] - 1))),
         ),
         "padding": (
-            "What does padding do?",
-            "It frames the picture with zeros. They take part in the sums and add nothing; what "
-            "col2im adds to the frame is dropped."
-            + hint(not outside, "This example has none; try --padding 1."),
+            Sentence("conv.padding"),
+            _then(Sentence("conv.padding_answer"), "conv.padding_hint", hints and not outside),
             ("y", _key((0, 0, *(outside or (0, 0))))),
         ),
     }
 
 
-def as_html(anchor: str, question: str, answer: str, cell: Cell) -> str:
-    return (
-        f'<li id="{anchor}" data-cell="{html.escape(json.dumps(cell))}">'
-        f'<a href="#{anchor}">{question}</a><p>{answer}</p></li>'
-    )
+def _then(first: Sentence, second: str, wanted: bool) -> Sentence:
+    return Sentence("page.two", first=first, second=Sentence(second)) if wanted else first
+
+
+def shown(anchor: str, question: str, answer: str, cell: Cell) -> str:
+    """A question as an item of the page's list."""
+    link = as_html(question, f'a href="#{anchor}"')
+    place = html.escape(json.dumps(cell))
+    return f'<li id="{anchor}" data-cell="{place}">{link}{as_html(answer, "p")}</li>'
 
 
 def _key(index: tuple[int, ...]) -> str:

@@ -10,8 +10,15 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-SCRIPTS = ("base.js", "grid.js", "sum.js", "point.js", "questions.js", "start.js")  # in this order
-FAMILIES = {"x": "pictures", "weight": "weights", "gradient": "gradients"}
+from ..words import LANGUAGES, Sentence, as_html, catalogue, mentioned_in, speak
+
+# in this order
+SCRIPTS = ("base.js", "words.js", "grid.js", "sum.js", "point.js", "questions.js", "start.js")
+FAMILIES: dict[str, str] = {
+    "x": Sentence("page.pictures"),
+    "weight": Sentence("page.weights"),
+    "gradient": Sentence("page.gradients"),
+}
 
 
 def write(
@@ -22,6 +29,7 @@ def write(
     data: dict[str, Any],
     scripts: Sequence[str] = (),
     families: dict[str, str] = FAMILIES,
+    language: str | None = None,
 ) -> str:
     """The whole page.
 
@@ -31,30 +39,54 @@ def write(
         data: what the scripts read: ``grids`` (of ``Grid``), ``start`` and what ``scripts`` need.
         scripts: files with the rules of this kind of layer; without them ``data["notes"]``.
         families: the legend: a name for each colour.
+        language: the one that the page begins with; without it the first that its reader's browser
+            asks for.
     """
     used = {grid.family for grid in data["grids"]}
     legend = [_legend_key(f'data-family="{f}"', families[f]) for f in families if f in used]
     if data.get("map"):
         legend.append(
-            _legend_key('data-sign="negative"', "negative numbers") + "the darker, the larger"
+            _legend_key('data-sign="negative"', Sentence("page.negative"))
+            + as_html(Sentence("page.darker"))
         )
     grids = [grid.as_data() for grid in data["grids"]]
-    encoded = json.dumps({**data, "grids": grids}, separators=(",", ":"), allow_nan=False)
     parts = {
-        "title": html.escape(title),
-        "layer": html.escape(layer),
-        "example": html.escape(example),
+        "tag": catalogue(language or "en")["tag"],
+        "title": as_html(Sentence("page.title", title=title), "title"),
+        "heading": as_html(title, "h1"),
+        "languages": "\n".join(map(_switch, LANGUAGES)),
+        "layer": as_html(layer, "code"),
+        "example": as_html(example),
         "legend": "\n".join(legend),
         "style": read("page/page.css"),
         "body": body,
-        "data": encoded.replace("<", "\\u003c"),
+        "noscript": "\n".join(map(_without_script, LANGUAGES)),
+        "data": _json({**data, "grids": grids, "language": language}),
         "script": in_order(*(f"page/{name}" for name in SCRIPTS)) + in_order(*scripts),
     }
-    return fill(read("page/page.html"), parts)
+    template = read("page/page.html")
+    words = _json(mentioned_in(template + "".join(parts.values())))
+    return speak(fill(template, {**parts, "words": words}), language or "en")
+
+
+def _json(data: Any) -> str:
+    """Data for the scripts; no text in it can end the element that it stands in."""
+    encoded = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return encoded.replace("<", "\\u003c")
+
+
+def _switch(language: str) -> str:
+    own = catalogue(language)
+    return f'<button type="button" value="{language}" lang="{own["tag"]}">{own["name"]}</button>'
+
+
+def _without_script(language: str) -> str:
+    own = catalogue(language)
+    return f'<p lang="{own["tag"]}">{own["page.noscript"]}</p>'
 
 
 def _legend_key(kind: str, words: str) -> str:
-    return f'<span class="key" {kind}>{words}</span> '
+    return as_html(words, f'span class="key" {kind}') + " "
 
 
 def in_order(*names: str) -> str:

@@ -50,7 +50,8 @@ class Grid {
   }
 
   name(key) {
-    return `${this.symbol}[${key.replace(/,/g, ", ")}]`;
+    const index = key.replace(/,/g, ", ");
+    return Array.isArray(this.symbol) ? ["page.cell", { symbol: this.symbol, index }] : `${this.symbol}[${index}]`;
   }
 
   build() {
@@ -81,9 +82,10 @@ class Grid {
     }
     const table = element("table", {}, body);
     table.setAttribute("role", "grid");
-    table.setAttribute("aria-label", [this.title, label].filter(Boolean).join(", "));
+    table.words = label ? ["page.plane", { title: this.title, label }] : this.title;
+    table.ariaLabel = said(table.words);
     const plane = element("div", { className: "plane" });
-    if (label) plane.append(element("p", { className: "label", textContent: label }));
+    if (label) plane.append(put(element("p", { className: "label" }), label));
     plane.append(table);
     return plane;
   }
@@ -103,12 +105,22 @@ class Grid {
   }
 
   write(cell, key, value) {
-    const padding = this.inFrame(key) ? ", padding" : "";
     cell.textContent = this.written(value);
     cell.dataset.value = value;
-    cell.setAttribute("aria-label", `${this.name(key)} = ${written(value)}${padding}`);
+    cell.ariaLabel = said(this.words(key));
     if (data.map) cell.style.setProperty("--v", Math.min(1, Math.abs(value) / this.largest));
     if (data.map) cell.toggleAttribute("data-negative", value < 0);
+  }
+
+  /** Its tables and cells in the language that is spoken now. */
+  describe() {
+    for (const table of this.place.querySelectorAll("table")) table.ariaLabel = said(table.words);
+    for (const [key, cell] of this.cells) cell.ariaLabel = said(this.words(key));
+  }
+
+  words(key) {
+    const cell = `${said(this.name(key))} = ${written(this.value(key))}`;
+    return this.inFrame(key) ? ["page.padding", { cell }] : cell;
   }
 
   keyOf(cell) {
@@ -122,7 +134,7 @@ class Grid {
     this.cells.clear();
     this.build();
     const note = this.place.parentElement.querySelector(".on-show");
-    if (note) note.textContent = `columns ${this.first} to ${this.first + this.shown - 1} of ${this.columns}`;
+    if (note) put(note, ["page.shown", { first: this.first, last: this.first + this.shown - 1, count: this.columns }]);
   }
 
   /** The cell this many rows down and columns to the right, in the matrix of all planes. */

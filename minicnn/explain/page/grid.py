@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..numbers import digits, numbers, power_of_ten
+from ..words import Sentence, as_data, as_html
 
 MOST_CELLS = 24_000  # on a page, the matrices of im2col not counted
 MOST_ENTRIES = 40_000  # of the matrix that im2col makes
@@ -57,8 +58,8 @@ class Grid:
         a, b, rows, columns = self.values.shape
         return {
             "grid": self.grid,
-            "symbol": self.symbol,
-            "title": f"{self.symbol}, {self.title}",
+            "symbol": as_data(self.symbol),
+            "title": as_data(Sentence("page.grid", symbol=self.symbol, title=self.title)),
             "family": self.family,
             "axes": self.axes,
             "planes": [a, b],
@@ -71,7 +72,7 @@ class Grid:
             "exact": self.places is not None,
             "chars": max(self.chars, self.longest()),
             "largest": float(np.abs(self.values).max()) or 1.0,
-            "labels": self.labels or [""] * (a * b),
+            "labels": [as_data(label) for label in self.labels or [""] * (a * b)],
             "shown": self.shown,
         }
 
@@ -90,13 +91,23 @@ class Grid:
         scale = f' <span class="scale">× {power_of_ten(exponent)}</span>' if exponent else ""
         shown = ""
         if self.shown:
-            columns = self.values.shape[3]
-            shown = f' <span class="on-show">columns 0 to {self.shown - 1} of {columns}</span>'
+            where = {"first": 0, "last": self.shown - 1, "count": self.values.shape[3]}
+            shown = " " + as_html(Sentence("page.shown", **where), 'span class="on-show"')
         return (
-            f'<figure data-family="{self.family}"><figcaption><b>{self.symbol}</b>{self.title}'
-            f"{scale}{shown}</figcaption>"
+            f'<figure data-family="{self.family}"><figcaption>'
+            f"{as_html(self.symbol, 'b')}{as_html(self.title)}{scale}{shown}</figcaption>"
             f'<div class="scroll" data-place="{self.grid}"></div></figure>'
         )
+
+
+def labels_of(images: int, channels: int) -> list[str]:
+    """A label for each plane (n, c): the image and the channel, where there are several."""
+    if images == channels == 1:
+        return [""]
+    key = "page.image_channel"
+    if images == 1 or channels == 1:
+        key = "page.channel" if images == 1 else "page.image"
+    return [Sentence(key, n=n, c=c) for n, c in np.ndindex(images, channels)]
 
 
 def align(grids: Iterable[Grid]) -> None:

@@ -10,7 +10,7 @@ function answer(anchor) {
   if (typeof beforeAnswer === "function") beforeAnswer(grid, key);
   pinned = [grid, key];
   select(grid, key);
-  document.getElementById("why").textContent = question.querySelector("p").textContent;
+  put(document.getElementById("why"), sentenceIn(question.querySelector("p")));
   bringIntoView();
 }
 
@@ -61,8 +61,7 @@ window.addEventListener("hashchange", () => answer(location.hash.slice(1)));
 function invite() {
   unlight();
   here = null;
-  const questions = document.getElementById("questions") ? ", or choose a question" : "";
-  const words = `Tap or point at a cell${questions}.`;
-  document.getElementById("sum").replaceChildren(element("p", { className: "head", textContent: words }));
-  document.getElementById("why").textContent = "";
+  const words = document.getElementById("questions") ? ["page.invite_or_ask"] : ["page.invite"];
+  document.getElementById("sum").replaceChildren(put(element("p", { className: "head" }), words));
+  put(document.getElementById("why"), "");
 }

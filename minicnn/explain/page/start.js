@@ -9,6 +9,7 @@ new ResizeObserver(() => {
 }).observe(bar);
 addEventListener("DOMContentLoaded", () => {
   if (typeof begin === "function") begin();
+  speak(language);
   select(...data.start);
   const { bottom, right } = document.querySelector("[data-here]").getBoundingClientRect();
   if (bottom > bar.getBoundingClientRect().top || right > innerWidth) invite();

@@ -18,7 +18,7 @@ function select(grid, key) {
   for (const [g, k] of note.linked || []) mark(g, k, "linked");
   mark(grid, key, "here");
   document.getElementById("sum").replaceChildren(...sum(note, note.total || here, note.name));
-  document.getElementById("why").textContent = note.words || "";
+  put(document.getElementById("why"), note.words || "");
   if (typeof afterSelect === "function") afterSelect(grid, key);
 }
 
@@ -52,11 +52,11 @@ const MOST = 80; // numbers written out in a line; the lit cells show the others
 
 function sum(note, total, name) {
   const head = element("p", { className: "head" });
-  head.append(element("b", { textContent: name || nameOf(total) }), " = ", number(total, 6));
-  if (note.tail) head.append(` ${note.tail}`);
+  head.append(put(element("b"), name || nameOf(total)), " = ", number(total, 6));
+  if (note.tail) head.append(" ", put(element("span"), note.tail));
   const lines = (note.lines || []).map(({ label, tokens }, k) => {
     const line = element("p", { className: "line" });
-    if (label) line.append(element("span", { className: "label", textContent: label }), " ");
+    if (label) line.append(put(element("span", { className: "label" }), label), " ");
     line.append(k === 0 ? "= " : "+ ", ...spans(tokens, k > 0));
     return line;
   });
@@ -70,7 +70,7 @@ function spans(tokens, goesOn) {
   for (const [k, token] of tokens.entries()) {
     if (Array.isArray(token) && ++written > MOST) {
       const left = tokens.filter(Array.isArray).length - MOST;
-      parts.push(` … and ${Math.ceil(left / 2)} more products`);
+      parts.push(" ", put(element("span"), ["page.more", { count: Math.ceil(left / 2) }]));
       break;
     }
     const begins = k > 0 ? /[(,] *$/.test(tokens[k - 1]) : !goesOn;
@@ -87,7 +87,7 @@ function number(reference, digits = 4) {
   const text = grid.shows(grid.value(key)) ? grid.written(grid.value(key)) : written(grid.value(key), digits);
   const span = element("span", { className: "number", textContent: text });
   span.dataset.family = grid.family;
-  span.title = nameOf(reference);
+  span.title = said(nameOf(reference));
   if (grid.inFrame(key)) span.classList.add("padding");
   return span;
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from ..text import width_of
+from ..words import Sentence, catalogue, in_language
 from .places import MARGIN, ROW_GAP, Slot, lay_out, slots_of
 from .steps import Step, kept_text, number_text, shape_text
 
@@ -12,14 +14,19 @@ FONT, LETTER, LINE = 12, 7.5, 19  # size and width of a letter, distance between
 PADDING = 10
 
 
-def draw(steps: Sequence[Step], notes: Sequence[str], style: str = "") -> str:
+def draw(
+    steps: Sequence[Step], notes: Sequence[str], style: str = "", language: str | None = None
+) -> str:
     """The picture as SVG. All of it has the colour of the text around it, be that light or dark."""
-    texts = [_lines(step) for step in steps]
-    letters = max(len(left) + len(right) + 3 for lines in texts for left, right in lines)
+    texts = [
+        [(in_language(left, language), right) for left, right in _lines(step)] for step in steps
+    ]
+    notes = [in_language(note, language) for note in notes]
+    letters = max(width_of(left) + width_of(right) + 3 for lines in texts for left, right in lines)
     width = letters * LETTER + 2 * PADDING
     sizes = [(width, len(lines) * LINE + 2 * PADDING - 5) for lines in texts]
     slots = slots_of(steps, sizes)
-    width, height = lay_out(slots, max(map(len, notes)) * LETTER)
+    width, height = lay_out(slots, max(map(width_of, notes)) * LETTER)
     shapes = [_line(slot, below) for slot in slots for below in slot.below]
     shapes += [
         _box(slot, steps[slot.step], texts[slot.step]) for slot in slots if slot.step is not None
@@ -27,9 +34,10 @@ def draw(steps: Sequence[Step], notes: Sequence[str], style: str = "") -> str:
     for note in notes:
         height += LINE
         shapes.append(_text(MARGIN, height, note, "start", 0.75))
-    spoken = escape(_spoken(steps, notes))
+    spoken = escape(in_language(_spoken(steps, notes), language))
+    tag = catalogue(language or "en")["tag"]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{spoken}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" lang="{tag}" aria-label="{spoken}" '
         f'viewBox="0 0 {width:.0f} {height + MARGIN:.0f}" width="{width:.0f}" '
         f'style="max-width:100%;height:auto" font-size="{FONT}" fill="currentColor" '
         'font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,DejaVu Sans Mono,monospace">'
@@ -37,23 +45,24 @@ def draw(steps: Sequence[Step], notes: Sequence[str], style: str = "") -> str:
     )
 
 
-def _spoken(steps: Sequence[Step], notes: Sequence[str]) -> str:
+def _spoken(steps: Sequence[Step], notes: Sequence[str]) -> Sentence:
     """The picture in words, for a screen reader."""
-    return f"The tape: {', '.join(step.name for step in steps)}. {'; '.join(notes)}."
+    names = ", ".join(step.name for step in steps)
+    return Sentence("tape.spoken", steps=names, notes="; ".join(notes))
 
 
 def _lines(step: Step) -> list[tuple[str, str]]:
     """The lines of a box: a text at the left and one at the right."""
-    lines = [(step.name, shape_text(step))]
+    lines: list[tuple[str, str]] = [(step.name, shape_text(step))]
     sign = "|dy|" if step.is_operation else f"|d{step.name}|"
     dy = "" if step.gradient is None else f"{sign} {number_text(step.gradient)}"
     if step.is_operation:
-        lines.append((f"keeps {kept_text(step)}", dy))
+        lines.append((Sentence("tape.keeps", kept=kept_text(step)), dy))
     elif dy:
         lines.append(("", dy))
     for a in step.arguments:
         length = "" if a.gradient is None else f"|d{a.name}| {number_text(a.gradient)}"
-        lines.append((f"{a.name} {shape_text(a)}", length))
+        lines.append((Sentence("tape.argument", name=a.name, shape=shape_text(a)), length))
     return lines
 
 

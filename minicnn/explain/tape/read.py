@@ -15,11 +15,10 @@ from minicnn.ops import Operation
 from minicnn.tape import in_order_of_computation
 from minicnn.tensor import Tensor
 
+from ..words import Sentence
 from .picture import draw
 from .steps import Argument, Kept, Step, size_text
 from .table import table
-
-WITHOUT_BYTES = "without bytes: input, parameter, counted above"
 
 
 class Tape:
@@ -28,7 +27,10 @@ class Tape:
     Attributes:
         steps: in the order of computation; ``inputs`` are indices into this list.
         results_bytes: the memory of results that the tape holds though no backward reads them.
+        lang: the language, ``"en"``, ``"zh"`` or ``"ja"``; None means English.
     """
+
+    lang: str | None = None
 
     def __init__(self, steps: Sequence[Step], results_bytes: int):
         self.steps, self.results_bytes = list(steps), results_bytes
@@ -41,21 +43,21 @@ class Tape:
     def notes(self) -> list[str]:
         """The lines below table and picture: how many operations, how much memory."""
         count = sum(step.is_operation for step in self.steps)
-        operations = "1 operation" if count == 1 else f"{count} operations"
-        lines = [f"{operations}, {size_text(self.kept_bytes)} kept for backward"]
+        kept = size_text(self.kept_bytes)
+        lines: list[str] = [Sentence("tape.operations", count=count, size=kept)]
         if self.results_bytes:
-            lines.append(f"{size_text(self.results_bytes)} of results that no backward reads")
+            lines.append(Sentence("tape.results", size=size_text(self.results_bytes)))
         if any(kept.bytes is None for step in self.steps for kept in step.kept):
-            lines.append(WITHOUT_BYTES)
+            lines.append(Sentence("tape.without_bytes"))
         return lines
 
     def __str__(self) -> str:
-        return table(self.steps, self.notes())
+        return table(self.steps, self.notes(), self.lang)
 
     def svg(self) -> str:
         """The picture as an SVG file: dark on light or light on dark, as its reader prefers."""
         style = "<style>:root{color-scheme:light dark;color:CanvasText}</style>"
-        return draw(self.steps, self.notes(), style)
+        return draw(self.steps, self.notes(), style, self.lang)
 
     def save(self, path: str | Path) -> None:
         """Write the picture as an SVG file.
@@ -69,7 +71,8 @@ class Tape:
         return self.svg()
 
     def _repr_html_(self) -> str:  # part of the notebook's page, in its colours
-        return f'<div style="overflow-x:auto">{draw(self.steps, self.notes())}</div>'
+        picture = draw(self.steps, self.notes(), language=self.lang)
+        return f'<div style="overflow-x:auto">{picture}</div>'
 
 
 # Reading it ---------------------------------------------------------------------------------------

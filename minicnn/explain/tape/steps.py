@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..words import Sentence
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -84,11 +86,11 @@ def number_text(value: float | None) -> str:
 
 
 def kept_text(step: Step) -> str:
-    return ", ".join(map(str, step.kept)) or "nothing"
+    return ", ".join(map(str, step.kept)) or Sentence("tape.nothing")
 
 
 def shape_text(step: Step | Argument) -> str:
     text = str(step.shape) if step.dtype == "float32" else f"{step.shape} {step.dtype}"
     if isinstance(step, Argument) and step.uses > 1:
-        text += f", {step.uses} uses"
+        return Sentence("tape.uses", shape=text, count=step.uses)
     return text

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from minicnn.explain.words import LANGUAGES
 from tests.explain.page.browsing import CHROMIUM, OPTIONS, dependencies, geometry, lit_cells, locate
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -19,12 +20,15 @@ EVERY = [*OPTIONS, "max-pool", "avg-pool", "dense", "softmax", "large"]
 @pytest.mark.parametrize("width", [320, 375, 768, 1280, 1920])
 def test_nothing_overflows(name: str, width: int, visit: Any) -> None:
     page = visit(name, width)
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-    outside = page.evaluate(
-        """() => [...document.querySelectorAll('td[data-grid]')].filter((cell) =>
-        cell.scrollWidth > cell.clientWidth + 1).length"""
-    )
-    assert outside == 0
+    for language in LANGUAGES:
+        page.evaluate("(language) => speak(language)", language)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width, language
+        assert page.evaluate(TOO_NARROW) == [], language
+
+
+TOO_NARROW = """() => [...document.querySelectorAll("td[data-grid], button, th, figcaption")]
+  .filter((place) => place.scrollWidth > place.clientWidth + 1)
+  .map((place) => place.outerHTML.slice(0, 200))"""
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -32,8 +36,10 @@ def test_nothing_overflows(name: str, width: int, visit: Any) -> None:
 def test_an_accessibility_checker_finds_nothing(name: str, scheme: str, visit: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = visit(name, scheme=scheme)
-    found = axe.run(page).response["violations"]
-    assert [(v["id"], v["impact"], v["nodes"][0]["html"][:200]) for v in found] == []
+    for language in LANGUAGES:
+        page.evaluate("(language) => speak(language)", language)
+        found = axe.run(page).response["violations"]
+        assert [(v["id"], v["impact"], v["nodes"][0]["html"][:200]) for v in found] == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
