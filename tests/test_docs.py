@@ -147,7 +147,7 @@ RECORDS = {"benchmarks.md", "exercises.md", "results.md", "gpu-runs.md"}
 def commands() -> list[tuple[str, str]]:
     """(module, arguments) of every command of the pages that names all it needs."""
     found = set()
-    for page in PAGES:
+    for page in (*PAGES, *TRANSLATED):
         if page.name not in RECORDS:
             text = page.read_text()
             lines = re.findall(r"^    (?:.*&& )?python -m (minicnn\.\w+)([^#\n]*)", text, re.M)
