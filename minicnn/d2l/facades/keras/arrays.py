@@ -8,7 +8,7 @@ passed on to the next layer as it is, and transposed only for those who look at 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -145,6 +145,11 @@ class Tensor(Wrapped):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.tensor.numpy(), dtype=dtype, copy=copy)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("Cannot iterate over a scalar tensor.")
+        return (self[i] for i in range(len(self)))
 
     def __len__(self) -> int:
         if not self.ndim:

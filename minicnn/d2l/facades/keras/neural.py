@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.d2l.facades.keras import functions, making, windows
-from minicnn.d2l.facades.keras.arrays import PICTURES, Tensor, as_tensor, on_one_device
+from minicnn.d2l.facades.keras.arrays import PICTURES, Tensor, as_tensor, on_one_device, operands_of
 from minicnn.d2l.facades.keras.dtypes import as_dtype
 from minicnn.nn import functional as F
 from minicnn.random import default_generator
@@ -125,6 +125,12 @@ def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any) -> Tensor
     return Tensor(F.cross_entropy(x, y, reduction="none"))
 
 
+def softmax_cross_entropy_with_logits(labels: Any, logits: Any) -> Tensor:
+    """The cross-entropy of each row of logits with its row of probabilities."""
+    y, x = operands_of(as_tensor(labels), as_tensor(logits))
+    return functions.reduce_sum(-y * log_softmax(x), axis=-1)
+
+
 def dropout(x: Any, rate: float) -> Tensor:
     """Each cell 0 with probability ``rate``, the others times 1 / (1 - rate)."""
     return as_tensor(x).each(lambda t: F.dropout(t, rate, True))
@@ -137,6 +143,7 @@ NN: dict[str, Any] = {
     "dropout": dropout,
     "leaky_relu": leaky_relu,
     "max_pool2d": max_pool2d,
+    "softmax_cross_entropy_with_logits": softmax_cross_entropy_with_logits,
     "sparse_softmax_cross_entropy_with_logits": sparse_softmax_cross_entropy_with_logits,
 }
 

@@ -51,6 +51,13 @@ def _weights(old: int, new: int) -> np.ndarray:
     return np.maximum(0, 1 - distance).astype(np.float32)
 
 
+def to_categorical(y: Any, num_classes: int | None = None) -> np.ndarray:
+    """``tf.keras.utils.to_categorical``: a row of 0 and 1 for each class number, float32."""
+    labels = np.asarray(y, int)
+    count = int(labels.max()) + 1 if num_classes is None else num_classes
+    return np.eye(count, dtype=np.float32)[labels]
+
+
 def load_data(name: str) -> tuple[Arrays, Arrays]:
     """((x_train, y_train), (x_test, y_test)): pictures (N, 28, 28) and class numbers, uint8."""
     train, test = data.load(name)

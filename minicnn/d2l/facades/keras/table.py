@@ -170,7 +170,10 @@ def _keras() -> list[Facade]:
             "mnist": SimpleNamespace(load_data=pictures.mnist),
         },
         "backend": {"clear_session": layer.clear_session},
-        "utils": {"set_random_seed": draws.set_random_seed},
+        "utils": {
+            "set_random_seed": draws.set_random_seed,
+            "to_categorical": pictures.to_categorical,
+        },
     }
     return [
         Facade(f"tensorflow.keras.{name}".rstrip("."), "Keras on minicnn.", names)
