@@ -164,6 +164,12 @@ def test_a_figure_is_a_png_whatever_is_configured() -> None:
     assert names_in("chapter") == ["cell-01-1.png"]
 
 
+def test_a_figure_that_cannot_be_drawn_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    cell = "import matplotlib.pyplot as plt\nplt.title('$\\\\frac$');"
+    assert main([written(cell)]) == 1
+    assert "cell 1: ValueError: " in capsys.readouterr().err
+
+
 def test_what_cannot_be_displayed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     cell = "class Bad:\n    def _repr_png_(self):\n        raise OSError('no disk')\nBad()"
     assert main([written(cell)]) == 0

@@ -129,7 +129,8 @@ class Shell(InteractiveShell):
     def __init__(self, **options: Any):
         self.outputs = Outputs()
         self.all_outputs: list[Outputs] = []
-        self.troubles: list[BaseException] = []
+        self.error: BaseException | None = None
+        self.not_shown: list[BaseException] = []
         self.numbers: dict[str, int] = {}
         self.streams = {name: _Stream(name, self) for name in ("stdout", "stderr")}
         super().__init__(**options)
@@ -142,19 +143,18 @@ class Shell(InteractiveShell):
         """
         self.outputs = Outputs()
         self.all_outputs.append(self.outputs)
-        self.execution_count, self.troubles = number, []
+        self.execution_count = number
         self.numbers[f"cell {number}"] = number
         out, err = self.streams["stdout"], self.streams["stderr"]
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             result = self.run_cell(source, store_history=True)
             out.end_line()
-            error = result.error_before_exec or result.error_in_exec
-            for trouble in self.troubles:  # in a display, or in what IPython calls after a cell
-                if trouble is not error:
-                    print(f"not shown: {sentence(trouble)}", file=sys.stderr)
-        errors, self.troubles = (error, *self.troubles), []
-        if any(isinstance(one, KeyboardInterrupt) for one in errors):
+            error = result.error_before_exec or result.error_in_exec or self.error
+            for trouble in self.not_shown:
+                print(f"not shown: {sentence(trouble)}", file=sys.stderr)
+        if any(isinstance(one, KeyboardInterrupt) for one in (error, self.error)):
             raise KeyboardInterrupt
+        self.error, self.not_shown = None, []
         if error is None:
             return self.outputs, None
         found = failure(error, number, self.numbers)
@@ -171,9 +171,14 @@ class Shell(InteractiveShell):
     # What IPython would do otherwise --------------------------------------------------------------
 
     def showtraceback(self, exc_tuple: Any = None, *_: Any, **__: Any) -> None:
-        error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
-        if error is not None:
-            self.troubles.append(error)
+        """With ``exc_tuple`` an object could not say how it looks; otherwise the cell failed.
+
+        Some of IPython's magics, and what draws figures after a cell, only report an error here.
+        """
+        if exc_tuple is not None:
+            self.not_shown.append(exc_tuple[1])
+        else:
+            self.error = sys.exc_info()[1]
 
     def showsyntaxerror(self, *_: Any, **__: Any) -> None:
         self.showtraceback()
