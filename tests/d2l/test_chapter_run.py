@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
 
 from minicnn.d2l.book.options import main
@@ -54,7 +56,7 @@ def outputs_of(path: str) -> list[list[Any]]:
 def test_cells_are_numbered_and_their_outputs_printed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    chapter = written("x = 3\nprint('three')", "x * 2", "def f():\n    return 'é'", "f();")
+    chapter = written("x = 3\nprint('three', end='')", "x * 2", "def f():\n    return 'é'", "f();")
     assert main([chapter]) == 0
     assert capsys.readouterr().out.split("\n") == [
         "chapter.md: 4 code cells, of no framework",
@@ -87,7 +89,7 @@ def test_a_cell_that_fails_ends_the_run(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("cell", "answer"),
     [
-        ("x = = 1", "line 5: SyntaxError: invalid syntax"),
+        ("x = = 1", "line 5: SyntaxError: invalid syntax\n"),
         ("1\nimport sys\nsys.exit(3)", "line 7: SystemExit: this cell ends the program"),
         ("exit()", "line 5: SystemExit: this cell ends the program"),
         ("input('Your name?')", "line 5: EOFError: input() waits for somebody to type"),
@@ -121,6 +123,7 @@ def test_figures_are_kept_and_named(capsys: pytest.CaptureFixture[str]) -> None:
         "from minicnn import d2l\nanimator = d2l.Animator()\nfor i in range(3):\n"
         "    animator.add(i, i * i)\nprint('done')"
     )
+    backend = matplotlib.get_backend()
     other = Path("chapter/mine.txt")
     other.parent.mkdir()
     other.write_text("mine")
@@ -138,7 +141,21 @@ def test_figures_are_kept_and_named(capsys: pytest.CaptureFixture[str]) -> None:
         "figure: chapter/cell-03-1.png",
         "",
     ]
-    assert not any("pyplot" in line for line in lines)
+    assert matplotlib.get_backend() == backend
+
+
+def test_a_figure_that_a_later_cell_changes_is_replaced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = "import matplotlib.pyplot as plt\nfig, axes = plt.subplots()\n"
+    first += "handle = display(fig, display_id=True)\nplt.close()"
+    chapter = written(first, "axes.plot([1, 2]);\nhandle.update(fig)")
+    assert main([chapter, "--out", "kept"]) == 0
+    assert capsys.readouterr().out.count("figure: kept/cell-01-1.png\n") == 1
+    shown = outputs_of("kept/chapter.ipynb")[0][0].data["image/png"]
+    assert base64.b64decode(shown) == Path("kept/cell-01-1.png").read_bytes()
+    assert main([written(first), "--out", "before"]) == 0
+    assert outputs_of("before/chapter.ipynb")[0][0].data["image/png"] != shown
 
 
 def test_the_last_state_of_a_display_is_kept() -> None:

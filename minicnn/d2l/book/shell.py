@@ -226,7 +226,6 @@ def open_shell(names: dict[str, Any]) -> Iterator[Shell]:
 
 
 def _close(shell: Shell) -> None:
-    shell.restore_sys_module_state()
     atexit.unregister(shell.atexit_operations)
     shell.atexit_operations()
     Shell.clear_instance()
