@@ -79,9 +79,8 @@ def test_a_cell_that_fails_ends_the_run(capsys: pytest.CaptureFixture[str]) -> N
     first, second, third = outputs_of("kept/chapter.ipynb")
     assert first == third == []
     assert second[0].ename == "ZeroDivisionError"
-    assert second[0].traceback[1:4] == [
+    assert [line for line in second[0].traceback if "File" in line] == [
         '  File "cell 2", line 2, in <module>',
-        "    half(y)",
         '  File "cell 1", line 2, in half',
     ]
 
