@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def d2l(tf: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The facade's ``d2l.tensorflow``, which reads the sample and leaves no figures."""
-    monkeypatch.setitem(helpers._source, "dataset", SAMPLE)
+    monkeypatch.setattr(helpers, "dataset", SAMPLE)
     monkeypatch.setattr(helpers, "leave", lambda figure: None)
     from d2l import tensorflow
 

@@ -287,7 +287,7 @@ def test_dropout_drops_inside_record_alone(mx: Any) -> None:
 def test_a_block_of_ones_own(mx: Any) -> None:
     nd, nn = mx.nd, mx.gluon.nn
 
-    class Corr(nn.Block):  # type: ignore[misc]
+    class Corr(mx.gluon.nn.Block):  # type: ignore[misc]
         def __init__(self, kernel_size: Any, **options: Any):
             super().__init__(**options)
             self.weight = self.params.get("weight", shape=kernel_size)

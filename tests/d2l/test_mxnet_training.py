@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -139,17 +138,15 @@ def test_parameters_may_be_left_out(mx: Any) -> None:
 
 
 @pytest.fixture
-def first(mx: Any) -> Iterator[Any]:
-    helpers.read_from(dataset=SAMPLE)
-    yield importlib.import_module("d2lzh")
-    helpers.read_from()
+def first(mx: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(helpers, "dataset", SAMPLE)
+    return importlib.import_module("d2lzh")
 
 
 @pytest.fixture
-def second(mx_np: Any) -> Iterator[Any]:
-    helpers.read_from(dataset=SAMPLE)
-    yield importlib.import_module("d2l.mxnet")
-    helpers.read_from()
+def second(mx_np: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(helpers, "dataset", SAMPLE)
+    return importlib.import_module("d2l.mxnet")
 
 
 def small_net(mx: Any) -> Any:

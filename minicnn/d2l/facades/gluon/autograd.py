@@ -143,8 +143,8 @@ def run_backward(
     """
     if any(head.node is None for head in heads):
         raise MXNetError(NOT_RECORDED)
+    variables = _variables_of(heads)
     try:
-        variables = _variables_of(heads)
         for i, (head, gradient) in enumerate(zip(heads, gradients, strict=True)):
             keep = retain_graph or i + 1 < len(heads)
             head.backward(ones_like(head) if gradient is None else gradient, keep)
@@ -154,10 +154,15 @@ def run_backward(
         variable.take_gradient()
 
 
+def _inputs_with_gradients(tensor: Tensor) -> list[Tensor]:
+    edges = () if tensor.node is None else tensor.node.edges()
+    return [x for x, needed in edges if needed]
+
+
 def _variables_of(heads: Sequence[Tensor]) -> list[Variable]:
     found: dict[int, Variable] = {}
     for head in heads:
-        for tensor in tape.in_order_of_computation(head, tape._inputs_that_need_gradients):
+        for tensor in tape.in_order_of_computation(head, _inputs_with_gradients):
             if isinstance(tensor, Variable):
                 found[id(tensor)] = tensor
     return list(found.values())

@@ -23,12 +23,15 @@ class _Names:
         self.counts: Counter[str] = Counter()
         self.scopes: list[tuple[str, Counter[str]]] = []
 
-    def next(self, hint: str) -> str:
-        """``hint`` and its number, behind the prefix of the scope."""
-        prefix, counts = self.scopes[-1] if self.scopes else ("", self.counts)
-        number = counts[hint]
+    def counted(self, hint: str) -> str:
+        """``hint`` and its number, after the prefix of the scope."""
+        counts = self.scopes[-1][1] if self.scopes else self.counts
         counts[hint] += 1
-        return f"{prefix}{hint}{number}"
+        return self.inside(f"{hint}{counts[hint] - 1}")
+
+    def inside(self, name: str) -> str:
+        """``name`` after the prefix of the scope."""
+        return (self.scopes[-1][0] if self.scopes else "") + name
 
 
 names = _Names()
@@ -60,9 +63,9 @@ class Block:
 
     def __init__(self, prefix: str | None = None, params: ParameterDict | None = None):
         prefix = (
-            f"{names.next(self.hint or type(self).__name__.lower())}_"
+            f"{names.counted(self.hint or type(self).__name__.lower())}_"
             if prefix is None
-            else (names.scopes[-1][0] if names.scopes else "") + prefix
+            else names.inside(prefix)
         )
         self.prefix, self.name = prefix, prefix.removesuffix("_")
         self._scope = _Scope(prefix)
@@ -174,7 +177,7 @@ class Block:
             )
         for name, parameter in own.items():
             parameter.complete(state[name].shape)
-            if parameter._variable is None or ctx is not None:
+            if not parameter.has_numbers or ctx is not None:
                 parameter.initialize("zeros", ctx, force_reinit=True)
             parameter.set_data(npx.array_type()(state[name]))
 

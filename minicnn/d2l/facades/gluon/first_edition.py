@@ -11,7 +11,6 @@ import numpy as np
 
 from minicnn.d2l import get_fashion_mnist_labels
 from minicnn.d2l.facades import helpers
-from minicnn.plots import pyplot
 
 from . import autograd, losses, nd
 from .arrays import Array
@@ -213,8 +212,3 @@ INSTEAD = {
     "Timer": "it belongs to the second edition: from d2l import mxnet as d2l",
     "Residual": "write a subclass of nn.Block",
 }
-
-
-def names() -> dict[str, Any]:
-    """What ``import d2lzh`` gives."""
-    return {**NAMES, "plt": pyplot()}

@@ -11,9 +11,11 @@ from minicnn.nn import functional as F
 from minicnn.nn.arguments import IntOrPair, pair
 from minicnn.tensor import Tensor
 
-from . import autograd, mistakes
+from . import autograd
 from .blocks import Block, Layer
 from .context import MXNetError
+from .mistakes import check_layout, check_options
+from .parameters import Parameter
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
@@ -50,6 +52,10 @@ class Activation(Layer):
 class _Weighted(Layer):
     """A layer with a weight, a bias if it is wanted, and perhaps an activation."""
 
+    weight: Parameter
+    bias: Parameter | None
+    act: Activation | None
+
     def _set_weights(
         self,
         shape: tuple[int, ...],
@@ -63,8 +69,8 @@ class _Weighted(Layer):
         if use_bias:
             self.bias = self.params.get("bias", shape=shape[:1], init=initializers[1], **options)
         else:
-            vars(self)["bias"] = None
-        vars(self)["act"] = None
+            self.bias = None
+        self.act = None
         if activation is not None:
             with self.name_scope():
                 self.act = Activation(activation, prefix=f"{activation}_")
@@ -105,7 +111,7 @@ class Dense(_Weighted):
         in_units: int = 0,
         **options: Any,
     ):
-        _check_options("Dense", options)
+        check_options("Dense", options)
         super().__init__(**options)
         self._units, self._flatten = _size("Dense: units", units), flatten
         inits = weight_initializer, bias_initializer
@@ -158,8 +164,8 @@ class Conv2D(_Weighted):
     ):
         names = ("use_bias", "weight_initializer", "bias_initializer", "in_channels")
         own = {name: options.pop(name) for name in names if name in options}
-        _check_options("Conv2D", options)
-        _check_layout("Conv2D", layout)
+        check_options("Conv2D", options)
+        check_layout("Conv2D", layout)
         super().__init__(**options)
         self._channels = _size("Conv2D: channels", channels)
         self._kernel = pair("Conv2D: kernel_size", kernel_size)
@@ -271,14 +277,3 @@ def _size(name: str, value: Any) -> int:
     if not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} is {value!r}; wanted an integer of at least 1")
     return value
-
-
-def _check_options(kind: str, options: dict[str, Any]) -> None:
-    mistakes.unknown_options(
-        kind, {name: value for name, value in options.items() if name not in ("prefix", "params")}
-    )
-
-
-def _check_layout(kind: str, layout: str) -> None:
-    if layout != "NCHW":
-        raise ValueError(f"{kind}: layout is {layout!r}; wanted 'NCHW': X.transpose((0, 3, 1, 2))")

@@ -99,8 +99,15 @@ def complain(kind: str, name: str, *tables: dict[str, str]) -> AttributeError:
     return AttributeError(f"{kind} has no {name} in minicnn's mxnet{advice}")
 
 
-def unknown_options(kind: str, options: dict[str, Any]) -> None:
-    """Refuse what a layer does not have (TypeError)."""
+def check_options(kind: str, options: dict[str, Any]) -> None:
+    """Refuse what a layer does not have (TypeError); all have ``prefix`` and ``params``."""
     for name in options:
-        advice = f"; write {OPTIONS[name]}" if name in OPTIONS else ""
-        raise TypeError(f"{kind} has no argument {name}{advice}")
+        if name not in ("prefix", "params"):
+            advice = f"; write {OPTIONS[name]}" if name in OPTIONS else ""
+            raise TypeError(f"{kind} has no argument {name}{advice}")
+
+
+def check_layout(kind: str, layout: str) -> None:
+    """Refuse pictures whose channels come last (ValueError)."""
+    if layout != "NCHW":
+        raise ValueError(f"{kind}: layout is {layout!r}; wanted 'NCHW': X.transpose((0, 3, 1, 2))")

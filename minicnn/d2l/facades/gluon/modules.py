@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minicnn.d2l.facades.modules import Facade
+from minicnn.plots import pyplot
 from minicnn.random import manual_seed
 
 from . import (
@@ -118,14 +119,16 @@ def modules() -> list[Facade]:
         Facade(
             "d2lzh",
             "The first edition's helpers, on minicnn.",
-            first_edition.names(),
+            first_edition.NAMES,
             first_edition.INSTEAD,
+            {"plt": pyplot},
         ),
         Facade(
             "d2l.mxnet",
             "The second edition's helpers, on minicnn.",
-            second_edition.names(),
+            second_edition.NAMES,
             second_edition.INSTEAD,
+            {"plt": pyplot},
         ),
     ]
 

@@ -13,7 +13,7 @@ from minicnn.tensor import Tensor, apply
 from . import autograd
 from .blocks import Layer
 from .context import MXNetError
-from .layers import _check_options
+from .mistakes import check_options
 
 
 class _Moving(ops.BatchNorm):
@@ -55,7 +55,7 @@ class BatchNorm(Layer):
         in_channels: int = 0,
         **options: Any,
     ):
-        _check_options("BatchNorm", options)
+        check_options("BatchNorm", options)
         if axis != 1:
             raise ValueError(f"BatchNorm: axis is {axis}; wanted 1, the channels of (N, C, H, W)")
         check_eps("BatchNorm", epsilon)

@@ -134,6 +134,11 @@ class Parameter:
         self._variable, self._waiting = Variable(data.data, self._grad_req), None
 
     @property
+    def has_numbers(self) -> bool:
+        """Whether it was initialised and its shape is known."""
+        return self._variable is not None
+
+    @property
     def is_waiting(self) -> bool:
         """Whether it was initialised and has no numbers, because its shape is not known."""
         return self._waiting is not None

@@ -12,7 +12,7 @@ from minicnn.tensor import Tensor
 
 from .blocks import Layer
 from .context import MXNetError
-from .layers import _check_layout, _check_options
+from .mistakes import check_layout, check_options
 
 
 class _Pooling(Layer):
@@ -34,8 +34,8 @@ class _Pooling(Layer):
         **options: Any,
     ):
         kind = type(self).__name__
-        _check_options(kind, options)
-        _check_layout(kind, layout)
+        check_options(kind, options)
+        check_layout(kind, layout)
         super().__init__(**options)
         self._size = pair(f"{kind}: pool_size", pool_size)
         self._strides = self._size if strides is None else pair(f"{kind}: strides", strides)

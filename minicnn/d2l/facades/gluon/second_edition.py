@@ -11,7 +11,6 @@ import numpy as onp
 from minicnn.d2l import get_fashion_mnist_labels
 from minicnn.d2l.counting import Accumulator, Timer
 from minicnn.d2l.facades import helpers
-from minicnn.plots import pyplot
 
 from . import autograd, init, losses, np
 from .context import Context, cpu, gpu, num_gpus
@@ -135,7 +134,6 @@ def train_ch6(
     trainer = Trainer(net.collect_params(), "sgd", {"learning_rate": lr})
     animator = helpers.Animator("epoch", xlim=[1, num_epochs], legend=_LEGEND)
     timer, count = Timer(), len(train_iter)
-    timer.times.clear()
     points = {*range(max(count // 5, 1), count, max(count // 5, 1)), count}
     for epoch in range(num_epochs):
         metric = Accumulator(3)
@@ -246,14 +244,10 @@ FUNCTIONS = (
     Accumulator, Timer, helpers.Animator, helpers.plot, helpers.set_axes, helpers.set_figsize,
     helpers.use_svg_display,
 )  # fmt: skip
+NAMES = {**SAME, **{f.__name__: f for f in FUNCTIONS}}
 INSTEAD = {
     "train_ch5": "it belongs to the first edition: import d2lzh as d2l; here it is train_ch6",
     "Module": "it belongs to a later edition; write an nn.Block",
     "Trainer": "it belongs to a later edition; write gluon.Trainer and a loop, or d2l.train_ch6",
     "load_array": "cut the batches yourself: X[i:i + batch_size]",
 }
-
-
-def names() -> dict[str, Any]:
-    """What ``from d2l import mxnet`` gives."""
-    return {**SAME, **{f.__name__: f for f in FUNCTIONS}, "plt": pyplot()}
