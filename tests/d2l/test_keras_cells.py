@@ -76,6 +76,15 @@ def test_batches_are_cut_first_and_shuffled_then(tf: Any, d2l: Any) -> None:
     assert next(iter(d2l.load_data_fashion_mnist(7, resize=32)[0]))[0].shape == (7, 32, 32, 1)
 
 
+def test_keras_own_data(tf: Any, d2l: Any) -> None:
+    (x, y), (x_test, _) = tf.keras.datasets.fashion_mnist.load_data()
+    assert (x.shape[1:], x.dtype, y.dtype, len(x_test)) == ((28, 28), np.uint8, np.uint8, 1000)
+    rows = tf.keras.utils.to_categorical(y, 10)
+    np.testing.assert_array_equal(rows.argmax(axis=1), y)
+    with pytest.raises(AttributeError, match="no attribute 'output'; write x = layer"):
+        _ = tf.keras.layers.Flatten().output
+
+
 def test_channels_and_pooling_by_hand(tf: Any, d2l: Any) -> None:
     x = d2l.tensor([[[0.0, 1, 2], [3, 4, 5], [6, 7, 8]], [[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]])
     k = d2l.tensor([[[0.0, 1], [2, 3]], [[1.0, 2], [3, 4]]])

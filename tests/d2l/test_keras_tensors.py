@@ -163,6 +163,17 @@ def tape_of(tf: Any, x: Any, **options: Any) -> Any:
     return tape.gradient(y, x)
 
 
+def test_a_layers_weight_that_is_not_watched_has_no_gradient(tf: Any) -> None:
+    layer = tf.keras.layers.Dense(2)
+    layer(np.ones((1, 3)))
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(layer.kernel)
+        y = layer(np.ones((1, 3)))
+    kernel, bias = tape.gradient(y, layer.weights)
+    np.testing.assert_array_equal(kernel, np.ones((3, 2)))
+    assert bias is None
+
+
 def test_what_one_tape_recorded_is_a_constant_for_the_next(tf: Any) -> None:
     x = tf.Variable(3.0)
     with tf.GradientTape() as first:

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from minicnn import data
+from minicnn.d2l.facades import helpers
 from minicnn.d2l.facades.keras import making, shaping
 from minicnn.d2l.facades.keras.arrays import PICTURES, Tensor, as_tensor
+from minicnn.data.sample import load_or_sample
 from minicnn.tensor import Tensor as EngineTensor
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -58,20 +60,23 @@ def to_categorical(y: Any, num_classes: int | None = None) -> np.ndarray:
     return np.eye(count, dtype=np.float32)[labels]
 
 
-def load_data(name: str) -> tuple[Arrays, Arrays]:
-    """((x_train, y_train), (x_test, y_test)): pictures (N, 28, 28) and class numbers, uint8."""
-    train, test = data.load(name)
-    return (
-        (np.array(train.images), train.labels.astype(np.uint8)),
-        (np.array(test.images), test.labels.astype(np.uint8)),
-    )
-
-
 def fashion_mnist() -> tuple[Arrays, Arrays]:
-    """``tf.keras.datasets.fashion_mnist.load_data``."""
-    return load_data("fashion-mnist")
+    """``tf.keras.datasets.fashion_mnist.load_data``: see ``mnist``.
+
+    Where Fashion-MNIST cannot be had it is the sample inside the package, with a notice.
+    """
+    _, train, test = load_or_sample(helpers.dataset)
+    return _arrays(train), _arrays(test)
 
 
 def mnist() -> tuple[Arrays, Arrays]:
-    """``tf.keras.datasets.mnist.load_data``."""
-    return load_data("mnist")
+    """``tf.keras.datasets.mnist.load_data``: ((x_train, y_train), (x_test, y_test)).
+
+    Pictures (N, 28, 28) and class numbers (N,), uint8.
+    """
+    train, test = data.load("mnist")
+    return _arrays(train), _arrays(test)
+
+
+def _arrays(dataset: data.Dataset) -> Arrays:
+    return np.array(dataset.images), dataset.labels.astype(np.uint8)
