@@ -28,13 +28,15 @@ function put(place, text) {
 
 const sentenceIn = (place) => [place.dataset.say, JSON.parse(place.dataset.values || "{}")];
 
+/** Say everything in this language. The grids are built in the first one. */
 function speak(to) {
+  const changed = to !== language;
   language = to;
   for (const button of switches) button.setAttribute("aria-pressed", button.value === to);
   document.documentElement.lang = switches.find((button) => button.value === to).lang;
   for (const place of document.querySelectorAll("[data-say]")) put(place, sentenceIn(place));
   for (const place of document.querySelectorAll("[data-label]")) place.ariaLabel = said([place.dataset.label]);
-  for (const grid of grids.values()) grid.describe();
+  if (changed) for (const grid of grids.values()) grid.describe();
   if (typeof afterSpeak === "function") afterSpeak();
 }
 
