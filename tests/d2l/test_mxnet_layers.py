@@ -312,6 +312,20 @@ def test_a_block_of_ones_own(mx: Any) -> None:
     )
 
 
+def test_two_layers_share_parameters(mx: Any) -> None:
+    nn = mx.gluon.nn
+    net, shared = nn.Sequential(), nn.Dense(3, in_units=3)
+    net.add(shared, nn.Dense(3, in_units=3, params=shared.params))
+    net.initialize(mx.init.One())
+    net[1].weight.data()[:] = 2
+    assert net[0].weight is net[1].weight
+    assert list(net.collect_params()) == ["dense0_weight", "dense0_bias"]
+    with mx.autograd.record():
+        loss = net(mx.nd.ones((1, 3))).sum()
+    loss.backward()
+    np.testing.assert_allclose(net[0].weight.grad().asnumpy(), np.full((3, 3), 12))
+
+
 def test_a_hybrid_block_of_the_older_way(mx: Any) -> None:
     class Net(mx.gluon.nn.HybridBlock):  # type: ignore[misc]
         def __init__(self, **options: Any):

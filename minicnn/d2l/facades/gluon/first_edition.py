@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from minicnn.d2l import get_fashion_mnist_labels
 from minicnn.d2l.facades import helpers
+from minicnn.random import default_generator
 
 from . import autograd, losses, nd
 from .arrays import Array
@@ -151,6 +152,16 @@ def corr2d(X: NDArray, K: NDArray) -> NDArray:  # noqa: N803
     return Y
 
 
+def data_iter(
+    batch_size: int, features: NDArray, labels: NDArray
+) -> Iterator[tuple[NDArray, NDArray]]:
+    """Batches of features and labels, in a new order."""
+    order = default_generator().permutation(len(features))
+    for start in range(0, len(features), batch_size):
+        rows = order[start : start + batch_size]
+        yield features[rows], labels[rows]
+
+
 def linreg(X: NDArray, w: NDArray, b: NDArray) -> NDArray:  # noqa: N803
     """X w + b."""
     return nd.dot(X, w) + b
@@ -201,7 +212,7 @@ def semilogy(
 
 FUNCTIONS = (
     load_data_fashion_mnist, try_gpu, try_all_gpus, evaluate_accuracy, train_ch3, train_ch5, sgd,
-    corr2d, linreg, squared_loss, show_fashion_mnist, show_images, semilogy,
+    corr2d, data_iter, linreg, squared_loss, show_fashion_mnist, show_images, semilogy,
     get_fashion_mnist_labels, helpers.set_figsize, helpers.use_svg_display,
 )  # fmt: skip
 NAMES: dict[str, Any] = {f.__name__: f for f in FUNCTIONS}

@@ -12,6 +12,7 @@ from . import (
     autograd,
     blocks,
     context,
+    data,
     first_edition,
     init,
     layers,
@@ -109,6 +110,9 @@ def modules() -> list[Facade]:
         _module("mxnet.gluon", GLUON),
         _module("mxnet.gluon.nn", NN, mistakes.OF_NN),
         _module("mxnet.gluon.loss", losses.NAMES),
+        _module("mxnet.gluon.data", data.NAMES),
+        _module("mxnet.gluon.data.vision", data.VISION),
+        _module("mxnet.gluon.data.vision.transforms", data.TRANSFORMS),
         _module(
             "mxnet.gluon.parameter",
             {

@@ -12,7 +12,7 @@ from minicnn.d2l import get_fashion_mnist_labels
 from minicnn.d2l.counting import Accumulator, Timer
 from minicnn.d2l.facades import helpers
 
-from . import autograd, init, losses, np
+from . import autograd, data, init, losses, np
 from .context import Context, cpu, gpu, num_gpus
 from .np_arrays import ndarray
 from .trainer import Trainer
@@ -190,6 +190,16 @@ def synthetic_data(w: ndarray, b: float, num_examples: int) -> tuple[ndarray, nd
     return X, (y + np.normal(0, 0.01, y.shape)).reshape(-1, 1)
 
 
+def load_array(data_arrays: Any, batch_size: int, is_train: bool = True) -> data.DataLoader:
+    """Batches of arrays of one length, in a new order each time if ``is_train``."""
+    return data.DataLoader(data.ArrayDataset(*data_arrays), batch_size, shuffle=is_train)
+
+
+def get_dataloader_workers() -> int:
+    """0: this process cuts the batches."""
+    return 0
+
+
 def show_images(
     imgs: Any,
     num_rows: int,
@@ -240,7 +250,8 @@ SAME: dict[str, Any] = {
 FUNCTIONS = (
     load_data_fashion_mnist, try_gpu, try_all_gpus, accuracy, evaluate_accuracy,
     evaluate_accuracy_gpu, evaluate_loss, sgd, train_epoch_ch3, train_ch3, train_ch6, predict_ch3,
-    corr2d, linreg, squared_loss, synthetic_data, show_images, get_fashion_mnist_labels,
+    corr2d, linreg, squared_loss, synthetic_data, load_array, get_dataloader_workers, show_images,
+    get_fashion_mnist_labels,
     Accumulator, Timer, helpers.Animator, helpers.plot, helpers.set_axes, helpers.set_figsize,
     helpers.use_svg_display,
 )  # fmt: skip
@@ -249,5 +260,4 @@ INSTEAD = {
     "train_ch5": "it belongs to the first edition: import d2lzh as d2l; here it is train_ch6",
     "Module": "it belongs to a later edition; write an nn.Block",
     "Trainer": "it belongs to a later edition; write gluon.Trainer and a loop, or d2l.train_ch6",
-    "load_array": "cut the batches yourself: X[i:i + batch_size]",
 }
