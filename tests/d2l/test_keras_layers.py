@@ -131,6 +131,7 @@ def test_elements_keep_their_places_whatever_the_layout(tf: Any) -> None:
         (tf.reduce_mean(held, axis=(1, 2)), x.mean(axis=(1, 2))),
         (tf.keras.layers.GlobalAvgPool2D()(held), x.mean(axis=(1, 2))),
         (tf.concat((held, x), 3), np.concatenate((x, x), 3)),
+        (tf.keras.layers.Concatenate()([held, held * 2]), np.concatenate((x, 2 * x), 3)),
     ):
         np.testing.assert_allclose(y.numpy(), wanted, rtol=1e-5, atol=1e-6)
 

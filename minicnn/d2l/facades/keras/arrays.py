@@ -200,28 +200,28 @@ def _plain_key(key: Any) -> Any:
         return tuple(map(_plain_key, key))
     if isinstance(key, slice):
         return slice(*(_plain_key(part) for part in (key.start, key.stop, key.step)))
-    if isinstance(key, Tensor):
-        return key.tensor if key.ndim else int(key)
-    if isinstance(key, list | np.ndarray):
-        raise TypeError(mistakes.NO_LIST_INDEX)
+    if isinstance(key, Tensor) and not key.ndim:
+        return int(key)
+    if isinstance(key, list | np.ndarray | Tensor):
+        mask = as_tensor(key)
+        if mask.dtype.name != "bool":
+            raise TypeError(mistakes.NO_LIST_INDEX)
+        return mask.tensor
     return key
 
 
 def both(function: Callable[..., EngineTensor], a: Tensor, b: Tensor) -> Tensor:
     """``function`` of two tensors, cell by cell, with NumPy's broadcasting."""
-    alone = next((x._order for x, y in ((a, b), (b, a)) if not y.ndim), a._order)
-    order = alone if alone == a._order == b._order or not (a.ndim and b.ndim) else None
-    x, y = on_one_device(a.held(order if a.ndim else None), b.held(order if b.ndim else None))
+    orders = {x._order for x in (a, b) if x.ndim}
+    order = orders.pop() if len(orders) == 1 else None
+    x, y = on_one_device(*(t.held(order if t.ndim else None) for t in (a, b)))
     return Tensor(function(x, y), order)
 
 
 def on_one_device(*tensors: EngineTensor) -> list[EngineTensor]:
-    """The tensors where the last of a GPU is; TensorFlow copies them by itself too."""
-    devices = {t.device for t in tensors}
-    if len(devices) == 1:
-        return list(tensors)
-    gpu = max(devices)
-    return [t.to(gpu) for t in tensors]
+    """The tensors on a GPU if one of them is there; TensorFlow copies them by itself too."""
+    device = max(t.device for t in tensors)  # "gpu:0" comes after "cpu"
+    return [t.to(device) for t in tensors]
 
 
 def operands_of(a: Any, b: Any) -> tuple[Tensor, Tensor]:
@@ -247,7 +247,9 @@ def as_tensor_like(value: Any, like: Tensor) -> Tensor:
     Raises:
         TypeError: a fraction with whole numbers.
     """
-    array = np.asarray(value.tensor.numpy() if isinstance(value, Tensor) else value)
+    if isinstance(value, list | tuple) and _holds_tensors(value):
+        return operands_of(as_tensor(value), like)[0]
+    array = np.asarray(value)
     if array.dtype.kind == "f" and not like.dtype.is_floating:
         raise TypeError(
             f"Cannot convert {value!r} to EagerTensor of dtype {like.dtype.name}; "
@@ -274,8 +276,9 @@ def as_tensor(value: Any, dtype: Any = None) -> Tensor:
             )
         return value
     if isinstance(value, list | tuple) and _holds_tensors(value):
-        parts = [as_tensor(part, dtype) for part in value]
-        return Tensor(stack(on_one_device(*(part.tensor for part in parts))))
+        first = next(as_tensor(part, dtype) for part in value if not np.isscalar(part))
+        parts = [operands_of(first, part)[1].tensor for part in value]
+        return Tensor(stack(on_one_device(*parts)))
     return Tensor(EngineTensor(_as_numpy(value, wanted)))
 
 

@@ -47,6 +47,7 @@ def unary(function: Callable[[EngineTensor], EngineTensor]) -> Callable[[Any], T
 exp = unary(EngineTensor.exp)
 log = unary(EngineTensor.log)
 sqrt = unary(EngineTensor.sqrt)
+rsqrt = unary(lambda x: 1 / x.sqrt())
 tanh = unary(EngineTensor.tanh)
 sigmoid = unary(EngineTensor.sigmoid)
 
@@ -150,7 +151,10 @@ def reduce_max(input_tensor: Any, axis: Axes = None, keepdims: bool = False) -> 
 
 def reduce_min(input_tensor: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The smallest over ``axis``."""
-    return Tensor(-(-as_tensor(input_tensor).tensor).max(axes_of(axis), keepdims))
+    x, axes = as_tensor(input_tensor).tensor, axes_of(axis)
+    if x.dtype.kind != "f":
+        return Tensor(EngineTensor(x.data.min(axis=axes, keepdims=keepdims)))
+    return Tensor(-(-x).max(axes, keepdims))
 
 
 def argmax(input: Any, axis: int | None = None, output_type: Any = "int64") -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import nn
-from minicnn.d2l.facades.keras import mistakes, neural, windows
+from minicnn.d2l.facades.keras import mistakes, neural, shaping, windows
 from minicnn.d2l.facades.keras.arrays import PICTURES, Tensor
 from minicnn.d2l.facades.keras.layer import Layer
 from minicnn.nn import functional as F
@@ -225,6 +225,17 @@ class Flatten(Layer):
     def call(self, inputs: Tensor) -> Tensor:
         x = inputs.tensor
         return Tensor(x.reshape(len(x), math.prod(x.shape[1:])))
+
+
+class Concatenate(Layer):
+    """A list of inputs joined along ``axis``, by default the channels."""
+
+    def __init__(self, axis: int = -1, **options: Any):
+        super().__init__(**options)
+        self.axis = axis
+
+    def call(self, inputs: Any) -> Tensor:
+        return shaping.concat(inputs, self.axis)
 
 
 class Reshape(Layer):

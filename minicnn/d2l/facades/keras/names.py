@@ -31,6 +31,7 @@ NAMES: dict[str, Any] = {
     "abs": functions.absolute,
     "add": functions.binary("__add__"),
     "argmax": functions.argmax,
+    "boolean_mask": shaping.boolean_mask,
     "cast": functions.cast,
     "concat": shaping.concat,
     "constant": making.constant,

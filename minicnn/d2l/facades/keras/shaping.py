@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.d2l.facades.keras import mistakes
-from minicnn.d2l.facades.keras.arrays import Tensor, as_tensor, on_one_device, operands_of
+from minicnn.d2l.facades.keras.arrays import PICTURES, Tensor, as_tensor, on_one_device, operands_of
 from minicnn.d2l.facades.keras.making import sizes
 from minicnn.functions import cat
 from minicnn.functions import stack as engine_stack
@@ -57,7 +57,10 @@ def squeeze(input: Any, axis: Axes = None) -> Tensor:
 
 def concat(values: Any, axis: int) -> Tensor:
     """Joined along an axis that there is."""
-    return Tensor(cat(_parts(values), axis))
+    parts = [as_tensor(x) for x in values]
+    if axis in (-1, 3) and all(x._order == PICTURES for x in parts):
+        return Tensor(cat(on_one_device(*(x.held(PICTURES) for x in parts)), 1), PICTURES)
+    return Tensor(cat(_parts(parts), axis))
 
 
 def stack(values: Any, axis: int = 0) -> Tensor:
@@ -89,6 +92,11 @@ def gather(params: Any, indices: Any, axis: int = 0) -> Tensor:
     x, picked = as_tensor(params), as_tensor(indices)
     before = (slice(None),) * (axis % x.ndim)
     return Tensor(x.tensor[(*before, picked.tensor)])
+
+
+def boolean_mask(tensor: Any, mask: Any) -> Tensor:
+    """The cells, or slices, where the mask is true (or not 0)."""
+    return as_tensor(tensor)[as_tensor(np.asarray(mask, bool))]
 
 
 def pad(tensor: Any, paddings: Any, constant_values: float = 0) -> Tensor:

@@ -116,7 +116,8 @@ def _tensorflow(keras: list[Facade]) -> dict[str, Any]:
 
 
 def _math() -> dict[str, Any]:
-    return {name: names.NAMES[name] for name in names.MATH} | {"log": functions.log}
+    own = {"log": functions.log, "rsqrt": functions.rsqrt}
+    return {name: names.NAMES[name] for name in names.MATH} | own
 
 
 def _keras() -> list[Facade]:
@@ -175,9 +176,13 @@ def _keras() -> list[Facade]:
             "to_categorical": pictures.to_categorical,
         },
     }
+    old = ("initializers", "losses", "metrics", "optimizers")  # of tf itself, the same
     return [
-        Facade(f"tensorflow.keras.{name}".rstrip("."), "Keras on minicnn.", names)
-        for name, names in tables.items()
+        *(Facade(f"tensorflow.{name}", "Keras on minicnn.", tables[name]) for name in old),
+        *(
+            Facade(f"tensorflow.keras.{name}".rstrip("."), "Keras on minicnn.", names)
+            for name, names in tables.items()
+        ),
     ]
 
 

@@ -188,7 +188,7 @@ class Training:
         logs = self._logs()
         call("on_test_end", logs)
         if loud:
-            print(_line(count, time.perf_counter() - start, logs))
+            print(_line(loud, count, time.perf_counter() - start, logs))
         return self._results(return_dict)
 
     def _test_on(self, batches: Iterable[Any]) -> int:
@@ -318,12 +318,20 @@ def _loudness(verbose: Any) -> int:
 def _report(loud: int, epoch: int, epochs: int, count: int, seconds: float, logs: Logs) -> None:
     if loud:
         print(f"Epoch {epoch + 1}/{epochs}")
-        print(_line(count, seconds, logs) if loud == 1 else _line(count, seconds, logs, bar=False))
+        print(_line(loud, count, seconds, logs))
 
 
-def _line(count: int, seconds: float, logs: Logs, bar: bool = True) -> str:
-    """What Keras' bar shows at its end."""
-    head = f"{count}/{count} " + ("[==============================] " if bar else "")
-    each = 1000 * seconds / count
-    numbers = "".join(f" - {name}: {value:.4f}" for name, value in logs.items())
-    return f"{head}- {seconds:.0f}s" + (f" {each:.0f}ms/step" if bar else "") + numbers
+def _line(loud: int, count: int, seconds: float, logs: Logs) -> str:
+    """What Keras has printed when a pass over the batches ends."""
+    numbers = "".join(
+        f" - {name}: {value:.4f}" if abs(value) > 1e-3 else f" - {name}: {value:.4e}"
+        for name, value in logs.items()
+    )
+    step = f"{_time(seconds / count)}/step"
+    if loud == 1:
+        return f"{count}/{count} [{'=' * 30}] - {seconds:.0f}s {step}{numbers}"
+    return f"{count}/{count} - {seconds:.0f}s{numbers} - {_time(seconds)}/epoch - {step}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f}s" if seconds >= 1 else f"{seconds * 1000:.0f}ms"
