@@ -80,7 +80,8 @@ MISTAKES = [
     ("nn.Softmax()", r"dim is missing; wanted the axis of the classes: Softmax\(dim=1\)",
      "nn.Softmax(dim=1)"),
     # names that are not there
-    ("torch.save(net, 'f')", r"torch\.save is not in minicnn's torch; use numpy\.savez", "net"),
+    ("torch.save(net, 'f')", r"wanted its numbers: torch\.save\(net\.state_dict\(\), path\)",
+     "net.state_dict()"),
     ("torch.bfloat16", r"minicnn computes in torch\.float32", "torch.float32"),
     ("nn.conv2d", r"torch\.nn\.conv2d is not in minicnn's torch\.nn; it has Conv2d", "nn.Conv2d"),
     ("X.flaten()", r"no attribute 'flaten'; minicnn's has flatten", "X.flatten()"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -211,6 +212,22 @@ def test_states_go_from_net_to_net() -> None:
     with pytest.raises(RuntimeError, match=r"0.weight has shape \(1,\)"):
         first.load_state_dict({**state, "0.weight": ours.ones(1)})
     assert first.load_state_dict({}, strict=False).missing_keys[0] == "0.weight"
+
+
+def test_files_hold_tensors_lists_and_states(tmp_path: Path) -> None:
+    x, y = ours.arange(4), ours.ones(2, 3)
+    for saved in (x, [x, y], {"x": x, "y": y}, lenet(nn).state_dict()):
+        ours.save(saved, tmp_path / "file")
+        loaded = ours.load(tmp_path / "file", map_location=ours.device("cpu"))
+        assert type(loaded) is (OrderedDict if isinstance(saved, dict) else type(saved))
+        both = [sorted(t.items()) if isinstance(t, dict) else t for t in (saved, loaded)]
+        assert repr(both[1]) == repr(both[0])
+    for wrong in (lenet(nn), {"x": 3}, "net"):
+        with pytest.raises(TypeError, match="save: obj is"):
+            ours.save(wrong, tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ValueError, match="is not a safetensors file but a zip archive"):
+        ours.load(tmp_path / "file")
 
 
 def test_hooks_see_and_change_outputs() -> None:

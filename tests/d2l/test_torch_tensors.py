@@ -129,6 +129,33 @@ def test_in_place_under_a_gradient_is_followed() -> None:
         z += ours.ones(2, 3)
 
 
+@pytest.mark.parity
+def test_numbers_written_into_a_tensor_keep_their_gradient() -> None:
+    torch = pytest.importorskip("torch")
+    x, k = rng.normal(size=(4, 5)), rng.normal(size=(2, 3))
+    gradients = []
+    for t in (torch, ours):
+        X, K = (t.tensor(a, dtype=t.float32, requires_grad=True) for a in (x, k))
+        Y = t.zeros((3, 3))
+        for i in range(3):
+            for j in range(3):
+                Y[i, j] = (X[i : i + 2, j : j + 3] * K).sum()
+        assert repr(Y.grad_fn).startswith("<CopySlices")
+        Y[1:, 0] = K[0, 1].double()  # broadcast, converted, over what was there
+        Y[0, 2] = 3
+        Y[2] *= 2
+        (Y * t.arange(9).reshape(3, 3)).sum().backward()
+        gradients.append((X.grad.numpy(), K.grad.numpy(), Y.detach().numpy()))
+    for real, own in zip(*gradients, strict=True):
+        np.testing.assert_allclose(own, real, rtol=1e-5, atol=1e-5)
+    with pytest.raises(
+        RuntimeError, match="wanted numbers and slices where a gradient is followed"
+    ):
+        Y[[0, 0]] = X[:2, :3]
+    with pytest.raises(RuntimeError, match=r"write it inside 'with torch\.no_grad\(\):'"):
+        X[0] = K[0, 0]
+
+
 def test_weights_are_changed_as_the_book_changes_them() -> None:
     layer = ours.nn.Conv2d(1, 1, kernel_size=(1, 2), bias=False)
     X = ours.ones((1, 1, 6, 8))

@@ -19,7 +19,18 @@ from minicnn.random import manual_seed
 from minicnn.tensor import enable_grad, no_grad
 from minicnn.threads import get_num_threads, set_num_threads
 
-from . import containers, data, functional, functions, helpers, init, layers, losses, optimizers
+from . import (
+    containers,
+    data,
+    functional,
+    functions,
+    helpers,
+    init,
+    layers,
+    losses,
+    optimizers,
+    saving,
+)
 from .kinds import PUBLIC, Size, device, dtype
 from .module import Module
 from .tensor import Parameter, Tensor
@@ -32,7 +43,8 @@ LAYERS = (
     layers.Tanh, losses.CrossEntropyLoss, losses.L1Loss, losses.MSELoss, losses.NLLLoss,
 )  # fmt: skip
 TORCH = {
-    "Size": Size, "Tensor": Tensor, "device": device, "dtype": dtype, "no_grad": no_grad,
+    "Size": Size, "Tensor": Tensor, "FloatTensor": Tensor, "save": saving.save, "load": saving.load,
+    "device": device, "dtype": dtype, "no_grad": no_grad,
     "enable_grad": enable_grad, "get_num_threads": get_num_threads,
     "set_num_threads": set_num_threads, "__version__": "2+minicnn",
 }  # fmt: skip
@@ -46,8 +58,6 @@ INSTEAD = {
     "float16": "minicnn computes in torch.float32 and torch.float64",
     "bfloat16": "minicnn computes in torch.float32 and torch.float64",
     "half": "minicnn computes in torch.float32 and torch.float64",
-    "save": "use numpy.savez, with net.state_dict()",
-    "load": "use numpy.load and net.load_state_dict(...)",
 }
 
 

@@ -12,11 +12,41 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from minicnn import nn
+from minicnn.kernels import Array
+from minicnn.ops import Index, Operation
+from minicnn.ops.arithmetic import unbroadcast
+from minicnn.shape import plain_key
 from minicnn.tensor import Tensor as EngineTensor
+from minicnn.tensor import apply, as_tensor
 
 from ..arrays import plain
 from .computing import Computing
 from .mistakes import call
+
+
+class Put(Operation):
+    """y = x, but for y[key] = v;  dx = dy, 0 at those cells;  dv = dy[key].
+
+    v may be broadcast: its gradients are added up. ``key``: numbers and slices.
+    """
+
+    reads = ()
+
+    def __init__(self, key: Any):
+        self.key = key
+
+    def forward(self, x: Array, v: Array) -> Array:
+        if not Index(self.key).takes_a_cell_once():
+            raise TypeError("[...] =: wanted numbers and slices where a gradient is followed")
+        self.v_shape = v.shape
+        y = x.copy()
+        y[self.key] = v
+        return y
+
+    def backward(self, dy: Array) -> tuple[Array, Array]:
+        dx = dy.copy()
+        dx[self.key] = 0
+        return dx, unbroadcast(dy[self.key], self.v_shape).reshape(self.v_shape)
 
 
 class InPlace(Computing):
@@ -84,7 +114,16 @@ class InPlace(Computing):
         return self._written(nn.init.uniform_, self, a, b)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._written(self.tensor.__setitem__, key, value)
+        old, new = self.tensor, plain(value)
+        is_followed = old._is_recorded() and not old.is_leaf
+        if not is_followed and not (isinstance(new, EngineTensor) and new._is_recorded()):
+            self._written(self.tensor.__setitem__, key, value)
+            return
+        if old.is_leaf:
+            call(old._check_tape, "[...] =")
+        values = call(as_tensor, new, old).to(old.dtype)
+        self.tensor = call(apply, Put(plain_key(plain(key))), old, values)
+        self._past = "CopySlices"
 
     def _written(self, write: Callable[..., Any], *arguments: Any) -> Self:
         call(write, *map(plain, arguments))
