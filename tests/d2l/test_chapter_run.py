@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -85,29 +86,39 @@ def test_a_cell_that_fails_ends_the_run(capsys: pytest.CaptureFixture[str]) -> N
     ]
 
 
-@pytest.mark.parametrize(
-    ("cell", "answer"),
-    [
-        ("x = = 1", "line 5: SyntaxError: invalid syntax\n"),
-        ("1\nimport sys\nsys.exit(3)", "line 7: SystemExit: this cell ends the program"),
-        ("exit()", "line 5: SystemExit: this cell ends the program"),
-        ("input('Your name?')", "line 5: EOFError: input() waits for somebody to type"),
-        ("%%time\n1\nundefined", "line 7: NameError: name 'undefined' is not defined"),
-        ("%nothing", "line 5: UsageError: Line magic function `%nothing` not found."),
-        ("raise KeyError", "line 5: KeyError\n"),
-        ("[1 / x for x in [0]]", "line 5: ZeroDivisionError"),
-        ("raise ValueError('two\\n  lines')", "line 5: ValueError: two lines\n"),
-        ("raise ExceptionGroup('many', [ValueError(1)])", "line 5: ExceptionGroup: many"),
-        ("open('gone.txt')", "line 5: FileNotFoundError: gone.txt: No such file or directory"),
-    ],
-)
-def test_each_failure_is_a_sentence(
-    cell: str, answer: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([written(cell)]) == 1
+FAILURES = {  # a cell, which of its lines fails, and the sentence
+    "x = = 1": (1, "SyntaxError: invalid syntax"),
+    "1\nimport sys\nsys.exit(3)": (3, "SystemExit: this cell ends the program"),
+    "exit()": (1, "SystemExit: this cell ends the program"),
+    "input('Your name?')": (
+        1,
+        "EOFError: input() waits for somebody to type, which nobody does here; write the text",
+    ),
+    "%%time\n1\nundefined": (3, "NameError: name 'undefined' is not defined"),
+    "%nothing": (1, "UsageError: Line magic function `%nothing` not found."),
+    "raise KeyError": (1, "KeyError"),
+    "1\n[1 / x for x in [0]]": (2, "ZeroDivisionError: division by zero"),
+    "raise ValueError('two\\n  lines')": (1, "ValueError: two lines"),
+    "raise ExceptionGroup('many', [ValueError(1)])": (
+        1,
+        "ExceptionGroup: many (1 sub-exception)",
+    ),
+    "open('gone.txt')": (1, "FileNotFoundError: gone.txt: No such file or directory"),
+}
+
+
+def test_each_failure_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    cells = [nbformat.v4.new_code_cell(cell) for cell in FAILURES]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), "mine.ipynb")
+    assert main(["mine.ipynb", "--report"]) == 1
     out, err = capsys.readouterr()
-    assert err.startswith(f"python -m minicnn.d2l: cell 1, {answer}")
-    assert err.count("\n") == 1
+    sentences = [
+        f"cell {number}, line {line}: {told}"
+        for number, (line, told) in enumerate(FAILURES.values(), start=1)
+    ]
+    assert re.findall("^stopped: (.*)$", out, re.M) == sentences
+    assert out.endswith("\n".join(["", *sentences, "0 of 11 cells ran; 11 stopped", ""]))
+    assert err == ""
     assert "Traceback" not in out
 
 

@@ -226,8 +226,9 @@ def open_shell(names: dict[str, Any]) -> Iterator[Shell]:
 
 
 def _close(shell: Shell) -> None:
+    """Without what IPython does at the end: it has no history here, and collects all garbage."""
     atexit.unregister(shell.atexit_operations)
-    shell.atexit_operations()
+    shell.user_ns.clear()
     Shell.clear_instance()
 
 
