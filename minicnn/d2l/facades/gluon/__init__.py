@@ -9,9 +9,9 @@ A file for each subject; what all of them say to readers' mistakes stands in ``m
     np_arrays.py np.py  the second edition's ndarray; its functions; npx.py: npx.set_np()...
     parameters.py       Parameter: numbers that may come with the first batch
     init.py             Xavier, Uniform, Normal...
-    blocks.py           Block, names, Sequential
+    blocks.py           Block, Sequential; names.py: how MXNet counts them
     layers.py pooling.py norm.py losses.py   the layers
-    trainer.py          Trainer and MXNet's formulas
+    trainer.py          Trainer; optimizers.py: MXNet's formulas
     data.py             DataLoader, MNIST, ToTensor
     first_edition.py    d2lzh; second_edition.py: d2l.mxnet
     modules.py          the table of modules

@@ -269,3 +269,14 @@ def indices(key: Any) -> Any:
     if isinstance(key, Wrapped) and key.tensor.dtype.kind == "f":
         return key.tensor.detach().to("int64")
     return list(key) if isinstance(key, range) else key
+
+
+def corr2d(X: Array, K: Array) -> Array:  # noqa: N803 (the book's names)
+    """Y[i, j] = the sum of K times the window of X at (i, j): the loops of the definition."""
+    h, w = K.shape
+    cells = np.zeros((X.shape[0] - h + 1, X.shape[1] - w + 1), np.float32)
+    Y = X._of(Tensor(cells, device=X.tensor.device))
+    for i in range(Y.shape[0]):
+        for j in range(Y.shape[1]):
+            Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
+    return Y

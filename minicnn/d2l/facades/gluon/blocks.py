@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -13,41 +12,8 @@ from minicnn.d2l.facades.modules import Facade
 from . import autograd, mistakes, nd, np, npx
 from .arrays import Array
 from .context import context_of
+from .names import Scope, names
 from .parameters import Parameter, ParameterDict
-
-
-class _Names:
-    """How MXNet counts: conv0, conv1, dense0... in the process, and by itself in a name_scope."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.scopes: list[tuple[str, Counter[str]]] = []
-
-    def counted(self, hint: str) -> str:
-        """``hint`` and its number, after the prefix of the scope."""
-        counts = self.scopes[-1][1] if self.scopes else self.counts
-        counts[hint] += 1
-        return self.inside(f"{hint}{counts[hint] - 1}")
-
-    def inside(self, name: str) -> str:
-        """``name`` after the prefix of the scope."""
-        return (self.scopes[-1][0] if self.scopes else "") + name
-
-
-names = _Names()
-
-
-class _Scope:
-    """``with net.name_scope():`` names begin with the net's prefix."""
-
-    def __init__(self, prefix: str):
-        self.scope = prefix, Counter[str]()
-
-    def __enter__(self) -> None:
-        names.scopes.append(self.scope)
-
-    def __exit__(self, *exception: object) -> None:
-        names.scopes.pop()
 
 
 class Block:
@@ -68,7 +34,7 @@ class Block:
             else names.inside(prefix)
         )
         self.prefix, self.name = prefix, prefix.removesuffix("_")
-        self._scope = _Scope(prefix)
+        self._scope = Scope(prefix)
         self._children: dict[str, Block] = {}
         self._own: dict[str, Parameter] = {}
         self.params = ParameterDict(prefix if params is None else params.prefix)
@@ -89,7 +55,7 @@ class Block:
     def __getattr__(self, name: str) -> Any:
         raise mistakes.complain(type(self).__name__, name, mistakes.OF_BLOCKS)
 
-    def name_scope(self) -> _Scope:
+    def name_scope(self) -> Scope:
         """``with net.name_scope():`` layers made inside are named after this block."""
         return self._scope
 

@@ -14,7 +14,7 @@ from minicnn.d2l.facades import helpers
 from minicnn.random import default_generator
 
 from . import autograd, losses, nd
-from .arrays import Array
+from .arrays import Array, corr2d
 from .context import Context, MXNetError, cpu, gpu
 from .nd_arrays import NDArray
 
@@ -140,16 +140,6 @@ def sgd(params: Iterable[Array], lr: float, batch_size: int) -> None:
     """p = p - lr dp / batch_size for every variable p, dp the gradient of a summed loss."""
     for param in params:
         param[:] = param - lr * param.grad / batch_size  # type: ignore[operator]
-
-
-def corr2d(X: NDArray, K: NDArray) -> NDArray:  # noqa: N803
-    """Y[i, j] = the sum of K times the window of X at (i, j): the loops of the definition."""
-    h, w = K.shape
-    Y = nd.zeros((X.shape[0] - h + 1, X.shape[1] - w + 1))
-    for i in range(Y.shape[0]):
-        for j in range(Y.shape[1]):
-            Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
-    return Y
 
 
 def data_iter(

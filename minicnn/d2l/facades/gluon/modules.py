@@ -18,10 +18,12 @@ from . import (
     layers,
     losses,
     mistakes,
+    names,
     nd,
     norm,
     np,
     npx,
+    optimizers,
     parameters,
     pooling,
     second_edition,
@@ -71,7 +73,7 @@ GLUON = {
     "ParameterDict": parameters.ParameterDict,
     "Trainer": trainer.Trainer,
 }
-OPTIMIZERS = {kind.__name__: kind for kind in trainer.OPTIMIZERS.values()}
+OPTIMIZERS = {kind.__name__: kind for kind in optimizers.OPTIMIZERS.values()}
 SEED = {"seed": manual_seed}
 
 
@@ -81,7 +83,7 @@ def _module(name: str, names: dict[str, Any], instead: dict[str, str] | None = N
 
 def modules() -> list[Facade]:
     """The modules that ``install`` puts into place; layers are counted from 0 again."""
-    blocks.names.counts.clear()
+    names.names.counts.clear()
     npx.reset_np()
     nds = [_module(f"mxnet.{n}", nd.NAMES) for n in ("nd", "ndarray")]
     inits = [_module(f"mxnet.{n}", init.NAMES) for n in ("init", "initializer")]

@@ -13,6 +13,7 @@ from minicnn.d2l.counting import Accumulator, Timer
 from minicnn.d2l.facades import helpers
 
 from . import autograd, data, init, losses, np
+from .arrays import corr2d
 from .context import Context, cpu, gpu, num_gpus
 from .np_arrays import ndarray
 from .trainer import Trainer
@@ -161,16 +162,6 @@ def predict_ch3(net: Any, test_iter: Any, n: int = 6) -> None:
 
 
 # The earlier chapters -----------------------------------------------------------------------------
-
-
-def corr2d(X: ndarray, K: ndarray) -> ndarray:  # noqa: N803
-    """Y[i, j] = the sum of K times the window of X at (i, j): the loops of the definition."""
-    h, w = K.shape
-    Y = np.zeros((X.shape[0] - h + 1, X.shape[1] - w + 1))
-    for i in range(Y.shape[0]):
-        for j in range(Y.shape[1]):
-            Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
-    return Y
 
 
 def linreg(X: ndarray, w: ndarray, b: ndarray) -> ndarray:  # noqa: N803
