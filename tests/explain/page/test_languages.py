@@ -43,7 +43,7 @@ def bar(page: Any) -> str:
 
 @pytest.mark.parametrize(
     ("locale", "language"),
-    [("en-GB", "en"), ("zh-CN", "zh"), ("zh-Hans-SG", "zh"), ("ja", "ja"), ("fr-FR", "en")],
+    [("zh-CN", "zh"), ("zh-Hans-SG", "zh"), ("ja", "ja"), ("fr-FR", "en")],
 )
 def test_the_browsers_language_decides(locale: str, language: str, visit: Any) -> None:
     page = visit("dense", locale=locale)
@@ -177,10 +177,11 @@ EVERYTHING = """() => {
 
 
 @pytest.mark.parametrize("name", ["two channels", "max-pool", "avg-pool", "dense", "softmax"])
-@pytest.mark.parametrize("locale", ["zh-CN", "ja-JP"])
-def test_nothing_is_said_in_english_to_others(name: str, locale: str, visit: Any) -> None:
-    page = visit(name, locale=locale)
-    assert english_in(page.evaluate(EVERYTHING)) == set()
+def test_nothing_is_said_in_english_to_others(name: str, visit: Any) -> None:
+    page = visit(name)
+    for language in ("zh", "ja"):
+        switch(page, language)
+        assert english_in(page.evaluate(EVERYTHING)) == set(), language
 
 
 def test_each_language_has_its_own_forms_of_characters(visit: Any) -> None:
