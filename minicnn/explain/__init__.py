@@ -8,6 +8,7 @@ writes a page that shows a convolution. In Python:
     explained = explain.conv2d(conv, x, dy)  # shows itself in a notebook; print() shows text
     explained.dx_terms(0, 0, 2, 3)  # the products that dx[0, 0, 2, 3] is the sum of
     explain.tape(loss)  # the operations that led to the loss, drawn
+    explained.lang = "zh"  # or "en" or "ja", for the page and for text
 """
 
 from minicnn.explain.conv import ExplainedConvolution, Factor, Product, conv2d
