@@ -36,7 +36,7 @@ TOO_NARROW = """() => [...document.querySelectorAll("td[data-grid], button, th, 
 def test_an_accessibility_checker_finds_nothing(name: str, scheme: str, visit: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = visit(name, scheme=scheme)
-    for language in LANGUAGES:
+    for language in LANGUAGES[: 1 if name == "large" else None]:  # its cells take minutes
         page.evaluate("(language) => speak(language)", language)
         found = axe.run(page).response["violations"]
         assert [(v["id"], v["impact"], v["nodes"][0]["html"][:200]) for v in found] == []
