@@ -143,7 +143,7 @@ from scipy import interpolate, optimize
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 
-x = tf.cast(tf.linspace(0, 3, 40), tf.float64)  # SciPy's steps are too fine for float32
+x = tf.linspace(0, 3, 40)  # float64: SciPy's steps are too fine for float32
 line, = d2l.plt.plot(x, tf.exp(-x))
 print(line.get_ydata()[0] == 1)
 (rate,), _ = optimize.curve_fit(lambda x, a: np.exp(-a * x), x, tf.exp(-2 * x))

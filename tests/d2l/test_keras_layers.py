@@ -222,6 +222,7 @@ def test_dropout_drops_in_training_only(tf: Any) -> None:
     net = tf.keras.Sequential([layer])
     np.testing.assert_array_equal(net(x), x)
     assert (net(x, training=True).numpy() == 0).any()
+    assert (net(x, True).numpy() == 0).any()
 
 
 def test_losses(tf: Any) -> None:
@@ -271,6 +272,7 @@ def test_metrics(tf: Any) -> None:
     accuracy.reset_state()
     assert float(accuracy.result()) == 0
     assert float(metrics.CategoricalAccuracy()(tf.one_hot(y, 3), scores)) == pytest.approx(2 / 3)
+    assert float(metrics.MeanSquaredError()([[1.0, 2.0]], [[3.0, 5.0]])) == 6.5
     mean = metrics.Mean()
     mean([1.0, 2.0])
     assert float(mean(6.0)) == 3
@@ -315,6 +317,32 @@ def test_a_summary_is_printed_as_by_keras(tf: Any, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == SUMMARY
 
 
+def test_weights_are_listed_layer_by_layer(tf: Any) -> None:
+    layers = tf.keras.layers
+    net = tf.keras.Sequential([layers.Dense(2), layers.BatchNormalization(), layers.Dense(1)])
+    net.build((None, 3))
+    assert [v.name.split("/")[1] for v in net.weights] == [
+        "kernel:0", "bias:0", "gamma:0", "beta:0", "moving_mean:0", "moving_variance:0",
+        "kernel:0", "bias:0",
+    ]  # fmt: skip
+    assert len(net.trainable_weights) == 6
+    net.layers[0].trainable = False
+    assert net.get_weights()[0].shape == (3, 2)
+    assert len(net.trainable_weights) == 4
+
+
+def test_activations(tf: Any) -> None:
+    """Of -1 and 2."""
+    activations: dict[str, list[float]] = {
+        "elu": [-0.6321, 2], "softplus": [0.3133, 2.1269], "swish": [-0.2689, 1.7616],
+        "sigmoid": [0.2689, 0.8808], "tanh": [-0.7616, 0.964], "softmax": [0.0474, 0.9526],
+        "log_softmax": [-3.0486, -0.0486], "relu": [0, 2], "linear": [-1, 2],
+    }  # fmt: skip
+    for name, wanted in activations.items():
+        y = tf.keras.layers.Activation(name)(tf.constant([[-1.0, 2.0]]))
+        np.testing.assert_allclose(y.numpy()[0], wanted, atol=1e-4)
+
+
 def test_layers_of_ones_own(tf: Any) -> None:
     class Scaled(tf.keras.layers.Layer):  # type: ignore[misc]
         def __init__(self, start: float):
@@ -342,12 +370,14 @@ def test_layers_of_ones_own(tf: Any) -> None:
                 inputs = part(inputs)
             return inputs + self.shift
 
+    tf.keras.backend.clear_session()
     net, x = Net(), np.array([[1.0, -1.0]])
     with tf.GradientTape() as tape:
         y = net(x)
     np.testing.assert_array_equal(y, [[7, -5]])
-    assert [v.name.split("/")[-1] for v in net.trainable_variables] == ["Variable:0", "w:0", "w:0"]
-    shift, first, second = tape.gradient(y, net.trainable_variables)
+    names = [v.name for v in net.trainable_variables]
+    assert names == ["net/scaled/w:0", "net/scaled_1/w:0", "Variable:0"]  # a net's own come last
+    first, second, shift = tape.gradient(y, net.trainable_variables)
     assert float(shift) == 2
     np.testing.assert_array_equal(first, [3, -3])
     np.testing.assert_array_equal(second, [2, -2])

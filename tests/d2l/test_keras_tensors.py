@@ -90,6 +90,8 @@ def test_what_print_writes(make: Code, text: str, tf: Any) -> None:
         (lambda tf: tf.constant([1.0, 2.0, 3.0])[[True, False, True]], "float32", [1, 3]),
         (lambda tf: tf.constant([2.0, 3.0]) * [tf.constant(5.0), 7], "float32", [10, 21]),
         (lambda tf: tf.reduce_min(tf.constant([3, 0, 2], dtype=tf.uint8)), "uint8", 0),
+        (lambda tf: tf.linspace(0, 3, 4), "float64", [0, 1, 2, 3]),
+        (lambda tf: tf.stack([2, tf.constant(1.0)]), "float32", [2, 1]),
         (lambda tf: tf.math.rsqrt([4.0]), "float32", [0.5]),
         (lambda tf: tf.abs(tf.constant([-1.5, 0.0, 2.0])), "float32", [1.5, 0, 2]),
         (lambda tf: tf.squeeze(tf.expand_dims([1.0, 2.0], 0)), "float32", [1, 2]),
@@ -216,6 +218,7 @@ def test_data_sets(tf: Any) -> None:
     assert int(tf.data.experimental.cardinality(numbers.batch(3))) == 3
     assert int(numbers.repeat().cardinality()) == -1
     assert len(numbers.repeat(2).batch(4).skip(1)) == 3
+    assert [int(n) for n in numbers.take(2).concatenate(numbers.skip(5))] == [0, 1, 5, 6]
     doubled = tf.data.Dataset.zip((numbers, numbers.map(lambda n: n * 2)))
     assert [(int(a), int(b)) for a, b in doubled.filter(lambda a, b: a > 4)] == [(5, 10), (6, 12)]
 

@@ -6,7 +6,7 @@ Checked against TensorFlow 2.8.0 (the book's, with Keras 2) and 2.21.0 (with Ker
     taping.py, gradients.py    when what is recorded; tf.Variable and tf.GradientTape
     making.py, shaping.py, functions.py, names.py    the functions of tf; draws.py: tf.random
     neural.py, windows.py      tf.nn, activations, initialisers; padding='same'
-    layer.py, layers.py        tf.keras.layers
+    layer.py, layers.py        tf.keras.layers; naming.py: conv2d, conv2d_1...
     models.py, training.py     Model and Sequential; compile, fit, evaluate, predict
     summaries.py               model.summary()
     losses.py, metrics.py, optimizers.py, callbacks.py

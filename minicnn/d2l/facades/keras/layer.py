@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from minicnn.d2l.facades.keras.devices import present_device
 from minicnn.d2l.facades.keras.dtypes import TensorShape
 from minicnn.d2l.facades.keras.gradients import Variable
 from minicnn.d2l.facades.keras.making import sizes
+from minicnn.d2l.facades.keras.naming import snake
 from minicnn.d2l.facades.keras.taping import recorded_or_not
 from minicnn.nn import Parameter
 
@@ -24,7 +24,11 @@ _names: Counter[str] = Counter()  # how many layers of each name there are
 
 
 class _Phase(threading.local):
-    training = False  # what the outermost call of a net was told
+    """What holds while a net is called."""
+
+    def __init__(self) -> None:
+        self.training = False  # what the outermost call was told
+        self.path: list[str] = []  # the layers that are being called, from the outermost on
 
 
 _phase = _Phase()
@@ -37,8 +41,7 @@ def clear_session() -> None:
 
 def unique_name(kind: str) -> str:
     """``conv2d``, ``conv2d_1``... for the layers of a class, as they are made."""
-    words = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", kind)
-    name = re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
+    name = snake(kind)
     _names[name] += 1
     return name if _names[name] == 1 else f"{name}_{_names[name] - 1}"
 
@@ -54,6 +57,7 @@ class Layer:
     """
 
     trainable: bool
+    scope = True  # whether its name begins the names of the weights of the layers in it
 
     def __init__(
         self,
@@ -86,9 +90,11 @@ class Layer:
             kind = type(self).__name__
             raise RuntimeError(f"{kind}: call super().__init__() in __init__ before anything else")
         inputs = self._received(inputs)
-        before = _phase.training
+        before, path = _phase.training, _phase.path
         if training is not None:
             _phase.training = bool(training)
+        if self.scope:
+            _phase.path = [*path, self.name]
         try:
             if self._call_takes_training:
                 options["training"] = _phase.training
@@ -96,7 +102,7 @@ class Layer:
                 self._build_once(inputs)
                 return self.call(inputs, *others, **options)
         finally:
-            _phase.training = before
+            _phase.training, _phase.path = before, path
 
     def _received(self, inputs: Any) -> Any:
         if isinstance(inputs, InputLayer):
@@ -148,7 +154,8 @@ class Layer:
         """A weight over an engine's tensor, moved to where the layer was made."""
         if self._device is not None:
             tensor.data = tensor.detach().to(self._device).data
-        variable = Variable.of(tensor, order, f"{self.name}/{name}", trainable)
+        path = _phase.path if self.name in _phase.path[-1:] else [*_phase.path, self.name]
+        variable = Variable.of(tensor, order, "/".join([*path, name]), trainable)
         self._own.append(variable)
         return variable
 
@@ -171,15 +178,18 @@ class Layer:
         if not self.trainable:
             return []
         own = [v for v in self._variables() if v.trainable]
-        return _once([*own, *(v for part in self._parts() for v in part.trainable_weights)])
+        return self._in_order(own, [v for part in self._parts() for v in part.trainable_weights])
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
         """What training leaves as it is, or moves without a gradient."""
         trained = {id(v) for v in self.trainable_weights}
-        own = [v for v in self._variables() if id(v) not in trained]
-        parts = [v for part in self._parts() for v in part.weights if id(v) not in trained]
-        return _once([*own, *parts])
+        own, parts = self._variables(), (v for part in self._parts() for v in part.weights)
+        return [v for v in self._in_order(own, parts) if id(v) not in trained]
+
+    def _in_order(self, own: Iterable[Variable], parts: Iterable[Variable]) -> list[Variable]:
+        """Each once: a layer's own come before those of the layers in it."""
+        return list({id(v): v for v in (*own, *parts)}.values())
 
     @property
     def weights(self) -> list[Variable]:
@@ -270,7 +280,3 @@ def _layers_in(value: Any) -> Iterator[Layer]:
     elif isinstance(value, list | tuple | dict):
         for part in value.values() if isinstance(value, dict) else value:
             yield from _layers_in(part)
-
-
-def _once(variables: list[Variable]) -> list[Variable]:
-    return list({id(v): v for v in variables}.values())

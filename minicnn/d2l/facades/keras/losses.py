@@ -7,6 +7,7 @@ from typing import Any
 
 from minicnn.d2l.facades.keras import functions
 from minicnn.d2l.facades.keras.arrays import Tensor, as_tensor, on_one_device
+from minicnn.d2l.facades.keras.naming import snake
 from minicnn.d2l.facades.keras.taping import recorded_or_not
 from minicnn.nn import functional as F
 from minicnn.tensor import Tensor as EngineTensor
@@ -32,7 +33,7 @@ class Loss:
                 f"{type(self).__name__}: reduction is {reduction!r}; wanted "
                 + ", ".join(_REDUCTIONS)
             )
-        self.reduction, self.name = reduction, name
+        self.reduction, self.name = reduction, name or snake(type(self).__name__)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         if sample_weight is not None:

@@ -88,8 +88,10 @@ def arange(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None) -> 
 
 
 def linspace(start: Any, stop: Any, num: int) -> Tensor:
-    """``num`` numbers at equal distances, both ends included."""
-    return new(np.linspace(float(start), float(stop), int(num), dtype=np.float32))
+    """``num`` numbers at equal distances, both ends included; float64 between whole numbers."""
+    first, last = (as_tensor(x).numpy() for x in (start, stop))
+    dtype = first.dtype if first.dtype.kind == "f" else np.dtype("float64")
+    return new(np.linspace(first, last, int(num), dtype=dtype))
 
 
 def meshgrid(*args: Any) -> list[Tensor]:

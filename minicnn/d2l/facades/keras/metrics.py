@@ -8,31 +8,36 @@ import numpy as np
 
 from minicnn.d2l.facades.keras.arrays import Tensor, as_tensor
 from minicnn.d2l.facades.keras.losses import class_numbers
+from minicnn.d2l.facades.keras.naming import snake
 from minicnn.tensor import Tensor as EngineTensor
 
 
 class Metric:
-    """A mean over samples: ``update_state``, ``result``, ``reset_state``."""
+    """A mean over samples: ``update_state``, ``result``, ``reset_state``.
+
+    Attributes:
+        count: how many samples so far.
+    """
 
     def __init__(self, name: str | None = None, dtype: Any = None):
-        self.name = name or _snake(type(self).__name__)
+        self.name = name or snake(type(self).__name__)
         self.reset_state()
 
     def reset_state(self) -> None:
         """Begin again."""
         self._total: Any = 0.0
-        self._count = 0.0
+        self.count = 0.0
 
     reset_states = reset_state
 
     def add(self, total: Any, count: float) -> None:
         """Add a sum over ``count`` samples; on a GPU it stays there until it is read."""
         self._total = self._total + total
-        self._count += count
+        self.count += count
 
     def value(self) -> float:
         """The mean so far; 0 before the first sample, as in Keras."""
-        return float(self._total) / self._count if self._count else 0.0
+        return float(self._total) / self.count if self.count else 0.0
 
     def result(self) -> Tensor:
         """The mean so far, as a tensor."""
@@ -96,13 +101,40 @@ class BinaryAccuracy(Metric):
         self.add(((scores.data > self.threshold) == (labels > 0.5)).sum(), scores.size)
 
 
-def _snake(kind: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in kind).lstrip("_")
+class _OfCells(Metric):
+    """The mean of a function of the distances, over all cells."""
+
+    def update_state(self, y_true: Any, y_pred: Any) -> None:
+        scores = as_tensor(y_pred).tensor
+        labels = as_tensor(y_true).tensor.to(scores.device).data.reshape(scores.shape)
+        self.add(self.of(scores.data - labels).sum(), scores.size)
+
+    def of(self, distance: Any) -> Any:
+        """What counts of a distance."""
+        raise NotImplementedError
+
+
+class MeanSquaredError(_OfCells):
+    """The mean of the squares."""
+
+    def of(self, distance: Any) -> Any:
+        return distance * distance
+
+
+class MeanAbsoluteError(_OfCells):
+    """The mean of the distances."""
+
+    def of(self, distance: Any) -> Any:
+        return abs(distance)
 
 
 METRICS: dict[str, type[Metric]] = {
     "binary_accuracy": BinaryAccuracy,
     "categorical_accuracy": CategoricalAccuracy,
+    "mae": MeanAbsoluteError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
     "sparse_categorical_accuracy": SparseCategoricalAccuracy,
 }
 
@@ -121,7 +153,7 @@ def metric_of(identifier: Any, y_true: Tensor, y_pred: Tensor) -> Metric:
         sparse = y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1
         return (SparseCategoricalAccuracy if sparse else CategoricalAccuracy)(identifier)
     if isinstance(identifier, str) and identifier in METRICS:
-        return METRICS[identifier]()
+        return METRICS[identifier](identifier)
     raise ValueError(
         f"Unknown metric: {identifier!r}; wanted 'accuracy', {', '.join(METRICS)}, or an object of "
         "tf.keras.metrics"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minicnn.d2l.facades.keras import mistakes, summaries
 from minicnn.d2l.facades.keras.arrays import Tensor, as_tensor
+from minicnn.d2l.facades.keras.gradients import Variable
 from minicnn.d2l.facades.keras.layer import InputLayer, Layer
 from minicnn.d2l.facades.keras.training import Training
 
@@ -24,6 +25,16 @@ class Model(Training, Layer):
             )
         Layer.__init__(self, name=name, **options)
         self._begin()
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, layer by layer."""
+        parts = (v for part in self._parts() for v in part.weights)
+        return self._in_order(self._variables(), parts)
+
+    def _in_order(self, own: Iterable[Variable], parts: Iterable[Variable]) -> list[Variable]:
+        """A net's own come last."""
+        return super()._in_order(parts, own)
 
     @property
     def layers(self) -> list[Layer]:
@@ -80,6 +91,8 @@ class Model(Training, Layer):
 class Sequential(Model):
     """Layers one after the other."""
 
+    scope = False
+
     def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None):
         super().__init__(name=name)
         self._stack: list[Layer] = []
@@ -113,6 +126,9 @@ class Sequential(Model):
     def pop(self) -> None:
         """Take the last layer away."""
         self._stack.pop()
+
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:  # type: ignore[override]
+        return super().__call__(inputs, training=training)
 
     def call(self, inputs: Any) -> Any:
         for layer in self._stack:

@@ -48,17 +48,38 @@ def leaky_relu(features: Any, alpha: float = 0.2) -> Tensor:
     return functions.nonnegative(x) - alpha * functions.nonnegative(-x)
 
 
+def elu(x: Any, alpha: float = 1.0) -> Tensor:
+    """x above 0, alpha (exp(x) - 1) below."""
+    x = as_tensor(x)
+    return functions.nonnegative(x) + alpha * (functions.exp(-functions.nonnegative(-x)) - 1)
+
+
+def softplus(x: Any) -> Tensor:
+    """log(1 + exp(x))."""
+    x = as_tensor(x)
+    return functions.nonnegative(x) + functions.log(1 + functions.exp(-abs(x)))
+
+
+def swish(x: Any) -> Tensor:
+    """x sigmoid(x)."""
+    x = as_tensor(x)
+    return x * functions.sigmoid(x)
+
+
 def linear(x: Any) -> Any:
     """x itself."""
     return x
 
 
 ACTIVATIONS: dict[str, Callable[..., Any]] = {
+    "elu": elu,
     "linear": linear,
     "log_softmax": log_softmax,
     "relu": relu,
     "sigmoid": sigmoid,
     "softmax": softmax,
+    "softplus": softplus,
+    "swish": swish,
     "tanh": tanh,
 }
 
@@ -137,7 +158,7 @@ def dropout(x: Any, rate: float) -> Tensor:
 
 
 NN: dict[str, Any] = {
-    **{name: ACTIVATIONS[name] for name in ("relu", "sigmoid", "softmax", "tanh", "log_softmax")},
+    **{name: function for name, function in ACTIVATIONS.items() if name != "linear"},
     "avg_pool2d": avg_pool2d,
     "conv2d": conv2d,
     "dropout": dropout,

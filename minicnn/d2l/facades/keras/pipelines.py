@@ -204,6 +204,16 @@ class Dataset:
         numbers = Dataset(lambda: itertools.count(start), lambda n: constant(n, "int64"), INFINITE)
         return Dataset.zip(numbers, self)
 
+    def concatenate(self, dataset: Dataset) -> Dataset:
+        """These elements, and then the other's."""
+        parts = (self, dataset)
+        lengths = [part._length for part in parts]
+        return Dataset(
+            lambda: ((part, key) for part in parts for key in part._order()),
+            lambda key: key[0]._element(key[1]),
+            min(lengths) if min(lengths) < 0 else sum(lengths),
+        )
+
     def prefetch(self, buffer_size: Any) -> Dataset:
         """Itself: elements are made when they are wanted."""
         return self

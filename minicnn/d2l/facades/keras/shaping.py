@@ -15,7 +15,6 @@ from minicnn.d2l.facades.keras.making import sizes
 from minicnn.functions import cat
 from minicnn.functions import stack as engine_stack
 from minicnn.nn import functional as F
-from minicnn.tensor import Tensor as EngineTensor
 
 Axes = int | Sequence[int] | None
 
@@ -52,25 +51,33 @@ def expand_dims(input: Any, axis: int) -> Tensor:
 
 def squeeze(input: Any, axis: Axes = None) -> Tensor:
     """Without the axes of length 1, or without those that are named."""
-    return Tensor(as_tensor(input).tensor.squeeze(axes_of(axis)))
+    x, axes = as_tensor(input).tensor, axes_of(axis)
+    for i in () if axes is None else np.atleast_1d(axes):
+        if x.shape[i] != 1:
+            raise mistakes.InvalidArgumentError(
+                f"Can not squeeze dim[{i}], expected a dimension of 1, got {x.shape[i]}"
+            )
+    return Tensor(x.squeeze(axes))
 
 
 def concat(values: Any, axis: int) -> Tensor:
     """Joined along an axis that there is."""
-    parts = [as_tensor(x) for x in values]
+    parts = _parts(values)
     if axis in (-1, 3) and all(x._order == PICTURES for x in parts):
         return Tensor(cat(on_one_device(*(x.held(PICTURES) for x in parts)), 1), PICTURES)
-    return Tensor(cat(_parts(parts), axis))
+    return Tensor(cat(on_one_device(*(x.tensor for x in parts)), axis))
 
 
 def stack(values: Any, axis: int = 0) -> Tensor:
     """Joined along a new axis."""
-    return Tensor(engine_stack(_parts(values), axis))
+    return Tensor(engine_stack(on_one_device(*(x.tensor for x in _parts(values))), axis))
 
 
-def _parts(values: Any) -> list[EngineTensor]:
-    first, *others = [as_tensor(x) for x in values]
-    return on_one_device(first.tensor, *(operands_of(first, x)[1].tensor for x in others))
+def _parts(values: Any) -> list[Tensor]:
+    """The values in one dtype, that of the first which is a tensor already."""
+    first = next((x for x in values if isinstance(x, Tensor)), None)
+    first = as_tensor(next(iter(values))) if first is None else first
+    return [operands_of(first, x)[1] for x in values]
 
 
 def split(value: Any, num_or_size_splits: Any, axis: int = 0) -> list[Tensor]:

@@ -63,7 +63,8 @@ class Training:
     @property
     def metrics_names(self) -> list[str]:
         """Their names, in the order of what ``evaluate`` returns."""
-        return [metric.name for metric in self.metrics]
+        seen = self._loss_metric.count > 0
+        return [metric.name for metric in self.metrics] if seen else []
 
     # Training -------------------------------------------------------------------------------------
 
