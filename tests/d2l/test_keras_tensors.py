@@ -127,6 +127,19 @@ def test_a_part_of_a_variable_is_assigned(tf: Any) -> None:
     np.testing.assert_array_equal(x.numpy(), [[0, -1, -1, 0, 0]] * 2 + [[0, -1, -1, 0, 6]])
 
 
+def test_what_was_read_from_a_variable_stays(tf: Any) -> None:
+    v = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+    read = [v.value(), tf.convert_to_tensor(v), v[0], tf.reshape(v, (4,)), tf.transpose(v)]
+    read.append(tf.stop_gradient(v))
+    with tf.GradientTape() as tape:
+        y = v * v
+        v.assign_add(tf.ones((2, 2)))
+    before = [[1, 2], [3, 4]]
+    assert [x.numpy().sum() for x in read] == [10, 10, 3, 10, 10, 10]
+    np.testing.assert_array_equal(tape.gradient(y, v), np.multiply(2, before))
+    np.testing.assert_array_equal(v.numpy(), np.add(1, before))
+
+
 def gradient(tf: Any, f: Code, start: list[float], **options: Any) -> Any:
     x = tf.Variable(start)
     with tf.GradientTape(**options) as tape:

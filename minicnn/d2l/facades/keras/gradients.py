@@ -53,7 +53,8 @@ class Variable(Tensor):
         self.name = f"{name}:0"
 
     def _now(self) -> EngineTensor:
-        return self._held if _is_watched(self) else self._held.detach()
+        """A copy: what was computed from a variable stays when it is assigned to."""
+        return (self._held if _is_watched(self) else self._held.detach()).clone()
 
     def assign(self, value: Any) -> Variable:
         """Take other numbers, of the same shape.
@@ -86,9 +87,10 @@ class Variable(Tensor):
         return held.detach().to(self._held.device)
 
     def _written(self, key: Any, value: EngineTensor) -> Variable:
-        with no_grad():
-            whole = self._held if key is None else self.tensor
-            whole[... if key is None else key] = value
+        whole = self._held.detach()  # the same memory
+        if key is not None and self._order is not None:
+            whole = whole.transpose(self._order)
+        whole[... if key is None else key] = value
         self._held.increment_version()
         return self
 
@@ -266,7 +268,7 @@ class UnconnectedGradients:
 def stop_gradient(input: Any) -> Tensor:
     """The same numbers, as a constant."""
     x = as_tensor(input)
-    return Tensor(x._held.detach(), x._order)
+    return Tensor(x._now().detach(), x._order)
 
 
 def _flat(nested: Any) -> list[Tensor]:

@@ -248,7 +248,7 @@ class Layer:
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape of the output for an input of this shape; None stands for any batch size."""
         shape = tuple(1 if n is None else int(n) for n in input_shape)
-        out = self(Tensor(as_tensor(np.zeros(shape, np.float32)).tensor), training=False).shape
+        out = self(as_tensor(np.zeros(shape, np.float32)), training=False).shape
         return TensorShape([None, *out[1:]]) if input_shape[0] is None else out
 
     def __getattr__(self, name: str) -> Any:

@@ -118,7 +118,7 @@ class MeanAbsoluteError(Loss):
         return functions.reduce_mean(abs(y_pred - functions.cast(y_true, y_pred.dtype)), axis=-1)
 
 
-class OfFunction(Loss):
+class _OfFunction(Loss):
     """A function of (y_true, y_pred) as a loss: its mean."""
 
     def __init__(self, function: Callable[..., Any]):
@@ -198,5 +198,5 @@ def loss_of(identifier: Any) -> Loss:
     if isinstance(identifier, type) and issubclass(identifier, Loss):
         raise ValueError(f"loss is the class {identifier.__name__}; write {identifier.__name__}()")
     if callable(identifier):
-        return OfFunction(identifier)
+        return _OfFunction(identifier)
     raise ValueError(f"loss is {identifier!r}; wanted a name, or an object of tf.keras.losses")

@@ -9,10 +9,6 @@ class InvalidArgumentError(ValueError):
     """``tf.errors.InvalidArgumentError``: arguments that do not fit each other."""
 
 
-class ResourceExhaustedError(MemoryError):
-    """``tf.errors.ResourceExhaustedError``."""
-
-
 NO_ASSIGNMENT = (
     "'tensorflow.python.framework.ops.EagerTensor' object does not support item assignment; "
     "write x = tf.Variable(x), and then x[...].assign(value)"

@@ -97,7 +97,8 @@ class Sequential(Model):
         super().__init__(name=name)
         self._stack: list[Layer] = []
         for layer in layers or ():
-            self.add(layer)
+            self._append(layer)
+        self._build_if_known()
 
     @property
     def layers(self) -> list[Layer]:
@@ -110,6 +111,10 @@ class Sequential(Model):
         Raises:
             TypeError: something else.
         """
+        self._append(layer)
+        self._build_if_known()
+
+    def _append(self, layer: Any) -> None:
         if not isinstance(layer, Layer):
             kind = layer.__name__ if isinstance(layer, type) else type(layer).__name__
             hint = f"; write {kind}(...)" if isinstance(layer, type) else ""
@@ -118,10 +123,13 @@ class Sequential(Model):
                 f"type {type(layer)}{hint}"
             )
         self._stack.append(layer)
-        first = self._stack[0]
-        if first._sample is not None:  # all shapes are known: no need to wait for a batch
+
+    def _build_if_known(self) -> None:
+        """Do not wait for a batch where the first layer tells the shape."""
+        sample = self._stack[0]._sample if self._stack else None
+        if sample is not None:
             self.built = False
-            self.build((None, *first._sample))
+            self.build((None, *sample))
 
     def pop(self) -> None:
         """Take the last layer away."""

@@ -54,10 +54,10 @@ INSTEAD = {
 
 
 def modules() -> list[Facade]:
-    """The modules that ``install`` puts into place."""
-    keras = _keras()
+    """The modules that ``install`` puts into place; the names of layers begin at 0."""
+    layer.clear_session()
     return [
-        Facade("tensorflow", "TensorFlow on minicnn.", _tensorflow(keras), INSTEAD),
+        Facade("tensorflow", "TensorFlow on minicnn.", _tensorflow(), INSTEAD),
         Facade("tensorflow.math", "Arithmetic.", _math()),
         Facade("tensorflow.linalg", "Products.", {"matmul": functions.matmul}),
         Facade("tensorflow.nn", "Functions of nets.", neural.NN),
@@ -89,7 +89,7 @@ def modules() -> list[Facade]:
             "Errors.",
             {"InvalidArgumentError": mistakes.InvalidArgumentError},
         ),
-        *keras,
+        *_keras(),
         Facade(
             "d2l.tensorflow",
             "The second edition's helpers, on minicnn.",
@@ -99,7 +99,7 @@ def modules() -> list[Facade]:
     ]
 
 
-def _tensorflow(keras: list[Facade]) -> dict[str, Any]:
+def _tensorflow() -> dict[str, Any]:
     return {
         **names.NAMES,
         **DTYPES,
