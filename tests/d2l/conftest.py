@@ -57,3 +57,13 @@ def tf() -> Iterator[Any]:
     d2l.install("tensorflow")
     yield sys.modules["tensorflow"]
     d2l.uninstall()
+
+
+@pytest.fixture(scope="module")
+def torch() -> Iterator[Any]:
+    """The real one, on one thread: several that spin take the processors from the other tests."""
+    real = pytest.importorskip("torch")
+    threads = real.get_num_threads()
+    real.set_num_threads(1)
+    yield real
+    real.set_num_threads(threads)

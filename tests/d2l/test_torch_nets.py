@@ -53,8 +53,7 @@ OPTIMIZERS = {
 
 @pytest.mark.parity
 @pytest.mark.parametrize("how", OPTIMIZERS)
-def test_steps_are_pytorchs(how: str) -> None:
-    torch = pytest.importorskip("torch")
+def test_steps_are_pytorchs(how: str, torch: Any) -> None:
     x = rng.normal(size=(4, 6, 1, 12, 13)).astype(np.float32)
     y = rng.integers(0, 5, (4, 6))
     real = lenet(torch.nn)
@@ -85,8 +84,7 @@ def test_steps_are_pytorchs(how: str) -> None:
 
 
 @pytest.mark.parity
-def test_losses_are_pytorchs() -> None:
-    torch = pytest.importorskip("torch")
+def test_losses_are_pytorchs(torch: Any) -> None:
     scores, y = rng.normal(size=(6, 5)).astype(np.float32), rng.integers(0, 5, 6)
     weight = rng.random(5).astype(np.float32)
     for make in (

@@ -10,7 +10,6 @@ import pytest
 from minicnn.d2l.facades.modules import as_tree
 from minicnn.d2l.facades.pytorch import modules
 
-torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
 ours = as_tree(modules())["torch"]
@@ -37,7 +36,7 @@ ARRAYS = [
 
 
 @pytest.mark.parametrize("array", ARRAYS, ids=lambda a: f"{np.asarray(a).dtype}{np.shape(a)}")
-def test_tensors_print_as_pytorchs(array: Any) -> None:
+def test_tensors_print_as_pytorchs(array: Any, torch: Any) -> None:
     real, own = torch.from_numpy(np.array(array)), ours.from_numpy(np.array(array))
     assert repr(own) == repr(real)
     if real.is_floating_point():
@@ -62,7 +61,7 @@ f.batch_norm(p, None, None, training=True); f.adaptive_avg_pool2d(p, 1)
 
 
 @pytest.mark.parametrize("expression", PASTS.strip().replace("\n", "; ").split("; "))
-def test_pasts_are_named_as_pytorchs(expression: str) -> None:
+def test_pasts_are_named_as_pytorchs(expression: str, torch: Any) -> None:
     x = rng.random((2, 3)).astype(np.float32) + 0.1
     p = rng.random((2, 3, 8, 6)).astype(np.float32)
     results = []
@@ -88,7 +87,7 @@ def _net(t: Any) -> Any:
     )  # fmt: skip
 
 
-def test_nets_print_as_pytorchs() -> None:
+def test_nets_print_as_pytorchs(torch: Any) -> None:
     real, own = _net(torch), _net(ours)
     assert repr(own) == repr(real)
     assert [str(type(m)) for m in own] == [str(type(m)) for m in real]
@@ -97,7 +96,7 @@ def test_nets_print_as_pytorchs() -> None:
         assert repr(a) == repr(b)
 
 
-def test_what_surrounds_them_prints_as_pytorchs() -> None:
+def test_what_surrounds_them_prints_as_pytorchs(torch: Any) -> None:
     texts = []
     for t in (torch, ours):
         x = t.ones(2, 3)

@@ -61,8 +61,7 @@ def _evaluated(expression: str, t: Any, arrays: dict[str, np.ndarray]) -> tuple[
 
 @pytest.mark.parity
 @pytest.mark.parametrize("expression", EXPRESSIONS.strip().replace("\n", "; ").split("; "))
-def test_values_and_gradients_are_pytorchs(expression: str) -> None:
-    torch = pytest.importorskip("torch")
+def test_values_and_gradients_are_pytorchs(expression: str, torch: Any) -> None:
     arrays = _arrays()
     (x, real), (own_x, own) = (_evaluated(expression, t, arrays) for t in (torch, ours))
     assert (own.shape, str(own.dtype)) == (real.shape, str(real.dtype))
@@ -75,8 +74,7 @@ def test_values_and_gradients_are_pytorchs(expression: str) -> None:
 
 @pytest.mark.parity
 @pytest.mark.parametrize("expression", COUNTED.strip().replace("\n", "; ").split("; "))
-def test_what_has_no_gradient_is_pytorchs(expression: str) -> None:
-    torch = pytest.importorskip("torch")
+def test_what_has_no_gradient_is_pytorchs(expression: str, torch: Any) -> None:
     arrays = _arrays()
     if expression in GONE:
         with pytest.raises(AttributeError, match=f"no attribute '{expression[2:]}'"):
@@ -130,8 +128,7 @@ def test_in_place_under_a_gradient_is_followed() -> None:
 
 
 @pytest.mark.parity
-def test_numbers_written_into_a_tensor_keep_their_gradient() -> None:
-    torch = pytest.importorskip("torch")
+def test_numbers_written_into_a_tensor_keep_their_gradient(torch: Any) -> None:
     x, k = rng.normal(size=(4, 5)), rng.normal(size=(2, 3))
     gradients = []
     for t in (torch, ours):
