@@ -45,6 +45,8 @@ MISTAKES = [
      "nn.Linear(36, 10)(nn.Flatten()(X))"),
     ("loss(y, net(X))", r"they are exchanged; write loss\(y_hat, y\), the scores first",
      "loss(net(X), y)"),
+    ("nn.functional.cross_entropy(y, net(X))", r"write loss\(y_hat, y\), the scores first",
+     "nn.functional.cross_entropy(net(X), y)"),
     ("loss(net(X), y.float())", r"class indices are integers: target\.to\(torch\.int64\)",
      "loss(net(X), y.float().to(torch.int64))"),
     ("loss(net(X), y + 9)", r"class \d+ is out of range; wanted 0 to 3", "loss(net(X), y)"),

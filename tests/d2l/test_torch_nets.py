@@ -133,6 +133,8 @@ def test_a_readers_own_module() -> None:
     assert net(X.double()).dtype is ours.float64
     assert net.to("cpu").float().to(ours.float64).to(X) is net
     assert block.seen.dtype is ours.float32
+    norm = nn.BatchNorm2d(2).double()
+    assert (norm.running_var.dtype, norm.num_batches_tracked.dtype) == (ours.float64, ours.int64)
     block.seen = ours.ones(1)
     assert dict(block.named_buffers())["seen"].tolist() == [1]
     block.requires_grad_(False)
@@ -167,6 +169,20 @@ def test_layers_follow_what_is_assigned() -> None:
     assert drop.eval()(ours.ones(3)).tolist() == [1, 1, 1]
     assert layer.kernel_size == (1, 2)
     assert layer.in_channels == layer.out_channels == 1
+
+
+def test_parameters_that_two_layers_share_are_listed_once() -> None:
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3, bias=False)
+    second.weight = first.weight
+    net = nn.Sequential(first, nn.Tanh(), second, first)
+    assert [name for name, _ in net.named_parameters()] == ["0.weight", "0.bias"]
+    X = ours.eye(3)
+    net(X).sum().backward()
+    before = second(X)
+    ours.optim.SGD(net.parameters(), lr=0.5).step()
+    moved = (before - second(X)).T
+    np.testing.assert_allclose(moved.detach().numpy(), 0.5 * first.weight.grad.numpy(), atol=1e-5)
+    assert second.weight is first.weight
 
 
 def test_sequential_is_a_list_of_layers() -> None:
@@ -214,7 +230,7 @@ def test_states_go_from_net_to_net() -> None:
 
 def test_files_hold_tensors_lists_and_states(tmp_path: Path) -> None:
     x, y = ours.arange(4), ours.ones(2, 3)
-    for saved in (x, [x, y], {"x": x, "y": y}, lenet(nn).state_dict()):
+    for saved in (x, [y, x, y], {"x": x, "y": y}, lenet(nn).state_dict()):
         ours.save(saved, tmp_path / "file")
         loaded = ours.load(tmp_path / "file", map_location=ours.device("cpu"))
         assert type(loaded) is (OrderedDict if isinstance(saved, dict) else type(saved))

@@ -122,7 +122,10 @@ def test_in_place_under_a_gradient_is_followed() -> None:
     total += (x * x).sum()
     total.backward()
     assert x.grad.tolist() == [11, -4, 15]
-    z = x * 1
+    z = x.abs()
+    assert z.grad_fn.name() == "AbsBackward0"
+    z *= 3
+    assert z.grad_fn.name() == "MulBackward0"
     with pytest.raises(RuntimeError, match=r"\+=: the result is float32 of shape \(2, 3\)"):
         z += ours.ones(2, 3)
 
