@@ -74,25 +74,24 @@ def grids_of(c: Convolution) -> list[Grid]:
     pictures: dict[str, Any] = {"frame": c.padding, "labels": ins}
     shown = c.output[1] if is_map(c) else None
     matrix: dict[str, Any] = {"axes": "aij", "labels": labels_of(n, 1), "shown": shown}
-    say = Sentence
-    picture, kernel = say("page.dx"), say("conv.dweight_grid")
-    windows, added = say("conv.columns_grid"), say("conv.dcolumns_grid")
-    so_far, adds_up = say("conv.col2im_symbol"), say("conv.col2im_grid")
+    dx, dweight = Sentence("page.dx"), Sentence("conv.dweight_grid")
+    windows, dwindows = Sentence("conv.columns_grid"), Sentence("conv.dcolumns_grid")
+    so_far, adds_up = Sentence("conv.col2im_symbol"), Sentence("conv.col2im_grid")
     grids = [
-        Grid("x", "x", say("page.x"), "x", np.pad(c.x, frame), **pictures),
-        Grid("weight", "W", say("conv.weight_grid"), "weight", c.weight, labels=kernels),
-        Grid("y", "y", say("page.y"), "x", c.y, labels=out),
-        Grid("dx", "dx", picture, "gradient", c.dx_framed, **pictures),
-        Grid("dweight", "dW", kernel, "gradient", c.dweight, labels=kernels),
-        Grid("dy", "dy", say("page.dy"), "gradient", c.dy, labels=out),
+        Grid("x", "x", Sentence("page.x"), "x", np.pad(c.x, frame), **pictures),
+        Grid("weight", "W", Sentence("conv.weight_grid"), "weight", c.weight, labels=kernels),
+        Grid("y", "y", Sentence("page.y"), "x", c.y, labels=out),
+        Grid("dx", "dx", dx, "gradient", c.dx_framed, **pictures),
+        Grid("dweight", "dW", dweight, "gradient", c.dweight, labels=kernels),
+        Grid("dy", "dy", Sentence("page.dy"), "gradient", c.dy, labels=out),
         Grid("columns", "columns", windows, "x", c.columns[:, None], **matrix),
-        Grid("dcolumns", "dcolumns", added, "gradient", c.dcolumns[:, None], **matrix),
+        Grid("dcolumns", "dcolumns", dwindows, "gradient", c.dcolumns[:, None], **matrix),
         Grid("col2im", so_far, adds_up, "gradient", c.dx_framed.copy(), **pictures),
     ]
     if c.bias is not None and c.dbias is not None:
         vectors = (
-            ("bias", "b", say("page.bias"), "weight", c.bias),
-            ("dbias", "db", say("page.dbias"), "gradient", c.dbias),
+            ("bias", "b", Sentence("page.bias"), "weight", c.bias),
+            ("dbias", "db", Sentence("page.dbias"), "gradient", c.dbias),
         )
         grids += [Grid(*vector[:4], vector[4][None, None, None], axes="j") for vector in vectors]
     for together in (("x", "dx", "col2im"), ("weight", "dweight"), ("y", "dy", "bias", "dbias")):

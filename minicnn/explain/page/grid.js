@@ -83,7 +83,7 @@ class Grid {
     const table = element("table", {}, body);
     table.setAttribute("role", "grid");
     table.words = label ? ["page.plane", { title: this.title, label }] : this.title;
-    table.ariaLabel = said(table.words);
+    table.setAttribute("aria-label", said(table.words));
     const plane = element("div", { className: "plane" });
     if (label) plane.append(put(element("p", { className: "label" }), label));
     plane.append(table);
@@ -107,15 +107,15 @@ class Grid {
   write(cell, key, value) {
     cell.textContent = this.written(value);
     cell.dataset.value = value;
-    cell.ariaLabel = said(this.words(key));
+    cell.setAttribute("aria-label", said(this.words(key)));
     if (data.map) cell.style.setProperty("--v", Math.min(1, Math.abs(value) / this.largest));
     if (data.map) cell.toggleAttribute("data-negative", value < 0);
   }
 
   /** Its tables and cells in the language that is spoken now. */
   describe() {
-    for (const table of this.place.querySelectorAll("table")) table.ariaLabel = said(table.words);
-    for (const [key, cell] of this.cells) cell.ariaLabel = said(this.words(key));
+    for (const table of this.place.querySelectorAll("table")) table.setAttribute("aria-label", said(table.words));
+    for (const [key, cell] of this.cells) cell.setAttribute("aria-label", said(this.words(key)));
   }
 
   words(key) {

@@ -35,19 +35,21 @@ function speak(to) {
   for (const button of switches) button.setAttribute("aria-pressed", button.value === to);
   document.documentElement.lang = switches.find((button) => button.value === to).lang;
   for (const place of document.querySelectorAll("[data-say]")) put(place, sentenceIn(place));
-  for (const place of document.querySelectorAll("[data-label]")) place.ariaLabel = said([place.dataset.label]);
+  for (const place of document.querySelectorAll("[data-label]")) place.setAttribute("aria-label", said([place.dataset.label]));
   if (changed) for (const grid of grids.values()) grid.describe();
   if (typeof afterSpeak === "function") afterSpeak();
 }
 
 /** Speak another language, and keep what is looked at where it is: sentences differ in length. */
 function switchTo(button) {
-  const seen = (place) => place && place.getBoundingClientRect().top >= 0 && place.getBoundingClientRect().bottom <= innerHeight;
+  const top = (place) => place.getBoundingClientRect().top;
+  const seen = (place) => place && top(place) >= 0 && top(place) < innerHeight;
   const middle = document.elementFromPoint(innerWidth / 2, innerHeight / 3);
-  const kept = [button, document.querySelector("[data-here]")].find(seen) || middle.closest("figure, section, main");
-  const before = kept.getBoundingClientRect().top;
+  const looked = [button, document.querySelector("[data-here]"), middle?.closest("figure, section")];
+  const kept = looked.find(seen) || looked[2] || document.body;
+  const before = top(kept);
   speak(button.value);
-  scrollBy(0, kept.getBoundingClientRect().top - before);
+  scrollBy(0, top(kept) - before);
 }
 
 document.getElementById("languages").hidden = false;
