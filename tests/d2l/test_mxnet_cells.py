@@ -144,6 +144,8 @@ def test_the_same_cells_on_a_gpu(cells: str, few: Any, mx: Any, request: Any) ->
 LIBRARIES = """
 from minicnn import d2l
 d2l.install("mxnet")
+import sys
+assert "matplotlib" not in sys.modules
 from mxnet import nd, np
 import numpy
 import matplotlib

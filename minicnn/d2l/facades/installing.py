@@ -90,11 +90,14 @@ def _d2l(modules: dict[str, Facade]) -> Facade:
     """
     own = {name.partition(".")[2]: m for name, m in modules.items() if name.startswith("d2l.")}
     (only, *more) = own.values()
-    helpers = {} if more else {name: getattr(only, name) for name in only.__all__}
+    helpers = (
+        {} if more else {name: vars(only)[name] for name in only.__all__ if name in vars(only)}
+    )
+    later = {} if more else only.later
     tabs = {"mxnet": "mxnet", "torch": "pytorch", "tensorflow": "tensorflow"}
     others = {tab: f'call minicnn.d2l.install("{tabs[tab]}") first' for tab in tabs}
     doc = "Dive into Deep Learning's helpers, on minicnn."
-    return Facade("d2l", doc, {**helpers, **own}, others)
+    return Facade("d2l", doc, {**helpers, **own}, others, later)
 
 
 def _refuse_real_ones(framework: str, modules: dict[str, Facade]) -> None:

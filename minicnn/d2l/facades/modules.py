@@ -47,6 +47,11 @@ class Facade(ModuleType):
     def __dir__(self) -> list[str]:
         return sorted(n for n in {*vars(self), *self._later} if not n.startswith("_"))
 
+    @property
+    def later(self) -> Mapping[str, Callable[[], Any]]:
+        """See the class."""
+        return self._later
+
     def complaint(self, name: str) -> str:
         """The message for a name that is not here."""
         return f"{self.__name__}.{name} is not in minicnn's {self.__name__}" + _advice(
