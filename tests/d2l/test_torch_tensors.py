@@ -15,8 +15,9 @@ F = ours.nn.functional
 rng = np.random.default_rng(8)
 
 EXPRESSIONS = """
-x.abs(); abs(x); x.norm(); x.norm(dim=1); x.norm(1); x.var(); x.var(0); x.var(1, keepdim=True)
-x.var(unbiased=False); x.std(False); x.std(0, correction=0); x.sum(axis=1, keepdims=True)
+x.sum(1, dtype=t.float64); x.mean(dim=0, dtype=t.float64); x.abs(); abs(x); x.norm()
+x.norm(dim=1); x.norm(1); x.var(); x.var(0); x.var(1, keepdim=True); x.var(unbiased=False)
+x.std(False); x.std(0, correction=0); x.sum(axis=1, keepdims=True)
 x.mean(dim=(0, 2), keepdim=True); x.max(); x.max(2)[0]; x.max(dim=-1, keepdim=True)[0]; x.min()
 x.min(1)[0]; t.max(x, 1)[0]; t.maximum(x, -x); t.max(x, t.zeros_like(x)); t.minimum(x, x * 2)
 t.maximum(x, t.zeros(4)); x.square(); x.pow(3); x.sub(1).mul(2).div(3).add(x); 1 - x; 2 / (x + 9)
@@ -34,17 +35,18 @@ f.dropout(x, 0.9, training=False)
 """
 COUNTED = """
 x.argmax(); x.argmax(1); x.argmin(axis=2); x.max(1)[1]; x.min(1)[1]; (x > 0).sum(); (x > 0).all()
-(x > 0).any(dim=1); x == x; x != x[0]; x <= 0.5; x.eq(1); i.sum(); i.max(); i.min(); i.float() / 2
-i / 4; i * 2 + 1; i.type(t.float32); i.bool(); x.int(); i.long() @ i.T.long(); i.to(t.float64)
-t.arange(5); t.arange(1.0, 2, 0.25); t.arange(3, 9, 2); t.linspace(0, 1, 5); t.eye(3); t.eye(2, 3)
-t.full((2, 3), 7); t.full((2,), 0.5); t.zeros((2, 3), dtype=t.int32); t.ones(2, 3, dtype=bool)
-t.ones_like(i); t.zeros_like(x); t.tensor([[1, 2], [3, 4]]); t.tensor([1, 2.5])
-t.tensor(i.numpy()); t.tensor([t.tensor(1.0), t.tensor(2.0)]); t.Tensor([1, 2])
-t.as_tensor([1, 2]); x.new; t.empty(0); t.ones(2, dtype=float); f.one_hot(i.long())
-f.one_hot(i.long(), 9); i.numel(); x.dim(); x.shape; len(x); x.shape.numel()
-x.is_floating_point(); i.tolist(); x[0, 0, 0].item(); int(i[0, 0]); i.dtype; t.is_tensor(x)
-t.is_tensor(1); x.requires_grad; x.is_leaf; (x + 1).is_leaf; x.dtype; t.zeros(2, 0).size()
-x.size(1); x.nelement(); bool(t.tensor(0)); x.stride; list(x[0, 0]); x == None
+(x > 0).any(dim=1); x == x; x != x[0]; x <= 0.5; x.eq(1); i.sum(); i.sum(dtype=t.float32)
+i.mean(dtype=t.float64); i.max(); i.min(); i.float() / 2; i / 4; i * 2 + 1; i.type(t.float32)
+i.bool(); x.int(); i.long() @ i.T.long(); i.to(t.float64); t.arange(5); t.arange(1.0, 2, 0.25)
+t.arange(3, 9, 2); t.linspace(0, 1, 5); t.eye(3); t.eye(2, 3); t.full((2, 3), 7)
+t.full((2,), 0.5); t.zeros((2, 3), dtype=t.int32); t.ones(2, 3, dtype=bool); t.ones_like(i)
+t.zeros_like(x); t.tensor([[1, 2], [3, 4]]); t.tensor([1, 2.5]); t.tensor(i.numpy())
+t.tensor([t.tensor(1.0), t.tensor(2.0)]); t.Tensor([1, 2]); t.as_tensor([1, 2]); x.new; t.empty(0)
+t.ones(2, dtype=float); f.one_hot(i.long()); f.one_hot(i.long(), 9); i.numel(); x.dim(); x.shape
+len(x); x.shape.numel(); x.is_floating_point(); i.tolist(); x[0, 0, 0].item(); int(i[0, 0])
+i.dtype; t.is_tensor(x); t.is_tensor(1); x.requires_grad; x.is_leaf; (x + 1).is_leaf; x.dtype
+t.zeros(2, 0).size(); x.size(1); x.nelement(); bool(t.tensor(0)); x.stride; list(x[0, 0])
+x == None
 """
 GONE = ("x.new", "x.stride")  # names that the facade does not have
 

@@ -18,6 +18,7 @@ from minicnn.names import from_front
 from minicnn.tensor import Tensor as EngineTensor
 
 from ..arrays import Wrapped, plain
+from .kinds import numpy_dtype
 from .mistakes import call
 
 if TYPE_CHECKING:
@@ -163,22 +164,36 @@ class Computing(Wrapped):
     # Reductions -----------------------------------------------------------------------------------
 
     def sum(
-        self, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None, keepdims: bool = False
+        self,
+        dim: Dim = None,
+        keepdim: bool = False,
+        *,
+        dtype: Any = None,
+        axis: Dim = None,
+        keepdims: bool = False,
     ) -> Tensor:
-        """The sum over ``dim`` (one axis, several, or all); integers are summed as int64."""
-        t = self.tensor if self.tensor.dtype.kind == "f" else self.tensor.to(np.int64)
+        """The sum over ``dim`` (one axis, several, or all), in ``dtype``; of integers in int64."""
+        usual = self.tensor.dtype if self.tensor.dtype.kind == "f" else np.int64
+        t = self.tensor.to(numpy_dtype(dtype) or usual)
         return self._of(call(t.sum, dims(dim, axis), keepdim or keepdims))
 
     def mean(
-        self, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None, keepdims: bool = False
+        self,
+        dim: Dim = None,
+        keepdim: bool = False,
+        *,
+        dtype: Any = None,
+        axis: Dim = None,
+        keepdims: bool = False,
     ) -> Tensor:
-        """The mean over ``dim`` (one axis, several, or all).
+        """The mean over ``dim`` (one axis, several, or all), in ``dtype``.
 
         Raises:
-            RuntimeError: integers or booleans.
+            RuntimeError: integers or booleans without a dtype.
         """
-        self._check_fractions("mean")
-        return self._of(call(self.tensor.mean, dims(dim, axis), keepdim or keepdims))
+        t = self.tensor.to(numpy_dtype(dtype) or self.tensor.dtype)
+        self._of(t)._check_fractions("mean")
+        return self._of(call(t.mean, dims(dim, axis), keepdim or keepdims))
 
     def var(
         self,
