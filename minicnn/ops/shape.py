@@ -53,13 +53,13 @@ class Index(Operation):
     reads = ()
 
     def __init__(self, key: Any):
-        self.key = key
+        self.key = key if isinstance(key, tuple) else (key,)
+        if not any(part is Ellipsis for part in self.key):
+            self.key = (*self.key, ...)  # so that one cell, too, is a view and no NumPy number
 
     def forward(self, x: Array) -> Array:
         self.input_shape = x.shape
-        parts = self.key if isinstance(self.key, tuple) else (self.key,)
-        moved = tuple(_own_key(x, part) for part in parts)
-        self.key = moved if isinstance(self.key, tuple) else moved[0]
+        self.key = tuple(_own_key(x, part) for part in self.key)
         return x[self.key]
 
     def backward(self, dy: Array) -> Array:
@@ -73,8 +73,7 @@ class Index(Operation):
 
     def takes_a_cell_once(self) -> bool:
         """Whether the key is made of numbers and slices only, not of arrays of indices."""
-        keys = self.key if isinstance(self.key, tuple) else (self.key,)
-        return all(key is None or isinstance(key, int | slice | EllipsisType) for key in keys)
+        return all(key is None or isinstance(key, int | slice | EllipsisType) for key in self.key)
 
 
 def _own_key(x: Array, key: Any) -> Any:

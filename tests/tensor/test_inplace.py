@@ -367,3 +367,19 @@ def test_old_pickles_load() -> None:
     optimizer = minicnn.optim.SGD(old["net"].parameters(), 0.1)
     old["net"](old["input"]).sum().backward()
     optimizer.step()
+
+
+def test_one_cell_is_a_view_too() -> None:
+    x = Tensor(np.zeros((2, 3)))
+    x[1, 2].add_(5)
+    x[0][1].add_(7)
+    line = x[0]
+    for cell in line:
+        cell.add_(1)
+    np.testing.assert_array_equal(x.numpy(), [[1, 8, 1], [0, 0, 5]])
+    leaf = Tensor(np.arange(3.0), requires_grad=True)
+    y = leaf[1] * leaf[2]
+    with minicnn.no_grad():
+        leaf[2].add_(1)
+    with pytest.raises(RuntimeError, match="Multiply needs its input 0"):
+        y.backward()
