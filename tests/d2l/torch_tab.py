@@ -2,11 +2,13 @@
 
     python -m tests.d2l.torch_tab real|ours WEIGHTS STEPS
 
-With the real one a few lines stand in for ``d2l``, which cannot be installed next to it.
+Before the real one comes ours is installed and uninstalled; afterwards it is refused. A few lines
+stand in for the real ``d2l``, which cannot be installed next to it.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import types
@@ -100,10 +102,17 @@ def stand_in() -> None:
 
 def run(mode: str, weights: Path, steps: int) -> None:
     """Print a line of JSON: the shapes, the losses, the correct predictions, the end."""
+    ours.install("pytorch")
+    refusal = ""
     if mode == "real":
+        facade = importlib.import_module("torch")
+        ours.uninstall()
         stand_in()
-    else:
-        ours.install("pytorch")
+        try:
+            ours.install("pytorch")
+        except RuntimeError as error:
+            refusal = str(error)
+        assert str(facade.ones(2) + 1) == "tensor([2., 2.])"  # what was imported goes on
     import torch
 
     train, _ = data.load("fashion-mnist-sample")
@@ -123,7 +132,7 @@ def run(mode: str, weights: Path, steps: int) -> None:
     exec(CELLS, names)
     is_ours = hasattr(torch.nn.Linear(1, 1).weight, "tensor")
     kept = {name: names[name] for name in ("shapes", "losses", "correct", "shares")}
-    print(json.dumps(kept | {"is_ours": is_ours}))
+    print(json.dumps(kept | {"is_ours": is_ours, "refusal": refusal}))
 
 
 if __name__ == "__main__":
