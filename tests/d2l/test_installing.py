@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from minicnn import d2l
+from minicnn.d2l.facades.modules import Facade
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +79,11 @@ def test_two_frameworks_side_by_side() -> None:
 
     assert one.Accumulator
     assert other.Accumulator
+
+
+def test_of_many_names_the_nearest_are_listed() -> None:
+    many = Facade("torch", "Names.", {f"name_{i}": i for i in range(30)})
+    message = many.complaint("nane_17")
+    assert message.startswith("torch.nane_17 is not in minicnn's torch; it has name_17, ")
+    assert message.endswith(", ... dir(torch) lists all 30")
+    assert message.count("name_") == 12

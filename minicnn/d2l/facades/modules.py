@@ -8,6 +8,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+MOST = 12  # names that a message lists, the nearest first
+
 
 class Facade(ModuleType):
     """A module ``name`` with exactly the names it is given.
@@ -53,20 +55,15 @@ class Facade(ModuleType):
         return self._later
 
     def complaint(self, name: str) -> str:
-        """The message for a name that is not here."""
-        return f"{self.__name__}.{name} is not in minicnn's {self.__name__}" + _advice(
-            name, dir(self), self._instead
-        )
-
-
-def _advice(name: str, there: Iterable[str], instead: Mapping[str, str]) -> str:
-    """What to write instead, or the names that there are, the nearest first."""
-    if name in instead:
-        return f"; {instead[name]}"
-    names = list(there)
-    near = difflib.get_close_matches(name, names, 3)
-    others = [other for other in names if other not in near]
-    return "; it has " + ", ".join([*near, *others]) if names else ""
+        """The message for a name that is not here: what to write instead, or what there is."""
+        module, there = self.__name__, dir(self)
+        missing = f"{module}.{name} is not in minicnn's {module}"
+        if name in self._instead:
+            return f"{missing}; {self._instead[name]}"
+        near = difflib.get_close_matches(name, there, 3)
+        shown = [*near, *(other for other in there if other not in near)][:MOST]
+        more = f"... dir({module}) lists all {len(there)}" if len(there) > MOST else ""
+        return f"{missing}; it has " + ", ".join([*shown, more] if more else shown)
 
 
 def as_tree(modules: Iterable[Facade]) -> dict[str, Facade]:
