@@ -102,6 +102,22 @@ def test_losses_are_pytorchs(torch: Any) -> None:
         np.testing.assert_allclose(own.numpy(), real.numpy(), rtol=1e-5)
 
 
+def test_losses_follow_what_is_set_on_them() -> None:
+    x, y = ours.ones(2, 3), ours.tensor([0, 1])
+    for loss, scores in ((nn.CrossEntropyLoss(), x), (nn.NLLLoss(), -x), (nn.MSELoss(), x[:, 0])):
+        target = y if scores.ndim == 2 else y.float()
+        mean = loss(scores, target)
+        loss.reduction = "sum"
+        np.testing.assert_allclose(loss(scores, target).item(), 2 * mean.item(), rtol=1e-6)
+    first, _ = losses = nn.CrossEntropyLoss(), nn.NLLLoss(reduction="none")
+    for loss in losses:
+        loss.ignore_index = 1
+    assert losses[1](x, y)[1] == 0
+    first.label_smoothing = 2.0
+    with pytest.raises(RuntimeError, match=r"label_smoothing is 2\.0"):
+        first(x, y)
+
+
 def test_a_readers_own_module() -> None:
     net = nn.Sequential(Block(2), nn.Flatten(), nn.LazyLinear(3))
     block = net[0]

@@ -158,6 +158,33 @@ def test_numbers_written_into_a_tensor_keep_their_gradient(torch: Any) -> None:
         X[0] = K[0, 0]
 
 
+def test_roots_have_a_gradient_at_zero() -> None:
+    for root in (lambda x: x.norm(), lambda x: x.norm(dim=0).sum(), lambda x: (x + 2).std()):
+        x = ours.zeros(3, requires_grad=True)
+        root(x).backward()
+        assert x.grad.tolist() == [0, 0, 0]
+
+
+def test_a_view_is_the_same_memory_or_refused() -> None:
+    x = ours.zeros(2, 3)
+    x.view(3, 2)[0, 1] = 5
+    assert x[0, 1] == 5
+    with pytest.raises(RuntimeError, match=r"do not lie in this order.*write x\.reshape\("):
+        x.T.view(6)
+    assert x.T.reshape_as(x).tolist() == [[0, 0, 5], [0, 0, 0]]
+    for v in x:
+        v += 1
+    assert x.sum() == 11
+
+
+def test_products_of_vectors_and_matrices() -> None:
+    M, v = ours.ones(2, 2), ours.ones(2)
+    assert (v.dot(v).item(), M.mv(v).tolist(), ours.mm(M, M).tolist()) == (2, [2, 2], [[2, 2]] * 2)
+    for name, a, b in (("dot", M, v), ("mv", M, M), ("mm", M, v)):
+        with pytest.raises(RuntimeError, match=f"{name}: wanted tensors of . and . axes, received"):
+            getattr(ours, name)(a, b)
+
+
 def test_weights_are_changed_as_the_book_changes_them() -> None:
     layer = ours.nn.Conv2d(1, 1, kernel_size=(1, 2), bias=False)
     X = ours.ones((1, 1, 6, 8))

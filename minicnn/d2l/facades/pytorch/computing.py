@@ -14,6 +14,7 @@ import numpy as np
 
 from minicnn import functions
 from minicnn.device import on_device_of
+from minicnn.kernels import is_host
 from minicnn.names import from_front
 from minicnn.tensor import Tensor as EngineTensor
 
@@ -72,6 +73,27 @@ def dims(dim: Dim, axis: Dim) -> Any:
     return tuple(chosen) if isinstance(chosen, list) else chosen
 
 
+def _root(x: EngineTensor) -> EngineTensor:
+    """The square root, whose gradient is 0 at 0 (``sqrt``'s is infinite there)."""
+    zero = EngineTensor((x.data == 0).astype(x.dtype))
+    return (x + zero).sqrt() - zero
+
+
+def _product(name: str, *ranks: int) -> Callable[..., Tensor]:
+    """A matrix product of tensors with these numbers of axes."""
+
+    def method(self: Any, other: Any) -> Tensor:
+        received = (self.tensor.ndim, plain(other).ndim)
+        if received != ranks:
+            raise RuntimeError(
+                f"{name}: wanted tensors of {ranks[0]} and {ranks[1]} axes, received "
+                f"{received[0]} and {received[1]}; torch.matmul takes any"
+            )
+        return self @ other
+
+    return method
+
+
 class Computing(Wrapped):
     """The methods that ``Tensor`` inherits."""
 
@@ -79,7 +101,7 @@ class Computing(Wrapped):
 
     exp, log, sqrt = _same("exp"), _same("log"), _same("sqrt")
     relu, sigmoid, tanh = _same("relu"), _same("sigmoid"), _same("tanh")
-    reshape, view = _same("reshape"), _same("view")
+    reshape = _same("reshape")
     permute, t = _same("permute"), _same("t", "TBackward0")
     flatten, contiguous = _same("flatten"), _same("contiguous")
     squeeze, unsqueeze = (
@@ -89,7 +111,7 @@ class Computing(Wrapped):
     clone, detach = _same("clone", "CloneBackward0"), _same("detach")
     add, sub, mul, div = map(_operator, ("__add__", "__sub__", "__mul__", "__truediv__"))
     pow, matmul, neg = _operator("__pow__"), _operator("__matmul__"), lambda self: -self
-    mm, mv, dot = _operator("__matmul__"), _operator("__matmul__"), _operator("__matmul__")
+    mm, mv, dot = _product("mm", 2, 2), _product("mv", 2, 1), _product("dot", 1, 1)
     eq, ne, lt = _operator("__eq__"), _operator("__ne__"), _operator("__lt__")
     le, gt, ge = _operator("__le__"), _operator("__gt__"), _operator("__ge__")
 
@@ -137,11 +159,28 @@ class Computing(Wrapped):
 
     # Axes -----------------------------------------------------------------------------------------
 
+    def view(self, *shape: Any) -> Tensor:
+        """The same memory in another shape.
+
+        Raises:
+            RuntimeError: the cells do not lie in that order in memory.
+        """
+        result = self.reshape(*shape)
+        old, new = self.tensor.data, result.tensor.data
+        if is_host(old) and old.size and not np.may_share_memory(old, new):
+            raise RuntimeError(
+                "view: the cells do not lie in this order in memory (after transpose, T, ...); "
+                "write x.reshape(...)"
+            )
+        return result
+
     def view_as(self, other: Tensor) -> Tensor:
-        """The same cells in ``other``'s shape."""
+        """The same memory in ``other``'s shape."""
         return self.view(other.shape)
 
-    reshape_as = view_as
+    def reshape_as(self, other: Tensor) -> Tensor:
+        """The same cells in ``other``'s shape."""
+        return self.reshape(other.shape)
 
     def transpose(self, dim0: int, dim1: int) -> Tensor:
         """The axes ``dim0`` and ``dim1`` exchanged. (NumPy's takes an order: ``permute``.)"""
@@ -224,7 +263,7 @@ class Computing(Wrapped):
     ) -> Tensor:
         """The root of ``var``."""
         variance = self._variance("std", dim, unbiased, keepdim, axis, correction)
-        return self._of(variance.sqrt(), "StdBackward0")
+        return self._of(_root(variance), "StdBackward0")
 
     def _variance(
         self,
@@ -251,7 +290,7 @@ class Computing(Wrapped):
             raise ValueError(f"norm: p is {p!r}; wanted 1 or 2")
         t = self.abs().tensor if p == 1 else self.tensor * self.tensor
         total = call(t.sum, dims(dim, None), keepdim)
-        return self._of(total if p == 1 else total.sqrt(), "LinalgVectorNormBackward0")
+        return self._of(total if p == 1 else _root(total), "LinalgVectorNormBackward0")
 
     def max(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Tensor | MaxAlong:
         """The largest value; along an axis a pair (values, indices); with a tensor see ``maximum``.

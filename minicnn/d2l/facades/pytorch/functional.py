@@ -181,11 +181,15 @@ def nll_loss(
 
 
 def check_order(function: str, input: Any, target: Any) -> None:
-    """Refuse labels where the scores belong (TypeError)."""
+    """Refuse labels where the scores belong (TypeError), and short integers (RuntimeError)."""
     if input.dtype.kind in "iub" and target.dtype.kind == "f":
         raise TypeError(
             f"{function}: input is {input.dtype} of shape {input.shape}, target {target.dtype} of "
             f"shape {target.shape}: they are exchanged; write loss(y_hat, y), the scores first"
+        )
+    if target.dtype.kind != "f" and target.dtype not in (np.int64, np.uint8):
+        raise RuntimeError(
+            f"{function}: target is torch.{target.dtype}; wanted torch.int64: target.long()"
         )
 
 

@@ -153,7 +153,12 @@ def squared_loss(y_hat: Tensor, y: Tensor) -> Tensor:
 
 def sgd(params: Iterable[Tensor], lr: float, batch_size: int) -> None:
     """p = p - lr dp / batch_size for every parameter; then the gradients are made 0."""
-    optimizer = SGD(list(params), lr / batch_size)
+    params = list(params)
+    if any(p.grad is None for p in params):
+        raise RuntimeError(
+            "sgd: a parameter has no gradient; call loss(...).sum().backward() first"
+        )
+    optimizer = SGD(params, lr / batch_size)
     optimizer.step()
     optimizer.zero_grad(set_to_none=False)
 
@@ -218,6 +223,8 @@ def train_ch6(
     device: Any,
 ) -> None:
     """Train a net by SGD from Xavier weights; prints the last epoch's figures and the speed."""
+    if num_epochs < 1:
+        raise ValueError(f"train_ch6: num_epochs is {num_epochs}; wanted at least 1")
     net.apply(init_cnn)
     say(f"training on {device}")
     net.to(device)

@@ -37,14 +37,14 @@ class GradFn:
 
 
 def name_of(tensor: Any, past: str | None) -> str | None:
-    """The name of ``grad_fn``; None for a leaf.
+    """The name of ``grad_fn``; None for a leaf, and where ``backward`` has freed it unseen.
 
     Args:
         tensor: the engine's.
         past: the name that whoever computed it gave, where one PyTorch operation is several here.
     """
     if tensor.node is None:
-        return None
+        return past if tensor._freed else None
     if past is not None:
         return past
     operation, inputs = tensor.node.operation, tensor.node.inputs

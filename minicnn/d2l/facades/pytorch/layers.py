@@ -48,6 +48,9 @@ class Layer(Module):
         if engine is not None and hasattr(engine, name):
             setattr(engine, name, plain(value))
 
+    def _has_bias(self) -> bool:
+        return self._parameters.get("bias", self._engine.has_bias or None) is not None
+
     def forward(self, input: Tensor) -> Tensor:
         """What the engine's layer computes."""
         tensor = engine_tensor(type(self).__name__, "input", input)
@@ -130,7 +133,7 @@ class Conv2d(Layer):
         for name, default in (("padding", (0, 0)), ("dilation", (1, 1)), ("groups", 1)):
             value = getattr(self, name)
             text += "" if value == default else f", {name}={value}"
-        return text + ("" if self._engine.has_bias else ", bias=False")
+        return text + ("" if self._has_bias() else ", bias=False")
 
 
 class LazyConv2d(Lazy, Conv2d):
@@ -174,7 +177,7 @@ class Linear(Layer):
 
     def extra_repr(self) -> str:
         sizes = f"in_features={self.in_features}, out_features={self.out_features}"
-        return f"{sizes}, bias={bool(self._engine.has_bias)}"
+        return f"{sizes}, bias={self._has_bias()}"
 
 
 class LazyLinear(Lazy, Linear):
@@ -335,8 +338,10 @@ class BatchNorm2d(Layer):
         self.to(device=device, dtype=dtype)
 
     def extra_repr(self) -> str:
-        names = ("eps", "momentum", "affine", "track_running_stats")
-        return f"{self.num_features}, " + ", ".join(f"{n}={getattr(self, n)}" for n in names)
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.affine}, track_running_stats={self.track_running_stats}"
+        )
 
 
 class AdaptiveAvgPool2d(Module):

@@ -8,19 +8,21 @@ from minicnn import nn
 
 from ..arrays import plain
 from . import functional
-from .mistakes import call, made, refuse
+from .mistakes import made, refuse
 from .module import Module
-from .tensor import Tensor, engine_tensor, wrap
+from .tensor import Tensor, engine_tensor
 
 
 class _Loss(Module):
-    """A loss that holds one of the engine's."""
+    """A loss of target classes; the engine's checks its arguments."""
 
     __module__ = "torch.nn.modules.loss"
 
-    def __init__(self, engine: nn.Module, weight: Tensor | None):
+    function: Any
+    settings: tuple[str, ...] = ("ignore_index", "reduction")
+
+    def __init__(self, weight: Tensor | None):
         super().__init__()
-        object.__setattr__(self, "_engine", engine)
         self.register_buffer("weight", weight)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -28,13 +30,16 @@ class _Loss(Module):
         kind = type(self).__name__
         x, y = engine_tensor(kind, "input", input), engine_tensor(kind, "target", target)
         functional.check_order(kind, x, y)
-        return wrap(call(self._engine, x, y))
+        settings = {name: getattr(self, name) for name in self.settings}
+        return self.function(input, target, self.weight, **settings)
 
 
 class CrossEntropyLoss(_Loss):
     """Softmax cross-entropy of logits, as one operation; the mean over the batch by default."""
 
     __module__ = "torch.nn.modules.loss"
+    function = staticmethod(functional.cross_entropy)
+    settings = ("ignore_index", "reduction", "label_smoothing")
 
     def __init__(
         self,
@@ -47,7 +52,8 @@ class CrossEntropyLoss(_Loss):
     ):
         refuse("CrossEntropyLoss", size_average=(size_average, None), reduce=(reduce, None))
         how = (ignore_index, reduction, label_smoothing)
-        super().__init__(made(nn.CrossEntropyLoss, plain(weight), *how), weight)
+        made(nn.CrossEntropyLoss, plain(weight), *how)
+        super().__init__(weight)
         self.ignore_index, self.reduction, self.label_smoothing = how
 
 
@@ -55,6 +61,7 @@ class NLLLoss(_Loss):
     """Negative log-likelihood of log-probabilities; the mean over the batch by default."""
 
     __module__ = "torch.nn.modules.loss"
+    function = staticmethod(functional.nll_loss)
 
     def __init__(
         self,
@@ -65,7 +72,8 @@ class NLLLoss(_Loss):
         reduction: str = "mean",
     ):
         refuse("NLLLoss", size_average=(size_average, None), reduce=(reduce, None))
-        super().__init__(made(nn.NLLLoss, plain(weight), ignore_index, reduction), weight)
+        made(nn.NLLLoss, plain(weight), ignore_index, reduction)
+        super().__init__(weight)
         self.ignore_index, self.reduction = ignore_index, reduction
 
 

@@ -10,7 +10,8 @@ from minicnn.nn.module import RemovableHandle
 from minicnn.nn.state import IncompatibleKeys, load_state
 from minicnn.tensor import Tensor as EngineTensor
 
-from .mistakes import in_torch_words, missing
+from .kinds import DTYPES
+from .mistakes import call, in_torch_words, missing
 from .tensor import Parameter, Tensor, destination, wrap
 
 REGISTERS = ("_parameters", "_buffers", "_modules")
@@ -43,7 +44,7 @@ class Module:
             raise AttributeError(
                 f"{type(self).__name__}: call super().__init__() before assigning {name}"
             )
-        self._forget(name)
+        self._forget(name, but=home)
         vars(self)[home][name] = value
 
     def _home(self, name: str, value: Any) -> str | None:
@@ -64,10 +65,12 @@ class Module:
         )
         return "_buffers" if is_buffer else None
 
-    def _forget(self, name: str) -> None:
+    def _forget(self, name: str, but: str = "") -> None:
+        """Drop what has this name, but not its place in the register where it is set again."""
         vars(self).pop(name, None)
         for home in REGISTERS:
-            vars(self)[home].pop(name, None)
+            if home != but:
+                vars(self)[home].pop(name, None)
 
     def __getattr__(self, name: str) -> Any:
         for home in REGISTERS:
@@ -272,7 +275,7 @@ class Module:
         registers = (r for m in self.modules() for r in (m._parameters, m._buffers))
         for value in (v for register in registers for v in register.values() if v is not None):
             tensor = value.tensor
-            moved = tensor.detach() if place is None else tensor.detach().to(place)
+            moved = tensor.detach() if place is None else call(tensor.detach().to, place)
             moved = moved if kind is None or tensor.dtype.kind != "f" else moved.to(kind)
             tensor.data, gradient = moved.data, tensor.grad
             if gradient is not None:
@@ -289,11 +292,11 @@ class Module:
 
     def double(self) -> Self:
         """Convert to float64."""
-        return self.to(dtype=Tensor(0).double().dtype)
+        return self.to(dtype=DTYPES["float64"])
 
     def float(self) -> Self:
         """Convert to float32."""
-        return self.to(dtype=Tensor(0).dtype)
+        return self.to(dtype=DTYPES["float32"])
 
     # What it looks like ---------------------------------------------------------------------------
 

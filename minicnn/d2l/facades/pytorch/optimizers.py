@@ -157,7 +157,7 @@ class Adam(Optimizer):
 
     __module__ = "torch.optim.adam"
     engine: Any = optim.Adam
-    not_here = Optimizer.not_here | {"capturable": False}
+    not_here = Optimizer.not_here | {"capturable": False, "decoupled_weight_decay": False}
 
     def __init__(
         self,
@@ -183,6 +183,7 @@ class AdamW(Adam):
 
     __module__ = "torch.optim.adamw"
     engine = optim.AdamW
+    not_here = Adam.not_here | {"decoupled_weight_decay": True}
 
     def __init__(
         self,

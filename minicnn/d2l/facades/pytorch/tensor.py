@@ -257,7 +257,9 @@ class Tensor(InPlace):
             RuntimeError: nothing recorded leads here, ``backward`` went through it already, or a
                 tensor of several cells without a ``gradient`` for each.
         """
+        past = name_of(self.tensor, self._past)
         call(self.tensor.backward, plain(gradient), bool(retain_graph))
+        self._past = past  # the tape is freed, the name is not
 
     # Last: from here on, float, int and bool mean these methods in the class.
 
