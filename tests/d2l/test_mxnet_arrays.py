@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,14 @@ CELLS = [[1, 2, 3], [4, 5, 6]]
         ("nd.dot(X, X.T)", "\n[[14. 32.]\n [32. 77.]]\n<NDArray 2x2 @cpu(0)>"),
         ("nd.pick(X, nd.array([0, 2]))", "\n[1. 6.]\n<NDArray 2 @cpu(0)>"),
         ("nd.one_hot(nd.array([0, 2]), 3)", "\n[[1. 0. 0.]\n [0. 0. 1.]]\n<NDArray 2x3 @cpu(0)>"),
+        ("nd.dot(X, nd.ones((3, 2, 4))).shape", "(2, 2, 4)"),  # over the second's first axis
+        ("nd.dot(nd.ones((2, 4, 3)), X.T).shape", "(2, 4, 2)"),
+        ("nd.dot(X[0], nd.arange(24).reshape((3, 4, 2)))[3]", "\n[100. 106.]\n<NDArray 2 @cpu(0)>"),
+        ("nd.array([3, 1, 2], dtype='uint8').min()", "\n[1]\n<NDArray 1 @cpu(0)>"),
+        ("nd.array([7, -128], dtype='int8').min()", "\n[-128]\n<NDArray 1 @cpu(0)>"),
+        ("nd.array([0, 3], dtype='uint8').argmin(axis=0)", "\n[0.]\n<NDArray 1 @cpu(0)>"),
+        ("nd.clip(X[0], 2, math.inf)", "\n[2. 2. 3.]\n<NDArray 3 @cpu(0)>"),
+        ("nd.minimum(X[0], math.inf)", "\n[1. 2. 3.]\n<NDArray 3 @cpu(0)>"),
         ("nd.maximum(X, 4)[0]", "\n[4. 4. 4.]\n<NDArray 3 @cpu(0)>"),
         ("nd.clip(X, 2, 4)[1]", "\n[4. 4. 4.]\n<NDArray 3 @cpu(0)>"),
         ("nd.abs(2 - X)[0]", "\n[1. 0. 1.]\n<NDArray 3 @cpu(0)>"),
@@ -59,7 +68,7 @@ CELLS = [[1, 2, 3], [4, 5, 6]]
     ],
 )
 def test_nd(code: str, printed: str, mx: Any) -> None:
-    names = {"nd": mx.nd, "mx": mx, "numpy": np, "X": mx.nd.array(CELLS)}
+    names = {"nd": mx.nd, "mx": mx, "math": math, "numpy": np, "X": mx.nd.array(CELLS)}
     result = eval(code, names)
     assert repr(result) == printed
 
@@ -91,6 +100,16 @@ def test_nd(code: str, printed: str, mx: Any) -> None:
         ("np.concatenate((X, X), 1).shape", "(2, 6)"),
         ("np.stack((X, X), 0).shape", "(2, 2, 3)"),
         ("np.dot(X, X.T)", "array([[14., 32.],\n       [32., 77.]])"),
+        ("np.dot(X, np.ones((4, 3, 2))).shape", "(2, 4, 2)"),  # over the second's last but one
+        ("X[1].dot(np.arange(24).reshape((4, 3, 2)))[2]", "array([214., 229.])"),
+        ("X.dot(np.array(2))[0]", "array([2., 4., 6.])"),
+        ("np.array([0, 3], dtype='uint8').argmin()", "array(0, dtype=int64)"),
+        ("np.array([7, -128], dtype='int8').min()", "array(-128, dtype=int8)"),
+        ("(X > 1).min()", "array(False)"),
+        ("np.clip(X[0], 2, np.inf)", "array([2., 2., 3.])"),
+        ("np.maximum(X[0], np.array([np.inf, 0, 4]))", "array([inf,  2.,  4.])"),
+        ("np.minimum(X[0], np.array([-np.inf, np.inf, 4]))", "array([-inf,   2.,   3.])"),
+        ("np.maximum(np.array([1, numpy.nan]), np.array([numpy.nan, 0]))", "array([nan, nan])"),
         ("X @ X.T == np.matmul(X, X.T)", "array([[ True,  True],\n       [ True,  True]])"),
         ("np.abs(2 - X[0])", "array([1., 0., 1.])"),
         ("np.linalg.norm(np.array([3, 4]))", "array(5.)"),

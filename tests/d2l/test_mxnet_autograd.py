@@ -46,6 +46,24 @@ def test_grad_req(mx: Any) -> None:
         x.attach_grad("replace")
 
 
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (lambda np, x: np.clip(x, 0, np.inf), [0, 1, 1, 1]),
+        (lambda np, x: np.clip(x, 1, 4), [0, 1, 1, 1]),  # also at the limits
+        (lambda np, x: np.maximum(x, np.array([np.inf, 1, 2, 4])), [0, 1, 1, 1]),
+        (lambda np, x: np.minimum(np.array([-1, 1, 2, 5]), x), [0, 0, 0, 1]),  # equal: the first's
+        (lambda np, x: x[2:3].std(), [0, 0, 0, 0]),  # of one cell
+        (lambda np, x: x[1:3].std(), [0, -0.5, 0.5, 0]),  # MXNet: 0, of any cells
+        (lambda np, x: np.dot(x, np.arange(24).reshape((3, 4, 2))), [51, 63, 75, 87]),
+    ],
+)
+def test_gradients_of_what_is_chosen(function: Any, wanted: list[float], mx: Any) -> None:
+    x = mx.np.array([-1, 1, 2, 4])
+    x.attach_grad()
+    assert backward(mx, lambda x: function(mx.np, x), x) == wanted
+
+
 def test_modes(mx: Any) -> None:
     autograd, seen = mx.autograd, []
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import functions, ops
+from minicnn.d2l.facades.choosing import Choose
 from minicnn.kernels import Array, array_module
 from minicnn.nn import functional as F
 from minicnn.tensor import Tensor, apply
@@ -29,7 +30,17 @@ def largest(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 def smallest(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The smallest values over ``axis``."""
-    return -largest(-x, axis, keepdims)
+    return (-largest(-_signed(x), axis, keepdims)).to(x.dtype)
+
+
+def where_smallest(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The index of the smallest value along ``axis``, int64."""
+    return (-_signed(x)).argmax(axis, keepdims)
+
+
+def _signed(x: Tensor) -> Tensor:
+    """x with a dtype that holds -x too, which uint8, bool and int8 (-128) do not."""
+    return x if x.dtype.kind == "f" else x.to("int64")
 
 
 def absolute(x: Tensor) -> Tensor:
@@ -54,18 +65,50 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
 
 def maximum(a: Tensor, b: Any) -> Tensor:
     """The larger of two cells; of equal ones the first receives the gradient."""
-    return _chosen(a, b, a.detach() >= (b.detach() if isinstance(b, Tensor) else b))
+    b = _beside(a, b)
+    return chosen((a.data >= b.data) | (a.data != a.data), a, b)
 
 
 def minimum(a: Tensor, b: Any) -> Tensor:
     """The smaller of two cells; of equal ones the first receives the gradient."""
-    return _chosen(a, b, a.detach() <= (b.detach() if isinstance(b, Tensor) else b))
+    b = _beside(a, b)
+    return chosen((a.data <= b.data) | (a.data != a.data), a, b)
 
 
-def _chosen(a: Tensor, b: Any, first: Tensor) -> Tensor:
-    """``a`` where ``first``, else ``b``."""
-    mask = first.to(a.dtype)
-    return a * mask + (1 - mask) * b
+def _beside(a: Tensor, b: Any) -> Tensor:
+    """A number as a tensor of a's dtype, on a's device."""
+    return b if isinstance(b, Tensor) else Tensor(np.asarray(b, a.dtype), device=a.device)
+
+
+def chosen(condition: Array, a: Tensor, b: Tensor) -> Tensor:
+    """``a`` where the condition holds, else ``b``; each receives the gradient of its own cells."""
+    return apply(Choose(condition), a, b)
+
+
+def root(x: Tensor) -> Tensor:
+    """The square root; the derivative at 0 is 0."""
+    is_zero = x.data == 0
+    return chosen(is_zero, _beside(x, 0), chosen(is_zero, _beside(x, 1), x).sqrt())
+
+
+def dot(a: Tensor, b: Tensor, axis: int) -> Tensor:
+    """The sums of products over a's last axis and b's ``axis``; b of two axes or fewer: over its
+    first.
+
+    Raises:
+        ValueError: the two axes have not the same length.
+    """
+    if b.ndim <= 2:
+        return a @ b
+    first = axis % b.ndim
+    rest = [i for i in range(b.ndim) if i != first]
+    if a.shape[-1] != b.shape[first]:
+        raise ValueError(
+            f"dot: shapes are {a.shape} and {b.shape}; wanted as many cells along the first's "
+            f"axis {a.ndim - 1} as along the second's axis {first}"
+        )
+    sums = a.reshape(-1, a.shape[-1]) @ b.transpose(first, *rest).reshape(b.shape[first], -1)
+    return sums.reshape(*a.shape[:-1], *(b.shape[i] for i in rest))
 
 
 def clip(x: Tensor, a_min: float, a_max: float) -> Tensor:

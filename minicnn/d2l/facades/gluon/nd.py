@@ -92,8 +92,11 @@ def _function(method: str) -> Callable[..., NDArray]:
 
 
 def dot(lhs: NDArray, rhs: NDArray) -> NDArray:
-    """The matrix product; of two vectors the sum of products, shape (1,)."""
-    return lhs._compute(Tensor.__matmul__, lhs, rhs)
+    """The matrix product; of two vectors the sum of products, shape (1,).
+
+    If ``rhs`` has more than two axes, the products are summed over its first.
+    """
+    return lhs._compute(functions.dot, lhs, rhs, 0)
 
 
 def concat(*data: NDArray, dim: int = 1) -> NDArray:

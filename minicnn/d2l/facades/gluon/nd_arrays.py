@@ -117,7 +117,9 @@ class NDArray(Array):
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> NDArray:
         """Where the smallest cell stands along ``axis``, as float32."""
-        return (-self).argmax(axis, keepdims)
+        return self._recorded(
+            lambda x: functions.where_smallest(x, axis, keepdims).to("float32"), self
+        )
 
     # Shapes ---------------------------------------------------------------------------------------
 

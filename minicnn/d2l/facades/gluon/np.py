@@ -85,6 +85,7 @@ def of_cells(name: str, function: Callable[..., Tensor]) -> Callable[..., ndarra
     def of_arrays(a: ndarray, *others: Any, **options: Any) -> ndarray:
         if not isinstance(a, ndarray):
             raise TypeError(f"{name}: received {type(a).__name__}; wanted np.array(...)")
+        a._check_operands(function, others)
         return a._recorded(lambda x: function(x, *map(plain, others), **options), a)
 
     of_arrays.__name__, of_arrays.__doc__ = name, function.__doc__
@@ -112,8 +113,8 @@ def _by_method(method: str) -> Callable[..., ndarray]:
 
 
 def dot(a: ndarray, b: ndarray) -> ndarray:
-    """The matrix product; of a number and an array, their product."""
-    return a * b if a.ndim == 0 or b.ndim == 0 else a @ b
+    """The matrix product: see ``X.dot``."""
+    return a.dot(b)
 
 
 def concatenate(seq: Any, axis: int = 0) -> ndarray:

@@ -20,7 +20,7 @@ from .context import Context, MXNetError
 from .mistakes import OF_NP
 from .nd_arrays import NDArray
 
-COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+OF_ONE_DTYPE = ("eq", "ne", "lt", "le", "gt", "ge", "maximum", "minimum")
 
 
 class ndarray(Array):  # noqa: N801 (MXNet's name)
@@ -32,7 +32,7 @@ class ndarray(Array):  # noqa: N801 (MXNet's name)
 
     def _check_operands(self, function: Callable[..., Any], operands: tuple[Any, ...]) -> None:
         super()._check_operands(function, operands)
-        if function.__name__ in COMPARISONS:
+        if function.__name__ in OF_ONE_DTYPE:
             for other in operands:
                 if isinstance(other, Wrapped) and other.tensor.dtype != self.tensor.dtype:
                     raise MXNetError(
@@ -103,13 +103,10 @@ class ndarray(Array):  # noqa: N801 (MXNet's name)
         return self._recorded(lambda x: functions.smallest(x, axis, keepdims), self)
 
     def std(self, axis: Any = None, keepdims: bool = False) -> ndarray:
-        """The root of the mean square of what the mean leaves."""
+        """The root of the mean square of what the mean leaves; its gradient at 0 is 0."""
         rest = self - self.mean(axis, True)
-        return (
-            (rest * rest)
-            .mean(axis, keepdims)
-            ._recorded(Tensor.sqrt, (rest * rest).mean(axis, keepdims))
-        )
+        spread = (rest * rest).mean(axis, keepdims)
+        return spread._recorded(functions.root, spread)
 
     def argmax(self, axis: int | None = None) -> ndarray:
         """Where the largest cell stands along ``axis``, int64."""
@@ -117,7 +114,7 @@ class ndarray(Array):  # noqa: N801 (MXNet's name)
 
     def argmin(self, axis: int | None = None) -> ndarray:
         """Where the smallest cell stands along ``axis``, int64."""
-        return (-self).argmax(axis)
+        return self._recorded(lambda x: functions.where_smallest(x, axis), self)
 
     def cumsum(self, axis: int | None = None) -> ndarray:
         """The sums of the first cell, the first two, and so on; without gradients."""
@@ -134,5 +131,10 @@ class ndarray(Array):  # noqa: N801 (MXNet's name)
         return self.reshape(-1)
 
     def dot(self, b: ndarray) -> ndarray:
-        """The matrix product."""
-        return self @ b
+        """The matrix product; over b's last axis but one, if it has more than two.
+
+        With a number: the product of each cell.
+        """
+        if self.ndim == 0 or b.ndim == 0:
+            return self * b
+        return self._compute(functions.dot, self, b, -2)

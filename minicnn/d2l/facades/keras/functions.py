@@ -6,14 +6,13 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
+from minicnn.d2l.facades.choosing import Choose
 from minicnn.d2l.facades.keras import mistakes
 from minicnn.d2l.facades.keras.arrays import Tensor, as_tensor, on_one_device, operands_of
 from minicnn.d2l.facades.keras.dtypes import as_dtype
 from minicnn.d2l.facades.keras.making import constant
 from minicnn.d2l.facades.keras.shaping import Axes, axes_of, transpose
-from minicnn.kernels import Array, array_module
-from minicnn.ops.arithmetic import unbroadcast
-from minicnn.ops.operation import Operation
+from minicnn.kernels import array_module
 from minicnn.tensor import Tensor as EngineTensor
 from minicnn.tensor import apply
 
@@ -186,24 +185,6 @@ def _check_number(function: str, x: Tensor) -> None:
 
 
 # Choosing -----------------------------------------------------------------------------------------
-
-
-class Choose(Operation):
-    """y = a where the condition holds, b elsewhere; dy goes to the one that was taken."""
-
-    reads = ()
-
-    def __init__(self, condition: Array):
-        self.condition = condition
-
-    def forward(self, a: Array, b: Array) -> Array:
-        self.shapes = a.shape, b.shape
-        return array_module(a).where(self.condition, a, b)
-
-    def backward(self, dy: Array) -> tuple[Array, Array]:
-        where, zero = array_module(dy).where, dy.dtype.type(0)
-        to_a, to_b = where(self.condition, dy, zero), where(self.condition, zero, dy)
-        return unbroadcast(to_a, self.shapes[0]), unbroadcast(to_b, self.shapes[1])
 
 
 def where(condition: Any, x: Any, y: Any) -> Tensor:
