@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
+
+from minicnn import d2l
 
 SIZE = (2, 6, 7, 3)
 
@@ -384,3 +387,18 @@ def test_layers_of_ones_own(tf: Any) -> None:
     net.parts[0].trainable = False
     assert len(net.trainable_variables) == 2
     assert len(net.get_weights()) == 3
+
+
+def test_dropout_may_drop_everything(tf: Any) -> None:
+    with tf.GradientTape() as tape:
+        x = tf.Variable(tf.ones((2, 3)))
+        y = tf.keras.layers.Dropout(1.0)(x, training=True)
+    np.testing.assert_array_equal(y, np.zeros((2, 3)))
+    np.testing.assert_array_equal(tape.gradient(y, x), np.zeros((2, 3)))
+
+
+def test_layers_are_counted_from_0_after_each_install(tf: Any) -> None:
+    tf.keras.layers.Dense(1)
+    d2l.uninstall()
+    d2l.install("tensorflow")
+    assert sys.modules["tensorflow"].keras.layers.Dense(1).name == "dense"

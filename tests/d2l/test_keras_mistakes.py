@@ -187,3 +187,27 @@ def test_derivatives_of_derivatives(tf: Any) -> None:
             y = x * x
         with pytest.raises(NotImplementedError, match="first derivatives only"):
             inner.gradient(y, x)
+
+
+def test_the_net_instead_of_the_function_that_makes_it(tf: Any) -> None:
+    import d2l.tensorflow as d2l
+
+    with pytest.raises(TypeError, match=r"write train_ch6\(net, \.\.\.\), without the parenth"):
+        d2l.train_ch6(net(tf), [], [], 1, 0.1, d2l.try_gpu())
+
+
+def test_no_epochs(tf: Any) -> None:
+    import d2l.tensorflow as d2l
+
+    with pytest.raises(ValueError, match="train_ch6: num_epochs is 0; wanted at least 1"):
+        d2l.train_ch6(lambda: net(tf), [], [], 0, 0.1, d2l.try_gpu())
+    with pytest.raises(ValueError, match="train_ch3: num_epochs is 0; wanted at least 1"):
+        d2l.train_ch3(net(tf), [], [], None, 0, None)
+
+
+def test_compile_without_an_optimizer(tf: Any) -> None:
+    made, y = net(tf), np.array([[0.0], [3.0], [9.0], [1.0]])
+    with pytest.raises(ValueError, match=r"optimizer is missing.*write compile\(optimizer='sgd'"):
+        made.compile(loss="mse")
+    made.compile(optimizer="sgd", loss="mse")
+    made.evaluate(X, tf.ones((4, 10)) * y, verbose=0)

@@ -258,3 +258,51 @@ def test_pictures_are_resized_as_tensorflow_does(tf: Any) -> None:
     np.testing.assert_allclose(shrunk[0], [4.833, 7.5, 10.167], atol=1e-3)
     framed = tf.image.resize_with_pad(np.ones((1, 3, 4, 1)), 6, 6).numpy()[0, :, :, 0]
     assert framed.sum(axis=1).tolist() == [6, 6, 6, 6, 0, 0]
+
+
+def test_padding_has_a_mode_before_its_number(tf: Any) -> None:
+    x, frame = tf.ones((1, 2, 2, 1)), tf.constant([[0, 0], [1, 0], [1, 0], [0, 0]])
+    padded = tf.pad(x, frame, "CONSTANT")
+    np.testing.assert_array_equal(padded[0, :, :, 0], [[0, 0, 0], [0, 1, 1], [0, 1, 1]])
+    assert float(tf.reduce_sum(tf.pad(x, frame, constant_values=2))) == 4 + 5 * 2
+    with pytest.raises(ValueError, match="mode is 0; wanted 'CONSTANT'"):
+        tf.pad(x, frame, 0)
+
+
+def test_products_over_one_axis_of_each(tf: Any) -> None:
+    draw = np.random.default_rng(0).random
+    a, b = draw((2, 3, 4)), draw((4, 2, 5))
+    np.testing.assert_allclose(tf.tensordot(a, b, axes=1), np.tensordot(a, b, 1))
+    assert tf.tensordot(b[:, 0, 0], a[0, 0], axes=1).shape == []
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"shapes \(4,\) and \(2, 3, 4\)"):
+        tf.tensordot(tf.ones(4), tf.ones((2, 3, 4)), axes=1)
+
+
+def test_clipping(tf: Any) -> None:
+    np.testing.assert_array_equal(
+        tf.clip_by_value([1.0, 2.0, 3.0], 1.5, float("inf")), [1.5, 2.0, 3.0]
+    )
+
+
+def test_options_of_data_sets_are_known_or_refused(tf: Any) -> None:
+    numbers = tf.data.Dataset.range(5)
+    assert len(numbers.batch(2, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)) == 3
+    for wrong in (
+        lambda: numbers.batch(2, drop_remander=True),
+        lambda: numbers.map(abs, foo=3),
+        lambda: tf.data.Dataset.from_generator(lambda: iter(()), args=(1,)),
+    ):
+        with pytest.raises(TypeError, match=r"drop_remander|foo|args"):
+            wrong()
+    made = tf.data.Dataset.from_generator(lambda: iter([(1, 2)]), (tf.float32, tf.int64))
+    assert [x.dtype for x in next(iter(made))] == [tf.float32, tf.int64]
+
+
+def test_what_is_cached_stays(tf: Any) -> None:
+    rows = tf.data.Dataset.from_tensor_slices(np.arange(50.0))
+    drawn = rows.map(lambda x: x + tf.random.uniform((), dtype=tf.float64))
+    for data in (drawn.cache(), rows.shuffle(50).cache(), rows.shuffle(50).batch(9).cache()):
+        first, second = ([x.numpy().tolist() for x in data] for _ in range(2))
+        assert first == second
+        assert len(first) == len(data)
+    assert list(drawn.as_numpy_iterator()) != list(drawn.as_numpy_iterator())

@@ -228,3 +228,59 @@ def test_a_loop_of_ones_own_learns_a_kernel(tf: Any) -> None:
             step = tf.multiply(3e-2, tape.gradient(loss, layer.weights[0]))
             layer.set_weights([layer.weights[0] - step])
     np.testing.assert_allclose(layer.get_weights()[0].reshape(2), [1, -1], atol=0.05)
+
+
+def test_callbacks_hear_of_validation_evaluation_and_prediction(tf: Any) -> None:
+    net, x, y = small(tf)
+    calls: list[str] = []
+    names = ("begin", "end", "batch_begin", "batch_end")
+    watch = tf.keras.callbacks.LambdaCallback(
+        **{
+            f"on_{phase}_{name}": lambda *values, called=f"{phase} {name}": calls.append(called)
+            for phase in ("test", "predict")
+            for name in names
+        }
+    )
+    batches = ["batch_begin", "batch_end"] * 3
+    test = [f"test {name}" for name in ("begin", *batches, "end")]
+    net.fit(x, y, verbose=0, callbacks=[watch], validation_data=(x, y))
+    assert calls == test
+    net.evaluate(x, y, verbose=0, callbacks=[watch])
+    assert calls == test * 2
+    assert net.predict(x, verbose=0, callbacks=[watch]).shape == (70, 3)
+    assert calls[len(test) * 2 :] == [f"predict {name}" for name in ("begin", *batches, "end")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "then"),
+    [
+        ("SGD", {"momentum": 0.9}, {"momentum": 0.0}),
+        ("SGD", {"momentum": 0.9}, {"nesterov": True}),
+        ("Adam", {}, {"beta_1": 0.1}),
+        ("Adam", {}, {"beta_2": 0.1}),
+        ("Adam", {}, {"epsilon": 0.1}),
+        ("Adadelta", {}, {"rho": 0.1}),
+        ("Adadelta", {}, {"epsilon": 0.1}),
+    ],
+)
+def test_a_changed_setting_holds_from_the_next_step_on(
+    kind: str, first: dict[str, Any], then: dict[str, Any], tf: Any
+) -> None:
+    """The second step is another one with the change; with the old setting it is the same again."""
+    ends = []
+    for change in ({}, then, {name: first[name] for name in then if name in first}):
+        optimizer, w = getattr(tf.keras.optimizers, kind)(0.1, **first), tf.Variable([1.0])
+        for grad in (3.0, 0.5):
+            optimizer.apply_gradients([(tf.constant([grad]), w)])
+            for name, value in change.items():
+                setattr(optimizer, name, value)
+        ends.append(float(w[0]))
+    assert ends[0] == ends[2] != ends[1]
+
+
+def test_momentum_that_is_taken_away(tf: Any) -> None:
+    optimizer, w = tf.keras.optimizers.SGD(0.1, momentum=0.9), tf.Variable(1.0)
+    optimizer.apply_gradients([(tf.constant(3.4), w)])
+    optimizer.momentum = 0.0
+    optimizer.apply_gradients([(tf.constant(2.92), w)])
+    assert float(w) == pytest.approx(1 - 0.34 - 0.292)

@@ -50,22 +50,28 @@ class Callback:
         """The older name of ``on_train_batch_end``."""
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Before ``evaluate``."""
+        """Before ``evaluate``, and before the validation after an epoch of ``fit``."""
 
     def on_test_end(self, logs: Any = None) -> None:
-        """After ``evaluate``."""
+        """After it. ``logs``: the means."""
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Before a batch of ``evaluate``."""
+        """Before a batch of an evaluation or validation."""
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """After it."""
+        """``logs``: the means so far."""
 
     def on_predict_begin(self, logs: Any = None) -> None:
         """Before ``predict``."""
 
     def on_predict_end(self, logs: Any = None) -> None:
         """After ``predict``."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Before a batch of ``predict``."""
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        """``logs``: ``{"outputs": ...}``, an array."""
 
 
 class History(Callback):
@@ -174,10 +180,8 @@ class CallbackList:
         for callback in self.callbacks:
             getattr(callback, name)(*values)
 
-    @property
-    def want_batches(self) -> bool:
-        """Whether any wants to know of each batch: only then are its logs read."""
-        names = ("on_train_batch_end", "on_batch_end", "on_train_batch_begin", "on_batch_begin")
+    def want(self, *names: str) -> bool:
+        """Whether any overwrites one of these: only then are the logs of a batch read."""
         return any(
             getattr(getattr(c, name), "__func__", None) is not getattr(Callback, name)
             for c in self.callbacks

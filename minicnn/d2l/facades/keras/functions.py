@@ -11,7 +11,7 @@ from minicnn.d2l.facades.keras import mistakes
 from minicnn.d2l.facades.keras.arrays import Tensor, as_tensor, on_one_device, operands_of
 from minicnn.d2l.facades.keras.dtypes import as_dtype
 from minicnn.d2l.facades.keras.making import constant
-from minicnn.d2l.facades.keras.shaping import Axes, axes_of, transpose
+from minicnn.d2l.facades.keras.shaping import Axes, axes_of, reshape, transpose
 from minicnn.kernels import array_module
 from minicnn.tensor import Tensor as EngineTensor
 from minicnn.tensor import apply
@@ -88,6 +88,11 @@ def minimum(x: Any, y: Any) -> Tensor:
     return where(a <= b, a, b)
 
 
+def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any) -> Tensor:
+    """Each cell, but not below the one limit nor above the other."""
+    return minimum(maximum(t, clip_value_min), clip_value_max)
+
+
 def nonnegative(x: Any) -> Tensor:
     """max(x, 0), cell by cell."""
     return as_tensor(x).each(EngineTensor.relu)
@@ -112,11 +117,21 @@ def _swapped(x: Tensor) -> Tensor:
 
 
 def tensordot(a: Any, b: Any, axes: int) -> Tensor:
-    """For ``axes=1``: the products of a's last and b's first axis, added up."""
+    """For ``axes=1``: the products of a's last and b's first axis, added up.
+
+    a: (..., N), b: (N, ...); the result has a's other axes, then b's.
+    """
     if axes != 1:
         raise ValueError(f"tensordot: axes is {axes!r}; minicnn has 1")
     first, second = operands_of(as_tensor(a) if not isinstance(b, Tensor) else a, b)
-    return first @ second
+    before, after = first.shape[:-1], second.shape[1:]
+    if first.shape[-1:] != second.shape[:1] or not first.ndim:
+        raise mistakes.InvalidArgumentError(
+            f"tensordot: shapes {first.shape} and {second.shape}; wanted a's last axis as long as "
+            "b's first"
+        )
+    n = first.shape[-1]
+    return reshape(reshape(first, (-1, n)) @ reshape(second, (n, -1)), before + after)
 
 
 def cast(x: Any, dtype: Any) -> Tensor:

@@ -25,6 +25,7 @@ from minicnn.d2l.facades.keras import (
 from minicnn.d2l.facades.keras.arrays import PICTURES, Tensor
 from minicnn.d2l.facades.keras.callbacks import Callback
 from minicnn.d2l.facades.keras.gradients import GradientTape, Variable
+from minicnn.d2l.facades.keras.layer import Layer
 from minicnn.d2l.facades.keras.pipelines import Dataset, cardinality
 from minicnn.tensor import Tensor as EngineTensor
 
@@ -176,7 +177,9 @@ def train_ch3(
 
     Raises:
         AssertionError: as in the book: a loss of 0.5 or more, an accuracy of 0.7 or less.
+        ValueError: no epochs.
     """
+    _check_epochs("train_ch3", num_epochs)
     animator = Animator("epoch", xlim=[1, num_epochs], ylim=[0.3, 0.9], legend=CURVES)
     for epoch in range(num_epochs):
         train_metrics = train_epoch_ch3(net, train_iter, loss, updater)
@@ -186,6 +189,11 @@ def train_ch3(
     assert train_loss < 0.5, train_loss
     assert 0.7 < train_acc <= 1, train_acc
     assert 0.7 < test_acc <= 1, test_acc
+
+
+def _check_epochs(function: str, num_epochs: int) -> None:
+    if num_epochs < 1:
+        raise ValueError(f"{function}: num_epochs is {num_epochs}; wanted at least 1")
 
 
 CURVES = ["train loss", "train acc", "test acc"]
@@ -249,7 +257,17 @@ def train_ch6(
 
     Args:
         net_fn: makes the net, a function without arguments.
+
+    Raises:
+        TypeError: a net instead of the function that makes it.
+        ValueError: no epochs.
     """
+    if isinstance(net_fn, Layer):
+        raise TypeError(
+            "train_ch6: net_fn is a net; wanted the function that makes it: write train_ch6(net, "
+            "...), without the parentheses of net()"
+        )
+    _check_epochs("train_ch6", num_epochs)
     name = device._device_name
     with devices.OneDeviceStrategy(name).scope():
         net = net_fn()

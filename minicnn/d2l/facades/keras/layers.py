@@ -284,8 +284,8 @@ class Dropout(Layer):
     def __init__(self, rate: float, seed: int | None = None, **options: Any):
         super().__init__(**options)
         mistakes.refuse("Dropout", {"seed": seed}, "rate; write tf.random.set_seed(seed)")
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: rate is {rate}; wanted a probability from 0 to below 1")
+        if not 0 <= rate <= 1:
+            raise ValueError(f"Dropout: rate is {rate}; wanted a probability from 0 to 1")
         self.rate = rate
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:

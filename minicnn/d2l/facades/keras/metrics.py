@@ -19,7 +19,7 @@ class Metric:
         count: how many samples so far.
     """
 
-    def __init__(self, name: str | None = None, dtype: Any = None):
+    def __init__(self, name: str | None = None):
         self.name = name or snake(type(self).__name__)
         self.reset_state()
 

@@ -33,6 +33,7 @@ NAMES: dict[str, Any] = {
     "argmax": functions.argmax,
     "boolean_mask": shaping.boolean_mask,
     "cast": functions.cast,
+    "clip_by_value": functions.clip_by_value,
     "concat": shaping.concat,
     "constant": making.constant,
     "convert_to_tensor": making.convert_to_tensor,

@@ -20,7 +20,7 @@ class Optimizer:
     """``apply_gradients`` takes a step for each variable.
 
     Args:
-        learning_rate: may be assigned to between steps.
+        learning_rate: may be assigned to between steps, as all settings.
         name: what prints.
     """
 
@@ -87,11 +87,15 @@ class Optimizer:
         if engine is None:
             engine = self._engines[id(held)] = self._engine(held)
         engine.lr = rate
+        self._hand_on(engine)
         engine.update(0, grad.to(held.device).data)
 
     def _engine(self, held: Any) -> Any:
         """The engine's optimiser of one variable."""
         raise NotImplementedError(f"{type(self).__name__} has no step")
+
+    def _hand_on(self, engine: Any) -> None:
+        """Give the engine's optimiser the present settings."""
 
 
 class SGD(Optimizer):
@@ -111,7 +115,10 @@ class SGD(Optimizer):
         self.momentum, self.nesterov = momentum, nesterov
 
     def _engine(self, held: Any) -> optim.SGD:
-        return _Descent([held], 0.0, self.momentum, nesterov=self.nesterov and self.momentum > 0)
+        return _Descent([held], 0.0)
+
+    def _hand_on(self, engine: Any) -> None:
+        engine.momentum, engine.nesterov = self.momentum, self.nesterov and self.momentum > 0
 
 
 class _Descent(optim.SGD):
@@ -145,8 +152,11 @@ class Adam(Optimizer):
         self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
 
     def _engine(self, held: Any) -> optim.Adam:
-        betas = (self.beta_1, self.beta_2)
-        return _Adam([held], 0.0, betas, self.epsilon, amsgrad=self.amsgrad)
+        return _Adam([held], 0.0)
+
+    def _hand_on(self, engine: Any) -> None:
+        engine.betas = self.beta_1, self.beta_2
+        engine.eps, engine.amsgrad = self.epsilon, self.amsgrad
 
 
 class _Adam(optim.Adam):
@@ -175,7 +185,10 @@ class Adadelta(Optimizer):
         self.rho, self.epsilon = rho, epsilon
 
     def _engine(self, held: Any) -> optim.Adadelta:
-        return optim.Adadelta([held], 0.0, self.rho, self.epsilon)
+        return optim.Adadelta([held], 0.0)
+
+    def _hand_on(self, engine: Any) -> None:
+        engine.rho, engine.eps = self.rho, self.epsilon
 
 
 OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {"adadelta": Adadelta, "adam": Adam, "sgd": SGD}

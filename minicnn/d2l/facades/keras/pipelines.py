@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.d2l.facades.keras import mistakes
 from minicnn.d2l.facades.keras.arrays import Tensor, as_tensor
 from minicnn.d2l.facades.keras.making import constant
 from minicnn.d2l.facades.keras.shaping import stack as stacked
@@ -72,9 +73,16 @@ class Dataset:
         return cls(lambda: (0,), lambda _: element, 1)
 
     @classmethod
-    def from_generator(cls, generator: Callable[[], Iterable[Any]], **signature: Any) -> Dataset:
-        """The elements of a function that returns an iterator; ``output_signature`` is not read."""
-        return cls(generator, lambda value: _map(value, as_tensor), UNKNOWN)
+    def from_generator(
+        cls, generator: Callable[[], Iterable[Any]], output_types: Any = None, **options: Any
+    ) -> Dataset:
+        """The elements of a function that returns an iterator, in these dtypes."""
+        mistakes.refuse("from_generator", options, "generator, output_types")
+
+        def element(value: Any) -> Element:
+            return _map(value, as_tensor, *(() if output_types is None else (output_types,)))
+
+        return cls(generator, element, UNKNOWN)
 
     @classmethod
     def range(cls, *bounds: int) -> Dataset:
@@ -100,8 +108,14 @@ class Dataset:
     def _but(self, order: Callable[[], Iterable[Any]], length: int) -> Dataset:
         return Dataset(order, self._element, length, self._rows)
 
-    def batch(self, batch_size: int, drop_remainder: bool = False, **options: Any) -> Dataset:
-        """``batch_size`` elements as one; the last may be smaller."""
+    def batch(
+        self,
+        batch_size: int,
+        drop_remainder: bool = False,
+        num_parallel_calls: Any = None,
+        deterministic: bool | None = None,
+    ) -> Dataset:
+        """``batch_size`` elements as one; the last may be smaller. Always one after the other."""
         size = int(batch_size)
         if size < 1:
             raise ValueError(f"batch: batch_size is {batch_size!r}; wanted at least 1")
@@ -156,9 +170,15 @@ class Dataset:
         return self._but(order, self._length)
 
     def map(
-        self, map_func: Callable[..., Any], num_parallel_calls: Any = None, **options: Any
+        self,
+        map_func: Callable[..., Any],
+        num_parallel_calls: Any = None,
+        deterministic: bool | None = None,
     ) -> Dataset:
-        """``map_func`` of each element; of a tuple its parts are the arguments."""
+        """``map_func`` of each element; of a tuple its parts are the arguments.
+
+        Always one after the other.
+        """
 
         def element(key: Any) -> Element:
             given = self._element(key)
@@ -219,8 +239,24 @@ class Dataset:
         return self
 
     def cache(self) -> Dataset:
-        """Itself: what it is made of is in memory."""
-        return self
+        """What the first whole pass gives, in all later ones too: its elements are kept.
+
+        Of rows of arrays only the order is kept.
+        """
+        kept: list[Any] = []
+
+        def order() -> Iterator[Any]:
+            if kept:
+                yield from kept
+                return
+            passed = []
+            for key in self._order() if self._rows else self:
+                passed.append(key)
+                yield key
+            kept[:] = passed
+
+        element = self._element if self._rows else lambda kept: kept
+        return Dataset(order, element, self._length, self._rows)
 
     # Reading --------------------------------------------------------------------------------------
 

@@ -106,7 +106,15 @@ def boolean_mask(tensor: Any, mask: Any) -> Tensor:
     return as_tensor(tensor)[as_tensor(np.asarray(mask, bool))]
 
 
-def pad(tensor: Any, paddings: Any, constant_values: float = 0) -> Tensor:
-    """Framed with a number: ``paddings`` has (before, after) for each axis."""
+def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: float = 0) -> Tensor:
+    """Framed with a number: ``paddings`` has (before, after) for each axis.
+
+    Raises:
+        ValueError: another mode than ``"CONSTANT"``.
+    """
+    if not isinstance(mode, str) or mode.upper() != "CONSTANT":
+        raise ValueError(
+            f"pad: mode is {mode!r}; wanted 'CONSTANT', and the number as constant_values="
+        )
     widths = [int(n) for pair in reversed(as_tensor(paddings).numpy().tolist()) for n in pair]
     return Tensor(F.pad(as_tensor(tensor).tensor, widths, value=constant_values))

@@ -36,7 +36,7 @@ class Training:
 
     def compile(
         self,
-        optimizer: Any = "rmsprop",
+        optimizer: Any = None,
         loss: Any = None,
         metrics: Any = None,
         **options: Any,
@@ -44,7 +44,15 @@ class Training:
         """Choose how to train: an optimiser, a loss and metrics, by name or object.
 
         ``run_eagerly`` and ``jit_compile`` may be given: the results are the same.
+
+        Raises:
+            ValueError: no optimiser, or something unknown.
         """
+        if optimizer is None:
+            raise ValueError(
+                "compile: optimizer is missing, and Keras' default, RMSprop, is not in minicnn; "
+                "write compile(optimizer='sgd', loss=...)"
+            )
         for name in ("run_eagerly", "jit_compile"):
             options.pop(name, None)
         mistakes.refuse("compile", options, "optimizer, loss, metrics")
@@ -119,7 +127,7 @@ class Training:
             count = self._train_on(batches, call)
             logs = self._logs()
             if validation_data is not None:
-                logs |= self._validated(validation_data, batch_size)
+                logs |= self._validated(validation_data, batch_size, call)
             _report(loud, epoch, epochs, count, time.perf_counter() - start, logs)
             call("on_epoch_end", epoch, logs)
             if self.stop_training:
@@ -129,7 +137,10 @@ class Training:
 
     def _train_on(self, batches: Iterable[Any], call: CallbackList) -> int:
         """An epoch; returns the number of batches."""
-        number, speak = -1, call.want_batches
+        number = -1
+        speak = call.want(
+            "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
+        )
         with np.errstate(all="ignore"):  # an overflow shows in the loss
             for number, batch in enumerate(batches):
                 if speak:
@@ -182,45 +193,60 @@ class Training:
         loud, start = _loudness(verbose), time.perf_counter()
         batches = batches_of("evaluate", x, y, batch_size, shuffle=False)
         call = CallbackList(callbacks, self, {"verbose": loud})
-        call("on_test_begin")
-        count = self._test_on(batches)
-        if count == 0:
-            raise ValueError("evaluate: x has no batches; wanted at least one")
+        count = self._test_on(batches, call)
         logs = self._logs()
-        call("on_test_end", logs)
         if loud:
             print(_line(loud, count, time.perf_counter() - start, logs))
         return self._results(return_dict)
 
-    def _test_on(self, batches: Iterable[Any]) -> int:
+    def _test_on(self, batches: Iterable[Any], call: CallbackList) -> int:
+        """A pass without training; returns the number of batches."""
         self.reset_metrics()
-        count = 0
+        call("on_test_begin")
+        number, speak = -1, call.want("on_test_batch_begin", "on_test_batch_end")
         with np.errstate(all="ignore"):
-            for data in batches:
-                x, y = _pair("evaluate", data)
-                y_pred = self(x, training=False)  # type: ignore[operator]
-                self._count(self._loss_for(y, y_pred), y, y_pred)
-                count += 1
-        return count
+            for number, data in enumerate(batches):
+                if speak:
+                    call("on_test_batch_begin", number)
+                self.test_step(data)
+                if speak:
+                    call("on_test_batch_end", number, self._logs())
+        if number < 0:
+            raise ValueError("evaluate: x has no batches; wanted at least one")
+        call("on_test_end", self._logs())
+        return number + 1
 
-    def _validated(self, data: Any, batch_size: int | None) -> Logs:
+    def test_step(self, data: Any) -> None:
+        """One batch: forward, loss, metrics."""
+        x, y = _pair("evaluate", data)
+        y_pred = self(x, training=False)  # type: ignore[operator]
+        self._count(self._loss_for(y, y_pred), y, y_pred)
+
+    def _validated(self, data: Any, batch_size: int | None, call: CallbackList) -> Logs:
         x, y = data if isinstance(data, tuple | list) else (data, None)
-        self._test_on(batches_of("validation_data", x, y, batch_size, shuffle=False))
+        self._test_on(batches_of("validation_data", x, y, batch_size, shuffle=False), call)
         return {f"val_{name}": value for name, value in self._logs().items()}
 
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", **options: Any
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        **options: Any,
     ) -> np.ndarray:
         """The outputs for all of ``x``, one NumPy array."""
-        mistakes.refuse("predict", options, "x, batch_size, verbose")
-        _loudness(verbose)
-        batches = batches_of("predict", x, None, batch_size, shuffle=False)
-        found = [
-            self(data[0] if isinstance(data, tuple) else data, training=False).numpy()  # type: ignore[operator]
-            for data in batches
-        ]
+        mistakes.refuse("predict", options, "x, batch_size, verbose, callbacks")
+        call = CallbackList(callbacks, self, {"verbose": _loudness(verbose)})
+        call("on_predict_begin")
+        found: list[np.ndarray] = []
+        for number, data in enumerate(batches_of("predict", x, None, batch_size, shuffle=False)):
+            call("on_predict_batch_begin", number)
+            found.append(self.predict_on_batch(data[0] if isinstance(data, tuple) else data))
+            call("on_predict_batch_end", number, {"outputs": found[-1]})
         if not found:
             raise ValueError("predict: x has no batches; wanted at least one")
+        call("on_predict_end")
         return np.concatenate(found)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
