@@ -152,6 +152,44 @@ def test_arrays_are_written_in_place(mx: Any) -> None:
     assert X[2].asnumpy().tolist() == [0.5, 1, 1.5, 2]
 
 
+VIEWS = ["X[1]", "X[0, 1]", "X[0, 1, 2]", "X[0:1, 1]", "X[0, 0:1]", "X[::2]", "X[None]", "X[...]"]
+COPIES = [
+    "X[:, 1]", "X[0, :, 1]", "X[..., 0:1]", "X[::-1]", "X[[0]]", "X.T", "X.transpose((0, 1, 2))",
+    "X.swapaxes(0, 1)", "X[0:1].squeeze()", "X.flatten()", "X.copy()",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "is_view"),
+    [
+        *((kind, code, True) for kind in ("nd", "np") for code in VIEWS),
+        *((kind, code, False) for kind in ("nd", "np") for code in COPIES),
+        ("nd", "X.reshape((4, 3))", True),
+        ("nd", "nd.reshape(X, (4, 3))", False),
+        ("nd", "X.expand_dims(0)", False),
+        ("nd", "nd.add_n(X)", False),
+        ("np", "X.reshape(4, 3)", False),
+        ("np", "np.expand_dims(X, 0)", False),
+        ("np", "npx.batch_flatten(X)", False),
+    ],
+)
+def test_what_shares_memory(kind: str, code: str, is_view: bool, mx: Any) -> None:
+    X = getattr(mx, kind).zeros((2, 2, 3))
+    Y = eval(code, {"nd": mx.nd, "np": mx.np, "npx": mx.npx, "X": X})
+    Y += 7
+    assert X.asnumpy().any() == is_view
+    assert Y.asnumpy().all()
+
+
+def test_copies_hand_the_gradient_on(mx: Any) -> None:
+    x = mx.nd.arange(6).reshape((2, 3))
+    x.attach_grad()
+    with mx.autograd.record():
+        y = (x.T * x.T)[:, 1].expand_dims(0) * 2
+    y.backward()
+    assert x.grad.asnumpy().tolist() == [[0, 0, 0], [12, 16, 20]]
+
+
 def test_draws_follow_the_seed(mx: Any) -> None:
     def draw() -> list[Any]:
         mx.random.seed(3)

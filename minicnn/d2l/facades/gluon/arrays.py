@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from types import EllipsisType
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +14,10 @@ from minicnn.tensor import Tensor
 
 from . import autograd
 from .context import Context, MXNetError, context_of, device_of
+from .functions import own
 from .mistakes import OF_ARRAYS, Count, complain
+
+NUMBERS_AND_SLICES = (int, np.integer, slice, EllipsisType, type(None))
 
 
 class Array(Wrapped):
@@ -93,8 +97,8 @@ class Array(Wrapped):
 
     @property
     def T(self) -> Self:  # noqa: N802 (MXNet's name)
-        """The axes reversed."""
-        return self._recorded(lambda x: x.T, self)
+        """The axes reversed, as a copy."""
+        return self.transpose()
 
     def __rpow__(self, other: Any) -> Self:
         return self._compute(operator.pow, other, self)
@@ -124,11 +128,11 @@ class Array(Wrapped):
         same = self.tensor.dtype == np.dtype(dtype)
         if same and not copy:
             return self
-        return self._recorded(lambda x: x.clone() if same else x.to(dtype), self)
+        return self._recorded(lambda x: own(x) if same else x.to(dtype), self)
 
     def copy(self) -> Self:
         """The same numbers in memory of their own."""
-        return self._recorded(lambda x: x.clone(), self)
+        return self._recorded(lambda x: own(x), self)
 
     def copyto(self, other: Context | Self) -> Self:
         """A copy in a context; or the numbers written into another array."""
@@ -154,7 +158,11 @@ class Array(Wrapped):
     # Writing --------------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Self:
-        return self._recorded(operator.getitem, self, indices(key))
+        """The cells at ``key``: a view where they lie one after another, otherwise a copy."""
+        key = plain(indices(key))
+        if lie_apart(key, self.shape):
+            return self._recorded(lambda x: own(x[key]), self)
+        return self._recorded(operator.getitem, self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         value = plain(np.asarray(value) if isinstance(value, list) else value)
@@ -235,8 +243,8 @@ class Array(Wrapped):
     # Shapes ---------------------------------------------------------------------------------------
 
     def transpose(self, *axes: Any) -> Self:
-        """The axes in another order, reversed by default."""
-        return self._recorded(lambda x: x.transpose(*axes), self)
+        """The axes in another order, reversed by default; a copy, as the three below."""
+        return self._recorded(lambda x: own(x.transpose(*axes)), self)
 
     def swapaxes(self, dim1: int, dim2: int) -> Self:
         """Two axes exchanged."""
@@ -246,11 +254,11 @@ class Array(Wrapped):
 
     def expand_dims(self, axis: int) -> Self:
         """With one more axis, of length 1, which becomes ``axis``."""
-        return self._recorded(lambda x: x.unsqueeze(axis), self)
+        return self._recorded(lambda x: own(x.unsqueeze(axis)), self)
 
     def squeeze(self, axis: int | None = None) -> Self:
         """Without the axes of length 1, or without this one."""
-        return self._recorded(lambda x: x.squeeze(axis), self)
+        return self._recorded(lambda x: own(x.squeeze(axis)), self)
 
 
 def as_numpy(value: Any) -> Any:
@@ -269,6 +277,14 @@ def indices(key: Any) -> Any:
     if isinstance(key, Wrapped) and key.tensor.dtype.kind == "f":
         return key.tensor.detach().to("int64")
     return list(key) if isinstance(key, range) else key
+
+
+def lie_apart(key: Any, shape: tuple[int, ...]) -> bool:
+    """Whether ``key``, of numbers and slices, takes cells that do not lie one after another."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if not all(isinstance(part, NUMBERS_AND_SLICES) for part in parts):
+        return False  # arrays of indices, which make a copy by themselves
+    return not np.empty(shape, np.int8)[key].flags.c_contiguous
 
 
 def corr2d(X: Array, K: Array) -> Array:  # noqa: N803 (the book's names)

@@ -11,9 +11,27 @@ from minicnn import functions, ops
 from minicnn.d2l.facades.choosing import Choose
 from minicnn.kernels import Array, array_module
 from minicnn.nn import functional as F
+from minicnn.ops.operation import Operation
 from minicnn.tensor import Tensor, apply
 
 Axes = int | tuple[int, ...] | None
+
+
+class Copy(Operation):
+    """y = x, one cell after another in memory of its own; dx = dy."""
+
+    reads = ()
+
+    def forward(self, x: Array) -> Array:
+        return x.copy()
+
+    def backward(self, dy: Array) -> Array:
+        return dy
+
+
+def own(x: Tensor) -> Tensor:
+    """A copy: what MXNet computes shares no memory with what it was computed from."""
+    return apply(Copy(), x)
 
 
 class Largest(ops.Max):
@@ -134,6 +152,11 @@ def one_hot(index: Tensor, depth: int) -> Tensor:
     return Tensor(eye[index.numpy().astype(np.int64)], device=index.device)
 
 
+def expand_dims(x: Tensor, axis: int) -> Tensor:
+    """x with one more axis, of length 1, which becomes ``axis``."""
+    return own(x.unsqueeze(axis))
+
+
 def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:
     """Tensors joined along ``axis``."""
     return functions.cat(list(parts), axis)
@@ -151,8 +174,8 @@ def total(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 
 def sum_of(parts: Sequence[Tensor]) -> Tensor:
-    """The sum of several tensors."""
+    """The sum of several tensors, or a copy of one."""
     first, *others = parts
     for other in others:
         first = first + other
-    return first
+    return first if others else own(first)

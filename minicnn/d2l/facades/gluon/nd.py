@@ -91,6 +91,11 @@ def _function(method: str) -> Callable[..., NDArray]:
     return function
 
 
+def reshape(data: NDArray, shape: tuple[int, ...]) -> NDArray:
+    """A copy of the cells in another shape (``X.reshape`` is a view): see there."""
+    return data.copy().reshape(shape)
+
+
 def dot(lhs: NDArray, rhs: NDArray) -> NDArray:
     """The matrix product; of two vectors the sum of products, shape (1,).
 
@@ -175,7 +180,7 @@ def shuffle(data: NDArray) -> NDArray:
 
 RANDOM = {"uniform": uniform, "normal": normal, "randint": randint, "shuffle": shuffle}
 METHODS = [
-    "sum", "mean", "max", "min", "norm", "argmax", "argmin", "reshape", "flatten", "transpose",
+    "sum", "mean", "max", "min", "norm", "argmax", "argmin", "flatten", "transpose",
     "expand_dims", "squeeze", "swapaxes", "broadcast_to", "take", "zeros_like", "ones_like",
     *CELLS,
 ]  # fmt: skip
@@ -184,8 +189,8 @@ NAMES: dict[str, Any] = {
     **{
         f.__name__: f
         for f in (
-            array, full, zeros, ones, arange, linspace, eye, dot, concat, concatenate, stack,
-            add_n, pick, one_hot, maximum, minimum, waitall, shuffle,
+            array, full, zeros, ones, arange, linspace, eye, reshape, dot, concat,
+            concatenate, stack, add_n, pick, one_hot, maximum, minimum, waitall, shuffle,
         )
     },
     **{method: _function(method) for method in METHODS},

@@ -124,7 +124,7 @@ class NDArray(Array):
     # Shapes ---------------------------------------------------------------------------------------
 
     def reshape(self, *shape: Any, **named: Any) -> NDArray:
-        """The same cells in another shape: 0 keeps the length of this axis, -1 is what remains.
+        """A view in another shape: 0 keeps the length of this axis, -1 is what remains.
 
         Raises:
             ValueError: MXNet's other codes, -2 to -4.
@@ -137,8 +137,8 @@ class NDArray(Array):
         return self._recorded(lambda x: x.reshape(*sizes), self)
 
     def flatten(self) -> NDArray:
-        """(N, ...) as (N, all the rest)."""
-        return self.reshape(len(self), -1)
+        """(N, ...) as (N, all the rest), a copy."""
+        return self.reshape(len(self), -1).copy()
 
     def broadcast_to(self, shape: tuple[int, ...]) -> NDArray:
         """The same cells again and again, in this shape."""

@@ -183,7 +183,7 @@ CELLS: dict[str, Callable[..., Tensor]] = {
     "power": Tensor.__pow__,
     "matmul": Tensor.__matmul__,
     "clip": functions.clip,
-    "expand_dims": Tensor.unsqueeze,
+    "expand_dims": functions.expand_dims,
 }
 METHODS = ("sum", "mean", "max", "min", "std", "argmax", "argmin", "reshape", "squeeze", "cumsum")
 BY_NUMPY = ("sin", "cos", "tan", "sinh", "cosh", "floor", "ceil", "sign")

@@ -123,11 +123,11 @@ class ndarray(Array):  # noqa: N801 (MXNet's name)
     # Shapes and products --------------------------------------------------------------------------
 
     def reshape(self, *shape: Any) -> ndarray:
-        """The same cells in another shape, of which one axis may be -1."""
-        return self._recorded(lambda x: x.reshape(*shape), self)
+        """A copy of the cells in another shape, of which one axis may be -1."""
+        return self._recorded(lambda x: functions.own(x.reshape(*shape)), self)
 
     def flatten(self) -> ndarray:
-        """All cells in one axis."""
+        """A copy of all cells in one axis."""
         return self.reshape(-1)
 
     def dot(self, b: ndarray) -> ndarray:

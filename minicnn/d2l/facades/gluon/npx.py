@@ -55,7 +55,7 @@ CELLS: dict[str, Callable[..., Tensor]] = {
     "log_softmax": functions.log_softmax,
     "pick": functions.pick,
     "one_hot": functions.one_hot,
-    "batch_flatten": lambda x: x.flatten(1),
+    "batch_flatten": lambda x: functions.own(x.flatten(1)),
 }
 NAMES: dict[str, Any] = {
     name: of_cells(f"npx.{name}", function) for name, function in CELLS.items()
