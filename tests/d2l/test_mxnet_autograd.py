@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minicnn import d2l
 from tests.d2l.mxnet_here import mx
 
 __all__ = ["mx"]
@@ -197,3 +198,11 @@ def test_in_place_changes_inside_record(change: str, mx: Any) -> None:
 def test_whole_numbers_have_no_gradient(mx: Any) -> None:
     with pytest.raises(TypeError, match=r"int32 cells .* write X = X.astype\('float32'\) first"):
         mx.nd.array([1, 2], dtype="int32").attach_grad()
+
+
+def test_an_open_record_ends_with_uninstall(mx: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    mx.autograd.record().__enter__()  # a cell that was interrupted in it
+    d2l.uninstall()
+    d2l.install("mxnet")
+    assert not mx.autograd.is_recording()
+    assert not mx.autograd.is_training()

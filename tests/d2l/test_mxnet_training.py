@@ -209,6 +209,22 @@ def test_the_second_edition_trains(
     assert animator.X[0][:3] == pytest.approx([4 / 24, 8 / 24, 12 / 24])
 
 
+def test_nothing_to_count(first: Any, second: Any, mx: Any) -> None:
+    nothing = "data_iter has no examples"
+    with pytest.raises(ValueError, match=nothing):
+        first.evaluate_accuracy([], None)
+    with pytest.raises(ValueError, match=nothing):
+        second.evaluate_accuracy(None, [])
+    with pytest.raises(ValueError, match=nothing):
+        second.evaluate_loss(None, [], None)
+    with pytest.raises(ValueError, match=nothing):
+        second.train_epoch_ch3(None, [], None, None)
+    with pytest.raises(ValueError, match=nothing):
+        first.train_ch5(None, [], [], 4, None, mx.cpu(), 1)
+    with pytest.raises(ValueError, match="num_epochs is 0; wanted at least 1"):
+        second.train_ch6(None, [], [], 0, 0.9, mx.cpu())
+
+
 def test_the_same_names_in_every_tab(second: Any) -> None:
     X = second.tensor([[1.0, 2], [3, 4]])
     assert second.reduce_sum(X, axis=0).tolist() == [4, 6]

@@ -125,6 +125,20 @@ def _curves(values: Any) -> list[np.ndarray]:
     return [np.asarray(curve) for curve in ([values] if is_one else values)]
 
 
+# Counting -----------------------------------------------------------------------------------------
+
+
+def share(part: float, examples: float) -> float:
+    """``part`` for each example.
+
+    Raises:
+        ValueError: no examples.
+    """
+    if not examples:
+        raise ValueError("data_iter has no examples")
+    return part / examples
+
+
 # The figures of a plain script --------------------------------------------------------------------
 
 _left: list[tuple[Any, Path]] = []  # animators or figures, and where they will lie

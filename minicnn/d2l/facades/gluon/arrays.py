@@ -235,8 +235,10 @@ class Array(Wrapped):
         """Write the gradients of sum(self * out_grad) into all variables; out_grad is ones.
 
         Raises:
-            MXNetError: nothing recorded leads here.
+            MXNetError: nothing recorded leads here, or what was recorded has been written to.
+            ValueError: ``train_mode`` is false.
         """
+        autograd.check_mode(train_mode)
         gradient = None if out_grad is None else out_grad.tensor
         autograd.run_backward([self.tensor], [gradient], retain_graph)
 

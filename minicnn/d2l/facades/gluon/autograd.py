@@ -23,6 +23,10 @@ NOT_RECORDED = (
     "from an array with attach_grad() or from a net's output. (A second backward() through the "
     "same record needs retain_graph=True in the first.)"
 )
+WRITTEN_SINCE = (
+    "backward(): an array that was computed with in the record has been written to since (X += 1, "
+    "X[:] = Y, trainer.step); call backward() before that, or make a new array: Z = X + 1"
+)
 IN_PLACE = (
     "{what}: what is written, or written to, is part of the record, which needs its numbers as "
     "they are; inside autograd.record() write y = y + 1, in-place changes outside of it"
@@ -84,6 +88,11 @@ def predict_mode() -> _Mode:
     return _Mode(None, False)
 
 
+def reset() -> None:
+    """Record nothing, whatever ``record()`` is still open."""
+    _state.recording = _state.training = False
+
+
 def as_recorded() -> Any:
     """For the engine's computations: on its tape exactly while MXNet would record."""
     return enable_grad() if _state.recording else no_grad()
@@ -115,6 +124,19 @@ class Variable(Parameter):
         added = self.grad_req == "add"
         self.gradient.data = self.gradient.data + self.grad.data if added else self.grad.data
         self.grad, self.is_fresh = None, True
+
+
+def check_mode(train_mode: bool) -> None:
+    """Refuse gradients of another mode than the recorded one.
+
+    Raises:
+        ValueError: ``train_mode`` is false.
+    """
+    if not train_mode:
+        raise ValueError(
+            f"backward: train_mode is {train_mode}; wanted True: gradients are those of what was "
+            "recorded, for which write autograd.record(train_mode=False)"
+        )
 
 
 def checked(grad_req: str) -> str:
@@ -149,9 +171,16 @@ def run_backward(
             keep = retain_graph or i + 1 < len(heads)
             head.backward(ones_like(head) if gradient is None else gradient, keep)
     except RuntimeError as error:
-        raise MXNetError(NOT_RECORDED if "freed" in str(error) else str(error)) from None
+        raise MXNetError(_in_words_of_mxnet(str(error))) from None
     for variable in variables:
         variable.take_gradient()
+
+
+def _in_words_of_mxnet(message: str) -> str:
+    """What to do about an error of the engine's tape."""
+    if "freed" in message:
+        return NOT_RECORDED
+    return WRITTEN_SINCE if "changed in place" in message else message
 
 
 def _inputs_with_gradients(tensor: Tensor) -> list[Tensor]:
@@ -171,7 +200,13 @@ def _variables_of(heads: Sequence[Tensor]) -> list[Variable]:
 def backward(
     heads: Any, head_grads: Any = None, retain_graph: bool = False, train_mode: bool = True
 ) -> None:
-    """Gradients of several arrays at once, added up: ``backward([l1, l2])``."""
+    """Gradients of several arrays at once, added up: ``backward([l1, l2])``.
+
+    Raises:
+        MXNetError: nothing recorded leads to one of them, or what was recorded has been written to.
+        ValueError: ``train_mode`` is false.
+    """
+    check_mode(train_mode)
     if not isinstance(heads, list | tuple):
         heads, head_grads = [heads], [head_grads]
     gradients = [None] * len(heads) if head_grads is None else head_grads
@@ -193,7 +228,7 @@ def grad(
     """The gradients of ``variables``, a list of new arrays; ``x.grad`` stays as it was.
 
     Raises:
-        ValueError: ``create_graph``: gradients of gradients are not here.
+        ValueError: ``create_graph``: gradients of gradients are not here; ``train_mode`` is false.
         MXNetError: as ``backward``; a variable without ``attach_grad``.
     """
     if create_graph:
@@ -207,7 +242,7 @@ def grad(
         kept.append((leaf, leaf.gradient.data, leaf.grad_req))
         leaf.grad_req, leaf.gradient.data = "write", zeros_like(leaf).data
     try:
-        backward(heads, head_grads, bool(retain_graph))
+        backward(heads, head_grads, bool(retain_graph), train_mode)
         found = [v._of(Tensor(v.tensor.gradient.data)) for v in several]
     finally:
         for leaf, data, grad_req in kept:

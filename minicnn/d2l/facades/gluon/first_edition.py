@@ -12,6 +12,7 @@ import numpy as np
 from minicnn.d2l import get_fashion_mnist_labels
 from minicnn.d2l.facades import helpers
 from minicnn.random import default_generator
+from minicnn.terminal import say
 
 from . import autograd, losses, nd
 from .arrays import Array, corr2d
@@ -53,13 +54,16 @@ def evaluate_accuracy(data_iter: Iterable[Any], net: Any, ctx: Any = None) -> fl
     """The share of examples whose largest score is that of their class.
 
     ``ctx``: where to compute; by default the CPU.
+
+    Raises:
+        ValueError: no examples.
     """
     ctx = cpu() if ctx is None else ctx[0] if isinstance(ctx, list) else ctx
     correct, examples = 0.0, 0
     for X, y in data_iter:
         correct += _correct(net(X.as_in_context(ctx)), y.as_in_context(ctx))
         examples += y.size
-    return correct / examples
+    return helpers.share(correct, examples)
 
 
 def _correct(y_hat: NDArray, y: NDArray) -> float:
@@ -90,7 +94,7 @@ def train_ch3(
     for epoch in range(1, num_epochs + 1):
         means = _train_epoch(net, train_iter, loss, step, cpu())
         test = evaluate_accuracy(test_iter, net)
-        print(f"epoch {epoch}, loss {means[0]:.4f}, train acc {means[1]:.3f}, test acc {test:.3f}")
+        say(f"epoch {epoch}, loss {means[0]:.4f}, train acc {means[1]:.3f}, test acc {test:.3f}")
 
 
 def train_ch5(
@@ -106,13 +110,13 @@ def train_ch5(
 
     Gradients are divided by ``batch_size``, also those of a smaller last batch.
     """
-    print("training on", ctx)
+    say(f"training on {ctx}")
     loss = losses.SoftmaxCrossEntropyLoss()
     for epoch in range(1, num_epochs + 1):
         start = time.time()
         means = _train_epoch(net, train_iter, loss, lambda: trainer.step(batch_size), ctx)
         test = evaluate_accuracy(test_iter, net, ctx)
-        print(
+        say(
             f"epoch {epoch}, loss {means[0]:.4f}, train acc {means[1]:.3f}, test acc {test:.3f}, "
             f"time {time.time() - start:.1f} sec"
         )
@@ -133,7 +137,7 @@ def _train_epoch(
         total += float(batch_loss.asscalar())
         correct += _correct(y_hat, y)
         examples += y.size
-    return total / examples, correct / examples
+    return helpers.share(total, examples), helpers.share(correct, examples)
 
 
 def sgd(params: Iterable[Array], lr: float, batch_size: int) -> None:

@@ -234,7 +234,8 @@ class Dropout(Layer):
     """While training, zero each cell with probability ``rate`` and scale the others up.
 
     Raises:
-        ValueError: no probability; ``axes``, along which MXNet would share the mask.
+        ValueError: no probability, or 1, of which MXNet makes nan; ``axes``, along which MXNet
+            would share the mask.
     """
 
     __module__ = "mxnet.gluon.nn.basic_layers"
@@ -242,8 +243,8 @@ class Dropout(Layer):
     def __init__(self, rate: float, axes: tuple[int, ...] = (), **options: Any):
         if tuple(axes):
             raise ValueError(f"Dropout: axes is {axes}; wanted (): each cell by itself")
-        if not 0 <= rate <= 1:
-            raise ValueError(f"Dropout: rate is {rate}; wanted a probability from 0 to 1")
+        if not 0 <= rate < 1:
+            raise ValueError(f"Dropout: rate is {rate}; wanted a probability from 0 to below 1")
         super().__init__(**options)
         self._rate = rate
 

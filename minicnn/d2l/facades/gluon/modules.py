@@ -82,9 +82,12 @@ def _module(name: str, names: dict[str, Any], instead: dict[str, str] | None = N
 
 
 def modules() -> list[Facade]:
-    """The modules that ``install`` puts into place; layers are counted from 0 again."""
+    """The modules that ``install`` puts into place; all begins as in a new process:
+    layers are counted from 0, arrays are the first edition's, nothing is recorded.
+    """
     names.names.counts.clear()
     npx.reset_np()
+    autograd.reset()
     nds = [_module(f"mxnet.{n}", nd.NAMES) for n in ("nd", "ndarray")]
     inits = [_module(f"mxnet.{n}", init.NAMES) for n in ("init", "initializer")]
     npx_modules = [_module(f"mxnet.{n}", {**npx.NAMES, **CONTEXT}) for n in _NPX]

@@ -11,6 +11,7 @@ import numpy as onp
 from minicnn.d2l import get_fashion_mnist_labels
 from minicnn.d2l.counting import Accumulator, Timer
 from minicnn.d2l.facades import helpers
+from minicnn.terminal import say
 
 from . import autograd, data, init, losses, np
 from .arrays import corr2d
@@ -70,7 +71,7 @@ def _evaluated(net: Any, data_iter: Any, device: Context | None) -> float:
         if device is not None:
             X, y = X.as_in_ctx(device), y.as_in_ctx(device)
         metric.add(accuracy(net(X), y), y.size)
-    return metric[0] / metric[1]
+    return helpers.share(metric[0], metric[1])
 
 
 def evaluate_loss(net: Any, data_iter: Any, loss: Callable[..., ndarray]) -> float:
@@ -79,7 +80,7 @@ def evaluate_loss(net: Any, data_iter: Any, loss: Callable[..., ndarray]) -> flo
     for X, y in data_iter:
         losses_of_batch = loss(net(X), y)
         metric.add(losses_of_batch.sum(), losses_of_batch.size)
-    return metric[0] / metric[1]
+    return helpers.share(metric[0], metric[1])
 
 
 # Training -----------------------------------------------------------------------------------------
@@ -100,7 +101,12 @@ def train_epoch_ch3(net: Any, train_iter: Any, loss: Any, updater: Any) -> tuple
     step = updater.step if isinstance(updater, Trainer) else updater
     for X, y in train_iter:
         metric.add(*_train_batch(net, X, y, loss, step))
-    return metric[0] / metric[2], metric[1] / metric[2]
+    return _means(metric)
+
+
+def _means(metric: Accumulator) -> tuple[float, float]:
+    """Loss and accuracy of summed loss, correct predictions and examples."""
+    return helpers.share(metric[0], metric[2]), helpers.share(metric[1], metric[2])
 
 
 def _train_batch(net: Any, X: ndarray, y: ndarray, loss: Any, step: Any) -> tuple[Any, ...]:  # noqa: N803
@@ -129,7 +135,13 @@ _LEGEND = ["train loss", "train acc", "test acc"]
 def train_ch6(
     net: Any, train_iter: Any, test_iter: Any, num_epochs: int, lr: float, device: Context
 ) -> None:
-    """Train a convolutional net from new Xavier weights, by SGD; draws and prints as the book."""
+    """Train a convolutional net from new Xavier weights, by SGD; draws and prints as the book.
+
+    Raises:
+        ValueError: no epochs, or no examples.
+    """
+    if num_epochs < 1:
+        raise ValueError(f"train_ch6: num_epochs is {num_epochs}; wanted at least 1")
     net.initialize(force_reinit=True, ctx=device, init=init.Xavier())
     loss = losses.SoftmaxCrossEntropyLoss()
     trainer = Trainer(net.collect_params(), "sgd", {"learning_rate": lr})
@@ -143,13 +155,13 @@ def train_ch6(
             X, y = X.as_in_ctx(device), y.as_in_ctx(device)
             metric.add(*_train_batch(net, X, y, loss, trainer.step))
             timer.stop()
-            means = metric[0] / metric[2], metric[1] / metric[2]
             if i in points:
-                animator.add(epoch + i / count, (*means, None))
+                animator.add(epoch + i / count, (*_means(metric), None))
         test_acc = evaluate_accuracy_gpu(net, test_iter)
         animator.add(epoch + 1, (None, None, test_acc))
-    print(f"loss {means[0]:.3f}, train acc {means[1]:.3f}, test acc {test_acc:.3f}")
-    print(f"{metric[2] * num_epochs / timer.sum():.1f} examples/sec on {device}")
+    loss_mean, train_acc = _means(metric)
+    say(f"loss {loss_mean:.3f}, train acc {train_acc:.3f}, test acc {test_acc:.3f}")
+    say(f"{metric[2] * num_epochs / timer.sum():.1f} examples/sec on {device}")
 
 
 def predict_ch3(net: Any, test_iter: Any, n: int = 6) -> None:
