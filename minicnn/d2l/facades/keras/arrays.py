@@ -221,7 +221,12 @@ def both(function: Callable[..., EngineTensor], a: Tensor, b: Tensor) -> Tensor:
 def on_one_device(*tensors: EngineTensor) -> list[EngineTensor]:
     """The tensors on a GPU if one of them is there; TensorFlow copies them by itself too."""
     device = max(t.device for t in tensors)  # "gpu:0" comes after "cpu"
-    return [t.to(device) for t in tensors]
+    return [moved(t, device) for t in tensors]
+
+
+def moved(tensor: EngineTensor, device: str) -> EngineTensor:
+    """The tensor on this device: itself if it is there."""
+    return tensor if tensor.device == device else tensor.to(device)
 
 
 def operands_of(a: Any, b: Any) -> tuple[Tensor, Tensor]:

@@ -161,16 +161,14 @@ class Layer:
 
     def _parts(self) -> Iterator[Layer]:
         """The layers that are attributes of this one, also in lists, in their order."""
-        for value in vars(self).values():
-            yield from _layers_in(value)
+        return _layers_in(vars(self).values())
 
     def _variables(self) -> Iterator[Variable]:
         """The layer's own weights and the variables that are its attributes, each once."""
         yield from self._own
         known = {id(v) for v in self._own}
-        for value in vars(self).values():
-            if isinstance(value, Variable) and id(value) not in known:
-                yield value
+        attributes = [value for value in vars(self).values() if isinstance(value, Variable)]
+        yield from (v for v in attributes if id(v) not in known)
 
     @property
     def trainable_weights(self) -> list[Variable]:
@@ -274,9 +272,12 @@ def Input(shape: Any = None, batch_size: int | None = None, name: str | None = N
     return InputLayer(shape, name=name)
 
 
-def _layers_in(value: Any) -> Iterator[Layer]:
-    if isinstance(value, Layer):
-        yield value
-    elif isinstance(value, list | tuple | dict):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _layers_in(part)
+def _layers_in(values: Iterable[Any]) -> Iterator[Layer]:
+    """The layers among these, also in lists, tuples and dicts."""
+    for value in values:
+        if isinstance(value, Layer):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _layers_in(value)
+        elif isinstance(value, dict):
+            yield from _layers_in(value.values())

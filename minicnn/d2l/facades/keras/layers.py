@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn import nn
 from minicnn.d2l.facades.keras import mistakes, neural, shaping, windows
-from minicnn.d2l.facades.keras.arrays import PICTURES, Tensor
+from minicnn.d2l.facades.keras.arrays import PICTURES, Tensor, moved
 from minicnn.d2l.facades.keras.layer import Layer
 from minicnn.nn import functional as F
 from minicnn.tensor import Tensor as EngineTensor
@@ -96,7 +96,7 @@ class Conv2D(Layer):
     def call(self, inputs: Tensor) -> Tensor:
         check_pictures(self, inputs.shape)
         check_last(self, inputs.shape, self._channels)
-        x = inputs.held(PICTURES).to(self._engine.weight.device)
+        x = moved(inputs.held(PICTURES), self._engine.weight.device)
         reach = [(k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True)]
         around = windows.frame(x.shape[2:], (reach[0], reach[1]), self.strides, self.padding)
         x, zeros = windows.framed(x, around, (reach[0], reach[1]))
@@ -139,7 +139,9 @@ class Dense(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         check_last(self, inputs.shape, self._engine.in_features)
-        x = inputs.tensor.to(self._engine.weight.device).to(np.float32)  # of whole numbers too
+        x = moved(inputs.tensor, self._engine.weight.device)
+        if x.dtype != np.float32:
+            x = x.to(np.float32)
         return self.activation(Tensor(self._engine(x)))
 
 

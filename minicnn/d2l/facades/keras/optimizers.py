@@ -10,7 +10,7 @@ import numpy as np
 
 from minicnn import kernels, optim
 from minicnn.d2l.facades.keras import mistakes
-from minicnn.d2l.facades.keras.arrays import Tensor
+from minicnn.d2l.facades.keras.arrays import Tensor, moved
 from minicnn.d2l.facades.keras.gradients import GradientTape, Variable
 from minicnn.kernels import Array
 from minicnn.terminal import complain
@@ -88,7 +88,7 @@ class Optimizer:
             engine = self._engines[id(held)] = self._engine(held)
         engine.lr = rate
         self._hand_on(engine)
-        engine.update(0, grad.to(held.device).data)
+        engine.update(0, moved(grad, held.device).data)
 
     def _engine(self, held: Any) -> Any:
         """The engine's optimiser of one variable."""
