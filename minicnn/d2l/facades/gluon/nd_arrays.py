@@ -1,7 +1,7 @@
 """mxnet.nd: the first edition's arrays.
 
 Every array has at least one axis; a comparison gives 0 and 1 in the array's dtype, ``argmax``
-float32.
+too gives numbers of this dtype.
 """
 
 from __future__ import annotations
@@ -112,13 +112,13 @@ class NDArray(Array):
         return self._recorded(functions.norm, self)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> NDArray:
-        """Where the largest cell stands along ``axis``, as float32."""
-        return self._recorded(lambda x: x.argmax(axis, keepdims).to("float32"), self)
+        """Where the largest cell stands along ``axis``, in the array's dtype."""
+        return self._recorded(lambda x: x.argmax(axis, keepdims).to(x.dtype), self)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> NDArray:
-        """Where the smallest cell stands along ``axis``, as float32."""
+        """Where the smallest cell stands along ``axis``, in the array's dtype."""
         return self._recorded(
-            lambda x: functions.where_smallest(x, axis, keepdims).to("float32"), self
+            lambda x: functions.where_smallest(x, axis, keepdims).to(x.dtype), self
         )
 
     # Shapes ---------------------------------------------------------------------------------------
