@@ -211,3 +211,16 @@ def test_compile_without_an_optimizer(tf: Any) -> None:
         made.compile(loss="mse")
     made.compile(optimizer="sgd", loss="mse")
     made.evaluate(X, tf.ones((4, 10)) * y, verbose=0)
+
+
+def test_no_examples(tf: Any) -> None:
+    import d2l.tensorflow as d2l
+
+    loss = tf.keras.losses.MeanSquaredError()
+    for measure in (
+        lambda: d2l.evaluate_accuracy(net(tf), []),
+        lambda: d2l.evaluate_loss(net(tf), [], loss),
+        lambda: d2l.train_epoch_ch3(net(tf), [], loss, tf.keras.optimizers.SGD()),
+    ):
+        with pytest.raises(ValueError, match="data_iter has no examples"):
+            measure()

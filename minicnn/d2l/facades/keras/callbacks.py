@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.terminal import say
+
 
 class Callback:
     """Functions to overwrite. ``self.model`` is the net, ``self.params`` has epochs, steps..."""
@@ -118,7 +120,7 @@ class LearningRateScheduler(Callback):
             rate = self.schedule(epoch)
         self.model.optimizer.learning_rate = rate
         if self.verbose:
-            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+            say(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
 
 
 class EarlyStopping(Callback):

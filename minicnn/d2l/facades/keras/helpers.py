@@ -11,7 +11,14 @@ import numpy as np
 from minicnn.d2l.batches import get_fashion_mnist_labels
 from minicnn.d2l.counting import Accumulator, Timer
 from minicnn.d2l.facades import helpers
-from minicnn.d2l.facades.helpers import Animator, plot, set_axes, set_figsize, use_svg_display
+from minicnn.d2l.facades.helpers import (
+    Animator,
+    plot,
+    set_axes,
+    set_figsize,
+    share,
+    use_svg_display,
+)
 from minicnn.d2l.facades.keras import (
     devices,
     draws,
@@ -28,6 +35,7 @@ from minicnn.d2l.facades.keras.gradients import GradientTape, Variable
 from minicnn.d2l.facades.keras.layer import Layer
 from minicnn.d2l.facades.keras.pipelines import Dataset, cardinality
 from minicnn.tensor import Tensor as EngineTensor
+from minicnn.terminal import say
 
 # Data ---------------------------------------------------------------------------------------------
 
@@ -101,18 +109,20 @@ def evaluate_accuracy(net: Any, data_iter: Iterable[Any]) -> float:
     metric = Accumulator(2)
     for x, y in data_iter:
         metric.add(accuracy(net(x), y), size(y))
-    if metric[1] == 0:
-        raise ValueError("evaluate_accuracy: data_iter has no examples")
-    return metric[0] / metric[1]
+    return share(metric[0], metric[1])
 
 
 def evaluate_loss(net: Any, data_iter: Iterable[Any], loss: Callable[..., Any]) -> float:
-    """The mean of ``loss(net(X), y)``'s cells."""
+    """The mean of ``loss(net(X), y)``'s cells.
+
+    Raises:
+        ValueError: no examples.
+    """
     metric = Accumulator(2)
     for x, y in data_iter:
         found = loss(net(x), y)
         metric.add(functions.reduce_sum(found), size(found))
-    return metric[0] / metric[1]
+    return share(metric[0], metric[1])
 
 
 # Training from scratch ----------------------------------------------------------------------------
@@ -147,7 +157,11 @@ class Updater:
 def train_epoch_ch3(
     net: Any, train_iter: Iterable[Any], loss: Any, updater: Any
 ) -> tuple[float, float]:
-    """One pass over ``train_iter``; returns the means of loss and accuracy during training."""
+    """One pass over ``train_iter``; returns the means of loss and accuracy during training.
+
+    Raises:
+        ValueError: no examples.
+    """
     metric = Accumulator(3)
     is_keras = isinstance(loss, losses.Loss)
     for x, y in train_iter:
@@ -162,7 +176,7 @@ def train_epoch_ch3(
         count = float(functions.size(y))
         total = found * count if is_keras else functions.reduce_sum(found)
         metric.add(total, accuracy(y_hat, y), count)
-    return metric[0] / metric[2], metric[1] / metric[2]
+    return share(metric[0], metric[2]), share(metric[1], metric[2])
 
 
 def train_ch3(
@@ -177,7 +191,7 @@ def train_ch3(
 
     Raises:
         AssertionError: as in the book: a loss of 0.5 or more, an accuracy of 0.7 or less.
-        ValueError: no epochs.
+        ValueError: no epochs, or no examples.
     """
     _check_epochs("train_ch3", num_epochs)
     animator = Animator("epoch", xlim=[1, num_epochs], ylim=[0.3, 0.9], legend=CURVES)
@@ -241,8 +255,8 @@ class TrainCallback(Callback):
         if epoch == self.num_epochs - 1:
             first = next(iter(self.train_iter))[0]
             count = first.shape[0] * int(cardinality(self.train_iter))
-            print("loss {:.3f}, train acc {:.3f}, test acc {:.3f}".format(*metrics))
-            print(f"{count / self.timer.avg():.1f} examples/sec on {self.device_name}")
+            say("loss {:.3f}, train acc {:.3f}, test acc {:.3f}".format(*metrics))
+            say(f"{count / self.timer.avg():.1f} examples/sec on {self.device_name}")
 
 
 def train_ch6(

@@ -12,6 +12,7 @@ from minicnn.d2l.facades.keras.arrays import Tensor, as_tensor
 from minicnn.d2l.facades.keras.gradients import Variable
 from minicnn.d2l.facades.keras.layer import InputLayer, Layer
 from minicnn.d2l.facades.keras.training import Training
+from minicnn.terminal import say
 
 
 class Model(Training, Layer):
@@ -78,7 +79,7 @@ class Model(Training, Layer):
         """
         if not self.built:
             raise ValueError(mistakes.NOT_BUILT)
-        print(summaries.table(self))
+        say(summaries.table(self))
 
     def save(self, *arguments: Any, **options: Any) -> None:
         """Not in minicnn: keep ``get_weights()``."""

@@ -16,6 +16,7 @@ from minicnn.d2l.facades.keras.losses import Loss, loss_of
 from minicnn.d2l.facades.keras.metrics import Metric, metric_of
 from minicnn.d2l.facades.keras.optimizers import Optimizer, optimizer_of
 from minicnn.d2l.facades.keras.pipelines import Dataset
+from minicnn.terminal import say
 
 Logs = dict[str, float]
 
@@ -196,7 +197,7 @@ class Training:
         count = self._test_on(batches, call)
         logs = self._logs()
         if loud:
-            print(_line(loud, count, time.perf_counter() - start, logs))
+            say(_line(loud, count, time.perf_counter() - start, logs))
         return self._results(return_dict)
 
     def _test_on(self, batches: Iterable[Any], call: CallbackList) -> int:
@@ -344,8 +345,8 @@ def _loudness(verbose: Any) -> int:
 
 def _report(loud: int, epoch: int, epochs: int, count: int, seconds: float, logs: Logs) -> None:
     if loud:
-        print(f"Epoch {epoch + 1}/{epochs}")
-        print(_line(loud, count, seconds, logs))
+        say(f"Epoch {epoch + 1}/{epochs}")
+        say(_line(loud, count, seconds, logs))
 
 
 def _line(loud: int, count: int, seconds: float, logs: Logs) -> str:
