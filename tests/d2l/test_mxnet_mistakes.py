@@ -143,6 +143,10 @@ def test_mistakes_of_the_second_edition(mx_np: Any) -> None:
         _ = X + mx_np.nd.ones((2, 3))
     with pytest.raises(mx_np.MXNetError, match=r"write X\.astype\(Y\.dtype\)"):
         _ = X.astype("int32") == X
+    with pytest.raises(mx_np.MXNetError, match=r"write X\.astype\(Y\.dtype\)"):
+        mx_np.np.maximum(X.astype("int32"), X)
+    with pytest.raises(TypeError, match=r"write X\.astype\('float32'\) first"):
+        mx_np.np.minimum(X.astype("int32"), 1.5)
     X.attach_grad()
     with mx_np.autograd.record(), pytest.raises(mx_np.MXNetError, match=r"np\.sin: no gradient"):
         mx_np.np.sin(X)
