@@ -141,6 +141,7 @@ def test_what_is_no_chapter(text: str, answer: str) -> None:
         ("    import torch.nn as nn\nfrom mxnet.gluon import nn", ["mxnet", "pytorch"]),
         ("import d2l.torch", ["pytorch"]),
         ("import minicnn as torch\nimport numpy", []),
+        ("import time\nimport torch\nimport tensorflow as tf", ["pytorch", "tensorflow"]),
     ],
 )
 def test_the_frameworks_that_are_imported(source: str, found: list[str]) -> None:

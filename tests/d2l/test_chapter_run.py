@@ -154,6 +154,15 @@ def test_figures_are_kept_and_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert matplotlib.get_backend() == backend
 
 
+def test_a_cell_may_change_the_folder(tmp_path: Path) -> None:
+    Path("sub").mkdir()
+    plot = "from matplotlib import pyplot as plt\nplt.plot([1, 5, 2]);"
+    assert main([written("%cd sub", plot), "--out", "kept", "--report"]) == 0
+    assert Path.cwd() == tmp_path / "sub"
+    assert names_in("../kept") == ["cell-02-1.png", "chapter.ipynb", "report.json"]
+    assert names_in(".") == []
+
+
 def test_a_figure_that_a_later_cell_changes_is_replaced(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

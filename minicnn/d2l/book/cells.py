@@ -19,7 +19,7 @@ PACKAGES = {
     "tensorflow": "tensorflow",
     "keras": "tensorflow",
 }
-IMPORT = re.compile(r"^\s*(?:import|from)\s+(\w+)(?:\.(\w+)|\s+import\s+(\w+))?", re.M)
+IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+)(?:\.(\w+)|[ \t]+import[ \t]+(\w+))?", re.M)
 
 
 @dataclass(frozen=True)

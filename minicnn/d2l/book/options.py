@@ -90,7 +90,7 @@ def _run_plan(plan: Plan, names: dict[str, Any], options: argparse.Namespace) ->
     """Run the cells. The exit status is 1 if one failed: the mistake is the chapter's."""
     from minicnn.d2l.book.shell import open_shell
 
-    ran = []
+    ran, start = [], Path.cwd()  # a cell may change to another folder
     with open_shell(names) as shell:
         runner = Runner(plan, shell)
         try:
@@ -109,7 +109,7 @@ def _run_plan(plan: Plan, names: dict[str, Any], options: argparse.Namespace) ->
         say(report(plan, ran))
         if options.out is not None:
             text = json.dumps(as_json(plan, ran), indent=2, ensure_ascii=False) + "\n"
-            write_whole(options.out / "report.json", text)
+            write_whole(start / options.out / "report.json", text)
     return int(failed)
 
 

@@ -70,6 +70,7 @@ class Runner:
 
     def __init__(self, plan: Plan, shell: Shell):
         self.plan, self.shell = plan, shell
+        self.start = Path.cwd()  # a cell may change to another folder
         self.sources: dict[int, str] = {}
         self.outputs: dict[int, Outputs] = {}
         self.written: dict[Path, bytes] = {}
@@ -131,8 +132,8 @@ class Runner:
             for k, (suffix, content) in enumerate(outputs.pictures(), start=1):
                 path = self.plan.folder / f"cell-{number:02}-{k}{suffix}"
                 if self.written.get(path) != content:
-                    make_folder(self.plan.folder)
-                    write_whole(path, content)
+                    make_folder(self.start / self.plan.folder)
+                    write_whole(self.start / path, content)
                     if path not in self.written:
                         say(f"figure: {path}")
                     self.written[path] = content
@@ -143,4 +144,4 @@ class Runner:
         if self.plan.notebook is not None:
             outputs = {number: outputs.shown for number, outputs in self.outputs.items()}
             text = executed(self.plan.cells, self.sources, outputs, self.plan.about)
-            write_whole(self.plan.notebook, text)
+            write_whole(self.start / self.plan.notebook, text)
