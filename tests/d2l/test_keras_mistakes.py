@@ -26,6 +26,22 @@ def test_pictures_with_the_channels_first(tf: Any) -> None:
         tf.keras.layers.MaxPool2D(2, data_format="channels_first")
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_a_batch_with_the_channels_first_leaves_a_new_net_new(tf: Any, padding: str) -> None:
+    layers = tf.keras.layers
+    net = tf.keras.Sequential(
+        [layers.Conv2D(6, 5, padding=padding), layers.AvgPool2D(2), layers.Flatten()]
+    )
+    X = tf.random.uniform((4, 1, 28, 26))
+    answer = r"\(batch, height, width, channels\); channels come last: write tf.transpose\(X, \["
+    with pytest.raises(ValueError, match=answer):
+        net(X)
+    assert net(tf.transpose(X, [0, 2, 3, 1])).shape[0] == 4
+    assert [w.shape for w in net.get_weights()] == [(5, 5, 1, 6), (6,)]
+    with pytest.raises(ValueError, match=r"an earlier batch had 1 channels: .* make a new net"):
+        net(tf.random.uniform((4, 28, 26, 3)))
+
+
 def test_pictures_without_channels_or_batch(tf: Any) -> None:
     with pytest.raises(ValueError, match=r"expected min_ndim=4, found ndim=3.*X\[tf.newaxis\]"):
         net(tf)(X[0])

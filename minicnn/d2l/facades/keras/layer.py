@@ -163,6 +163,12 @@ class Layer:
         """The layers that are attributes of this one, also in lists, in their order."""
         return _layers_in(vars(self).values())
 
+    def _within(self) -> Iterator[Layer]:
+        """This layer and all inside it."""
+        yield self
+        for part in self._parts():
+            yield from part._within()
+
     def _variables(self) -> Iterator[Variable]:
         """The layer's own weights and the variables that are its attributes, each once."""
         yield from self._own

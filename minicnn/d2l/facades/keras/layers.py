@@ -30,8 +30,11 @@ def check_pictures(layer: Layer, shape: Any) -> None:
 def check_last(layer: Layer, shape: Any, wanted: int) -> None:
     """Refuse another number of channels, or features, than the weights were made for."""
     if shape[-1] != wanted:
-        first = len(shape) == 4 and shape[1] == wanted
-        cure = "; channels come last: write tf.transpose(X, [0, 2, 3, 1])" if first else ""
+        cure = ""
+        if len(shape) == 4:
+            first = shape[1] == wanted < shape[-1]
+            earlier = f"; an earlier batch had {wanted} channels: for others make a new net"
+            cure = mistakes.CHANNELS_LAST if first else earlier
         raise ValueError(
             f'Input 0 of layer "{layer.name}" is incompatible with the layer: expected axis -1 of '
             f"input shape to have value {wanted}, but received input with shape {shape}{cure}"

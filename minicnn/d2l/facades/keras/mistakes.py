@@ -25,6 +25,7 @@ NOT_COMPILED = (
     "You must compile your model before training/testing: net.compile(optimizer='sgd', "
     "loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'])"
 )
+CHANNELS_LAST = "; channels come last: write tf.transpose(X, [0, 2, 3, 1])"
 
 # Names of NumPy's, PyTorch's and Gluon's arrays, and what TensorFlow has for them.
 OF_TENSORS = {
@@ -107,6 +108,11 @@ def of_layer(layer: Any, name: str) -> str:
     """The message for a name that a layer or model does not have."""
     cure = f"; write {OF_LAYERS[name]}" if name in OF_LAYERS else ""
     return f"'{type(layer).__name__}' object has no attribute '{name}'{cure}"
+
+
+def channels_first(shape: Any) -> bool:
+    """Whether pictures look like PyTorch's: one or three channels, and then height and width."""
+    return len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > 3
 
 
 def two_dtypes(a: Any, b: Any) -> str:

@@ -57,6 +57,22 @@ class Model(Training, Layer):
             raise ValueError(f"No such layer: {name}. Existing layers are: {names}.")
         return found[0]
 
+    def __call__(
+        self, inputs: Any, *others: Any, training: bool | None = None, **options: Any
+    ) -> Any:
+        new = (
+            [] if self.built else [(one, len(one._own)) for one in self._within() if not one.built]
+        )
+        try:
+            return super().__call__(inputs, *others, training=training, **options)
+        except ValueError as error:
+            for one, weights in new:  # made for a batch that does not fit; the next one may
+                one.built = False
+                del one._own[weights:]
+            if new and mistakes.channels_first(getattr(inputs, "shape", ())):
+                error.args = (f"{error}{mistakes.CHANNELS_LAST}",)
+            raise
+
     def build(self, input_shape: Any = None) -> None:
         """Make all weights, for inputs of this shape: None stands for any batch size."""
         shape = tuple(1 if n is None else int(n) for n in input_shape)

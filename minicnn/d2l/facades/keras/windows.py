@@ -49,6 +49,11 @@ def padding(layer: str, value: Any) -> str:
 def frame(sizes: tuple[int, ...], kernel: Pair, stride: Pair, how: str) -> Frame:
     """The frame that ``how`` asks for, of pictures of these sizes."""
     if how == "valid":
+        if any(size < window for size, window in zip(sizes, kernel, strict=True)):
+            raise ValueError(
+                f"a window of {kernel} is larger than the pictures, of {sizes[0]} x {sizes[1]}; "
+                "wanted (batch, height, width, channels)"
+            )
         return (0, 0), (0, 0)
     axes = [_around(*axis) for axis in zip(sizes, kernel, stride, strict=True)]
     return axes[0], axes[1]
