@@ -169,6 +169,13 @@ def test_a_callback_that_was_not_made(tf: Any) -> None:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
+        (lambda tf: tf.keras.optimizers.SGD(0.1).step(), r"write optimizer\.apply_gradients\(zip"),
+        (lambda tf: tf.keras.optimizers.SGD(0.1).zero_grad(), "leave it out"),
+        (
+            lambda tf: tf.keras.optimizers.SGD(0.1).apply_gradients([X]),
+            r"received \w+; write zip\(gradients, net\.trainable_variables\)",
+        ),
+        (lambda tf: tf.keras.layers.MaxPool2D(2, stride=2), r"no stride .*; it has strides"),
         (lambda tf: tf.keras.layers.Conv2D(6, 5, padding=2), "padding is 2; wanted 'valid' or"),
         (lambda tf: tf.keras.layers.Dense(3, activation="gelu2"), "Unknown activation"),
         (lambda tf: tf.keras.layers.Dense(3, kernel_regularizer="l2"), "no kernel_regularizer"),

@@ -110,6 +110,13 @@ def of_layer(layer: Any, name: str) -> str:
     return f"'{type(layer).__name__}' object has no attribute '{name}'{cure}"
 
 
+def of_optimizer(optimizer: Any, name: str) -> str:
+    """The message for a name that an optimiser does not have."""
+    step = "; write optimizer.apply_gradients(zip(gradients, net.trainable_variables))"
+    cures = {"step": step, "zero_grad": "; leave it out: each tape.gradient computes new ones"}
+    return f"'{type(optimizer).__name__}' object has no attribute '{name}'{cures.get(name, '')}"
+
+
 def channels_first(shape: Any) -> bool:
     """Whether pictures look like PyTorch's: one or three channels, and then height and width."""
     return len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > 3
@@ -131,5 +138,8 @@ def refuse(function: str, options: dict[str, Any], known: str = "") -> None:
     """
     for name, value in options.items():
         if value is not None:
+            known = {"stride": "strides", "kernel": "kernel_size", "filter": "filters"}.get(
+                name, known
+            )
             there = f"; it has {known}" if known else ""
             raise TypeError(f"{function}: minicnn has no {name} (received {value!r:.60}){there}")

@@ -35,6 +35,9 @@ class Optimizer:
         self.iterations = 0
         self._engines: dict[int, Any] = {}  # an engine's optimiser for each variable
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(mistakes.of_optimizer(self, name), name=name, obj=self)
+
     @property
     def learning_rate(self) -> Variable:
         """The learning rate, a variable: ``optimizer.learning_rate = 0.1`` or ``.assign(0.1)``."""
@@ -53,11 +56,11 @@ class Optimizer:
             ValueError: no gradient at all.
         """
         pairs = list(grads_and_vars)
-        for _, variable in pairs:
-            if not isinstance(variable, Variable):
+        for pair in pairs:
+            if not (isinstance(pair, tuple | list) and isinstance(pair[-1], Variable)):
                 raise TypeError(
-                    f"apply_gradients: wanted pairs (gradient, variable), received a "
-                    f"{type(variable).__name__}; write zip(gradients, variables)"
+                    "apply_gradients: wanted pairs (gradient, variable), received "
+                    f"{type(pair).__name__}; write zip(gradients, net.trainable_variables)"
                 )
         missing = [v.name for g, v in pairs if g is None]
         if len(missing) == len(pairs):

@@ -175,6 +175,21 @@ class Linear(Layer):
         self.in_features, self.out_features = in_features, out_features
         self.to(device=device, dtype=dtype)
 
+    def forward(self, input: Tensor) -> Tensor:
+        """y.
+
+        Raises:
+            RuntimeError: another number of features than ``in_features``.
+        """
+        try:
+            return super().forward(input)
+        except RuntimeError as error:
+            shape = tuple(getattr(input, "shape", ()))
+            if len(shape) == 2 and shape[1] != self.in_features:
+                cure = f"write nn.Linear({shape[1]}, {self.out_features})"
+                raise RuntimeError(f"{error}; {cure}") from None
+            raise
+
     def extra_repr(self) -> str:
         sizes = f"in_features={self.in_features}, out_features={self.out_features}"
         return f"{sizes}, bias={self._has_bias()}"

@@ -42,6 +42,8 @@ INSTEAD = {
         "summary": f"{KERAS}: write print(net)",
         "layers": f"{KERAS}: write list(net.children())",
         "step": "belongs to the optimizer: write optimizer.step()",
+        "weight": "is a layer's, net[0].weight; a lazy layer has it after its first batch, net(X)",
+        "bias": "is a layer's, net[0].bias; a lazy layer has it after its first batch, net(X)",
     },
     "Tensor": {
         "asnumpy": f"{GLUON}: write x.detach().numpy()",
@@ -54,6 +56,7 @@ INSTEAD = {
         "assign": f"{KERAS}: write x[:] = values",
     },
 }
+SETTINGS = {"learning_rate": "lr", "wd": "weight_decay", "beta1": "betas", "epsilon": "eps"}
 TRAINER = (
     "step: wanted no batch size, received {0!r}; Gluon's trainer.step(batch_size) divides by it, "
     "here the loss is a mean already: write optimizer.step()"

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from minicnn import optim
 from minicnn.optim import lr_scheduler
 
-from .mistakes import TRAINER, made, missing
+from .mistakes import SETTINGS, TRAINER, made, missing
 from .module import Module
 from .tensor import Tensor
 
@@ -31,7 +31,8 @@ class Optimizer:
         kind = type(self).__name__
         for name, value in others.items():
             if name not in self.not_here:
-                raise TypeError(f"{kind}: argument {name} is not in minicnn's torch.optim")
+                cure = f"; write {SETTINGS[name]}" if name in SETTINGS else ""
+                raise TypeError(f"{kind}: argument {name} is not in minicnn's torch.optim{cure}")
             if value != self.not_here[name]:
                 raise ValueError(
                     f"{kind}: {name} is {value!r}; minicnn has no such choice, leave it out"
