@@ -7,6 +7,7 @@ What trains for minutes is shortened: see ``SHORTER``. The records of long runs 
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import shlex
 import subprocess
@@ -198,12 +199,16 @@ def test_a_command_of_the_pages_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if module == "minicnn.d2l":
+    short = short_arguments(module, arguments, run_folder, tmp_path)
+    if module == "minicnn.d2l":  # in a process where nobody has imported the real torch
         pytest.importorskip("nbformat")
-    inside = module in ("minicnn.explain", "minicnn.d2l")
-    main = importlib.import_module(f"{module}.__main__" if inside else module).main
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-m", module, *short], env=environment, check=True)
+        return
+    name = f"{module}.__main__" if module == "minicnn.explain" else module
+    main = importlib.import_module(name).main
     try:
-        status = main(short_arguments(module, arguments, run_folder, tmp_path))
+        status = main(short)
     except SystemExit as ended:  # --help
         status = ended.code
     assert status == 0

@@ -449,7 +449,7 @@ def test_without_the_whole_set_the_sample_is_used_and_said(
     config = json.loads((run / "config.json").read_text())
     assert len(load_test_set({**config, "dataset": "fashion-mnist"}, None)) == 1000
     printed = capsys.readouterr().out
-    assert printed.count("\n") == 1
+    assert printed.count("\n") == 2
     assert "sample" in printed
     with pytest.raises(data.DatasetNotFoundError):  # clothes are no test of digits
         load_test_set({**config, "dataset": "mnist"}, None)
