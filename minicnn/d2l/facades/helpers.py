@@ -1,4 +1,4 @@
-"""The book's helpers that are the same under each framework: figures, and Fashion-MNIST's batches.
+"""The book's helpers that are the same under each framework: figures, batches, training.
 
 A notebook shows a figure where it is drawn. A plain script leaves its figures as PNG files in the
 present folder when it ends, and says where.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import atexit
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minicnn.d2l import batches, curves, pictures
+from minicnn.d2l.counting import Accumulator
 from minicnn.files import write_whole
 from minicnn.plots import in_notebook, png, pyplot
 from minicnn.terminal import complain, first_line, say
@@ -125,20 +126,6 @@ def _curves(values: Any) -> list[np.ndarray]:
     return [np.asarray(curve) for curve in ([values] if is_one else values)]
 
 
-# Counting -----------------------------------------------------------------------------------------
-
-
-def share(part: float, examples: float) -> float:
-    """``part`` for each example.
-
-    Raises:
-        ValueError: no examples.
-    """
-    if not examples:
-        raise ValueError("data_iter has no examples")
-    return part / examples
-
-
 # The figures of a plain script --------------------------------------------------------------------
 
 _left: list[tuple[Any, Path]] = []  # animators or figures, and where they will lie
@@ -202,3 +189,61 @@ def fashion_mnist(
     """
     train, test = batches.load_data_fashion_mnist(batch_size, resize, root, dataset=dataset)
     return Batches(train, convert), Batches(test, convert)
+
+
+# Training -----------------------------------------------------------------------------------------
+
+
+def share(part: float, examples: float) -> float:
+    """``part`` for each example.
+
+    Raises:
+        ValueError: no examples.
+    """
+    if not examples:
+        raise ValueError("data_iter has no examples")
+    return part / examples
+
+
+def means(metric: Accumulator) -> tuple[float, float]:
+    """Loss and accuracy of the sums of losses, of correct predictions, of examples."""
+    return share(metric[0], metric[2]), share(metric[1], metric[2])
+
+
+def check_epochs(function: str, num_epochs: int) -> None:
+    """Refuse to train for no epochs (ValueError)."""
+    if num_epochs < 1:
+        raise ValueError(f"{function}: num_epochs is {num_epochs}; wanted at least 1")
+
+
+def training_curves(num_epochs: int, ylim: Sequence[float] | None = None) -> Animator:
+    """The animator of a training."""
+    names = ["train loss", "train acc", "test acc"]
+    return Animator("epoch", xlim=[1, num_epochs], ylim=ylim, legend=names)
+
+
+def draws_after(batch: int, count: int) -> bool:
+    """Whether ``train_ch6`` draws after batch 1, 2... of ``count``: five times, and at the end."""
+    return batch % max(count // 5, 1) == 0 or batch == count
+
+
+def say_result(metrics: Sequence[float], examples_per_sec: float, device: Any) -> None:
+    """``train_ch6``'s last lines: loss, train and test accuracy, and the speed."""
+    say("loss {:.3f}, train acc {:.3f}, test acc {:.3f}".format(*metrics))
+    say(f"{examples_per_sec:.1f} examples/sec on {device}")
+
+
+def titles(true: Iterable[Any], predicted: Iterable[Any]) -> list[str]:
+    """What ``predict_ch3`` writes above each picture: its class, and the predicted one."""
+    names = map(batches.get_fashion_mnist_labels, (true, predicted))
+    return [f"{a}\n{b}" for a, b in zip(*names, strict=True)]
+
+
+def linreg(X: Any, w: Any, b: Any) -> Any:  # noqa: N803 (the book's name)
+    """X w + b."""
+    return X @ w + b
+
+
+def squared_loss(y_hat: Any, y: Any) -> Any:
+    """(y_hat - y)² / 2, cell by cell."""
+    return (y_hat - y.reshape(y_hat.shape)) ** 2 / 2

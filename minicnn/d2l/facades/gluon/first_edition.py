@@ -161,11 +161,6 @@ def linreg(X: NDArray, w: NDArray, b: NDArray) -> NDArray:  # noqa: N803
     return nd.dot(X, w) + b
 
 
-def squared_loss(y_hat: NDArray, y: NDArray) -> NDArray:
-    """(y_hat - y)² / 2, cell by cell."""
-    return (y_hat - y.reshape(y_hat.shape)) ** 2 / 2
-
-
 # Figures ------------------------------------------------------------------------------------------
 
 
@@ -206,7 +201,7 @@ def semilogy(
 
 FUNCTIONS = (
     load_data_fashion_mnist, try_gpu, try_all_gpus, evaluate_accuracy, train_ch3, train_ch5, sgd,
-    corr2d, data_iter, linreg, squared_loss, show_fashion_mnist, show_images, semilogy,
+    corr2d, data_iter, linreg, helpers.squared_loss, show_fashion_mnist, show_images, semilogy,
     get_fashion_mnist_labels, helpers.set_figsize, helpers.use_svg_display,
 )  # fmt: skip
 NAMES: dict[str, Any] = {f.__name__: f for f in FUNCTIONS}

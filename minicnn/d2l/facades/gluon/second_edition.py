@@ -11,11 +11,11 @@ import numpy as onp
 from minicnn.d2l import get_fashion_mnist_labels
 from minicnn.d2l.counting import Accumulator, Timer
 from minicnn.d2l.facades import helpers
-from minicnn.terminal import say
 
 from . import autograd, data, init, losses, np
 from .arrays import corr2d
 from .context import Context, cpu, gpu, num_gpus
+from .first_edition import sgd
 from .np_arrays import ndarray
 from .trainer import Trainer
 
@@ -86,12 +86,6 @@ def evaluate_loss(net: Any, data_iter: Any, loss: Callable[..., ndarray]) -> flo
 # Training -----------------------------------------------------------------------------------------
 
 
-def sgd(params: Sequence[ndarray], lr: float, batch_size: int) -> None:
-    """p = p - lr dp / batch_size for every variable p, dp the gradient of a summed loss."""
-    for param in params:
-        param[:] = param - lr * param.grad / batch_size  # type: ignore[operator]
-
-
 def train_epoch_ch3(net: Any, train_iter: Any, loss: Any, updater: Any) -> tuple[float, float]:
     """One pass over ``train_iter``; returns the means of loss and accuracy during training.
 
@@ -101,12 +95,7 @@ def train_epoch_ch3(net: Any, train_iter: Any, loss: Any, updater: Any) -> tuple
     step = updater.step if isinstance(updater, Trainer) else updater
     for X, y in train_iter:
         metric.add(*_train_batch(net, X, y, loss, step))
-    return _means(metric)
-
-
-def _means(metric: Accumulator) -> tuple[float, float]:
-    """Loss and accuracy of summed loss, correct predictions and examples."""
-    return helpers.share(metric[0], metric[2]), helpers.share(metric[1], metric[2])
+    return helpers.means(metric)
 
 
 def _train_batch(net: Any, X: ndarray, y: ndarray, loss: Any, step: Any) -> tuple[Any, ...]:  # noqa: N803
@@ -123,13 +112,10 @@ def train_ch3(
     net: Any, train_iter: Any, test_iter: Any, loss: Any, num_epochs: int, updater: Any
 ) -> None:
     """Train any net; the animator draws loss and accuracies."""
-    animator = helpers.Animator("epoch", xlim=[1, num_epochs], ylim=[0.3, 0.9], legend=_LEGEND)
+    animator = helpers.training_curves(num_epochs, [0.3, 0.9])
     for epoch in range(1, num_epochs + 1):
         means = train_epoch_ch3(net, train_iter, loss, updater)
         animator.add(epoch, (*means, evaluate_accuracy(net, test_iter)))
-
-
-_LEGEND = ["train loss", "train acc", "test acc"]
 
 
 def train_ch6(
@@ -140,14 +126,11 @@ def train_ch6(
     Raises:
         ValueError: no epochs, or no examples.
     """
-    if num_epochs < 1:
-        raise ValueError(f"train_ch6: num_epochs is {num_epochs}; wanted at least 1")
+    helpers.check_epochs("train_ch6", num_epochs)
     net.initialize(force_reinit=True, ctx=device, init=init.Xavier())
     loss = losses.SoftmaxCrossEntropyLoss()
     trainer = Trainer(net.collect_params(), "sgd", {"learning_rate": lr})
-    animator = helpers.Animator("epoch", xlim=[1, num_epochs], legend=_LEGEND)
-    timer, count = Timer(), len(train_iter)
-    points = {*range(max(count // 5, 1), count, max(count // 5, 1)), count}
+    animator, timer, count = helpers.training_curves(num_epochs), Timer(), len(train_iter)
     for epoch in range(num_epochs):
         metric = Accumulator(3)
         for i, (X, y) in enumerate(train_iter, start=1):
@@ -155,35 +138,22 @@ def train_ch6(
             X, y = X.as_in_ctx(device), y.as_in_ctx(device)
             metric.add(*_train_batch(net, X, y, loss, trainer.step))
             timer.stop()
-            if i in points:
-                animator.add(epoch + i / count, (*_means(metric), None))
+            if helpers.draws_after(i, count):
+                animator.add(epoch + i / count, (*helpers.means(metric), None))
         test_acc = evaluate_accuracy_gpu(net, test_iter)
         animator.add(epoch + 1, (None, None, test_acc))
-    loss_mean, train_acc = _means(metric)
-    say(f"loss {loss_mean:.3f}, train acc {train_acc:.3f}, test acc {test_acc:.3f}")
-    say(f"{metric[2] * num_epochs / timer.sum():.1f} examples/sec on {device}")
+    speed = metric[2] * num_epochs / timer.sum()
+    helpers.say_result((*helpers.means(metric), test_acc), speed, device)
 
 
 def predict_ch3(net: Any, test_iter: Any, n: int = 6) -> None:
     """The first ``n`` pictures, above each its label and the net's."""
     X, y = next(iter(test_iter))
-    true = get_fashion_mnist_labels(y[:n])
-    predicted = get_fashion_mnist_labels(net(X)[:n].argmax(axis=1))
-    titles = [f"{a}\n{b}" for a, b in zip(true, predicted, strict=True)]
+    titles = helpers.titles(y[:n], net(X)[:n].argmax(axis=1))
     show_images(X[:n].reshape(n, 28, 28), 1, n, titles)
 
 
 # The earlier chapters -----------------------------------------------------------------------------
-
-
-def linreg(X: ndarray, w: ndarray, b: ndarray) -> ndarray:  # noqa: N803
-    """X w + b."""
-    return X @ w + b
-
-
-def squared_loss(y_hat: ndarray, y: ndarray) -> ndarray:
-    """(y_hat - y)² / 2, cell by cell."""
-    return (y_hat - y.reshape(y_hat.shape)) ** 2 / 2
 
 
 def synthetic_data(w: ndarray, b: float, num_examples: int) -> tuple[ndarray, ndarray]:
@@ -253,7 +223,8 @@ SAME: dict[str, Any] = {
 FUNCTIONS = (
     load_data_fashion_mnist, try_gpu, try_all_gpus, accuracy, evaluate_accuracy,
     evaluate_accuracy_gpu, evaluate_loss, sgd, train_epoch_ch3, train_ch3, train_ch6, predict_ch3,
-    corr2d, linreg, squared_loss, synthetic_data, load_array, get_dataloader_workers, show_images,
+    corr2d, helpers.linreg, helpers.squared_loss, synthetic_data, load_array,
+    get_dataloader_workers, show_images,
     get_fashion_mnist_labels,
     Accumulator, Timer, helpers.Animator, helpers.plot, helpers.set_axes, helpers.set_figsize,
     helpers.use_svg_display,

@@ -35,7 +35,6 @@ from minicnn.d2l.facades.keras.gradients import GradientTape, Variable
 from minicnn.d2l.facades.keras.layer import Layer
 from minicnn.d2l.facades.keras.pipelines import Dataset, cardinality
 from minicnn.tensor import Tensor as EngineTensor
-from minicnn.terminal import say
 
 # Data ---------------------------------------------------------------------------------------------
 
@@ -176,7 +175,7 @@ def train_epoch_ch3(
         count = float(functions.size(y))
         total = found * count if is_keras else functions.reduce_sum(found)
         metric.add(total, accuracy(y_hat, y), count)
-    return share(metric[0], metric[2]), share(metric[1], metric[2])
+    return helpers.means(metric)
 
 
 def train_ch3(
@@ -193,8 +192,8 @@ def train_ch3(
         AssertionError: as in the book: a loss of 0.5 or more, an accuracy of 0.7 or less.
         ValueError: no epochs, or no examples.
     """
-    _check_epochs("train_ch3", num_epochs)
-    animator = Animator("epoch", xlim=[1, num_epochs], ylim=[0.3, 0.9], legend=CURVES)
+    helpers.check_epochs("train_ch3", num_epochs)
+    animator = helpers.training_curves(num_epochs, [0.3, 0.9])
     for epoch in range(num_epochs):
         train_metrics = train_epoch_ch3(net, train_iter, loss, updater)
         test_acc = evaluate_accuracy(net, test_iter)
@@ -205,20 +204,10 @@ def train_ch3(
     assert 0.7 < test_acc <= 1, test_acc
 
 
-def _check_epochs(function: str, num_epochs: int) -> None:
-    if num_epochs < 1:
-        raise ValueError(f"{function}: num_epochs is {num_epochs}; wanted at least 1")
-
-
-CURVES = ["train loss", "train acc", "test acc"]
-
-
 def predict_ch3(net: Any, test_iter: Iterable[Any], n: int = 6) -> None:
     """The first ``n`` pictures with their true and predicted classes."""
     x, y = next(iter(test_iter))
-    true = get_fashion_mnist_labels(y[:n])
-    found = get_fashion_mnist_labels(functions.argmax(net(x), axis=1)[:n])
-    titles = [f"{a}\n{b}" for a, b in zip(true, found, strict=True)]
+    titles = helpers.titles(y[:n], functions.argmax(net(x), axis=1)[:n])
     show_images(shaping.reshape(x[:n], (n, *x.shape[1:3])), 1, n, titles)
 
 
@@ -240,7 +229,7 @@ class TrainCallback(Callback):
     ):
         super().__init__()
         self.timer = Timer()
-        self.animator = Animator("epoch", xlim=[1, num_epochs], legend=CURVES)
+        self.animator = helpers.training_curves(num_epochs)
         self.net, self.train_iter, self.test_iter = net, train_iter, test_iter
         self.num_epochs, self.device_name = num_epochs, device_name
 
@@ -255,8 +244,7 @@ class TrainCallback(Callback):
         if epoch == self.num_epochs - 1:
             first = next(iter(self.train_iter))[0]
             count = first.shape[0] * int(cardinality(self.train_iter))
-            say("loss {:.3f}, train acc {:.3f}, test acc {:.3f}".format(*metrics))
-            say(f"{count / self.timer.avg():.1f} examples/sec on {self.device_name}")
+            helpers.say_result(metrics, count / self.timer.avg(), self.device_name)
 
 
 def train_ch6(
@@ -281,7 +269,7 @@ def train_ch6(
             "train_ch6: net_fn is a net; wanted the function that makes it: write train_ch6(net, "
             "...), without the parentheses of net()"
         )
-    _check_epochs("train_ch6", num_epochs)
+    helpers.check_epochs("train_ch6", num_epochs)
     name = device._device_name
     with devices.OneDeviceStrategy(name).scope():
         net = net_fn()

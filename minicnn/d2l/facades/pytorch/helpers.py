@@ -108,7 +108,7 @@ def evaluate_accuracy_gpu(net: Any, data_iter: Iterable[Any], device: Any = None
         for X, y in data_iter:
             X, y = X.to(device), y.to(device)
             metric.add(accuracy(net(X), y), y.numel())
-    return _share(metric[0], metric[1])
+    return helpers.share(metric[0], metric[1])
 
 
 def evaluate_accuracy(net: Any, data_iter: Iterable[Any]) -> float:
@@ -119,7 +119,7 @@ def evaluate_accuracy(net: Any, data_iter: Iterable[Any]) -> float:
     with no_grad():
         for X, y in data_iter:
             metric.add(accuracy(net(X), y), y.numel())
-    return _share(metric[0], metric[1])
+    return helpers.share(metric[0], metric[1])
 
 
 def evaluate_loss(net: Any, data_iter: Iterable[Any], loss: Callable[..., Tensor]) -> float:
@@ -129,26 +129,10 @@ def evaluate_loss(net: Any, data_iter: Iterable[Any], loss: Callable[..., Tensor
         y_hat = net(X)
         losses = loss(y_hat, y.reshape(y_hat.shape) if y_hat.numel() == y.numel() else y)
         metric.add(losses.sum(), losses.numel())
-    return _share(metric[0], metric[1])
-
-
-def _share(part: float, whole: float) -> float:
-    if not whole:
-        raise ValueError("data_iter has no examples")
-    return part / whole
+    return helpers.share(metric[0], metric[1])
 
 
 # Training -----------------------------------------------------------------------------------------
-
-
-def linreg(X: Tensor, w: Tensor, b: Tensor) -> Tensor:  # noqa: N803 (the book's name)
-    """X w + b."""
-    return X @ w + b
-
-
-def squared_loss(y_hat: Tensor, y: Tensor) -> Tensor:
-    """Half the squared difference, for each example."""
-    return (y_hat - y.reshape(y_hat.shape)) ** 2 / 2
 
 
 def sgd(params: Iterable[Tensor], lr: float, batch_size: int) -> None:
@@ -192,7 +176,7 @@ def train_epoch_ch3(
             losses.sum().backward()
             updater(X.shape[0])
         metric.add(losses.sum(), accuracy(y_hat, y), y.numel())
-    return _share(metric[0], metric[2]), metric[1] / metric[2]
+    return helpers.means(metric)
 
 
 def train_ch3(
@@ -208,7 +192,7 @@ def train_ch3(
     The book's raises an AssertionError where the last loss is not below 0.5 or an accuracy not
     above 0.7; this one does not.
     """
-    animator = _animator(num_epochs, [0.3, 0.9])
+    animator = helpers.training_curves(num_epochs, [0.3, 0.9])
     for epoch in range(num_epochs):
         measured = train_epoch_ch3(net, train_iter, loss, updater)
         animator.add(epoch + 1, (*measured, evaluate_accuracy(net, test_iter)))
@@ -223,30 +207,25 @@ def train_ch6(
     device: Any,
 ) -> None:
     """Train a net by SGD from Xavier weights; prints the last epoch's figures and the speed."""
-    if num_epochs < 1:
-        raise ValueError(f"train_ch6: num_epochs is {num_epochs}; wanted at least 1")
+    helpers.check_epochs("train_ch6", num_epochs)
     net.apply(init_cnn)
     say(f"training on {device}")
     net.to(device)
     optimizer, loss = SGD(net.parameters(), lr=lr), losses.CrossEntropyLoss()
-    animator, timer, num_batches = _animator(num_epochs), Timer(), len(train_iter)
+    animator, timer, count = helpers.training_curves(num_epochs), Timer(), len(train_iter)
     for epoch in range(num_epochs):
         metric = Accumulator(3)
         net.train()
-        for i, (X, y) in enumerate(train_iter):
+        for i, (X, y) in enumerate(train_iter, start=1):
             with _timed(timer):
                 X, y = X.to(device), y.to(device)
                 metric.add(*_step(net, X, y, loss, optimizer))
-            if (i + 1) % max(1, num_batches // 5) == 0 or i == num_batches - 1:
-                point = (metric[0] / metric[2], metric[1] / metric[2], None)
-                animator.add(epoch + (i + 1) / num_batches, point)
+            if helpers.draws_after(i, count):
+                animator.add(epoch + i / count, (*helpers.means(metric), None))
         test_acc = evaluate_accuracy_gpu(net, test_iter)
         animator.add(epoch + 1, (None, None, test_acc))
-    say(
-        f"loss {metric[0] / metric[2]:.3f}, train acc {metric[1] / metric[2]:.3f}, "
-        f"test acc {test_acc:.3f}"
-    )
-    say(f"{metric[2] * num_epochs / timer.sum():.1f} examples/sec on {device}")
+    speed = metric[2] * num_epochs / timer.sum()
+    helpers.say_result((*helpers.means(metric), test_acc), speed, device)
 
 
 def _step(
@@ -268,17 +247,10 @@ def _timed(timer: Timer) -> Iterator[None]:
     timer.stop()
 
 
-def _animator(num_epochs: int, ylim: list[float] | None = None) -> Animator:
-    names = ["train loss", "train acc", "test acc"]
-    return Animator(xlabel="epoch", xlim=[1, num_epochs], ylim=ylim, legend=names)
-
-
 def predict_ch3(net: Any, test_iter: Iterable[Any], n: int = 6) -> None:
     """Show ``n`` pictures of the first batch; above each its class and the predicted one."""
     X, y = next(iter(test_iter))
-    true = get_fashion_mnist_labels(y[:n])
-    predicted = get_fashion_mnist_labels(net(X[:n]).argmax(1))
-    titles = [f"{a}\n{b}" for a, b in zip(true, predicted, strict=True)]
+    titles = helpers.titles(y[:n], net(X[:n]).argmax(1))
     show_images(X[:n].reshape(-1, *X.shape[-2:]), 1, n, titles=titles)
 
 
@@ -311,8 +283,9 @@ _OF_TORCH = (
 _OWN = (
     Accumulator, Animator, Timer, accuracy, corr2d, evaluate_accuracy, evaluate_accuracy_gpu,
     evaluate_loss, get_dataloader_workers, get_fashion_mnist_labels, helpers.plot,
-    helpers.set_axes, helpers.set_figsize, helpers.use_svg_display, init_cnn, linreg, load_array,
-    load_data_fashion_mnist, numpy, predict_ch3, sgd, show_images, size, squared_loss,
+    helpers.set_axes, helpers.set_figsize, helpers.use_svg_display, helpers.linreg,
+    helpers.squared_loss, init_cnn, load_array,
+    load_data_fashion_mnist, numpy, predict_ch3, sgd, show_images, size,
     synthetic_data, train_ch3, train_ch6, train_epoch_ch3, try_all_gpus, try_gpu,
 )  # fmt: skip
 NAMES: dict[str, Any] = by_name(_OWN)
