@@ -18,6 +18,9 @@ from threadpoolctl import ThreadpoolController
 
 from .arrays import Array, Axes, Pair, Shape, array_module, output_sizes
 
+# NumPy's: looked for once, for what is loaded later (SciPy's own BLAS, say) computes nothing here.
+BLAS = ThreadpoolController().select(user_api="blas")
+
 
 def set_num_threads(threads: int) -> None:
     """Run NumPy's matrix products on this number of threads; everything else here runs on one.
@@ -27,13 +30,12 @@ def set_num_threads(threads: int) -> None:
     """
     if threads < 1:
         raise ValueError(f"threads is {threads}; wanted at least 1")
-    ThreadpoolController().limit(limits=threads, user_api="blas")
+    BLAS.limit(limits=threads)
 
 
 def get_num_threads() -> int:
     """How many threads NumPy's matrix products run on."""
-    pools = ThreadpoolController().select(user_api="blas").info()
-    return max((pool["num_threads"] for pool in pools), default=1)
+    return max((pool["num_threads"] for pool in BLAS.info()), default=1)
 
 
 def window_offsets(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from threadpoolctl import ThreadpoolController
+from ..reference import BLAS
 
 
 class _OneBlasThread:
@@ -18,7 +18,7 @@ class _OneBlasThread:
 
     def __init__(self) -> None:
         self.lock, self.inside = threading.Lock(), 0
-        self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        self.libraries = BLAS.lib_controllers
 
     def __enter__(self) -> None:
         with self.lock:

@@ -181,6 +181,13 @@ def test_blas_gets_its_threads_back(rng: np.random.Generator) -> None:
         reference.set_num_threads(before)
 
 
+@pytest.mark.parity
+def test_a_blas_that_is_loaded_later_is_not_numpys() -> None:
+    """SciPy brings its own; it is part of the extra ``parity``."""
+    pytest.importorskip("scipy.linalg")
+    test_blas_gets_its_threads_back(np.random.default_rng(0))
+
+
 @pytest.mark.parametrize("shape", [(3, 2, 90, 130), (1, 1, 300, 301)])
 def test_large_pictures_are_shared_by_more_threads_than_there_are_planes(
     shape: tuple[int, int, int, int], rng: np.random.Generator
