@@ -174,7 +174,7 @@ class Names:
 # Arguments ----------------------------------------------------------------------------------------
 
 
-def axes(function: str, axis: Axes, dim: Axes) -> Axes:
+def axes(function: str, axis: Axes | list[int], dim: Axes | list[int]) -> Axes:
     """What ``function`` reduces over: NumPy's ``axis`` or PyTorch's ``dim``; a list as a tuple.
 
     Raises:

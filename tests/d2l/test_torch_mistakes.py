@@ -90,6 +90,7 @@ MISTAKES = [
     ("X.to('gpu')", "received 'gpu'; wanted 'cpu', 'cuda' or 'cuda:0'", "X.to(d2l.try_gpu())"),
     ("X.cuda(7)", "device cuda:7 cannot be used", "X.to(d2l.try_gpu())"),
     ("X.long().mean()", r"wanted fractions: x\.float\(\)\.mean\(\)", "X.long().float().mean()"),
+    ("X.sum(dim=0, axis=1)", "received axis 1 and dim 0, two names of one thing", "X.sum(dim=0)"),
     ("nn.Softmax()", r"dim is missing; wanted the axis of the classes: Softmax\(dim=1\)",
      "nn.Softmax(dim=1)"),
     # names that are not there

@@ -15,7 +15,7 @@ import numpy as np
 from minicnn import functions
 from minicnn.device import on_device_of
 from minicnn.kernels import is_host
-from minicnn.names import from_front
+from minicnn.names import axes, from_front
 from minicnn.tensor import Tensor as EngineTensor
 
 from ..arrays import Wrapped, plain
@@ -25,7 +25,7 @@ from .mistakes import call
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-Dim = int | Sequence[int] | None
+Dim = int | tuple[int, ...] | list[int] | None
 
 
 class MaxAlong(NamedTuple):
@@ -65,12 +65,6 @@ def _operator(symbol: str) -> Callable[..., Tensor]:
         return getattr(self, symbol)(other)
 
     return method
-
-
-def dims(dim: Dim, axis: Dim) -> Any:
-    """The axes of a reduction: PyTorch's ``dim``, or NumPy's ``axis``, which it takes as well."""
-    chosen = axis if dim is None else dim
-    return tuple(chosen) if isinstance(chosen, list) else chosen
 
 
 def _root(x: EngineTensor) -> EngineTensor:
@@ -214,7 +208,7 @@ class Computing(Wrapped):
         """The sum over ``dim`` (one axis, several, or all), in ``dtype``; of integers in int64."""
         usual = self.tensor.dtype if self.tensor.dtype.kind == "f" else np.int64
         t = self.tensor.to(numpy_dtype(dtype) or usual)
-        return self._of(call(t.sum, dims(dim, axis), keepdim or keepdims))
+        return self._of(call(t.sum, axes("sum", axis, dim), keepdim or keepdims))
 
     def mean(
         self,
@@ -232,7 +226,7 @@ class Computing(Wrapped):
         """
         t = self.tensor.to(numpy_dtype(dtype) or self.tensor.dtype)
         self._of(t)._check_fractions("mean")
-        return self._of(call(t.mean, dims(dim, axis), keepdim or keepdims))
+        return self._of(call(t.mean, axes("mean", axis, dim), keepdim or keepdims))
 
     def var(
         self,
@@ -277,7 +271,7 @@ class Computing(Wrapped):
         self._check_fractions(function)
         if isinstance(dim, bool):  # x.var(False)
             dim, unbiased = None, dim
-        t, over = self.tensor, dims(dim, axis)
+        t, over = self.tensor, axes(function, axis, dim)
         from_mean = t - call(t.mean, over, True)
         squares = (from_mean * from_mean).sum(over, keepdim)
         count = t.size // max(1, squares.size)
@@ -289,7 +283,7 @@ class Computing(Wrapped):
         if p not in (1, 2, "fro"):
             raise ValueError(f"norm: p is {p!r}; wanted 1 or 2")
         t = self.abs().tensor if p == 1 else self.tensor * self.tensor
-        total = call(t.sum, dims(dim, None), keepdim)
+        total = call(t.sum, axes("norm", None, dim), keepdim)
         return self._of(total if p == 1 else _root(total), "LinalgVectorNormBackward0")
 
     def max(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Tensor | MaxAlong:
@@ -297,7 +291,7 @@ class Computing(Wrapped):
 
         Equal values share the gradient equally; along an axis the first receives it all.
         """
-        along = dims(dim, axis)
+        along: Any = axes("max", axis, dim)
         if isinstance(along, Wrapped):
             return self.maximum(along)
         if along is None:
@@ -307,7 +301,8 @@ class Computing(Wrapped):
 
     def min(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Tensor | MaxAlong:
         """The smallest value, as ``max``."""
-        along, t = dims(dim, axis), self.tensor
+        along: Any = axes("min", axis, dim)
+        t = self.tensor
         if isinstance(along, Wrapped):
             return self.minimum(along)
         t = t if t.dtype.kind == "f" else t.to(np.int64)
@@ -339,11 +334,11 @@ class Computing(Wrapped):
 
     def argmax(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None) -> Tensor:
         """Where the largest value stands; of equal ones the first."""
-        return self._of(call(self.tensor.argmax, dims(dim, axis), keepdim))
+        return self._of(call(self.tensor.argmax, axes("argmax", axis, dim), keepdim))
 
     def argmin(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None) -> Tensor:
         """Where the smallest value stands; of equal ones the first."""
-        return self._counted("argmin", axis=dims(dim, axis), keepdims=keepdim)
+        return self._counted("argmin", axis=axes("argmin", axis, dim), keepdims=keepdim)
 
     def all(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
         """Whether all cells are true."""
