@@ -78,7 +78,7 @@ def to_device(array: Array, device: Device) -> Array:
         return to_host(array)
     problem = gpu_problem(int(device.removeprefix("gpu:")))
     if problem:
-        raise DeviceError(f"device {device} cannot be used: {problem}")
+        raise DeviceError(f"device {device} cannot be used: {problem}; 'cpu' can")
     with on_device(device):
         return _cupy().asarray(array)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -114,10 +115,35 @@ def curves(curve: Sequence[dict[str, Any]], title: str = "") -> Any:
 
 @own_style()
 def png(figure: Any) -> bytes:
-    """The figure as the bytes of a PNG file."""
+    """The figure as the bytes of a PNG file.
+
+    Warns:
+        UserWarning: characters that no font has, once. (Matplotlib says it at every drawing.)
+    """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=144)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        figure.savefig(buffer, format="png", dpi=144)
+    boxes = set()
+    for warning in found:
+        glyph = re.match(r"Glyph (\d+) .*missing from font", str(warning.message))
+        if glyph:
+            boxes.add(chr(int(glyph[1])))
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    if boxes - _said:
+        warnings.warn(
+            f"boxes stand for {''.join(sorted(boxes - _said))}; name a font that has them: "
+            "plt.rcParams['font.family'] = ['DejaVu Sans', 'Noto Sans CJK SC']",
+            stacklevel=2,
+        )
+        _said.update(boxes)
     return buffer.getvalue()
+
+
+_said: set[str] = set()  # characters that ``png`` has warned of
 
 
 class LiveFigure:

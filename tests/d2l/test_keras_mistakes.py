@@ -69,6 +69,8 @@ def test_one_hot_rows_for_a_sparse_loss(tf: Any) -> None:
         sparse(rows, logits)
     other = losses.CategoricalCrossentropy(from_logits=True)(rows, logits)
     assert float(sparse(tf.argmax(rows, axis=1), logits)) == pytest.approx(float(other))
+    with pytest.raises(ValueError, match=r"they are exchanged: write loss\(y, net\(X\)\)"):
+        sparse(logits, tf.constant([0, 3, 9, 1]))
     with pytest.raises(ValueError, match="for class numbers use"):
         losses.CategoricalCrossentropy(from_logits=True)(tf.constant([0, 3, 9, 1]), logits)
 
@@ -217,6 +219,15 @@ def test_the_net_instead_of_the_function_that_makes_it(tf: Any) -> None:
 
     with pytest.raises(TypeError, match=r"write train_ch6\(net, \.\.\.\), without the parenth"):
         d2l.train_ch6(net(tf), [], [], 1, 0.1, d2l.try_gpu())
+
+
+def test_a_devices_name_instead_of_the_device(tf: Any) -> None:
+    import d2l.tensorflow as d2l
+
+    with pytest.raises(TypeError, match=r"device is 'cpu'; wanted d2l\.try_gpu\(\)"):
+        d2l.train_ch6(lambda: net(tf), [], [], 1, 0.1, "cpu")
+    with pytest.raises(AttributeError, match=r"it is the first edition's; write d2l\.train_ch6"):
+        _ = d2l.train_ch5
 
 
 def test_no_epochs(tf: Any) -> None:

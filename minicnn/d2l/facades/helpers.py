@@ -247,3 +247,18 @@ def linreg(X: Any, w: Any, b: Any) -> Any:  # noqa: N803 (the book's name)
 def squared_loss(y_hat: Any, y: Any) -> Any:
     """(y_hat - y)² / 2, cell by cell."""
     return (y_hat - y.reshape(y_hat.shape)) ** 2 / 2
+
+
+_SITE = (
+    "Classifier DataModule FashionMNIST HyperParameters Module ProgressBoard Trainer add_to_class"
+)
+
+
+def of_other_editions(net: str) -> dict[str, str]:
+    """For helpers that the second edition does not have, what its readers write; ``net``: a net."""
+    site = (
+        f"today's site has it; of the second edition's write {net} and train it with d2l.train_ch6"
+    )
+    return dict.fromkeys(_SITE.split(), site) | {
+        "train_ch5": "it is the first edition's; write d2l.train_ch6"
+    }

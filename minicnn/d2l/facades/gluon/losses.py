@@ -86,7 +86,9 @@ class SoftmaxCrossEntropyLoss(Loss):
 
     def losses(self, pred: Tensor, label: Tensor) -> Tensor:
         if pred.ndim != 2:
-            raise MXNetError(f"{self.name}: pred has shape {pred.shape}; wanted (N, classes)")
+            exchanged = pred.ndim == 1 and label.ndim == 2
+            cure = "; they are exchanged: write loss(net(X), y)" if exchanged else ""
+            raise MXNetError(f"{self.name}: pred has shape {pred.shape}; wanted (N, classes){cure}")
         if self._sparse_label:
             return self._of_classes(pred, label)
         log_p = pred if self._from_logits else F.log_softmax(pred, 1)

@@ -57,6 +57,8 @@ OF_BLOCKS = {
     "append": "write net.add(layer)",
     "fit": "write a loop: autograd.record(), backward(), trainer.step(batch_size)",
     "compile": "make a gluon.Trainer and write a loop",
+    "summary": "write print(net)",
+    "hybridise": "write net.hybridize()",
 }
 OF_TRAINERS = {
     "zero_grad": "leave it out: each backward() replaces the gradients",

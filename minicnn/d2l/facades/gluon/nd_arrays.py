@@ -58,7 +58,9 @@ class NDArray(Array):
         raise TypeError("float(X) is not there for NDArray; write X.asscalar()")
 
     def __int__(self) -> int:
-        raise TypeError("int(X) is not there for NDArray; write int(X.asscalar())")
+        raise TypeError(
+            "int(X) is not there for NDArray; write int(X.asscalar()), or for many X.asnumpy()"
+        )
 
     def __index__(self) -> int:
         raise TypeError("an NDArray is no index here; write int(X.asscalar())")

@@ -23,7 +23,7 @@ class Trainer:
 
     Raises:
         ValueError: something else than parameters, or an optimiser that is not here.
-        TypeError: a setting that the optimiser does not have.
+        TypeError: a setting that the optimiser does not have, or one outside of the dict.
     """
 
     __module__ = "mxnet.gluon.trainer"
@@ -34,7 +34,13 @@ class Trainer:
         optimizer: str | Optimizer,
         optimizer_params: dict[str, Any] | None = None,
         kvstore: str | None = "device",
+        **settings: Any,
     ):
+        for name in settings:
+            raise TypeError(
+                f"Trainer: no argument {name}; settings are a dict: Trainer(params, 'sgd', "
+                "{'learning_rate': 0.9})"
+            )
         self._params = _parameters(params)
         self._optimizer = _optimizer(optimizer, optimizer_params)
 

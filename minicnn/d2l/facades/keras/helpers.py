@@ -261,9 +261,11 @@ def train_ch6(
         net_fn: makes the net, a function without arguments.
 
     Raises:
-        TypeError: a net instead of the function that makes it.
+        TypeError: a net instead of the function that makes it; a device's name instead of a device.
         ValueError: no epochs.
     """
+    if not isinstance(device, devices.device):
+        raise TypeError(f"train_ch6: device is {device!r}; wanted d2l.try_gpu()")
     if isinstance(net_fn, Layer):
         raise TypeError(
             "train_ch6: net_fn is a net; wanted the function that makes it: write train_ch6(net, "

@@ -154,14 +154,17 @@ def class_numbers(y_true: Tensor, y_pred: Tensor) -> EngineTensor:
     if tuple(labels.shape) == (*wanted, 1):
         labels = labels.reshape(wanted)
     if tuple(labels.shape) != tuple(wanted):
-        one_hot = y_true.shape == y_pred.shape
-        cure = (
-            "; for one-hot rows use tf.keras.losses.CategoricalCrossentropy, or tf.argmax(y, "
-            "axis=1)"
-        )
+        cure = ""
+        if y_true.shape == y_pred.shape:
+            cure = (
+                "; for one-hot rows use tf.keras.losses.CategoricalCrossentropy, or "
+                "tf.argmax(y, axis=1)"
+            )
+        elif len(y_pred.shape) == 1:
+            cure = "; they are exchanged: write loss(y, net(X)), the labels first"
         raise ValueError(
             "sparse labels are class numbers: y_true has shape "
-            f"{y_true.shape}, y_pred {y_pred.shape}; wanted {wanted}{cure if one_hot else ''}"
+            f"{y_true.shape}, y_pred {y_pred.shape}; wanted {wanted}{cure}"
         )
     return labels if labels.dtype.kind in "iu" else labels.to("int64")
 

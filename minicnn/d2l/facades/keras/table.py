@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from minicnn.d2l.facades.helpers import of_other_editions
 from minicnn.d2l.facades.keras import (
     callbacks,
     devices,
@@ -94,7 +95,8 @@ def modules() -> list[Facade]:
             "d2l.tensorflow",
             "The second edition's helpers, on minicnn.",
             _d2l(),
-            later={"plt": pyplot},
+            of_other_editions("a function that makes a net"),
+            {"plt": pyplot},
         ),
     ]
 

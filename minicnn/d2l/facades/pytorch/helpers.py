@@ -293,11 +293,4 @@ NAMES |= {name: functions.method(method) for name, method in _METHODS.items()}
 NAMES |= {name: functions.FUNCTIONS[name] for name in _OF_TORCH}
 NAMES |= {name: PUBLIC[name] for name in ("float32", "int32")}
 LATER = {"plt": pyplot}
-_SITE = (
-    "Classifier DataModule FashionMNIST HyperParameters Module ProgressBoard Trainer add_to_class"
-)
-INSTEAD = dict.fromkeys(
-    _SITE.split(),
-    "today's site has it; of the second edition's write an nn.Module and train it with "
-    "d2l.train_ch6",
-) | {"train_ch5": "it is the first edition's; write d2l.train_ch6"}
+INSTEAD = helpers.of_other_editions("an nn.Module")
