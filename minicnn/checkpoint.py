@@ -25,7 +25,8 @@ DTYPES = {
 # Suffixes of other formats, and the functions that read them.
 OTHERS = {
     ".pt": "PyTorch's own torch.load", ".pth": "PyTorch's own torch.load",
-    ".npz": "numpy.load", ".npy": "numpy.load", ".pkl": "pickle.load", ".h5": "h5py.File", ".keras": "keras.models.load_model",
+    ".npz": "numpy.load", ".npy": "numpy.load", ".pkl": "pickle.load", ".h5": "h5py.File",
+    ".keras": "keras.models.load_model",
 }  # fmt: skip
 
 # What to do with a file of another kind; {old} and {new} stand for the paths.
