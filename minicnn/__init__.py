@@ -45,6 +45,7 @@ from minicnn.gradient_check import GradientError, gradcheck
 from minicnn.random import manual_seed, rand, randn
 from minicnn.tensor import Tensor, apply, from_dlpack, is_grad_enabled, no_grad
 from minicnn.threads import get_num_threads, set_num_threads
+from minicnn.train.callbacks import Callback, Training
 from minicnn.train.loop import evaluate, fit
 from minicnn.train.measure import History
 from minicnn.train.run import load_run
@@ -62,11 +63,13 @@ if not TYPE_CHECKING:  # a type checker would take it for any name
 float, double, int, long = float32, float64, int32, int64  # PyTorch's names
 
 __all__ = [
+    "Callback",
     "CompileError",
     "DeviceError",
     "GradientError",
     "History",
     "Tensor",
+    "Training",
     "apply",
     "arange",
     "cat",

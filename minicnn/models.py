@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -30,8 +31,10 @@ def lenet(
     init: str = "xavier_uniform",
     batch_norm: bool = False,
     dropout: float = 0.0,
+    image_shape: Sequence[int] = (1, 28, 28),
+    classes: int = 10,
 ) -> nn.Sequential:
-    """LeNet for 28 x 28 pictures and 10 classes: (N, 1, 28, 28) -> logits (N, 10).
+    """LeNet, by default for 28 x 28 pictures and 10 classes: (N, 1, 28, 28) -> logits (N, 10).
 
     After LeCun et al., "Gradient-based learning applied to document recognition", 1998, as Dive
     into Deep Learning tells it: the second edition's net by default (61,706 parameters), the
@@ -50,19 +53,22 @@ def lenet(
         batch_norm: normalise the output of every convolution (``nn.BatchNorm2d``).
         dropout: the probability with which ``nn.Dropout`` zeroes a cell before each dense layer;
             0: no such layer.
+        image_shape: of a picture: (channels, height, width).
+        classes: how many logits there are.
 
     Raises:
         ValueError: an unknown name, or sizes that leave less than 2 x 2 cells to pool.
     """
     layers: list[nn.Module] = []
-    size, depth = 28, 1
+    depth, *size = image_shape
     for i, width in enumerate(channels):
         frame = padding if i == 0 else 0
-        conv_size = size + 2 * frame - kernel_size + 1
-        if conv_size < 2:
+        conv_size = [n + 2 * frame - kernel_size + 1 for n in size]
+        if min(conv_size) < 2:
             raise ValueError(
                 f"lenet: convolution {i + 1} with kernel_size {kernel_size} and padding {frame} "
-                f"leaves too little of a {size} x {size} picture; wanted at least 2 x 2 to pool"
+                f"leaves too little of a {size[0]} x {size[1]} picture; wanted at least 2 x 2 to "
+                "pool"
             )
         layers += [
             nn.Conv2d(depth, width, kernel_size, padding=frame),
@@ -70,8 +76,8 @@ def lenet(
             _choose("activation", activation, ACTIVATIONS)(),
             _choose("pool", pool, POOLS)(2, stride=2),
         ]
-        size, depth = conv_size // 2, width
-    widths = [depth * size * size, *hidden]
+        size, depth = [n // 2 for n in conv_size], width
+    widths = [depth * math.prod(size), *hidden, classes]
     return _with_dense_layers(layers, widths, activation, init, dropout)
 
 
@@ -80,27 +86,31 @@ def mlp(
     activation: str = "relu",
     init: str = "xavier_uniform",
     dropout: float = 0.0,
+    image_shape: Sequence[int] = (1, 28, 28),
+    classes: int = 10,
 ) -> nn.Sequential:
-    """A net of dense layers for 28 x 28 pictures and 10 classes: (N, 1, 28, 28) -> logits (N, 10).
+    """A net of dense layers, by default for the pictures of ``lenet``: logits (N, 10).
 
     Args:
         hidden: the widths of the dense layers before the last.
         activation, init: as in ``lenet``.
         dropout: as in ``lenet``, but not on the pixels.
+        image_shape, classes: as in ``lenet``.
     """
-    return _with_dense_layers([], [28 * 28, *hidden], activation, init, dropout)
+    widths = [math.prod(image_shape), *hidden, classes]
+    return _with_dense_layers([], widths, activation, init, dropout)
 
 
 def _with_dense_layers(
     layers: list[nn.Module], widths: Sequence[int], activation: str, init: str, dropout: float
 ) -> nn.Sequential:
-    """``layers``, Flatten, dense layers of these widths, and the last one for 10 classes."""
+    """``layers``, Flatten, and dense layers between these widths; the last gives the logits."""
     layers.append(nn.Flatten())
-    for i, (before, after) in enumerate(pairwise([*widths, 10])):
+    for i, (before, after) in enumerate(pairwise(widths)):
         if dropout and len(layers) > 1:  # not the pixels
             layers.append(nn.Dropout(dropout))
         layers.append(nn.Linear(before, after))
-        if i < len(widths) - 1:
+        if i < len(widths) - 2:
             layers.append(_choose("activation", activation, ACTIVATIONS)())
     net = nn.Sequential(*layers)
     if init != "default":

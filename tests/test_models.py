@@ -43,6 +43,13 @@ def test_lenet_is_the_second_editions_net() -> None:
     assert net(PICTURES).shape == (2, 10)
 
 
+@pytest.mark.parametrize("model", ["lenet", "lenet-max", "lenet-plus", "mlp"])
+def test_nets_for_other_pictures_and_classes(model: str) -> None:
+    net = models.build(model, image_shape=(3, 20, 33), classes=4)
+    pictures = Tensor(np.random.default_rng(0).random((2, 3, 20, 33)).astype(np.float32))
+    assert net(pictures).shape == (2, 4)
+
+
 def test_max_pooling_without_padding_is_the_first_editions_net() -> None:
     net = models.lenet(pool="max", padding=0)
 

@@ -1,7 +1,8 @@
 """Training: ``python -m minicnn.train``, and the loop that ``minicnn.fit`` is.
 
 ``options`` is the command line, ``recipe`` how each model is trained, ``loop`` the training itself,
-``measure`` what is measured, ``report`` what is printed, ``run`` the folder with the results.
+``callbacks`` what looks on, ``measure`` what is measured, ``report`` what is printed, ``run`` the
+folder with the results.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from minicnn.kernels import Array
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor, as_tensor, no_grad
+from minicnn.train.callbacks import Callback, Training
 from minicnn.train.measure import Curve, History, LossWatch
 from minicnn.train.report import progress_bar, reports_of
 
@@ -60,6 +61,7 @@ def fit(
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     schedule: optim.LRScheduler | None = None,
     divide_by: int | None = None,
+    callbacks: Sequence[Callback] = (),
     after_epoch: Sequence[Callable[[History], None]] = (),
     history: History | None = None,
     quiet: bool = False,
@@ -78,6 +80,7 @@ def fit(
         divide_by: divide the gradient of a batch's summed loss by this number, not by the batch's
             own size. With the usual batch size here a smaller last batch counts less, which is how
             the first edition trained.
+        callbacks: look on after each batch and each epoch: see ``Callback``.
         after_epoch: functions called with the history after each epoch, before anything is
             printed about it.
         history: where to add the measurements: to those of an earlier ``fit``, or where others
@@ -109,8 +112,11 @@ def fit(
     history = History() if history is None else history
     reports = [*after_epoch, *([] if quiet else reports_of(net, len(train), history))]
     device, watch, done = device_of_net(net), LossWatch(), len(history.epochs)
+    training = Training(net, optimizer, schedule, train, step, history, done + epochs)
+    after_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
 
     for epoch in range(done + 1, done + epochs + 1):
+        training.epoch, training.batch = epoch, 0
         start, prepared = time.perf_counter(), step.seconds_preparing
         net.train()
         step.means.reset()
@@ -123,14 +129,19 @@ def fit(
         ):
             for x, y in _batches_on(device, bar):
                 step(x, y, 1.0 if divide_by is None else len(y) / divide_by)  # see EagerStep
+                training.batch += 1
                 if means := curve.after_batch(x):
                     bar.set_postfix(loss=f"{means['loss']:.3f}", acc=f"{means['train_acc']:.3f}")
+                for look in after_batch:
+                    look(training)
         trained = time.perf_counter()
         seconds = trained - start - (step.seconds_preparing - prepared)
         test_acc = None if test is None else evaluate(net, test, predict)
         history.add_epoch(step.means, test_acc, seconds, time.perf_counter() - trained)
         if schedule is not None:
             schedule.step()
+        for callback in callbacks:
+            callback.on_epoch(training)
         for report in reports:
             report(history)
     return history

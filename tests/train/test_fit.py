@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,6 +113,47 @@ def test_fit_applies_the_schedule_after_each_epoch(few: data.Dataset) -> None:
         after_epoch=[lambda _: seen.append(optimizer.lr)],
     )
     assert seen == [0.2, 0.1, 0.05]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_callbacks_see_each_batch_and_each_epoch(few: data.Dataset, compiled: bool) -> None:
+    class Log(minicnn.Callback):
+        def __init__(self) -> None:
+            self.seen: list[tuple[int, int, int, float]] = []
+            self.means: list[float] = []
+
+        def on_batch(self, training: minicnn.Training) -> None:
+            gradients = training.step.gradients() if compiled else None
+            g = weight.grad if gradients is None else gradients["1.weight"]
+            assert g is not None
+            assert np.array_equal(weight.numpy(), before[0] - np.float32(0.25) * g.numpy())
+            before[0] = weight.numpy().copy()
+            self.means.append(training.step.means.read()["loss"])
+            self.seen.append((training.epoch, training.epochs, training.batch, optimizer.lr))
+
+        def on_epoch(self, training: minicnn.Training) -> None:
+            assert training.history.epochs[-1]["epoch"] == training.epoch
+            assert training.history.epochs[-1]["loss"] == self.means[-1]
+            self.seen.append((training.epoch, training.epochs, -1, optimizer.lr))
+
+    net = models.mlp(hidden=(4,))
+    loader = data.DataLoader(few, -(-len(few) // 2))
+    optimizer = optim.SGD(net.parameters(), lr=0.25)
+    schedule = optim.StepLR(optimizer, 1, gamma=1.0)
+    weight = next(iter(net.parameters()))
+    before = [weight.numpy().copy()]
+    log = Log()
+    settings: dict[str, Any] = {
+        "optimizer": optimizer,
+        "quiet": True,
+        "compile": compiled,
+        "schedule": schedule,
+    }
+    history = minicnn.fit(net, loader, epochs=1, callbacks=[log, minicnn.Callback()], **settings)
+    minicnn.fit(net, loader, epochs=2, callbacks=[log], history=history, **settings)
+    batches = [(1, 1, 1), (1, 1, 2), (1, 1, -1)]
+    batches += [(epoch, 3, batch) for epoch in (2, 3) for batch in (1, 2, -1)]
+    assert log.seen == [(*where, 0.25) for where in batches]
 
 
 # What the command does ----------------------------------------------------------------------------
