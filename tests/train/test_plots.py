@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import types
+import warnings
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import matplotlib.figure
 import numpy as np
 import pytest
 
@@ -146,14 +148,42 @@ def test_pictures_of_clothes_are_light_on_black() -> None:
         {"font.family": ["sans-serif"], "font.sans-serif": ["no such font", "STIXGeneral"]},
     ],
 )
-def test_the_users_font_has_the_characters_that_ours_lacks(users: Any) -> None:
+def test_the_users_font_has_the_characters_that_ours_lacks(
+    users: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def picture(text: str) -> bytes:
         return plots.png(plots.curves([], text))
 
     letter = "\u1d8a"  # Matplotlib brings no font with Chinese or Japanese
     plain = picture("loss")
-    with pytest.warns(UserWarning, match=r"missing from font\(s\) DejaVu Sans"):
+    monkeypatch.setattr(plots, "_said", set())
+    with pytest.warns(UserWarning, match="boxes stand for \u1d8a; name a font"):
         box = picture(letter)
     with matplotlib.rc_context(users):
         assert picture(letter) != box
         assert picture("loss") == plain  # in our font
+
+
+def test_boxes_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "_said", set())
+    figure = matplotlib.figure.Figure()
+    axes = figure.subplots()
+    axes.set_title("\ue003\ue001\ue003")  # of the private use area: no font has them
+    with pytest.warns(UserWarning, match=r"^boxes stand for \ue001\ue003; name a font") as found:
+        plots.png(figure)
+    assert len(found) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plots.png(figure)
+        axes.set_xlabel("\ue002")
+        with pytest.raises(UserWarning, match=r"^boxes stand for .; name"):
+            plots.png(figure)
+
+
+def test_other_warnings_of_a_drawing_are_heard() -> None:
+    class Loud:
+        def savefig(self, *arguments: object, **options: object) -> None:
+            warnings.warn("the paper is short", RuntimeWarning, stacklevel=1)
+
+    with pytest.warns(RuntimeWarning, match="the paper is short"):
+        plots.png(Loud())
