@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks import (
+    against,
     common,
     exercises,
     figures,
@@ -423,3 +424,13 @@ def test_pictures_go_with_their_labels_when_they_are_sorted() -> None:
 
 def test_the_largest_step_may_go_down() -> None:
     assert surprises.largest_step([0.5, 0.75, 0.25]) == 0.5
+
+
+def test_revisions_are_compared_round_by_round() -> None:
+    old, new = [0.25, 0.5, 1.0], [0.5, 0.75, 0.5]
+    runs = {"old": [{"import": s} for s in old], "new": [{"import": s} for s in new]}
+    reference, other = against.rows(runs, "old")
+    assert (reference.side, reference.case, reference.runs) == ("old", "import", [250, 500, 1000])
+    assert (other.side, other.case, other.runs) == ("new", "import", [500, 750, 500])
+    assert reference.extra == {"by round": 1.0}
+    assert other.extra == {"by round": 1.5}
