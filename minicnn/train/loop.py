@@ -16,10 +16,12 @@ from minicnn.kernels import Array
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor, as_tensor, no_grad
+from minicnn.train.batches import batches_of
 from minicnn.train.callbacks import Callback, Training
 from minicnn.train.measure import Curve, History, LossWatch
 from minicnn.train.report import progress_bar, reports_of
 
+Batches = DataLoader | Dataset | tuple[Any, Any]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -53,8 +55,8 @@ class EagerStep:
 
 def fit(
     net: nn.Module,
-    train: DataLoader,
-    test: DataLoader | None = None,
+    train: Batches,
+    test: Batches | None = None,
     *,
     optimizer: optim.Optimizer,
     epochs: int = 10,
@@ -72,7 +74,10 @@ def fit(
     It goes on from where the net stands: a second ``fit`` trains further, it does not start again.
 
     Args:
-        train, test: loaders; their batches are moved to the net's device.
+        train, test: loaders, whose batches are moved to the net's device; or data sets, or pairs
+            (images, labels) of arrays, which are cut into batches of 256, those of ``train`` in a
+            new order each epoch. Images of whole numbers are pixels 0..255 and are divided by 255,
+            floating-point images are taken as they are.
         optimizer: of the net's parameters, or of some of them; the chapters use
             ``SGD(net.parameters(), lr=0.9)``.
         loss: a function of (logits, y), ``nn.CrossEntropyLoss()`` by default.
@@ -96,10 +101,11 @@ def fit(
         DivergedError: the loss became infinite, nan, or on average 100 times the first batch's.
         ValueError: fewer than one epoch, no training examples, or an optimiser that holds none of
             the net's parameters.
-        TypeError: data sets or arrays instead of loaders, or no optimiser.
+        TypeError: an array without labels, labels that are no integers, or no optimiser.
         CompileError: with ``compile``, a net, loss or optimiser that cannot be compiled.
     """
-    _check_loaders("fit", train=train, test=test)
+    train = batches_of("fit: train", train, net, shuffle=True)
+    test = None if test is None else batches_of("fit: test", test, net, shuffle=False)
     _check_optimizer(optimizer, net)
     if epochs < 1 or len(train) == 0:
         raise ValueError(
@@ -148,18 +154,20 @@ def fit(
 
 
 def evaluate(
-    net: nn.Module, loader: DataLoader, predict: Callable[[Tensor], Tensor] | None = None
+    net: nn.Module, loader: Batches, predict: Callable[[Tensor], Tensor] | None = None
 ) -> float:
     """The share of ``loader``'s examples that ``net`` classifies correctly, on the net's device.
+
+    ``loader``: batches, a data set or a pair (images, labels), as ``fit`` takes them.
 
     In evaluation mode and off the tape; afterwards the net has its own mode again. ``predict``
     gives the logits: ``net`` by default, or ``minicnn.compile(net)``.
 
     Raises:
         ValueError: no examples.
-        TypeError: a data set or an array instead of a loader.
+        TypeError: an array without labels, or labels that are no integers.
     """
-    _check_loaders("evaluate", loader=loader)
+    loader = batches_of("evaluate: loader", loader, net, shuffle=False)
     predict = predict or net
     device = device_of_net(net)
     correct: Any = 0
@@ -180,16 +188,6 @@ def _correct(logits: Tensor, y: Tensor) -> Array:
 
 def _batches_on(device: Device, batches: Any) -> Iterator[tuple[Tensor, Tensor]]:
     return ((as_tensor(x).to(device), as_tensor(y).to(device)) for x, y in batches)
-
-
-def _check_loaders(caller: str, **loaders: Any) -> None:
-    """Refuse what is easily mistaken for a loader."""
-    for name, value in loaders.items():
-        if isinstance(value, Dataset | Tensor | np.ndarray | tuple):
-            raise TypeError(
-                f"{caller}: {name} is a {type(value).__name__}; wanted batches: "
-                "data.DataLoader(dataset, batch_size=256)"
-            )
 
 
 def _check_optimizer(optimizer: Any, net: nn.Module) -> None:
