@@ -16,6 +16,12 @@ COMMANDS = {
     "rungs": "prove three implementations of convolution equal and time them",
     "selfcheck": "check that this machine computes what the formulas say",
 }
+STATUSES = {
+    0: "done",
+    1: "it ran, and something is not right: the training diverged, a check or a cell failed",
+    2: "a mistake in what was typed, or a file, device or package that is missing; one line",
+    130: "interrupted by Ctrl-C; what was done so far is kept",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,7 +41,9 @@ def main(argv: list[str] | None = None) -> int:
         say(f"minicnn {minicnn.__version__}: a convolutional network engine from scratch\n")
         for name, what in COMMANDS.items():
             say(f"python -m minicnn.{name:10} {what}")
-        say("\n--help after any of them lists its options")
+        say("\n--help after any of them lists its options, with examples\n\nexit status:")
+        for status, what in STATUSES.items():
+            say(f"  {status:3}  {what}")
     return 0
 
 

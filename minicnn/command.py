@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
+import io
+import json
 import math
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,41 +19,148 @@ from minicnn.device import DeviceError
 from minicnn.files import expand
 from minicnn.terminal import answer_interrupts, complain, say
 
+DATA = "the cache, Debian's package, the mirrors"  # where data.load looks
+
 
 class Parser(argparse.ArgumentParser):
-    """The options of ``python -m minicnn.<name>``, with errors of one line."""
+    """The options of ``python -m minicnn.<name>``, with errors of one line.
 
-    def __init__(self, name: str, description: str):
+    Args:
+        examples: what is typed after the command, and what it does; shown below the options.
+    """
+
+    def __init__(self, name: str, description: str, examples: Mapping[str, str] | None = None):
         prog = f"python -m minicnn.{name}"
-        super().__init__(prog, f"{prog} [options]", description, allow_abbrev=False)
+        self.examples = examples or {}
+        shown = [
+            f"  {f'{prog} {typed}'.strip()}\n      {does}" for typed, does in self.examples.items()
+        ]
+        super().__init__(
+            prog,
+            f"{prog} [options]",
+            description,
+            "\n".join(["examples:", *shown]) if shown else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
         self.add_argument("--version", action="version", version=f"minicnn {minicnn.__version__}")
         self._open: Any = self
+        self._source = ""  # the file whose options are parsed
 
     def group(self, title: str) -> None:
         """Show the options that follow under ``title``."""
         self._open = self.add_argument_group(title)
 
-    def add(self, name: str, value: str | None, help: str, **options: Any) -> None:
-        """An option with a value (shown as ``value``), or a switch without."""
+    def add(
+        self, name: str, value: str | None, help: str, by_default: str = "", **options: Any
+    ) -> None:
+        """An option with a value (shown as ``value``), or a switch without.
+
+        Its help ends with the default: ``by_default`` says it in words, where it is no value.
+        """
+        shown = by_default or options.get("default")
+        help += "" if shown is None else f" (default: {shown})"
         kind = {"action": "store_true"} if value is None else {"metavar": value}
         self._open.add_argument(name, help=help, **kind, **options)
 
     def parse(self, argv: list[str] | None) -> argparse.Namespace:
-        """The parsed options; an unknown one is an error that names the nearest known one."""
+        """The parsed options; an unknown one is an error that names the nearest known one.
+
+        Those of the file that ``--config`` names come first: a typed one wins.
+        """
+        argv = sys.argv[1:] if argv is None else argv
         options, unknown = self.parse_known_args(argv)
         if unknown:
-            name = unknown[0].partition("=")[0]
-            near = difflib.get_close_matches(name, self._option_string_actions, 1)
-            advice = f"did you mean {near[0]}?" if near else "see --help"
-            self.error(f"{name} is no option; {advice}")
-        return options
+            self.error(self._no_option(unknown[0].partition("=")[0]))
+        file = getattr(options, "config", None)
+        return options if file is None else self.parse_args([*self._arguments(file), *argv])
+
+    def _no_option(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self._option_string_actions, 1)
+        return f"{name} is no option; {f'did you mean {near[0]}?' if near else 'see --help'}"
+
+    def _arguments(self, file: Path) -> list[str]:
+        """The options of a configuration file, as they would be typed. Its mistakes name it."""
+        self._source = f"--config {file}: "
+        try:
+            arguments = arguments_of(read_config(file))
+        except (ValueError, OSError) as error:
+            self.error(in_a_line(error))
+        for name in (argument.partition("=")[0] for argument in arguments):
+            if name not in self._option_string_actions or name in ("--config", "--help"):
+                self.error(self._no_option(name))
+        self.parse_args(arguments)
+        self._source = ""
+        return arguments
 
     def print_help(self, file: Any = None) -> None:
         say(self.format_help().rstrip("\n"), file)
 
     def error(self, message: str) -> NoReturn:
-        complain(f"{self.prog}: error: {message}")
+        complain(f"{self.prog}: error: {self._source}{message}")
         self.exit(2)
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """The options of a TOML file, or those of the ``config.json`` of a training run, by name.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is neither of the two, or a run's that does not have its options.
+    """
+    import tomllib  # here, for most calls name no file
+
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".json":
+        return tomllib.loads(text)
+    config = json.loads(text)
+    if not isinstance(config, dict) or not isinstance(config.get("options"), dict):
+        raise ValueError('it has no "options"; wanted config.json of a training run, or TOML')
+    return config["options"]
+
+
+def arguments_of(options: Mapping[str, Any]) -> list[str]:
+    """Options as they are typed: {"lr": 0.5, "channels": [6, 16]}: --lr=0.5 --channels=6,16.
+
+    A switch that is False is not typed. Of names, "batch_size" and "batch-size" are the same.
+    """
+    arguments = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, list | tuple):
+            value = ",".join(map(str, value))
+        if value is not False:
+            arguments.append(option if value is True else f"{option}={value}")
+    return arguments
+
+
+@contextlib.contextmanager
+def naming(options: argparse.Namespace, *names: str) -> Iterator[None]:
+    """An error inside begins with the options ``names`` that were typed.
+
+    Of several only with those that the message speaks of, before its semicolon.
+
+    Raises:
+        ValueError: instead of a ValueError, an OSError or a DeviceError.
+    """
+    try:
+        yield
+    except (ValueError, OSError, DeviceError) as error:
+        said = in_a_line(error)
+        typed = [name for name in names if getattr(options, name) is not None]
+        spoken_of = [name for name in typed if name in said.partition(";")[0]]
+        shown = [f"--{name.replace('_', '-')}" for name in spoken_of or typed]
+        if not shown:
+            raise
+        raise ValueError(f"{', '.join(shown)}: {said}") from error
+
+
+@contextlib.contextmanager
+def talking(quiet: bool, json: bool) -> Iterator[Any]:
+    """Inside, what is said goes nowhere (``quiet``) or to stderr (``json``). Yields the stdout."""
+    stdout = sys.stdout
+    with contextlib.redirect_stdout(io.StringIO() if quiet else sys.stderr if json else stdout):
+        yield stdout
 
 
 def run(parser: Parser, main: Callable[[argparse.Namespace], int], argv: list[str] | None) -> int:

@@ -253,14 +253,20 @@ def race(images: int, rounds: int) -> None:
 # The command --------------------------------------------------------------------------------------
 
 
+EXAMPLES = {
+    "": "compare, then time",
+    "--images 256": "a larger batch",
+    "--rounds 15 --images 8": "a small one, timed with more care",
+}
+
+
 def parser() -> command.Parser:
     """The options of ``python -m minicnn.rungs``."""
-    p = command.Parser("rungs", "Prove three implementations of convolution equal and time them.")
+    about = "Prove three implementations of convolution equal and time them."
+    p = command.Parser("rungs", about, EXAMPLES)
     positive = command.at_least(1)
-    p.add(
-        "--images", "N", "of im2col and fast when timed; 64 by default", type=positive, default=64
-    )
-    p.add("--rounds", "N", "of which the median counts; 5 by default", type=positive, default=5)
+    p.add("--images", "N", "of im2col and fast when timed", type=positive, default=64)
+    p.add("--rounds", "N", "of which the median counts", type=positive, default=5)
     return p
 
 

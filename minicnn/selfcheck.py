@@ -28,9 +28,17 @@ AFTER_STEPS = {"float32": 1e-3, "float64": 1e-9}
 BATCHES = (37, 37, 37, 32, 32, 37)  # images; 37 is no multiple of a block
 
 
+EXAMPLES = {
+    "": "on the GPU where there is one, otherwise on the CPU",
+    "--device cpu": "on the CPU",
+    "--device gpu:1": "on the second GPU",
+}
+
+
 def parser() -> command.Parser:
     """The options of ``python -m minicnn.selfcheck``."""
-    p = command.Parser("selfcheck", "Check every kernel and a step of training on a device.")
+    about = "Check every kernel and a step of training on a device."
+    p = command.Parser("selfcheck", about, EXAMPLES)
     p.add("--device", "NAME", "auto, cpu, gpu or gpu:<number>", default="auto")
     return p
 

@@ -16,47 +16,69 @@ from .numbers import Pair
 from .trained import from_run
 from .words import LANGUAGES
 
+EXAMPLES = {
+    "": "a convolution of small whole numbers: its page opens in the browser",
+    "--op max-pool --size 5x6 --text": "max pooling, printed",
+    "--run runs/plus --layer 0 --image 7 --out layer.html": "a trained layer on a real picture",
+}
+
 
 def parser() -> command.Parser:
     """The options of ``python -m minicnn.explain``."""
-    p = command.Parser("explain", "Show a layer forward and backward, cell by cell, on a page.")
+    about = "Show a layer forward and backward, cell by cell, on a page."
+    p = command.Parser("explain", about, EXAMPLES)
     natural, positive = command.at_least(0), command.at_least(1)
     kinds = list(DEFAULTS)
-    p.add("--op", "NAME", f"{', '.join(kinds)}; conv by default", choices=kinds, default="conv")
-    p.add("--out", "FILE", "the page; explain.html by default", type=command.path)
+    p.add("--op", "NAME", ", ".join(kinds), choices=kinds, default="conv")
+    p.add("--out", "FILE", "the page", "explain.html", type=command.path)
     p.add("--no-open", None, "write the page, do not open it")
     p.add("--text", None, "print the numbers, write no page")
     p.add(
         "--lang",
         "LANG",
-        "en, zh or ja; by default the page follows the browser, and --text is English",
+        "en, zh or ja",
+        "the page follows the browser, --text is English",
         choices=list(LANGUAGES),
     )
     p.group("an example of small whole numbers")
-    p.add("--size", "HxW", "of the picture; 4x5 by default (pooling: 5x6)", type=pair(1))
-    p.add("--kernel", "K", "3 by default (avg-pool: 2); 3x2 for 3 rows and 2 columns", type=pair(1))
-    p.add("--stride", "S", "1 by default (pooling: 2)", type=pair(1))
+    p.add("--size", "HxW", "of the picture", "4x5; pooling 5x6", type=pair(1))
+    p.add("--kernel", "K", "3x2: 3 rows and 2 columns", "3; avg-pool 2", type=pair(1))
+    p.add("--stride", "S", "in rows and columns", "1; pooling 2", type=pair(1))
     p.add(
         "--padding",
         "P",
-        "1x0 by default (pooling: 0): a row above and below, no columns",
+        "1x0: a row above and below, no columns",
+        "1x0; pooling 0",
         type=pair(0),
     )
-    p.add("--dilation", "D", "1 by default", type=pair(1))
+    p.add("--dilation", "D", "in rows and columns", "1", type=pair(1))
     p.add(
         "--channels",
         "N",
-        "of the input; 1 by default (dense: 4 features, softmax: 5 classes)",
+        "of the input",
+        "1; dense 4 features; softmax 5 classes",
         type=positive,
     )
-    p.add("--out-channels", "N", "of the output; 1 by default (dense: 3)", type=positive)
-    p.add("--batch", "N", "images; 1 by default (dense, softmax: 2 rows)", type=positive)
-    p.add("--seed", "N", "of the numbers; 0 by default", type=natural)
+    p.add("--out-channels", "N", "of the output", "1; dense 3", type=positive)
+    p.add("--batch", "N", "images", "1; dense, softmax 2 rows", type=positive)
+    p.add("--seed", "N", "of the numbers", "0", type=natural)
     p.group("a trained layer on a real picture")
-    p.add("--run", "DIR", "the folder of python -m minicnn.train", type=command.path)
-    p.add("--layer", "K", "net[K], a convolution; the first one by default", type=natural)
-    p.add("--image", "I", "of the test images; 0 by default", type=natural)
-    p.add("--data-dir", "DIR", "look for the data set's files here only", type=command.path)
+    p.add(
+        "--run",
+        "DIR",
+        "the folder of python -m minicnn.train",
+        "none: the example",
+        type=command.path,
+    )
+    p.add("--layer", "K", "net[K], a convolution", "the first one", type=natural)
+    p.add("--image", "I", "of the test images", "0", type=natural)
+    p.add(
+        "--data-dir",
+        "DIR",
+        "look for the data set's files here only",
+        command.DATA,
+        type=command.path,
+    )
     return p
 
 

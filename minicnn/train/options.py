@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,28 +28,42 @@ KNOBS = (
 )
 
 
+EXAMPLES = {
+    "": "LeNet, as the chapter trains it; what came of it lies in runs/<time>",
+    "--model lenet-plus --epochs 3 --seed 1 --out runs/plus": "a better net, for a short time",
+    "--activation relu --lr 0.1 --json >epochs.jsonl": "an exercise; its figures for a program",
+    "--config runs/plus/config.json --out runs/again": "the same run once more, bit for bit",
+}
+NOT_KEPT = ("config", "out", "quiet", "json")  # what concerns a call, not the training
+
+
 def parser() -> command.Parser:
     """The options of ``python -m minicnn.train``."""
-    p = command.Parser("train", "Train LeNet on Fashion-MNIST; keep what came of it in a folder.")
+    about = "Train LeNet on Fashion-MNIST; keep what came of it in a folder."
+    p = command.Parser("train", about, EXAMPLES)
     natural, positive = command.at_least(0), command.at_least(1)
     amount = command.non_negative
     sets = ["fashion-mnist", "fashion-mnist-sample", "mnist"]
-    epochs = ", ".join(f"{model} {recipe.epochs}" for model, recipe in RECIPES.items())
-    rates = ", ".join(f"{model} {recipe.lr}" for model, recipe in RECIPES.items())
 
     p.add("--device", "NAME", "auto, cpu, gpu or gpu:<number>", default="auto")
     p.add(
         "--dataset",
         "NAME",
-        f"{', '.join(sets)}; without it fashion-mnist or, where that cannot "
-        "be had, the sample in the package",
+        ", ".join(sets),
+        "fashion-mnist or, where that cannot be had, the sample in the package",
         choices=sets,
     )
-    p.add("--data-dir", "DIR", "look for the data set's files here only", type=command.path)
+    p.add(
+        "--data-dir",
+        "DIR",
+        "look for the data set's files here only",
+        command.DATA,
+        type=command.path,
+    )
     p.add(
         "--model",
         "NAME",
-        "lenet (average pooling, padding 2; the default), lenet-max (max pooling, no padding), "
+        "lenet (average pooling, padding 2), lenet-max (max pooling, no padding), "
         "lenet-plus (what the exercises lead to; see docs/lenet.md) or mlp",
         choices=list(models.PRESETS),
         default="lenet",
@@ -52,57 +71,102 @@ def parser() -> command.Parser:
     p.add(
         "--epochs",
         "N",
-        f"by default {epochs}; on a smaller data set as many as give {ENOUGH_UPDATES:,} updates",
+        f"on a smaller data set by default as many as give {ENOUGH_UPDATES:,} updates",
+        _in_recipes("epochs"),
         type=positive,
     )
-    p.add("--lr", "RATE", f"learning rate; by default {rates}", type=amount)
+    p.add("--lr", "RATE", "learning rate", _in_recipes("lr"), type=amount)
     p.add(
         "--schedule",
         "NAME",
-        "of the learning rate: constant, or cosine, which falls to 0 "
-        "over the epochs (the default of lenet-plus)",
+        "of the learning rate: constant, or cosine, which falls to 0 over the epochs",
+        _in_recipes("schedule"),
         choices=list(SCHEDULES),
     )
-    p.add("--batch-size", "N", _defaults("batch_size"), type=positive)
+    p.add("--batch-size", "N", "images", _in_recipes("batch_size"), type=positive)
     p.add(
         "--divide-by",
         "NAME",
-        "what divides a batch's gradient: its images (the default), or batch-size, with which a "
-        "smaller last batch counts less (the first edition; the default of lenet-max)",
+        "what divides a batch's gradient: its images, or batch-size, with which a "
+        "smaller last batch counts less (the first edition)",
+        _in_recipes("divide_by"),
         choices=["images", "batch-size"],
     )
-    p.add("--momentum", "M", _defaults("momentum"), type=amount)
-    p.add("--weight-decay", "W", _defaults("weight_decay"), type=amount)
-    p.add("--seed", "N", "of weights, shuffles and dropout; 0 by default", type=natural, default=0)
-    p.add("--threads", "N", "CPU threads; by default as many as cores", type=positive)
-    p.add("--out", "DIR", "a new or empty folder; runs/<time> by default", type=command.path)
+    p.add("--momentum", "M", "of SGD", _in_recipes("momentum"), type=amount)
+    p.add("--weight-decay", "W", "of SGD", _in_recipes("weight_decay"), type=amount)
+    p.add("--seed", "N", "of weights, shuffles and dropout", type=natural, default=0)
+    p.add("--threads", "N", "CPU threads", "as many as cores", type=positive)
+    p.add("--out", "DIR", "a new or empty folder", "runs/<time>", type=command.path)
     p.add("--no-compile", None, "train with the textbook's eager operations: slower, same results")
-    p.group("the net (the exercises of the chapter)")
-    p.add("--activation", "NAME", ", ".join(models.ACTIVATIONS), choices=list(models.ACTIVATIONS))
-    p.add("--pool", "NAME", ", ".join(models.POOLS), choices=list(models.POOLS))
-    p.add("--padding", "N", "of the first convolution", type=natural)
-    p.add("--kernel-size", "N", "of every convolution", type=positive)
-    p.add("--channels", "6,16", "of each convolution", type=command.integers)
-    p.add("--hidden", "120,84", "widths of the dense layers", type=command.integers)
-    inits = [*models.INITS, "default"]
-    p.add("--init", "NAME", f"initial weights: {', '.join(inits)}", choices=inits)
-    p.add("--batch-norm", None, "normalise after every convolution", default=None)
-    p.add(
-        "--dropout",
-        "P",
-        "before each dense layer, but not on the pixels; 0 by default, lenet-plus "
-        f"{models.LENET_PLUS['dropout']}",
-        type=command.share,
-    )
+    _add_manners(p)
+    _add_knobs(p)
     return p
 
 
-def _defaults(name: str) -> str:
-    """The usual value of this part of a recipe, and which models have another one."""
-    usual = Recipe._field_defaults[name]
-    found = {model: getattr(recipe, name) for model, recipe in RECIPES.items()}
-    others = [f"{model} {value}" for model, value in found.items() if value != usual]
-    return "; ".join([f"{usual:g} by default", *others])
+def _add_manners(p: command.Parser) -> None:
+    """What is read and printed."""
+    p.group("reading and printing")
+    p.add(
+        "--config",
+        "FILE",
+        "options from a TOML file, or from the config.json of a run, which it repeats; what is "
+        "typed wins",
+        "none",
+        type=command.path,
+    )
+    p.add("--json", None, "print each epoch as a JSON object, all else on stderr")
+    p.add("--quiet", None, "print errors, and at the end the run's folder, nothing else")
+
+
+def _add_knobs(p: command.Parser) -> None:
+    """What the exercises of the chapter change."""
+    natural, positive = command.at_least(0), command.at_least(1)
+    inits = [*models.INITS, "default"]
+    p.group("the net (the exercises of the chapter)")
+    activations, pools = list(models.ACTIVATIONS), list(models.POOLS)
+    for name, value, help, options in (
+        ("activation", "NAME", ", ".join(activations), {"choices": activations}),
+        ("pool", "NAME", ", ".join(pools), {"choices": pools}),
+        ("padding", "N", "of the first convolution", {"type": natural}),
+        ("kernel_size", "N", "of every convolution", {"type": positive}),
+        ("channels", "6,16", "of each convolution", {"type": command.integers}),
+        ("hidden", "120,84", "widths of the dense layers", {"type": command.integers}),
+        ("init", "NAME", f"initial weights: {', '.join(inits)}", {"choices": inits}),
+        ("batch_norm", None, "normalise after every convolution", {"default": None}),
+        ("dropout", "P", "before each dense layer, but not on the pixels", {"type": command.share}),
+    ):
+        p.add(f"--{name.replace('_', '-')}", value, help, _in_presets(name), **options)
+
+
+def _in_recipes(name: str) -> str:
+    """The value of this part of a recipe, and which models have another one."""
+    return _and_exceptions({model: getattr(recipe, name) for model, recipe in RECIPES.items()})
+
+
+def _in_presets(name: str) -> str:
+    """The value of this argument of ``models.build``, and which models have another one."""
+    found = {}
+    for model, (make, preset) in models.PRESETS.items():
+        usual = inspect.signature(make).parameters
+        if name in usual:
+            found[model] = preset.get(name, usual[name].default)
+    return _and_exceptions(found)
+
+
+def _and_exceptions(values: dict[str, Any]) -> str:
+    """ "256; lenet-plus 128": the first model's value, and those of models that differ."""
+    usual, *_ = shown = {model: _typed(value) for model, value in values.items()}
+    others = [f"{model} {text}" for model, text in shown.items() if text != shown[usual]]
+    return "; ".join([shown[usual], *others])
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed: 6,16; a switch is on or off."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -111,13 +175,22 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    device, why_cpu = _choose_device(options.device)
+    with command.talking(options.quiet, options.json) as stdout:
+        return _train_talking(options, stdout)
+
+
+def _train_talking(options: argparse.Namespace, stdout: Any) -> int:
+    """Train, and print what ``--json`` or ``--quiet`` ask for on ``stdout``."""
+    with command.naming(options, "device"):
+        device, why_cpu = _choose_device(options.device)
     if options.threads is not None:
         minicnn.set_num_threads(options.threads)
     minicnn.manual_seed(options.seed)
     knobs = {name: getattr(options, name) for name in KNOBS if getattr(options, name) is not None}
-    net = models.build(options.model, **knobs).to(device)
-    dataset, train, test = load_or_sample(options.dataset, options.data_dir)
+    with command.naming(options, *KNOBS):
+        net = models.build(options.model, **knobs).to(device)
+    with command.naming(options, "data_dir"):
+        dataset, train, test = load_or_sample(options.dataset, options.data_dir)
     recipe = recipe_for(options, len(train))
     compiled = not options.no_compile and compiler.is_available(device)
     config = {
@@ -132,12 +205,31 @@ def _train(options: argparse.Namespace) -> int:
         "minicnn": minicnn.__version__,
         "numpy": np.__version__,
     }
-    run = Run(options.out, config, net)
+    config["options"] = _kept(options, config)
+    with command.naming(options, "out"):
+        run = Run(options.out, config, net)
     size = recipe.batch_size
     batches = data.DataLoader(train, size, True, options.seed, device, raw=compiled)
     test_batches = data.DataLoader(test, size, device=device, raw=compiled)
     say(headline(config, net, train, test, why_cpu))
-    return _fit(run, net, batches, test_batches, recipe)
+    after_epoch = [lambda history: run.write(net, history)]
+    if options.json:
+        after_epoch.append(lambda history: say(json.dumps(history.epochs[-1]), stdout))
+    status = _fit(run, net, batches, test_batches, recipe, after_epoch, options.quiet)
+    if options.quiet and not options.json:
+        say(run.folder, stdout)
+    return status
+
+
+def _kept(options: argparse.Namespace, config: dict[str, Any]) -> dict[str, Any]:
+    """All options of a training, as ``--config`` reads them, with the values that were in force."""
+    values = {name: config.get(name, value) for name, value in vars(options).items()}
+    values["no_compile"] = not config["compiled"]
+    return {
+        name: str(value.resolve()) if isinstance(value, Path) else value
+        for name, value in values.items()
+        if value is not None and name not in NOT_KEPT
+    }
 
 
 def _fit(
@@ -146,6 +238,8 @@ def _fit(
     batches: data.DataLoader,
     test_batches: data.DataLoader,
     recipe: Recipe,
+    after_epoch: list[Callable[[History], None]],
+    quiet: bool,
 ) -> int:
     """Train to the end, or until the loss diverges or somebody interrupts; the exit status."""
     history, status = History(), 0
@@ -159,8 +253,9 @@ def _fit(
             epochs=recipe.epochs,
             schedule=recipe.schedule_of(optimizer),
             divide_by=recipe.divisor,
-            after_epoch=[lambda history: run.write(net, history)],
+            after_epoch=after_epoch,
             history=history,
+            quiet=quiet,
             compile=run.config["compiled"],
         )
     except DivergedError as error:

@@ -32,23 +32,39 @@ from .numbers import (
 CHAPTER = ("Pullover", "Coat")  # the sweaters and coats of the chapter's exercise
 
 
+EXAMPLES = {
+    "--run runs/plus": "all pictures, into the run's folder",
+    "--run runs/plus --out pictures --mistakes 24": "into another one, with more mistakes",
+    "--run runs/plus --classes Shirt,T-shirt": "what the net sees of shirts and T-shirts",
+}
+
+
 def parser() -> command.Parser:
     """The options of ``python -m minicnn.visualize``."""
-    p = command.Parser(
-        "visualize", "Draw what a trained net sees, and where it errs, as pictures (PNG)."
-    )
+    about = "Draw what a trained net sees, and where it errs, as pictures (PNG)."
+    p = command.Parser("visualize", about, EXAMPLES)
     p.add("--run", "DIR", "the folder of a training run", type=command.path, required=True)
-    p.add(
-        "--out", "DIR", "where the pictures go; by default into the run's folder", type=command.path
-    )
+    p.add("--out", "DIR", "where the pictures go", "the run's folder", type=command.path)
     p.add(
         "--classes",
         "A,B",
-        "whose activations are shown, by name or number; by default Pullover,Coat, or the two "
-        "classes that the net confuses most",
+        "whose activations are shown, by name or number",
+        "Pullover,Coat, or the two classes that the net confuses most",
     )
-    p.add("--mistakes", "N", "12 by default", type=command.at_least(1), default=12)
-    p.add("--data-dir", "DIR", "look for the data set's files here only", type=command.path)
+    p.add(
+        "--mistakes",
+        "N",
+        "the pictures that the net is most wrong about",
+        type=command.at_least(1),
+        default=12,
+    )
+    p.add(
+        "--data-dir",
+        "DIR",
+        "look for the data set's files here only",
+        command.DATA,
+        type=command.path,
+    )
     return p
 
 

@@ -29,31 +29,46 @@ from minicnn.terminal import complain, say
 NAME = "python -m minicnn.d2l"
 
 
+EXAMPLES = {
+    "lenet.md": "the chapter, with the cells of the first framework that it has",
+    "lenet.md --tab tensorflow --epochs 1": "TensorFlow's cells, for a quick look",
+    "lenet.md --out lenet --report": "all cells that run; figures and the notebook in lenet/",
+}
+
+
 def parser() -> command.Parser:
     """The options of ``python -m minicnn.d2l``."""
-    p = command.Parser("d2l", "Run a chapter of Dive into Deep Learning, cell by cell.")
+    about = "Run a chapter of Dive into Deep Learning, cell by cell."
+    p = command.Parser("d2l", about, EXAMPLES)
     p.usage = f"{p.prog} CHAPTER [options]"
     p.add("chapter", "CHAPTER", "the book's Markdown, or a Jupyter notebook", type=command.path)
     p.add(
         "--tab",
         "NAME",
-        f"{', '.join(FRAMEWORKS)}: whose cells are run; by default the first that the chapter has, "
-        "and in a notebook the framework that it imports",
+        f"{', '.join(FRAMEWORKS)}: whose cells are run",
+        "the first that the chapter has; of a notebook the framework that it imports",
         choices=list(FRAMEWORKS),
     )
     p.add(
         "--out",
         "DIR",
-        "for figures and the executed notebook; without it figures go into a folder named after "
-        "the chapter",
+        "for figures and the executed notebook",
+        "figures go into a folder named after the chapter",
         type=command.path,
     )
-    p.add("--seed", "N", "of all random draws; by default another one each time", type=_seed)
-    p.add("--data-dir", "DIR", "look for the data set's files here only", type=command.path)
+    p.add("--seed", "N", "of all random draws", "another one each time", type=_seed)
+    p.add(
+        "--data-dir",
+        "DIR",
+        "look for the data set's files here only",
+        command.DATA,
+        type=command.path,
+    )
     p.add(
         "--epochs",
         "N",
         "instead of the chapter's num_epochs: for a quick look, never for a figure",
+        "the chapter's",
         type=command.at_least(1),
     )
     p.add("--report", None, "go on after a cell that fails; say at the end which ran")

@@ -1,0 +1,50 @@
+"""What ``--help`` of each command shows: every default, and examples that work."""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+
+import pytest
+
+from minicnn import command
+from minicnn.__main__ import COMMANDS, main
+
+PLACES = {"d2l": "minicnn.d2l.book.options"}  # of parser(), where it is not the usual one
+PACKAGES = ("explain", "predict", "train", "visualize")  # whose parser() stands in options
+
+
+def parser_of(name: str) -> command.Parser:
+    place = f"minicnn.{name}.options" if name in PACKAGES else f"minicnn.{name}"
+    return importlib.import_module(PLACES.get(name, place)).parser()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_with_a_value_says_what_it_is_by_default(name: str) -> None:
+    for action in parser_of(name)._actions:
+        if action.option_strings and action.nargs != 0 and not action.required:
+            assert "(default: " in (action.help or ""), action.option_strings
+            if action.default is not None:
+                assert f"(default: {action.default})" in (action.help or "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_teaches_by_examples_that_can_be_typed_and_fits_a_terminal(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    parser = parser_of(name)
+    help = parser.format_help()
+    assert max(map(len, help.splitlines())) <= 80
+    assert len(parser.examples) >= 3
+    for typed in parser.examples:
+        assert f"  python -m minicnn.{name} {typed}".rstrip() in help
+        words = [word for word in shlex.split(typed) if not word.startswith((">", "<"))]
+        assert "--config" in words or parser.parse(words)
+
+
+def test_the_package_says_what_each_exit_status_means(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    for status in ("0", "1", "2", "130"):
+        assert f"\n  {status:>3}  " in said
