@@ -86,47 +86,18 @@ def torch_eager(net: Any, threads: int) -> Predict:
 
 
 def onnx_runtime(net: Any, threads: int) -> Predict:
+    import numpy as np
     import onnxruntime
 
+    from minicnn.exchange.onnx.export import model_of
+
+    model = model_of(net, np.zeros((1, 1, 28, 28), np.float32))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
-        onnx_model(net).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return lambda x: session.run(None, {"x": x})[0]
-
-
-def onnx_model(net: Any) -> Any:
-    """``models.lenet()`` as an ONNX model of any batch size, checked."""
-    from onnx import TensorProto, checker, helper, numpy_helper
-
-    layers: list[tuple[str, list[str], dict[str, Any]]] = [
-        ("Conv", ["0.weight", "0.bias"], {"pads": [2, 2, 2, 2]}),
-        ("Sigmoid", [], {}),
-        ("AveragePool", [], {"kernel_shape": [2, 2], "strides": [2, 2]}),
-        ("Conv", ["3.weight", "3.bias"], {}),
-        ("Sigmoid", [], {}),
-        ("AveragePool", [], {"kernel_shape": [2, 2], "strides": [2, 2]}),
-        ("Flatten", [], {}),
-        ("Gemm", ["7.weight", "7.bias"], {"transB": 1}),
-        ("Sigmoid", [], {}),
-        ("Gemm", ["9.weight", "9.bias"], {"transB": 1}),
-        ("Sigmoid", [], {}),
-        ("Gemm", ["11.weight", "11.bias"], {"transB": 1}),
-    ]
-    names = ["x", *(f"h{i}" for i in range(1, len(layers))), "logits"]
-    nodes = [
-        helper.make_node(operation, [names[i], *weights], [names[i + 1]], **attributes)
-        for i, (operation, weights, attributes) in enumerate(layers)
-    ]
-    values = [numpy_helper.from_array(p.data, name) for name, p in net.state_dict().items()]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 28, 28])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 10])
-    graph = helper.make_graph(nodes, "lenet", [x], [logits], values)
-    opset = [helper.make_opsetid("", 17)]
-    model = helper.make_model(graph, ir_version=10, opset_imports=opset)
-    checker.check_model(model, full_check=True)
-    return model
+    return lambda x: session.run(None, {"input": x})[0]
 
 
 def side(make: Callable[[Any, int], Predict], *needs: str) -> Side:

@@ -1,6 +1,7 @@
 """minicnn: a convolutional network engine from scratch, to be read."""
 
 import sys
+from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from pathlib import Path
@@ -55,7 +56,12 @@ __version__ = "0.1.0"
 if not TYPE_CHECKING:  # a type checker would take it for any name
 
     def __getattr__(name: str) -> Any:
-        """PyTorch has most methods as functions too: say what to write for ``minicnn.exp(x)``."""
+        """A room that is loaded when it is first named.
+
+        PyTorch has most methods as functions too: say what to write for ``minicnn.exp(x)``.
+        """
+        if name in ("interop", "onnx"):
+            return import_module(f"minicnn.{name}")
         hint = f"; write x.{name}(...)" if callable(getattr(Tensor, name, None)) else ""
         raise AttributeError(f"module 'minicnn' has no attribute {name!r}{hint}")
 

@@ -29,6 +29,8 @@ Import = ast.Import | ast.ImportFrom
 STOREYS = """
     tests benchmarks docs
     __main__ explain visualize d2l selfcheck rungs
+    interop onnx
+    exchange
     train training command minicnn
     compiler data models checkpoint gradient_check gradient_diagnosis plots
     optim nn
@@ -47,7 +49,7 @@ PLACES = {
     "llvmlite": ("minicnn.kernels",),
     "cupy": ("minicnn.kernels.gpu", "minicnn.device", "minicnn.selfcheck"),
 }
-LATE = ("matplotlib", "pooch", "PIL", "IPython", "requests")
+LATE = ("matplotlib", "pooch", "PIL", "IPython", "requests", "onnx", "torch")
 IS_LATE = ("minicnn.d2l.book.shell",)  # modules that are themselves imported inside functions only
 LONG_SIGNATURES = {  # with more than 8 parameters, and why
     "Conv2D.__init__": "Keras'",
@@ -223,7 +225,7 @@ def foreign(root: Path) -> Finding:
 
 def loaded(root: Path) -> Finding:
     """``import minicnn`` loads no heavy package, and no folder beside it as a part of it."""
-    heavy = "numba matplotlib cupy pooch requests IPython PIL"
+    heavy = "numba matplotlib cupy pooch requests IPython PIL onnx torch minicnn.exchange"
     code = f"""if True:
         import sys, importlib.util, minicnn
         print(*(name for name in {heavy.split()} if name in sys.modules))

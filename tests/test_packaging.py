@@ -53,8 +53,8 @@ def places(cwd: Path, path: str = "") -> list[Path]:
 def test_importing_needs_no_numba_matplotlib_or_cupy() -> None:
     code = (
         "import sys, minicnn, minicnn.d2l; "
-        "print([m for m in ('numba', 'matplotlib', 'cupy', 'pooch', 'requests', 'IPython', 'torch')"
-        " if m in sys.modules])"
+        "print([m for m in ('numba', 'matplotlib', 'cupy', 'pooch', 'requests', 'IPython', 'torch',"
+        " 'onnx') if m in sys.modules])"
     )
     assert run(sys.executable, "-c", code, cwd=ROOT).strip() == "[]"
 
