@@ -2,6 +2,8 @@
 
 train, test = minicnn.data.load("fashion-mnist")
 for x, y in minicnn.data.DataLoader(train, batch_size=256, shuffle=True): ...
+
+Data of your own: from_folder, from_arrays (docs/data.md).
 """
 
 from minicnn.data.dataset import Dataset
@@ -9,6 +11,16 @@ from minicnn.data.errors import DatasetError, DatasetNotFoundError, IdxError
 from minicnn.data.find import load
 from minicnn.data.idx import read_idx
 from minicnn.data.loader import DataLoader
+from minicnn.data.normalising import mean_and_std
+from minicnn.data.own import (
+    from_arrays,
+    from_csv,
+    from_folder,
+    from_idx,
+    from_npz,
+    from_pictures,
+    read_picture,
+)
 
 __all__ = [
     "DataLoader",
@@ -16,6 +28,14 @@ __all__ = [
     "DatasetError",
     "DatasetNotFoundError",
     "IdxError",
+    "from_arrays",
+    "from_csv",
+    "from_folder",
+    "from_idx",
+    "from_npz",
+    "from_pictures",
     "load",
+    "mean_and_std",
     "read_idx",
+    "read_picture",
 ]

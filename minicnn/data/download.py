@@ -1,20 +1,22 @@
 """Fetching the files of a data set from the mirrors that carry it."""
 
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from minicnn.data.errors import DatasetError, DatasetNotFoundError
+from minicnn.data.errors import DatasetError, DatasetNotFoundError, IdxError
 from minicnn.data.idx import read_idx
 from minicnn.terminal import is_terminal
 
 # Timeouts in seconds: to connect (to each address of a mirror), and between two pieces of a file.
 _TIMEOUT = (3.0, 30.0)
+_MD5_DIGITS = 32
 
 
-def download(sha256: Mapping[str, str], mirrors: Sequence[str], folder: Path) -> None:
+def download(digests: Mapping[str, str], mirrors: Sequence[str], folder: Path) -> None:
     """Fetch files into a folder, from the first mirror that has them.
 
     After a mirror's first failure, the next one is asked for the files that are still missing.
@@ -22,7 +24,8 @@ def download(sha256: Mapping[str, str], mirrors: Sequence[str], folder: Path) ->
     nothing half-written, and two processes that download at once do not disturb each other.
 
     Args:
-        sha256: which files: name (without .gz) to the SHA-256 of the decompressed content.
+        digests: which files: name (without .gz) to the SHA-256 of the decompressed content or,
+            where only that is known, to the MD5 of the .gz file (32 digits).
         mirrors: addresses of folders that hold the files as <name>.gz.
         folder: where to put them; made if it is not there.
 
@@ -30,7 +33,7 @@ def download(sha256: Mapping[str, str], mirrors: Sequence[str], folder: Path) ->
         DatasetNotFoundError: every mirror failed (the message says why), or ``folder`` cannot be
             written.
     """
-    missing, failures = dict(sha256), []
+    missing, failures = dict(digests), []
     with _scratch_folder(folder) as scratch:
         for mirror in mirrors:
             try:
@@ -54,14 +57,20 @@ def _scratch_folder(folder: Path) -> "TemporaryDirectory[str]":
         raise DatasetNotFoundError(f"cannot write to {folder} ({error.strerror})") from error
 
 
-def _fetch(url: str, sha256: str, target: Path) -> None:
+def _fetch(url: str, digest: str, target: Path) -> None:
     """Transfer one file, with a progress bar on a terminal, and verify it."""
     from pooch import HTTPDownloader
 
     show = is_terminal(sys.stderr)
     transfer = HTTPDownloader(progressbar=show, chunk_size=1 << 16, timeout=_TIMEOUT)
     transfer(url, target, pooch=None)
-    read_idx(target, sha256)
+    if len(digest) == _MD5_DIGITS:
+        found = hashlib.md5(target.read_bytes(), usedforsecurity=False).hexdigest()
+        if found != digest:
+            raise IdxError(f"{target}: MD5 is {found}, not {digest}")
+        read_idx(target)
+    else:
+        read_idx(target, digest)
 
 
 def _reason(error: Exception) -> str:

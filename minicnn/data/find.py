@@ -2,26 +2,28 @@
 
 import contextlib
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from minicnn.data.catalogue import CATALOGUE, FILES, SAMPLE_FOLDER, Source
+from minicnn.data.catalogue import CATALOGUE, SAMPLE_FOLDER, Source
 from minicnn.data.dataset import Dataset
 from minicnn.data.download import download
 from minicnn.data.errors import DatasetError, DatasetNotFoundError, IdxError
-from minicnn.data.idx import read_idx
+from minicnn.data.idx import not_expected, read_with_sha256
+from minicnn.data.labels import label_column
 from minicnn.files import expand
 
 # Other files that may lie where the four are expected, and what to do with them.
 CURES = {
     (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar"): "unpack the archive",
-    (".csv", ".parquet", ".npz", ".npy", ".pt", ".png", ".jpg"): (
-        "make arrays of other formats: data.Dataset(images, labels, classes)"
+    (".csv", ".npz", ".png", ".jpg"): (
+        "data of your own: data.from_folder, or --data-dir without --dataset"
     ),
+    (".parquet", ".npy", ".pt"): ("make arrays of other formats: data.from_arrays(images, labels)"),
 }
 
 _root: Path | None = None  # of looking_in
@@ -43,11 +45,14 @@ def load(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
 
     Where it looks, in this order: the cache ($XDG_CACHE_HOME/minicnn/<name>, by default in
     ~/.cache), the folder of Debian's package (Fashion-MNIST only), the mirrors, which fill the
-    cache. Wherever files come from, their SHA-256 is checked.
+    cache. Wherever files come from, their SHA-256 is checked. Of KMNIST, EMNIST and QMNIST it is
+    not known: a download's MD5 is checked, where it is published, and a file of your own only for
+    not being another data set's.
 
     Args:
-        name: "fashion-mnist", "mnist", or "fashion-mnist-sample": the first 6,000 training and
-            1,000 test images of Fashion-MNIST, which come with minicnn.
+        name: "fashion-mnist", "mnist", "kmnist", "emnist-letters", "emnist-balanced", "qmnist" or
+            "fashion-mnist-sample": the first 6,000 training and 1,000 test images of
+            Fashion-MNIST, which come with minicnn.
         root: a folder to look in instead of all those places. It holds the four files, plain or
             gzipped, or a folder ``name`` (or torchvision's ``FashionMNIST/raw``) that does.
 
@@ -66,10 +71,22 @@ def load(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
     if root is None and source.installed != SAMPLE_FOLDER:
         root = _root
     folder = _locate(name, source) if root is None else _locate_in(expand(root), name, source)
-    arrays = [_read(folder, file, name) for file in FILES]
-    train = Dataset(arrays[0], arrays[1], source.classes, f"{name} train")
-    test = Dataset(arrays[2], arrays[3], source.classes, f"{name} test")
+    train, test = (_part(folder, name, source, k) for k in (0, 2))
     return train, test
+
+
+def _part(folder: Path, name: str, source: Source, first: int) -> Dataset:
+    """The training or test set, whose images are the ``first`` of the four files."""
+    files = source.files[first : first + 2]
+    paths = [_path(folder, file) or folder / file for file in files]
+    images, labels = (_read(*pair, name) for pair in zip(paths, files, strict=True))
+    if source.transposed:
+        images = np.ascontiguousarray(images.swapaxes(1, 2))
+    labels = label_column(labels, paths[1]).astype(np.int64) - source.first_label
+    try:
+        return Dataset(images, labels, source.classes, f"{name} {'test' if first else 'train'}")
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{paths[0]} and {paths[1].name}: {error}") from error
 
 
 def _locate(name: str, source: Source) -> Path:
@@ -80,12 +97,15 @@ def _locate(name: str, source: Source) -> Path:
     places = [] if cache is None else [cache / name]
     places += [] if source.installed is None else [source.installed]
     for folder in places:
-        if not _not_found(folder):
+        if not _not_found(folder, source.files):
             return folder
     try:
         if cache is None:
             raise DatasetNotFoundError("no home folder, no cache: see XDG_CACHE_HOME")
-        wanted = {file: source.sha256[file] for file in _not_found(places[0])}
+        if not source.mirrors:
+            raise DatasetNotFoundError("there is no mirror of its files")
+        digests = source.sha256 or source.md5
+        wanted = {file: digests[file] for file in _not_found(places[0], source.files)}
         download(wanted, source.mirrors, places[0])
     except DatasetNotFoundError as error:
         looked = " nor in ".join(map(str, places)) or "any folder"
@@ -96,12 +116,12 @@ def _locate(name: str, source: Source) -> Path:
     return places[0]
 
 
-def _not_found(folder: Path) -> list[str]:
-    """The files that a folder lacks: all of them if this user may not look into it."""
+def _not_found(folder: Path, files: Sequence[str]) -> list[str]:
+    """Those of the files that a folder lacks: all if this user may not look into it."""
     try:
-        return _missing(folder)
+        return _missing(folder, files)
     except PermissionError:
-        return list(FILES)
+        return list(files)
 
 
 def _locate_in(root: Path, name: str, source: Source) -> Path:
@@ -114,14 +134,17 @@ def _locate_in(root: Path, name: str, source: Source) -> Path:
     if not root.is_dir():
         raise DatasetError(f"{root} is {_link(root) or 'no folder'}; {wanted}")
     torchvision = Path(root, source.torchvision, "raw")
-    folders = (root, root / name, root / name / name, root / "raw", torchvision)
-    for folder in folders:
-        if not _missing(folder):
-            return folder
-    nearest = min(folders, key=lambda folder: len(_missing(folder)))
-    raise DatasetError(
-        f"{nearest} lacks {', '.join(_missing(nearest))}{_found(nearest)}; {wanted}, plain or .gz"
-    )
+    below = (name, f"{name}/{name}", "raw", "gzip")
+    folders = (root, *(root / folder for folder in below), torchvision)
+    missing = [_missing(folder, source.files) for folder in folders]
+    fewest = min(missing, key=len)
+    nearest = folders[missing.index(fewest)]
+    if fewest:
+        raise DatasetError(
+            f"{nearest} lacks {', '.join(fewest)}{_found(nearest, source.files)}; {wanted}, plain "
+            "or .gz"
+        )
+    return nearest
 
 
 def _link(path: Path) -> str:
@@ -129,10 +152,10 @@ def _link(path: Path) -> str:
     return f"a link to {path.readlink()}, which is not there" if path.is_symlink() else ""
 
 
-def _found(folder: Path) -> str:
+def _found(folder: Path, files: Sequence[str]) -> str:
     """What else lies in a folder, and what to do with it."""
-    files = {_path(folder, file) for file in FILES}
-    others = [path for path in sorted(folder.iterdir()) if path not in files]
+    known = {_path(folder, file) for file in files}
+    others = [path for path in sorted(folder.iterdir()) if path not in known]
     said = [f"{path.name} is {_link(path)}" for path in others if not path.exists()]
     names = [path.name for path in others if path.exists()]
     if names:
@@ -154,8 +177,8 @@ def _cache_folder() -> Path | None:
         return None
 
 
-def _missing(folder: Path) -> list[str]:
-    return [file for file in FILES if _path(folder, file) is None]
+def _missing(folder: Path, files: Sequence[str]) -> list[str]:
+    return [file for file in files if _path(folder, file) is None]
 
 
 def _path(folder: Path, file: str) -> Path | None:
@@ -171,27 +194,30 @@ def _path(folder: Path, file: str) -> Path | None:
     return None
 
 
-def _read(folder: Path, file: str, name: str) -> NDArray[Any]:
-    path = _path(folder, file) or folder / file
+def _read(path: Path, file: str, name: str) -> NDArray[Any]:
+    """The array in ``path``, which has to be ``file`` of this data set."""
     try:
-        return read_idx(path, CATALOGUE[name].sha256[file])
+        array, digest = read_with_sha256(path)
+        wanted = CATALOGUE[name].sha256.get(file)
+        other = _file_with(digest)
+        if other and wanted != digest:
+            raise IdxError(f"{path}: this is {other}; wanted {file} of {name}")
+        if wanted not in (None, digest):
+            raise IdxError(not_expected(path, digest, wanted))
+        return array
     except IdxError as error:
-        other = _other_file(str(error))
-        said = f"{path}: this is {other}; wanted {file} of {name}" if other else str(error)
-        if _cache_folder() in path.parents:
-            said += "; delete it, and it is downloaded again"
-        raise IdxError(said) from error
+        cure = "; delete it, and it is downloaded again" if _cache_folder() in path.parents else ""
+        raise IdxError(f"{error}{cure}") from error
 
 
-def _other_file(complaint: str) -> str | None:
-    """Which file of the catalogue has the SHA-256 that was found instead of the one wanted."""
-    found = re.search("SHA-256 of its content is ([0-9a-f]{64})", complaint)
+def _file_with(digest: str) -> str | None:
+    """Which file of the catalogue has this SHA-256, if it is one."""
     return next(
         (
             f"{file} of {name}"
             for name, source in CATALOGUE.items()
-            for file, digest in source.sha256.items()
-            if found and digest == found[1]
+            for file, known in source.sha256.items()
+            if known == digest
         ),
         None,
     )

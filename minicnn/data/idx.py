@@ -66,15 +66,27 @@ def read_idx(path: str | Path, sha256: str | None = None) -> NDArray[Any]:
             both SHA-256.
         OSError: the file cannot be opened (FileNotFoundError, PermissionError, ...).
     """
+    array, found = read_with_sha256(path)
+    if sha256 not in (None, found):
+        raise IdxError(not_expected(path, found, sha256))
+    return array
+
+
+def not_expected(path: str | Path, found: str, wanted: str | None) -> str:
+    """The message for a file of another SHA-256."""
+    return f"{path}: not the expected file: SHA-256 of its content is {found}, not {wanted}"
+
+
+def read_with_sha256(path: str | Path) -> tuple[NDArray[Any], str]:
+    """The array, as ``read_idx`` gives it, and the SHA-256 of the decompressed file."""
     path = Path(path)
     try:
         header, content = _read(path)
-        if sha256 is not None:
-            _check_sha256(content, sha256)
     except IdxError as error:
         raise IdxError(f"{path}: {error}") from error.__cause__
     array = np.frombuffer(content, header.dtype, offset=len(header.raw)).reshape(header.shape)
-    return array.astype(header.dtype.newbyteorder("="), copy=False)
+    native = array.astype(header.dtype.newbyteorder("="), copy=False)
+    return native, hashlib.sha256(content).hexdigest()
 
 
 def write_idx(array: NDArray[Any], path: str | Path) -> None:
@@ -147,9 +159,3 @@ def _read_header(stream: BinaryIO) -> _Header:
     if 0 in shape:
         raise IdxError(f"a dimension is 0 in shape {shape}")
     return _Header(magic + lengths, _DTYPES[code], shape)
-
-
-def _check_sha256(content: bytearray, wanted: str) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if found != wanted:
-        raise IdxError(f"not the expected file: SHA-256 of its content is {found}, not {wanted}")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.data.dataset import Dataset
+from minicnn.data.normalising import MeanAndStd, scale_and_shift
 from minicnn.device import on_device_of, to_device
 from minicnn.kernels import is_host
 from minicnn.random import default_generator
@@ -27,8 +28,8 @@ class DataLoader:
 
         for x, y in DataLoader(train, batch_size=256, shuffle=True, seed=0): ...
 
-    x: float32 (B, C, H, W) in [0, 1], the pixels / 255 (raw: uint8, as they are stored);
-    y: int64 (B,). Images (N, H, W) have C = 1.
+    x: float32 (B, C, H, W) in [0, 1], the pixels / 255 (raw: uint8, as they are stored; normalise:
+    (pixels / 255 - mean) / std); y: int64 (B,). Images (N, H, W) have C = 1.
 
     The device's memory holds the images once, as bytes: on the CPU in the data set's own array.
     Without shuffling, y and raw x are views of the data set there.
@@ -42,6 +43,8 @@ class DataLoader:
         device: where the batches are: "cpu", "gpu", "gpu:1".
         raw: give the pixels as they are stored, uint8 from 0 to 255. On a GPU a batch is then
             valid until the next one, which uses the same memory.
+        normalise: (mean, std), each a number for each channel, as ``data.mean_and_std(train)``
+            gives them (of the training set, for both sets); for one channel two numbers will do.
 
     Attributes:
         dataset: what is cut: ``len(loader.dataset)`` images.
@@ -49,7 +52,8 @@ class DataLoader:
 
     Raises:
         TypeError: dataset is no Dataset, or an argument that only PyTorch's DataLoader has.
-        ValueError: batch_size is not an int >= 1, or seed neither None nor an int >= 0.
+        ValueError: batch_size is not an int >= 1, or seed neither None nor an int >= 0; normalise
+            is no such pair, or goes with raw.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class DataLoader:
         seed: int | None = None,
         device: str = "cpu",
         raw: bool = False,
+        normalise: MeanAndStd | None = None,
         **others: Any,
     ) -> None:
         _check_arguments(dataset, others)
@@ -67,6 +72,8 @@ class DataLoader:
             raise ValueError(f"batch_size is {batch_size!r}; wanted an int >= 1")
         if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
             raise ValueError(f"seed is {seed!r}; wanted None or an int >= 0")
+        if raw and normalise is not None:
+            raise ValueError("raw is True with normalise; wanted one: raw pixels are as they are")
         self.dataset = dataset
         images = dataset.images
         if images.ndim == 3:
@@ -78,6 +85,9 @@ class DataLoader:
         self.seed = seed
         self.device = device
         self.raw = raw
+        self.scale: Any = None
+        if normalise is not None:
+            self.scale = to_device(scale_and_shift(normalise, images.shape[1]), device)
         self.epoch = 0
         self._memory: dict[tuple[int, int], Any] = {}
 
@@ -111,7 +121,11 @@ class DataLoader:
         if self.raw:
             return pixels
         pixels = pixels.astype(np.float32)
-        pixels /= 255
+        if self.scale is None:
+            pixels /= 255
+        else:
+            pixels *= self.scale[0]
+            pixels += self.scale[1]
         return pixels
 
     def _pick(self, array: Any, rows: Any) -> Any:
@@ -133,5 +147,5 @@ def _check_arguments(dataset: Any, others: dict[str, Any]) -> None:
             "data.Dataset(images, labels, classes), or one of data.load(name)"
         )
     for name in others:
-        cure = NOT_HERE.get(name, "wanted batch_size, shuffle, seed, device or raw")
+        cure = NOT_HERE.get(name, "wanted batch_size, shuffle, seed, device, raw or normalise")
         raise TypeError(f"DataLoader has no argument {name}; {cure}")

@@ -1,9 +1,11 @@
 """minicnn.data.load: mirrors, tried in order, and what a failed transfer leaves."""
 
 import gzip
+import hashlib
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from minicnn import data
 from minicnn.data import DatasetError, DatasetNotFoundError, download
-from minicnn.data.catalogue import FILES
+from minicnn.data.catalogue import CATALOGUE, FILES, Source
 from tests.data.tiny import TINY, assert_tiny, fill
 
 
@@ -137,3 +139,19 @@ def test_unwritable_cache(tmp_path, cache, mirrors, register):
     with pytest.raises(DatasetNotFoundError, match=rf"cannot write to {cache} \(Not a directory\)"):
         data.load("tiny")
     assert mirrors.asked == []
+
+
+def test_where_only_the_published_files_md5_is_known_it_is_checked(mirrors, cache, monkeypatch):
+    packed = {file: gzip.compress(content, mtime=0) for file, content in TINY.items()}
+
+    def send_packed(handler: BaseHTTPRequestHandler, file: str) -> None:
+        send(handler, packed[file])
+
+    md5 = {file: hashlib.md5(content).hexdigest() for file, content in packed.items()}
+    source = Source(tuple("0123456789"), {}, None, (mirrors.add("a", send_packed),), md5=md5)
+    monkeypatch.setitem(CATALOGUE, "tiny", source)
+    assert_tiny(*data.load("tiny"))
+    (cache / f"{FILES[1]}.gz").unlink()
+    monkeypatch.setitem(CATALOGUE, "tiny", replace(source, md5={**md5, FILES[1]: "0" * 32}))
+    with pytest.raises(DatasetNotFoundError, match="sent a wrong or damaged file"):
+        data.load("tiny")

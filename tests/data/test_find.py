@@ -173,8 +173,8 @@ def test_what_is_found_instead_of_a_file_is_named(tmp_path, register):
     with pytest.raises(DatasetError) as caught:
         data.load("tiny", root=root)
     assert str(caught.value) == (
-        f"{root} lacks {FILES[1]}; it holds a.csv, b.zip, c, d, e and 2 more; make arrays of other"
-        f" formats: data.Dataset(images, labels, classes); unpack the archive; {wanted}"
+        f"{root} lacks {FILES[1]}; it holds a.csv, b.zip, c, d, e and 2 more; data of your own: "
+        f"data.from_folder, or --data-dir without --dataset; unpack the archive; {wanted}"
     )
 
 
@@ -306,3 +306,26 @@ def test_a_root_may_begin_with_a_tilde(tmp_path, monkeypatch, register):
     monkeypatch.setenv("HOME", str(tmp_path))
     fill(tmp_path / "root")
     assert_tiny(*data.load("tiny", "~/root"))
+
+
+def test_the_sets_of_the_catalogue_are_complete():
+    for name, source in CATALOGUE.items():
+        digests = source.sha256 or source.md5
+        assert len(source.files) == len(set(source.files)) == 4, name
+        assert not digests or tuple(digests) == source.files, name
+        assert {len(digest) for digest in source.sha256.values()} <= {64}, name
+        assert {len(digest) for digest in source.md5.values()} <= {32}, name
+        assert bool(source.mirrors) <= bool(digests), name  # whatever is downloaded is checked
+    classes = CATALOGUE["emnist-balanced"].classes
+    assert (len(classes), classes[10], classes[36:]) == (47, "A", tuple("abdefghnqrt"))
+    assert len(CATALOGUE["emnist-letters"].classes) == 26
+
+
+def test_a_set_without_mirrors_says_where_it_is_to_be_had(cache):
+    with pytest.raises(DatasetNotFoundError, match=r"no mirror .*; download https://.* unpack it"):
+        data.load("emnist-letters")
+
+
+def test_files_of_another_set_are_refused_where_no_digest_is_known(tmp_path, register):
+    with pytest.raises(IdxError, match=f"this is {FILES[0]} of tiny; wanted {FILES[0]} of kmnist"):
+        data.load("kmnist", root=fill(tmp_path))

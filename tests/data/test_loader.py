@@ -166,7 +166,7 @@ def test_what_is_cut_is_a_dataset(arguments):
         ("generator", "seed=0"),
         ("sampler", r"DataLoader\(dataset\[indices\]"),
         ("collate_fn", "leave it out"),
-        ("batchsize", "wanted batch_size, shuffle, seed, device or raw"),
+        ("batchsize", "wanted batch_size, shuffle, seed, device, raw or normalise"),
     ],
 )
 def test_what_only_pytorchs_loader_takes_is_named(numbered, name, cure):
@@ -183,3 +183,42 @@ def test_drop_last_as_the_message_says(numbered):
 
 def test_a_batch_has_one_image_unless_said(numbered):
     assert len(DataLoader(numbered)) == N
+
+
+def test_normalised_pixels_have_mean_0_and_standard_deviation_1_in_each_channel():
+    images = np.random.default_rng(1).integers(0, 256, (11, 3, 4, 5), dtype=np.uint8)
+    images[:, 1] //= 4
+    colours = Dataset(images, np.zeros(11, int), 2)
+    mean, std = minicnn.data.mean_and_std(colours)
+    expected = images / 255
+    np.testing.assert_allclose(mean, expected.mean(axis=(0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(std, expected.std(axis=(0, 2, 3)), rtol=1e-12)
+    (x, _), (last, _) = DataLoader(colours, 6, normalise=(mean, std))
+    pixels = np.concatenate([x.numpy(), last.numpy()])
+    assert pixels.dtype == np.float32
+    expected -= np.reshape(mean, (3, 1, 1))
+    expected /= np.reshape(std, (3, 1, 1))
+    np.testing.assert_allclose(pixels, expected, atol=1e-6)
+
+
+def test_normalising_by_numbers_for_grey_pictures(numbered):
+    for pair in ((0.25, 0.5), ([0.25], [0.5])):
+        x, _ = next(iter(DataLoader(numbered, N, normalise=pair)))
+        expected = (numbered.images[:, None] / 255 - 0.25) / 0.5
+        np.testing.assert_allclose(x.numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("pair", [0.5, (0.5,), (0, 0), (0, np.nan), ([0, 0], [1, 1]), "ab", {}])
+def test_what_is_no_mean_and_standard_deviation_is_refused(numbered, pair):
+    with pytest.raises(
+        ValueError, match=r"normalise is .*; wanted \(mean, std\), each with 1 numb"
+    ):
+        DataLoader(numbered, normalise=pair)
+
+
+def test_raw_pixels_are_not_normalised(numbered):
+    with pytest.raises(ValueError, match="raw is True with normalise; wanted one"):
+        DataLoader(numbered, raw=True, normalise=(0.5, 0.5))
+    numbered.images[:] = 7
+    with pytest.raises(ValueError, match="dataset: channel 0 has one value everywhere"):
+        minicnn.data.mean_and_std(numbered)
