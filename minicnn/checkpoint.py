@@ -31,8 +31,8 @@ OTHERS = {
 
 # What to do with a file of another kind; {old} and {new} stand for the paths.
 CURES = {
-    formats.PYTORCH: "convert it with: import torch, safetensors.torch; "
-    "safetensors.torch.save_file(torch.load({old}, weights_only=True), {new})",
+    formats.PYTORCH: "convert it with: import minicnn; "
+    "minicnn.save(minicnn.interop.load_state_dict({old}), {new})",
     formats.NPZ: "convert it with: import minicnn, numpy; "
     "minicnn.save(numpy.load({old}), {new})",
     formats.NPY: "convert it with: import minicnn, numpy; "

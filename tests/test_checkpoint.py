@@ -212,7 +212,7 @@ OTHER_KINDS: dict[str, tuple[bytes, str]] = {
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(20), "an HDF5 file .* import h5py, minicnn; "),
     "pickle": (b"\x80\x04}\x94." * 20, "a Python pickle; if you trust it"),
     "old PyTorch": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + bytes(9),
-                    "a PyTorch file .*torch.load"),
+                    r"a PyTorch file .*interop\.load_state_dict"),
     "broken zip": (b"PK\x03\x04" + bytes(9), "a zip archive; unpack it"),
     "Parquet": (b"PAR1" + bytes(9), "a Parquet file; wanted one that minicnn.save wrote"),
 }  # fmt: skip

@@ -65,7 +65,9 @@ def _check_wrapper(net: Any, names: Iterable[str]) -> None:
     if prefix and prefix.partition(".")[0] not in net._modules:
         raise KeyError(
             f"state_dict does not fit: all its names begin with {prefix!r}, put there by a "
-            f"wrapper; load {{name.removeprefix({prefix!r}): t for name, t in state.items()}}"
+            f"wrapper; read the file with minicnn.interop.load_state_dict(path, "
+            f"strip_prefix={prefix!r}), or "
+            f"load {{name.removeprefix({prefix!r}): t for name, t in state.items()}}"
         )
 
 

@@ -40,6 +40,7 @@ class BatchNorm2d(Module):
         if momentum is not None:
             arguments.check_number("BatchNorm2d: momentum", momentum)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = self.bias = self.running_mean = self.running_var = None
         if affine:
             self.weight = Parameter(np.ones(num_features, np.float32))

@@ -1,0 +1,1 @@
+"""PyTorch: ``layers.py`` converts nets both ways, ``states.py`` reads saved weights."""
