@@ -13,7 +13,7 @@ from minicnn import interop, models, nn
 
 from .nets import SIZE, computed, draw, every_layer
 
-torch = pytest.importorskip("torch")
+torch: Any = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
 
@@ -47,7 +47,7 @@ def test_a_net_of_every_layer_there_and_back() -> None:
 def torchs_own() -> Any:
     """A net as PyTorch's users write it: named, nested, in a class derived from Sequential."""
 
-    class Block(torch.nn.Sequential):
+    class Block(torch.nn.Sequential):  # type: ignore[misc]
         def __init__(self, channels: int) -> None:
             super().__init__(
                 torch.nn.Conv2d(channels, 6, (3, 2), stride=(1, 2), groups=2, bias=False),
@@ -174,14 +174,14 @@ def test_random_draws_go_on_as_if_nothing_was_converted() -> None:
     assert torch.equal(torch.rand(2), before[1])
 
 
-class Residual(torch.nn.Module):
+class Residual(torch.nn.Module):  # type: ignore[misc]
     """A module of somebody's own."""
 
     def forward(self, x: Any) -> Any:
         return x + 1
 
 
-class Reversed(torch.nn.Sequential):
+class Reversed(torch.nn.Sequential):  # type: ignore[misc]
     """A Sequential that computes something else."""
 
     def forward(self, x: Any) -> Any:
