@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,13 @@ from minicnn.names import one_tuple
 from minicnn.tensor import Tensor
 
 
-class _State:
-    """What ``manual_seed`` sets."""
+class Draws:
+    """All random draws that begin with one seed: what ``manual_seed`` sets.
+
+    Attributes:
+        generator: of weights and shuffles.
+        masks_drawn: how many dropout masks have been drawn.
+    """
 
     def __init__(self, seed: int):
         self.seed = seed
@@ -23,7 +29,22 @@ class _State:
         self.masks_drawn = 0
 
 
-_state = _State(int(np.random.SeedSequence().generate_state(1, np.uint64)[0]))
+_state = Draws(int(np.random.SeedSequence().generate_state(1, np.uint64)[0]))
+_own: ContextVar[Draws | None] = ContextVar("own", default=None)
+
+
+@contextmanager
+def drawing_from(draws: Draws) -> Iterator[None]:
+    """Inside, in this thread, everything is drawn from ``draws``; the process's own stand still."""
+    token = _own.set(draws)
+    try:
+        yield
+    finally:
+        _own.reset(token)
+
+
+def _present() -> Draws:
+    return _own.get() or _state
 
 
 def manual_seed(seed: int) -> None:
@@ -40,12 +61,12 @@ def manual_seed(seed: int) -> None:
     seed = operator.index(seed)
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed}; wanted an integer in 0..2**64 - 1")
-    _state = _State(seed)
+    _state = Draws(seed)
 
 
 def default_generator() -> np.random.Generator:
     """The generator that is used where no other is passed."""
-    return _state.generator
+    return _present().generator
 
 
 def next_mask_key() -> tuple[int, int]:
@@ -54,8 +75,9 @@ def next_mask_key() -> tuple[int, int]:
     The masks of a run are numbered in the order of their use: layer by layer within a step, step
     after step. Eager, compiled and GPU steps draw the same mask k.
     """
-    key = (_state.seed, _state.masks_drawn)
-    _state.masks_drawn += 1
+    draws = _present()
+    key = (draws.seed, draws.masks_drawn)
+    draws.masks_drawn += 1
     return key
 
 
@@ -91,8 +113,9 @@ def randn(
 @contextmanager
 def masks_put_back() -> Iterator[None]:
     """Dropout masks drawn inside do not count: the next mask has the number it would have had."""
-    drawn = _state.masks_drawn
+    draws = _present()
+    drawn = draws.masks_drawn
     try:
         yield
     finally:
-        _state.masks_drawn = drawn
+        draws.masks_drawn = drawn

@@ -48,6 +48,7 @@ PLACES = {
     "numba": ("minicnn.kernels",),
     "llvmlite": ("minicnn.kernels",),
     "cupy": ("minicnn.kernels.gpu", "minicnn.device", "minicnn.selfcheck"),
+    "sklearn": ("minicnn.sklearn",),
 }
 LATE = ("matplotlib", "pooch", "PIL", "IPython", "requests", "onnx", "torch")
 IS_LATE = ("minicnn.d2l.book.shell",)  # modules that are themselves imported inside functions only
@@ -65,6 +66,7 @@ LONG_SIGNATURES = {  # with more than 8 parameters, and why
     "fit": "public",
     "Training.fit": "Keras'",
     "lenet": "public",
+    "CNNClassifier.__init__": "scikit-learn's: every setting is an argument",
 }
 TABLES = ("Sequential", "parametrize", "launch", "_launch", "over_cells", "emit")  # calls as tables
 RETIRED = {  # words that need a second reading, and what to write

@@ -59,7 +59,12 @@ def recipe_for(options: argparse.Namespace, images: int) -> Recipe:
     values = {name: getattr(options, name) for name in Recipe._fields}
     changed = {name: value for name, value in values.items() if value is not None}
     recipe = RECIPES[options.model]._replace(**changed)
-    if options.epochs is None and images < FULL_SIZE:
-        batches = math.ceil(images / recipe.batch_size)
-        recipe = recipe._replace(epochs=max(recipe.epochs, math.ceil(ENOUGH_UPDATES / batches)))
-    return recipe
+    return with_enough_updates(recipe, images) if options.epochs is None else recipe
+
+
+def with_enough_updates(recipe: Recipe, images: int) -> Recipe:
+    """The recipe with more epochs where there are few images, so that the net can settle."""
+    if images >= FULL_SIZE:
+        return recipe
+    batches = math.ceil(images / recipe.batch_size)
+    return recipe._replace(epochs=max(recipe.epochs, math.ceil(ENOUGH_UPDATES / batches)))
