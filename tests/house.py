@@ -28,7 +28,7 @@ Import = ast.Import | ast.ImportFrom
 # Who may import whom: a module from its own line and from those below.
 STOREYS = """
     tests benchmarks docs
-    __main__ explain visualize d2l selfcheck rungs
+    __main__ explain visualize d2l selfcheck rungs sklearn
     interop onnx
     exchange
     train training command minicnn
@@ -227,7 +227,7 @@ def foreign(root: Path) -> Finding:
 
 def loaded(root: Path) -> Finding:
     """``import minicnn`` loads no heavy package, and no folder beside it as a part of it."""
-    heavy = "numba matplotlib cupy pooch requests IPython PIL onnx torch minicnn.exchange"
+    heavy = "numba matplotlib cupy pooch requests IPython PIL onnx torch sklearn minicnn.exchange"
     code = f"""if True:
         import sys, importlib.util, minicnn
         print(*(name for name in {heavy.split()} if name in sys.modules))

@@ -86,6 +86,7 @@ def test_nothing_is_to_be_installed_from_an_index_that_is_not_there() -> None:
 
 
 WITH_TESTS = {"README.md"}  # of their own, below
+NEEDS = {"sklearn.md": "sklearn"}  # a package from an extra
 WITH_CODE = [page for page in PAGES if blocks(page) and page.name not in WITH_TESTS]
 
 
@@ -96,6 +97,8 @@ def test_a_page_runs_and_prints_what_it_shows(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if page.name in NEEDS:
+        pytest.importorskip(NEEDS[page.name])
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     as_written = True  # once something was trained for a shorter time, the numbers are others

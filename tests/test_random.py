@@ -1,6 +1,7 @@
 """minicnn.manual_seed: one seed for weights, draws and dropout masks."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -112,3 +113,13 @@ def test_the_shape_may_have_a_name() -> None:
     assert x.dtype == np.float32
     assert minicnn.randn(size=(2, 3)).shape == minicnn.randn(2, 3).shape == (2, 3)
     assert minicnn.rand().shape == ()
+
+
+def test_own_draws_leave_those_of_the_process_and_of_other_threads_alone() -> None:
+    expected = [minicnn.rand(2).tolist(), random.next_mask_key(), minicnn.rand(2).tolist()]
+    minicnn.manual_seed(7)
+    drawn = [minicnn.rand(2).tolist()]
+    with ThreadPoolExecutor(1) as pool, random.drawing_from(random.Draws(7)):
+        assert [minicnn.rand(2).tolist(), random.next_mask_key()] == expected[:2]
+        drawn += [pool.submit(random.next_mask_key).result()]
+    assert [*drawn, minicnn.rand(2).tolist()] == expected

@@ -155,7 +155,7 @@ def test_auto_is_a_lenet_where_a_picture_is_large_enough_for_it(labels: np.ndarr
     ("arguments", "shape", "error", "told"),
     [
         ({"model": "lenet"}, (90, 30), ValueError, "^X has 30 columns, which are no square"),
-        ({"model": "lenet"}, (90, 9), ValueError, "^lenet: convolution 2 .* of a 3 x 3 picture"),
+        ({"model": "lenet"}, (90, 9), ValueError, "^lenet: convolution 2 .* leaves too little"),
         ({"image_shape": (1, 5, 5)}, (90, 30), ValueError, "is .1, 5, 5., X has 30 columns"),
         ({"image_shape": (1, 5, 6)}, (90, 1, 6, 5), ValueError, "X has pictures of .1, 6, 5."),
         ({"image_shape": (6, 5)}, (90, 30), ValueError, "^image_shape is .6, 5.; wanted .channel"),
