@@ -50,6 +50,7 @@ from minicnn.train.callbacks import Callback, Training
 from minicnn.train.loop import evaluate, fit
 from minicnn.train.measure import History
 from minicnn.train.run import load_run
+from minicnn.train.state import Checkpoint
 
 __version__ = "0.1.0"
 
@@ -70,6 +71,7 @@ float, double, int, long = float32, float64, int32, int64  # PyTorch's names
 
 __all__ = [
     "Callback",
+    "Checkpoint",
     "CompileError",
     "DeviceError",
     "GradientError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -62,6 +62,18 @@ def manual_seed(seed: int) -> None:
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed}; wanted an integer in 0..2**64 - 1")
     _state = Draws(seed)
+
+
+def get_rng_state() -> dict[str, Any]:
+    """Where all random draws of this process stand, for ``set_rng_state``: numbers and texts."""
+    generator = _state.generator.bit_generator.state
+    return {"seed": _state.seed, "masks_drawn": _state.masks_drawn, "generator": generator}
+
+
+def set_rng_state(state: Mapping[str, Any]) -> None:
+    """Go on drawing from where ``get_rng_state`` was called, in this process or in another."""
+    _state.seed, _state.masks_drawn = state["seed"], state["masks_drawn"]
+    _state.generator.bit_generator.state = state["generator"]
 
 
 def default_generator() -> np.random.Generator:

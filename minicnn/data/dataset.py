@@ -1,6 +1,8 @@
 """Images and their labels, held together."""
 
+import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
@@ -56,6 +58,14 @@ class Dataset:
                 f"index is {index!r}; wanted a slice or an array (one image: dataset.images[i])"
             )
         return Dataset(self.images[rows], self.labels[rows], self.classes, self.name)
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256, in hexadecimal, of all images and labels and of their shape."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        for array in (self.images, self.labels):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.images.shape[1:]))

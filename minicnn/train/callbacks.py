@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from minicnn import nn, optim
 from minicnn.data import DataLoader
-from minicnn.train.measure import History
+from minicnn.train.measure import Curve, History, LossWatch
 
 
 @dataclass
@@ -16,11 +16,17 @@ class Training:
 
     Attributes:
         net, optimizer, schedule, loader: as passed to ``fit``; the loader is that of training.
-        step: the training step, eager or compiled; ``step.means`` are the epoch's so far.
+        step: the training step, eager or compiled; ``step.means`` are the epoch's so far. None
+            before ``fit`` has made it.
         history: the measurements of the epochs that are over, and the curve's points.
         epochs: the number of the last epoch.
         epoch: the number of the present one, from 1.
         batch: how many batches of it are done.
+        is_whole: False while an update is under way.
+        seconds: of training in the present epoch, as ``History`` counts them.
+        drawn_from: the loader's epoch and all random streams, just before the present epoch's order
+            was drawn.
+        watch, curve: what ``fit`` measures with.
     """
 
     net: nn.Module
@@ -32,6 +38,11 @@ class Training:
     epochs: int
     epoch: int = 0
     batch: int = 0
+    is_whole: bool = True
+    seconds: float = 0.0
+    drawn_from: dict[str, Any] = field(default_factory=dict)
+    watch: LossWatch = field(default_factory=LossWatch)
+    curve: Curve | None = None
 
 
 class Callback:
@@ -49,3 +60,10 @@ class Callback:
 
     def on_epoch(self, training: Training) -> None:
         """After each epoch: it is measured, the schedule has made its step, nothing is printed."""
+
+    def on_interrupt(self, training: Training) -> None:
+        """After a Ctrl-C that came between two updates; then ``KeyboardInterrupt`` goes on.
+
+        While an update is under way, the first Ctrl-C waits for its end; a second one does not, and
+        this is not called.
+        """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,15 @@ from minicnn.compiler.means import Means
 from minicnn.data import DataLoader, Dataset
 from minicnn.device import Device, on_device, on_device_of
 from minicnn.kernels import Array
+from minicnn.kernels.interrupts import answer_now, held
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor, as_tensor, no_grad
 from minicnn.train.batches import batches_of
 from minicnn.train.callbacks import Callback, Training
-from minicnn.train.measure import Curve, History, LossWatch
+from minicnn.train.measure import Curve, History
 from minicnn.train.report import progress_bar, reports_of
+from minicnn.train.state import State, go_to, restore, streams
 
 Batches = DataLoader | Dataset | tuple[Any, Any]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -66,6 +69,8 @@ def fit(
     callbacks: Sequence[Callback] = (),
     after_epoch: Sequence[Callable[[History], None]] = (),
     history: History | None = None,
+    validation: Batches | None = None,
+    resume: State | str | Path | None = None,
     quiet: bool = False,
     compile: bool = False,
 ) -> History:
@@ -90,6 +95,10 @@ def fit(
             printed about it.
         history: where to add the measurements: to those of an earlier ``fit``, or where others
             can read them meanwhile.
+        validation: measured after each epoch as ``test`` is, to choose by: ``val_acc``.
+        resume: the file of a ``Checkpoint`` (or what ``train.state.load`` made of it). All other
+            arguments are those of the training that was stopped; it goes on as if it had not been,
+            to the same bits. ``epochs`` is then the number of all epochs, with those before.
         quiet: print nothing and show no progress bar.
         compile: compile the step and the evaluation (``minicnn.compile``): faster, for nets and
             losses that it knows. The loaders may then give raw pixels (``raw=True``).
@@ -100,12 +109,15 @@ def fit(
     Raises:
         DivergedError: the loss became infinite, nan, or on average 100 times the first batch's.
         ValueError: fewer than one epoch, no training examples, or an optimiser that holds none of
-            the net's parameters.
+            the net's parameters; a state to resume that is damaged or does not fit.
         TypeError: an array without labels, labels that are no integers, or no optimiser.
         CompileError: with ``compile``, a net, loss or optimiser that cannot be compiled.
     """
     train = batches_of("fit: train", train, net, shuffle=True)
-    test = None if test is None else batches_of("fit: test", test, net, shuffle=False)
+    measured = {
+        name: None if value is None else batches_of(f"fit: {name}", value, net, shuffle=False)
+        for name, value in (("test", test), ("validation", validation))
+    }
     _check_optimizer(optimizer, net)
     if epochs < 1 or len(train) == 0:
         raise ValueError(
@@ -116,41 +128,93 @@ def fit(
     step = make(net, loss, optimizer)
     predict = compiler.compile(net) if compile else net
     history = History() if history is None else history
-    reports = [*after_epoch, *([] if quiet else reports_of(net, len(train), history))]
-    device, watch, done = device_of_net(net), LossWatch(), len(history.epochs)
-    training = Training(net, optimizer, schedule, train, step, history, done + epochs)
-    after_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
-
-    for epoch in range(done + 1, done + epochs + 1):
-        training.epoch, training.batch = epoch, 0
-        start, prepared = time.perf_counter(), step.seconds_preparing
-        net.train()
-        step.means.reset()
-        curve = Curve(step, len(train), history, watch)
-        # an overflow shows in the loss, which ``curve`` watches
-        with (
-            progress_bar(train, f"epoch {epoch}", quiet) as bar,
-            np.errstate(all="ignore"),
-            on_device(device),
-        ):
-            for x, y in _batches_on(device, bar):
-                step(x, y, 1.0 if divide_by is None else len(y) / divide_by)  # see EagerStep
-                training.batch += 1
-                if means := curve.after_batch(x):
-                    bar.set_postfix(loss=f"{means['loss']:.3f}", acc=f"{means['train_acc']:.3f}")
-                for look in after_batch:
-                    look(training)
-        trained = time.perf_counter()
-        seconds = trained - start - (step.seconds_preparing - prepared)
-        test_acc = None if test is None else evaluate(net, test, predict)
-        history.add_epoch(step.means, test_acc, seconds, time.perf_counter() - trained)
-        if schedule is not None:
-            schedule.step()
-        for callback in callbacks:
-            callback.on_epoch(training)
-        for report in reports:
-            report(history)
+    done = len(history.epochs)
+    training = Training(net, optimizer, schedule, train, step, history, done + epochs, done)
+    if resume is not None:
+        training.epochs = epochs
+        restore(training, resume)
+    shown = [] if quiet else reports_of(net, len(train), history, validation is not None)
+    reports = [*after_epoch, *shown]
+    try:
+        while len(history.epochs) < training.epochs:
+            _train_epoch(training, divide_by, callbacks, quiet)
+            _end_epoch(training, predict, **measured)
+            for callback in callbacks:
+                callback.on_epoch(training)
+            for report in reports:
+                report(history)
+    except KeyboardInterrupt:
+        if training.is_whole:
+            for callback in callbacks:
+                callback.on_interrupt(training)
+        raise
     return history
+
+
+def _train_epoch(
+    training: Training, divide_by: int | None, callbacks: Sequence[Callback], quiet: bool
+) -> None:
+    """The updates of an epoch, or those of it that are still to come."""
+    batches, step, device = _next_batches(training), training.step, device_of_net(training.net)
+    number, first = len(training.loader), training.batch
+    curve = training.curve = Curve(step, number, training.history, training.watch, first)
+    after_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
+    start, prepared = time.perf_counter() - training.seconds, step.seconds_preparing
+    training.net.train()
+    # an overflow shows in the loss, which ``curve`` watches; a Ctrl-C waits for an update's end
+    with (
+        progress_bar(batches, f"epoch {training.epoch}", number, first, quiet) as bar,
+        np.errstate(all="ignore"),
+        on_device(device),
+        held(),
+    ):
+        for x, y in _batches_on(device, bar):
+            training.is_whole = False
+            step(x, y, 1.0 if divide_by is None else len(y) / divide_by)  # see EagerStep
+            training.batch += 1
+            training.is_whole = True
+            training.seconds = time.perf_counter() - start - (step.seconds_preparing - prepared)
+            if means := curve.after_batch(x):
+                bar.set_postfix(loss=f"{means['loss']:.3f}", acc=f"{means['train_acc']:.3f}")
+            for look in after_batch:
+                look(training)
+            answer_now()
+
+
+@held()
+def _next_batches(training: Training) -> Iterator[Any]:
+    """The batches of the next epoch, or those that remain of an epoch that is resumed."""
+    is_open = training.epoch > len(training.history.epochs)
+    if is_open:
+        now = streams(training.loader)
+        go_to(training.drawn_from, training.loader)  # to draw the same order again
+    else:
+        training.epoch, training.batch, training.seconds = training.epoch + 1, 0, 0.0
+        training.drawn_from = streams(training.loader)
+        training.step.means.reset()
+    batches = iter(training.loader)
+    for _ in range(training.batch):
+        next(batches)
+    if is_open:
+        go_to(now, training.loader)
+    return batches
+
+
+def _end_epoch(
+    training: Training,
+    predict: Callable[[Tensor], Tensor],
+    test: Batches | None,
+    validation: Batches | None,
+) -> None:
+    """Measure the net, add the epoch to the history, change the learning rate."""
+    start, net = time.perf_counter(), training.net
+    test_acc = None if test is None else evaluate(net, test, predict)
+    val_acc = None if validation is None else evaluate(net, validation, predict)
+    accuracies, seconds = (test_acc, val_acc), time.perf_counter() - start
+    with held():
+        training.history.add_epoch(training.step.means, accuracies, training.seconds, seconds)
+        if training.schedule is not None:
+            training.schedule.step()
 
 
 def evaluate(

@@ -26,6 +26,7 @@ class History:
     Attributes:
         epochs: a dict an epoch: ``epoch`` (from 1), ``loss`` and ``train_acc`` (means over the
             epoch as it was trained), ``test_acc`` (after it; None without a test set),
+            ``val_acc`` (the same of the validation set, if there is one),
             ``seconds`` (the training part: batching, steps, counting correct predictions),
             ``eval_seconds``, ``examples_per_sec``.
         curve: five dicts an epoch: ``epoch`` (a fraction), ``loss`` and ``train_acc`` (running
@@ -44,17 +45,25 @@ class History:
         return self.examples / seconds if seconds else math.nan
 
     def add_epoch(
-        self, means: Means, test_acc: float | None, seconds: float, eval_seconds: float
+        self,
+        means: Means,
+        accuracies: tuple[float | None, float | None],
+        seconds: float,
+        eval_seconds: float,
     ) -> None:
-        """Append an epoch: its means as it was trained, and the test accuracy after it."""
+        """Append an epoch: its means as it was trained, and test and validation accuracy after."""
+        test_acc, val_acc = accuracies
         if test_acc is not None:
             self.curve[-1]["test_acc"] = test_acc
+        validated = {} if val_acc is None else {"val_acc": val_acc}
+        self.curve[-1].update(validated)
         self.examples += means.examples
         self.epochs.append(
             {
                 "epoch": len(self.epochs) + 1,
                 **means.read(),
                 "test_acc": test_acc,
+                **validated,
                 "seconds": seconds,
                 "eval_seconds": eval_seconds,
                 "examples_per_sec": means.examples / seconds,
@@ -70,15 +79,16 @@ class Curve:
         batches: how many the epoch has.
         history: where the points go.
         watch: looks at each of them.
+        batch: how many batches were trained already.
     """
 
-    def __init__(self, step: Any, batches: int, history: History, watch: LossWatch):
+    def __init__(self, step: Any, batches: int, history: History, watch: LossWatch, batch: int = 0):
         self.step, self.batches, self.history, self.watch = step, batches, history, watch
         self.epoch = len(history.epochs) + 1
         fifths = range(1, POINTS_AN_EPOCH + 1)
         self.points = {math.ceil(batches * k / POINTS_AN_EPOCH) for k in fifths}
-        self.batch = 0
-        self.unread: list[tuple[int, Means]] = []
+        self.batch = batch
+        self.unread: list[tuple[int, Means, Tensor]] = []
 
     def after_batch(self, x: Tensor) -> dict[str, float] | None:
         """Count a batch ``x``. Returns the running means where they were read, otherwise None.
@@ -93,12 +103,15 @@ class Curve:
         if watch.first is None:
             watch.first = means.read()["loss"]
         if self.batch in self.points:
-            self.unread.append((self.batch, means.copy()))
-        if not self.unread or (x.device != "cpu" and self.batch < self.batches):
-            return None
-        for batch, then in self.unread:
+            self.unread.append((self.batch, means.copy(), x))
+        return self.read() if x.device == "cpu" or self.batch == self.batches else None
+
+    def read(self) -> dict[str, float] | None:
+        """Add the points that are not read yet to the history; the means at the last of them."""
+        now = None
+        for batch, then, x in self.unread:
             now = then.read()
-            watch.check(now["loss"], self.epoch, self.step.optimizer.lr, x)
+            self.watch.check(now["loss"], self.epoch, self.step.optimizer.lr, x)
             self.history.curve.append({"epoch": self.epoch - 1 + batch / self.batches, **now})
         self.unread.clear()
         return now

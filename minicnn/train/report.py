@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from minicnn import nn
-from minicnn.data import DataLoader, Dataset
+from minicnn.data import Dataset
 from minicnn.device import to_host
 from minicnn.language import notice
 from minicnn.nn.init import fans
@@ -24,42 +24,49 @@ USUAL_PLATEAU = 1_000  # updates after which a sigmoid LeNet with Xavier weights
 LATE = 100  # updates after which a net without sigmoids has begun to learn
 
 
-def reports_of(net: nn.Module, batches: int, history: History) -> list[Callable[[History], None]]:
+def reports_of(
+    net: nn.Module, batches: int, history: History, validated: bool
+) -> list[Callable[[History], None]]:
     """What reports each epoch: a line, and in a notebook the curves, above all lines."""
     if not in_notebook():
-        return [Printer(net, batches)]
+        return [Printer(net, batches, validated)]
     curves = LiveCurves()
     curves(history)
-    return [Printer(net, batches), curves]
+    return [Printer(net, batches, validated), curves]
 
 
-def progress_bar(batches: DataLoader, title: str, quiet: bool) -> Any:
-    """A progress bar, on a terminal or in a notebook (there on stdout, as the lines are)."""
+def progress_bar(batches: Iterator[Any], title: str, total: int, done: int, quiet: bool) -> Any:
+    """A progress bar over the batches that remain of ``total``, ``done`` being done.
+
+    On a terminal, or in a notebook (there on stdout, as the lines are).
+    """
     notebook = in_notebook()
     hidden = quiet or not (notebook or is_terminal(sys.stderr))
     where = sys.stdout if notebook else None
-    return tqdm(batches, title, leave=False, unit=" batches", disable=hidden, file=where)
+    settings: Any = {"unit": " batches", "disable": hidden, "file": where}
+    return tqdm(batches, title, total, leave=False, initial=done, **settings)
 
 
 class Printer:
     """Prints a line after each epoch, and explains why a net does not learn."""
 
-    def __init__(self, net: nn.Module, batches: int):
+    def __init__(self, net: nn.Module, batches: int, validated: bool = False):
         self.net, self.batches = net, batches
         self.has_sigmoids = any(isinstance(module, nn.Sigmoid) for module in net.modules())
         self.leaves_plateau = has_xaviers_spread(net)
         self.explained: set[str] = set()
         self.parameters = _fingerprint(net)
         self.highest = 0.0
-        say("epoch   loss  train acc  test acc  seconds")
+        say(f"epoch   loss  train acc  {'val acc  ' if validated else ''}test acc  seconds")
 
     def __call__(self, history: History) -> None:
         epoch = history.epochs[-1]
         test_acc = "" if epoch["test_acc"] is None else f"{epoch['test_acc']:.3f}"
+        val_acc = f"{epoch['val_acc']:7.3f}  " if "val_acc" in epoch else ""
         remark, explanation = self._remark(epoch)
         say(
-            f"{epoch['epoch']:5}  {epoch['loss']:5.3f}  {epoch['train_acc']:9.3f}  {test_acc:>8}  "
-            f"{epoch['seconds']:7.2f}{remark and '   ' + notice(remark)}"
+            f"{epoch['epoch']:5}  {epoch['loss']:5.3f}  {epoch['train_acc']:9.3f}  {val_acc}"
+            f"{test_acc:>8}  {epoch['seconds']:7.2f}{remark and '   ' + notice(remark)}"
         )
         if explanation and explanation not in self.explained:
             self.explained.add(explanation)

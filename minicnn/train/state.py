@@ -1,0 +1,283 @@
+"""The whole state of a training in one file, from which ``fit(..., resume=path)`` goes on.
+
+It is a safetensors file: the arrays of net and optimiser, and among its metadata a JSON text
+``state`` with all numbers, and ``sha256``, a digest of all other bytes of the file. One file, so
+that a rename replaces everything at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minicnn import random
+from minicnn.data import DataLoader
+from minicnn.device import on_device_of, to_host
+from minicnn.files import expand, write_whole
+from minicnn.train.callbacks import Callback, Training
+
+FORMAT = 1  # changes with what a file holds
+SEAL = b'"sha256":"'  # stands before the digest; inside a JSON text its quotes would be escaped
+DIGITS = 64
+PLACE = ("epoch", "batch", "seconds", "drawn_from")  # of a ``Training``
+
+
+@dataclass
+class State:
+    """What a file holds.
+
+    Attributes:
+        arrays: ``net.<name>`` for each entry of the net's state_dict, ``optimizer.<attribute>.<i>``
+            for what the optimiser keeps of parameter i.
+        facts: everything else, as in the file's JSON. ``facts["optimizer"]["lr"]`` may be changed
+            before ``fit`` gets it, and so may the other settings.
+    """
+
+    arrays: dict[str, np.ndarray]
+    facts: dict[str, Any]
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs are over and measured."""
+        return len(self.facts["history"]["epochs"])
+
+
+class Checkpoint(Callback):
+    """Keeps the state of a training in a file: after each epoch, and at a Ctrl-C.
+
+        fit(net, train, optimizer=optimizer, callbacks=[Checkpoint("net.state")])
+        fit(net, train, optimizer=optimizer, resume="net.state")  # later, in another process
+
+    Args:
+        path: the file; it is replaced whole each time.
+        every: keep it after this number of batches within an epoch, too.
+    """
+
+    def __init__(self, path: str | Path, every: int | None = None):
+        self.path, self.every = path, every
+
+    def on_batch(self, training: Training) -> None:
+        """Keep the state, if it is time to."""
+        if self.every and training.batch % self.every == 0:
+            save(training, self.path)
+
+    def on_epoch(self, training: Training) -> None:
+        """Keep the state."""
+        save(training, self.path)
+
+    def on_interrupt(self, training: Training) -> None:
+        """Keep the state."""
+        save(training, self.path)
+
+
+# The file -----------------------------------------------------------------------------------------
+
+
+def save(training: Training, path: str | Path) -> None:
+    """Write the state of a training to a file, whole or not at all: see ``write_whole``.
+
+    Raises:
+        RuntimeError: an update is under way.
+        TypeError: the optimiser has an attribute that is neither a number nor a list of arrays.
+        OSError: it cannot be written.
+    """
+    from safetensors.numpy import save as serialize
+
+    if not training.is_whole:
+        raise RuntimeError("save: an update is under way; wanted a training between two updates")
+    state = state_of(training)
+    text = json.dumps(state.facts, default=_as_number)
+    arrays = {name: np.array(array, order="C") for name, array in state.arrays.items()}
+    content = serialize(arrays, {"state": text, "sha256": "0" * DIGITS})
+    start = content.index(SEAL) + len(SEAL)
+    digest = _digest_without(content, start)
+    write_whole(path, content[:start] + digest + content[start + DIGITS :])
+
+
+def load(path: str | Path) -> State:
+    """Read a file that ``save`` wrote.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: another kind of file, or a damaged one: a single changed bit is noticed.
+    """
+    from safetensors.numpy import load as parse
+
+    content = expand(path).read_bytes()
+    if SEAL not in content:
+        raise ValueError(f"{path} is not the state of a training, or it is damaged")
+    start = content.index(SEAL) + len(SEAL)
+    if content[start : start + DIGITS] != _digest_without(content, start):
+        raise ValueError(f"{path} is damaged: its SHA-256 is not the one that it was written with")
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    facts = json.loads(header["__metadata__"]["state"])
+    if facts["format"] != FORMAT:
+        raise ValueError(f"{path} has format {facts['format']}; wanted {FORMAT}: another minicnn's")
+    return State(parse(content), facts)
+
+
+def _digest_without(content: bytes, start: int) -> bytes:
+    """The SHA-256, in hexadecimal, of all but the digits that begin at ``start``."""
+    digest = hashlib.sha256(content[:start])
+    digest.update(content[start + DIGITS :])
+    return digest.hexdigest().encode()
+
+
+def _as_number(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"save: a state holds numbers, texts and arrays; received {value!r}")
+
+
+# From a training and into one ---------------------------------------------------------------------
+
+
+def state_of(training: Training) -> State:
+    """The state of a training. Arrays on the CPU are those that it computes with, not copies."""
+    if training.curve is not None:
+        training.curve.read()
+    optimizer, kept = _taken_apart(training.optimizer, "params")
+    arrays = {f"net.{name}": value.data for name, value in training.net.state_dict().items()}
+    arrays |= {f"optimizer.{name}": array for name, array in kept.items()}
+    facts = {
+        "format": FORMAT,
+        "kinds": _kinds(training),
+        "optimizer": optimizer,
+        "schedule": training.schedule and _taken_apart(training.schedule, "optimizer")[0],
+        "epochs": training.epochs,
+        **{name: getattr(training, name) for name in PLACE},
+        "streams": streams(training.loader),
+        "sums": _sums(training.step),
+        "first_loss": training.watch.first,
+        "history": vars(training.history),
+    }
+    return State({name: to_host(array) for name, array in arrays.items()}, facts)
+
+
+def restore(training: Training, state: State | str | Path) -> None:
+    """Bring a training, and the random streams of this process, to where a state was kept.
+
+    ``training.epochs`` stays. If the state does not fit, nothing is changed.
+
+    Raises:
+        OSError, ValueError: see ``load``.
+        ValueError: a state of another net, optimiser or schedule, of other images, or of other
+            batches.
+    """
+    state = state if isinstance(state, State) else load(state)
+    facts = state.facts
+    _check(training, state)
+    training.net.load_state_dict(dict(_below("net.", state.arrays)))
+    _put_together(training.optimizer, facts["optimizer"], _below("optimizer.", state.arrays))
+    if training.schedule is not None:
+        _put_together(training.schedule, facts["schedule"], [])
+    for name in PLACE:
+        setattr(training, name, facts[name])
+    go_to(facts["streams"], training.loader)
+    _set_sums(training.step, facts["sums"])
+    training.watch.first = facts["first_loss"]
+    vars(training.history).update(facts["history"])
+
+
+def streams(loader: DataLoader) -> dict[str, Any]:
+    """Where everything stands that is drawn: the loader's epoch, the process's random streams."""
+    return {"loader": getattr(loader, "epoch", None), "random": random.get_rng_state()}
+
+
+def go_to(streams: dict[str, Any], loader: DataLoader) -> None:
+    """Go on drawing from there."""
+    if streams["loader"] is not None:
+        loader.epoch = streams["loader"]
+    random.set_rng_state(streams["random"])
+
+
+def _kinds(training: Training) -> dict[str, Any]:
+    """What has to be the same in the training that goes on."""
+    loader, schedule = training.loader, training.schedule
+    dataset = getattr(loader, "dataset", None)
+    return {
+        "optimizer": training.optimizer.name,
+        "schedule": schedule and type(schedule).__name__,
+        "number of parameters": len(training.optimizer.params),
+        "images": dataset and dataset.digest,
+        **{name: getattr(loader, name, None) for name in ("batch_size", "shuffle", "seed")},
+        "number of batches": len(loader),
+    }
+
+
+def _check(training: Training, state: State) -> None:
+    """Refuse a state that is not of this training."""
+    now, net = _kinds(training), training.net.state_dict()
+    if training.epochs < (started := state.facts["epoch"]):
+        raise ValueError(f"resume: epochs is {training.epochs}; the state is in epoch {started}")
+    for name, then in state.facts["kinds"].items():
+        if now[name] != then and name == "images":
+            raise ValueError("resume: these are not the images and labels of the state's training")
+        if now[name] != then:
+            raise ValueError(f"resume: {name} is {now[name]}; the state's training has {then}")
+    theirs = {name: (array.shape, array.dtype) for name, array in _below("net.", state.arrays)}
+    ours = {name: (tensor.shape, tensor.dtype) for name, tensor in net.items()}
+    for name in sorted(theirs.keys() | ours.keys()):
+        if theirs.get(name) != ours.get(name):
+            raise ValueError(f"resume: the state is another net's: they differ in {name}")
+
+
+def _sums(step: Any) -> tuple[float, int, int] | None:
+    """What the epoch's means are computed from, in full precision."""
+    return step and (float(step.means.loss), int(step.means.correct), step.means.examples)
+
+
+def _set_sums(step: Any, sums: tuple[float, int, int] | None) -> None:
+    if sums is not None:
+        means = step.means
+        loss, correct, means.examples = sums
+        with on_device_of(means.loss):  # a CUDA graph knows these two arrays by their addresses
+            means.loss.fill(loss)
+            means.correct.fill(correct)
+
+
+def _taken_apart(thing: Any, left_out: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The attributes of an optimiser or a schedule, and as ``name.i`` the arrays in its lists.
+
+    Functions are left out: they cannot be kept.
+    """
+    facts: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
+    for name, value in vars(thing).items():
+        if name == left_out or callable(value):
+            continue
+        if isinstance(value, list):
+            arrays |= {f"{name}.{i}": part for i, part in enumerate(value) if _is_array(part)}
+            facts[name] = [None if _is_array(part) else part for part in value]
+        else:
+            facts[name] = value
+    return facts, arrays
+
+
+def _put_together(
+    thing: Any, facts: dict[str, Any], arrays: Iterable[tuple[str, np.ndarray]]
+) -> None:
+    """The way back of ``_taken_apart``."""
+    for name, value in facts.items():
+        is_tuple = isinstance(getattr(thing, name, None), tuple)
+        setattr(thing, name, tuple(value) if is_tuple else value)
+    for place, array in arrays:
+        name, i = place.rsplit(".", 1)
+        getattr(thing, name)[int(i)] = array.copy()
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape")
+
+
+def _below(prefix: str, arrays: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays whose names begin with ``prefix``, by the remainders of their names."""
+    for name, array in arrays.items():
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix), array
