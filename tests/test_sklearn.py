@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
 import minicnn
-from minicnn import data, models, nn, optim
+from minicnn import Tensor, data, models, nn, optim
 from minicnn.sklearn import CNNClassifier
 
 NAMES = np.array(["bag", "boot", "coat"])
@@ -68,7 +68,7 @@ def test_a_few_of_scikit_learns_checks(name: str) -> None:
 
 
 @pytest.mark.long
-@estimator_checks.parametrize_with_checks([CNNClassifier()])
+@estimator_checks.parametrize_with_checks([CNNClassifier()])  # type: ignore[untyped-decorator]
 def test_all_of_scikit_learns_checks(estimator: Any, check: Any) -> None:
     with contextlib.suppress(SkipTest):  # where pandas or the array API is not installed
         check(estimator)
@@ -148,7 +148,8 @@ def test_what_a_row_is(
 def test_auto_is_a_lenet_where_a_picture_is_large_enough_for_it(labels: np.ndarray) -> None:
     for side, kind in ((11, nn.Flatten), (12, nn.Conv2d)):
         X = np.random.default_rng(0).normal(size=(90, side * side))
-        assert isinstance(small(model="auto", epochs=1).fit(X, labels).net_[0], kind)
+        net = small(model="auto", epochs=1).fit(X, labels).net_
+        assert isinstance(next(iter(net.children())), kind)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +238,8 @@ def test_partial_fit_knows_all_classes_from_the_first_call(
 def test_a_fit_draws_nothing_from_minicnns_generator(
     pictures: np.ndarray, labels: np.ndarray
 ) -> None:
-    expected = (minicnn.manual_seed(1), minicnn.rand(3).data)[1]
+    minicnn.manual_seed(1)
+    expected = minicnn.rand(3).data
     minicnn.manual_seed(1)
     small(model=functools.partial(models.mlp, dropout=0.5)).fit(pictures, labels)
     np.testing.assert_array_equal(minicnn.rand(3).data, expected)
@@ -259,7 +261,7 @@ def test_in_a_pipeline_and_in_cross_validation(pictures: np.ndarray, labels: np.
 def counting(image_shape: tuple[int, ...], classes: int) -> nn.Module:
     """A net that says how many threads there were where it was made."""
     net = models.mlp(image_shape=image_shape, classes=classes)
-    net.register_buffer("threads", np.array(minicnn.get_num_threads()))
+    net.register_buffer("threads", Tensor(minicnn.get_num_threads()))
     return net
 
 
