@@ -232,6 +232,21 @@ def integers(text: str) -> tuple[int, ...]:
     return numbers
 
 
+def pair(least: int) -> Callable[[str], tuple[int, int]]:
+    """An argument type: "3" as (3, 3), "3x2" or "3,2" as (3, 2)."""
+
+    def two(text: str) -> tuple[int, int]:
+        parts = text.lower().replace("×", "x").replace(",", "x").split("x")
+        numbers = [int(part) if part.isascii() and part.isdigit() else -1 for part in parts]
+        if len(numbers) not in (1, 2) or min(numbers) < least:
+            raise argparse.ArgumentTypeError(
+                f"{text!r}; wanted a number of at least {least}, or two like 3x2"
+            )
+        return numbers[0], numbers[-1]
+
+    return two
+
+
 def share(text: str) -> float:
     """An argument type: a number from 0 to below 1."""
     return _number(text, 1, "a number from 0 to below 1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import webbrowser
-from collections.abc import Callable
 from pathlib import Path
 
 from minicnn import command
@@ -12,7 +11,6 @@ from minicnn.files import write_whole
 from minicnn.terminal import say
 
 from .examples import DEFAULTS, example
-from .numbers import Pair
 from .trained import from_run
 from .words import LANGUAGES
 
@@ -41,17 +39,17 @@ def parser() -> command.Parser:
         choices=list(LANGUAGES),
     )
     p.group("an example of small whole numbers")
-    p.add("--size", "HxW", "of the picture", "4x5; pooling 5x6", type=pair(1))
-    p.add("--kernel", "K", "3x2: 3 rows and 2 columns", "3; avg-pool 2", type=pair(1))
-    p.add("--stride", "S", "in rows and columns", "1; pooling 2", type=pair(1))
+    p.add("--size", "HxW", "of the picture", "4x5; pooling 5x6", type=command.pair(1))
+    p.add("--kernel", "K", "3x2: 3 rows and 2 columns", "3; avg-pool 2", type=command.pair(1))
+    p.add("--stride", "S", "in rows and columns", "1; pooling 2", type=command.pair(1))
     p.add(
         "--padding",
         "P",
         "1x0: a row above and below, no columns",
         "1x0; pooling 0",
-        type=pair(0),
+        type=command.pair(0),
     )
-    p.add("--dilation", "D", "in rows and columns", "1", type=pair(1))
+    p.add("--dilation", "D", "in rows and columns", "1", type=command.pair(1))
     p.add(
         "--channels",
         "N",
@@ -80,21 +78,6 @@ def parser() -> command.Parser:
         type=command.path,
     )
     return p
-
-
-def pair(least: int) -> Callable[[str], Pair]:
-    """An argument type: "3" as (3, 3), "3x2" or "3,2" as (3, 2)."""
-
-    def two(text: str) -> Pair:
-        parts = text.lower().replace("×", "x").replace(",", "x").split("x")
-        numbers = [int(part) if part.isascii() and part.isdigit() else -1 for part in parts]
-        if len(numbers) not in (1, 2) or min(numbers) < least:
-            raise argparse.ArgumentTypeError(
-                f"{text!r}; wanted a number of at least {least}, or two like 3x2"
-            )
-        return numbers[0], numbers[-1]
-
-    return two
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,7 +13,9 @@ import numpy as np
 
 import minicnn
 from minicnn import command, compiler, data, models, nn
-from minicnn.data.sample import load_or_sample
+from minicnn.data.catalogue import CATALOGUE
+from minicnn.data.chosen import choose, is_own
+from minicnn.data.own.arrays import Found
 from minicnn.device import gpu_problem, resolve, to_device, try_gpu
 from minicnn.terminal import complain, say
 from minicnn.train.loop import fit
@@ -43,23 +45,9 @@ def parser() -> command.Parser:
     p = command.Parser("train", about, EXAMPLES)
     natural, positive = command.at_least(0), command.at_least(1)
     amount = command.non_negative
-    sets = ["fashion-mnist", "fashion-mnist-sample", "mnist"]
 
     p.add("--device", "NAME", "auto, cpu, gpu or gpu:<number>", default="auto")
-    p.add(
-        "--dataset",
-        "NAME",
-        ", ".join(sets),
-        "fashion-mnist or, where that cannot be had, the sample in the package",
-        choices=sets,
-    )
-    p.add(
-        "--data-dir",
-        "DIR",
-        "look for the data set's files here only",
-        command.DATA,
-        type=command.path,
-    )
+    _add_data(p)
     p.add(
         "--model",
         "NAME",
@@ -101,6 +89,38 @@ def parser() -> command.Parser:
     _add_manners(p)
     _add_knobs(p)
     return p
+
+
+def _add_data(p: command.Parser) -> None:
+    """What is trained on."""
+    p.add(
+        "--dataset",
+        "NAME",
+        ", ".join(CATALOGUE),
+        "fashion-mnist or, where that cannot be had, the sample in the package; with --data-dir "
+        "what lies there",
+        choices=list(CATALOGUE),
+    )
+    p.add(
+        "--data-dir",
+        "DIR",
+        "look for the data set's files here only; or data of your own: four IDX files, a .npz, "
+        "train.csv, or a folder of pictures for each class (docs/data.md)",
+        command.DATA,
+        type=command.path,
+    )
+    p.add(
+        "--image-size",
+        "HxW",
+        "of your own pictures, which are resized to it; of a line in a CSV",
+        "as they are",
+        type=command.pair(1),
+    )
+    p.add(
+        "--normalise",
+        None,
+        "subtract the training pixels' mean and divide by their standard deviation, each channel",
+    )
 
 
 def _add_manners(p: command.Parser) -> None:
@@ -185,18 +205,22 @@ def _train_talking(options: argparse.Namespace, stdout: Any) -> int:
         device, why_cpu = _choose_device(options.device)
     if options.threads is not None:
         minicnn.set_num_threads(options.threads)
+    with command.naming(options, "data_dir"):
+        found = choose(options.dataset, options.data_dir, options.image_size, options.seed)
+    train, test = found.train, found.test
     minicnn.manual_seed(options.seed)
     knobs = {name: getattr(options, name) for name in KNOBS if getattr(options, name) is not None}
+    knobs |= _shapes(train)
     with command.naming(options, *KNOBS):
         net = models.build(options.model, **knobs).to(device)
-    with command.naming(options, "data_dir"):
-        dataset, train, test = load_or_sample(options.dataset, options.data_dir)
+    with command.naming(options, "normalise"):
+        normalise = data.mean_and_std(train) if options.normalise else None
     recipe = recipe_for(options, len(train))
     compiled = not options.no_compile and compiler.is_available(device)
     config = {
         "model": options.model,
         "model_args": knobs,
-        "dataset": dataset,
+        **_about(found, options, normalise),
         **recipe._asdict(),
         "seed": options.seed,
         "device": device,
@@ -208,9 +232,9 @@ def _train_talking(options: argparse.Namespace, stdout: Any) -> int:
     config["options"] = _kept(options, config)
     with command.naming(options, "out"):
         run = Run(options.out, config, net)
-    size = recipe.batch_size
-    batches = data.DataLoader(train, size, True, options.seed, device, raw=compiled)
-    test_batches = data.DataLoader(test, size, device=device, raw=compiled)
+    size, raw = recipe.batch_size, compiled and normalise is None
+    batches = data.DataLoader(train, size, True, options.seed, device, raw, normalise)
+    test_batches = data.DataLoader(test, size, device=device, raw=raw, normalise=normalise)
     say(headline(config, net, train, test, why_cpu))
     after_epoch = [lambda history: run.write(net, history)]
     if options.json:
@@ -221,10 +245,37 @@ def _train_talking(options: argparse.Namespace, stdout: Any) -> int:
     return status
 
 
+def _shapes(train: data.Dataset) -> dict[str, Any]:
+    """The arguments of a model for these pictures and classes, where they are not the usual."""
+    shape = train.images.shape[1:]
+    image_shape = [1, *shape] if len(shape) == 2 else [*shape]
+    return {
+        **({"image_shape": image_shape} if image_shape != [1, 28, 28] else {}),
+        **({"classes": len(train.classes)} if len(train.classes) != 10 else {}),
+    }
+
+
+def _about(
+    found: Found, options: argparse.Namespace, normalise: tuple[list[float], list[float]] | None
+) -> dict[str, Any]:
+    """What ``config.json`` says about the data."""
+    folder = options.data_dir
+    return {
+        "dataset": found.name,
+        "data_kind": found.kind,
+        "data_dir": None if folder is None else str(folder.resolve()),
+        "image_size": options.image_size,
+        "classes": found.train.classes,
+        "normalise": normalise and dict(zip(("mean", "std"), normalise, strict=True)),
+    }
+
+
 def _kept(options: argparse.Namespace, config: dict[str, Any]) -> dict[str, Any]:
     """All options of a training, as ``--config`` reads them, with the values that were in force."""
     values = {name: config.get(name, value) for name, value in vars(options).items()}
-    values["no_compile"] = not config["compiled"]
+    values["no_compile"], values["normalise"] = not config["compiled"], options.normalise
+    if is_own(config):
+        values["dataset"] = None  # it is what lies in data_dir
     return {
         name: str(value.resolve()) if isinstance(value, Path) else value
         for name, value in values.items()

@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from minicnn import nn
 from minicnn.data import Dataset
+from minicnn.data.chosen import is_own
+from minicnn.data.sample import SAMPLE
 from minicnn.device import to_host
 from minicnn.language import notice
 from minicnn.nn.init import fans
@@ -111,11 +113,17 @@ def headline(
     parameters = sum(p.size for p in net.parameters())
     threads = f", {count(config['threads'], 'thread')}" if config["device"] == "cpu" else ""
     threads += ", compiled" if config["compiled"] else ", eager"
+    own = f" of {_size(train)}, {len(train.classes)} classes" if is_own(config) else ""
     return (
         f"{config['model']} ({parameters:,} parameters) on {config['dataset']} ({len(train):,} + "
-        f"{len(test):,} images), {count(config['epochs'], 'epoch')}\n"
+        f"{len(test):,} images{own}), {count(config['epochs'], 'epoch')}\n"
         f"device {config['device']}{threads}{why_cpu}"
     )
+
+
+def _size(dataset: Dataset) -> str:
+    """28 x 28, or 3 x 32 x 32."""
+    return " x ".join(map(str, dataset.images.shape[1:]))
 
 
 def count(number: int, what: str) -> str:
@@ -126,7 +134,7 @@ def count(number: int, what: str) -> str:
 def result(config: dict[str, Any], folder: Path, history: History) -> str:
     """What the command prints at the end."""
     last, device = history.epochs[-1], config["device"]
-    sample = notice("result_of_sample") if "sample" in config["dataset"] else ""
+    sample = notice("result_of_sample") if config["dataset"] == SAMPLE else ""
     return (
         f"loss {last['loss']:.3f}, train acc {last['train_acc']:.3f}, "
         f"test acc {last['test_acc']:.3f}{sample}\n"

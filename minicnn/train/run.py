@@ -21,6 +21,7 @@ from typing import Any
 
 from minicnn import data, models, plots
 from minicnn.checkpoint import load, save
+from minicnn.data.chosen import is_own, own_test_set
 from minicnn.data.sample import load_or_sample
 from minicnn.files import expand, make_folder, write_whole
 from minicnn.kernels.interrupts import held
@@ -157,17 +158,23 @@ def _no_run(folder: Path, missing: str) -> OSError:
 
 
 def load_test_set(config: dict[str, Any], folder: str | Path | None = None) -> data.Dataset:
-    """The test pictures of a run's data set; the sample's where Fashion-MNIST cannot be had.
+    """The test pictures of a run's data; the sample's where Fashion-MNIST cannot be had.
 
-    ``folder``: where its files are, as for ``data.load``.
+    ``folder``: where its files are; by default where they were for the run, if that is still there.
 
     Raises:
         ValueError: the configuration names no known data set.
+        DatasetError: data of your own are gone, or have other classes now.
         DatasetNotFoundError: another data set than Fashion-MNIST cannot be had.
     """
+    if is_own(config):
+        return own_test_set(config, folder)
     name = config.get("dataset")
     if not isinstance(name, str):
         raise ValueError(f"config.json: dataset is {name!r}; wanted the name of a data set")
+    then = config.get("data_dir")
+    if folder is None and then is not None and Path(then).is_dir():
+        folder = then
     asked_for = None if name == "fashion-mnist" else name  # the sample is no test of digits
     _, _, test = load_or_sample(asked_for, folder, "sample_of_test")
     return test

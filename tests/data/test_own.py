@@ -95,15 +95,15 @@ def test_emnists_pictures_are_turned(tmp_path, capsys):
     train, test = data.from_idx(own.idx(tmp_path, "emnist-digits-", "test"))
     np.testing.assert_array_equal(train.images, pictures(TRAIN_LABELS, seed=1).transpose(0, 2, 1))
     assert (train.name, test.images.shape) == ("emnist-digits train", (4, WIDTH, HEIGHT))
-    assert "emnist-digits: EMNIST's pictures are stored transposed" in capsys.readouterr().err
+    assert "emnist-digits: EMNIST's pictures are stored transposed" in capsys.readouterr().out
 
 
 def test_other_labels_become_0_to_k_and_a_note_says_so(tmp_path, capsys):
     train, test = data.from_idx(own.idx(tmp_path, shift=5))
     assert_both(train, test, classes=("5", "6", "7"))
-    assert capsys.readouterr().err == "note: the 3 labels 5..7 become 0..2\n"
+    assert capsys.readouterr().out == "note: the 3 labels 5..7 become 0..2\n"
     assert_both(*data.from_idx(own.idx(tmp_path / "b")))
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().out == ""
 
 
 def test_files_of_the_catalogue_have_its_name_and_classes(tmp_path, monkeypatch, register):
@@ -186,7 +186,7 @@ def test_kaggles_test_csv_without_labels_is_left_out(tmp_path, capsys):
     own.csv(tmp_path / "train.csv", TRAIN_LABELS)
     own.csv(tmp_path / "test.csv", TEST_LABELS, 2, label=False)
     train, test = data.from_folder(tmp_path)
-    notes = capsys.readouterr().err.splitlines()
+    notes = capsys.readouterr().out.splitlines()
     assert re.search(r"test\.csv has a column less than train\.csv, so no labels", notes[0])
     assert re.search(r"20% of each class, drawn with seed 0, .*\(3 of 10 pictures\)", notes[1])
     assert (len(train), len(test)) == (7, 3)
@@ -206,7 +206,7 @@ def test_a_test_set_is_a_fifth_of_each_class_drawn_with_the_seed(tmp_path, capsy
     again, other = data.from_csv(path, seed=3)[1], data.from_csv(path, seed=4)[1]
     np.testing.assert_array_equal(test.images, again.images)
     assert not np.array_equal(test.images, other.images)
-    assert f"{path}: 20% of each class, drawn with seed 3" in capsys.readouterr().err
+    assert f"{path}: 20% of each class, drawn with seed 3" in capsys.readouterr().out
     own.csv(path, [0, 0, 5])
     with pytest.raises(DatasetError, match="class 5 has 1 picture; wanted 2 or more"):
         data.from_csv(path)
@@ -237,7 +237,7 @@ def test_pictures_in_one_level_are_split_and_a_note_says_so(tmp_path, capsys):
     (tmp_path / "ant" / "notes.txt").write_text("no picture")
     train, test = data.from_pictures(tmp_path)
     assert (len(train), test.labels.tolist()) == (7, [0, 1, 2])
-    assert f"no test set in {tmp_path}: 20% of each class" in capsys.readouterr().err
+    assert f"no test set in {tmp_path}: 20% of each class" in capsys.readouterr().out
 
 
 def test_grey_and_coloured_pictures_together_are_coloured(tmp_path):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from minicnn.data.dataset import CHANNELS, Dataset
 from minicnn.data.errors import DatasetError
-from minicnn.terminal import complain
+from minicnn.terminal import say
 
 SHARE = 0.2  # of each class, for the test set, where there is none
 
@@ -104,8 +104,8 @@ def found(
 
 
 def note(text: str) -> None:
-    """Say on stderr what was decided about the data."""
-    complain(f"note: {text}")
+    """Say what was decided about the data."""
+    say(f"note: {text}")
 
 
 def split(whole: Part, seed: int, classes: Sequence[str] | None = None) -> tuple[Part, Part]:

@@ -22,7 +22,7 @@ def from_folder(
 
     In this order: four IDX files (``from_idx``), a .npz (``from_npz``), CSV (``from_csv``), a
     folder of pictures for each class (``from_pictures``). What is decided on the way, such as which
-    pictures are for testing where there is no test set, is noted on stderr.
+    pictures are for testing where there is no test set, is said.
 
     Args:
         path: the folder; a .npz or .csv file by itself too.
