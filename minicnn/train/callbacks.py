@@ -27,6 +27,7 @@ class Training:
         drawn_from: the loader's epoch and all random streams, just before the present epoch's order
             was drawn.
         watch, curve: what ``fit`` measures with.
+        x, y: the last one: pictures and labels.
     """
 
     net: nn.Module
@@ -43,6 +44,8 @@ class Training:
     drawn_from: dict[str, Any] = field(default_factory=dict)
     watch: LossWatch = field(default_factory=LossWatch)
     curve: Curve | None = None
+    x: Any = field(default=None, repr=False)
+    y: Any = field(default=None, repr=False)
 
 
 class Callback:
@@ -54,8 +57,7 @@ class Callback:
     def on_batch(self, training: Training) -> None:
         """After each update. Called only where a class has this method of its own.
 
-        The net's gradients are those of the update: ``p.grad`` of an eager step,
-        ``training.step.gradients()`` of a compiled one.
+        ``training.step.gradients()`` are those of the update, by the parameters' names.
         """
 
     def on_epoch(self, training: Training) -> None:

@@ -23,6 +23,7 @@ from minicnn.train.callbacks import Callback, Training
 from minicnn.train.measure import Curve, History
 from minicnn.train.report import progress_bar, reports_of
 from minicnn.train.state import State, go_to, restore, streams
+from minicnn.train.watch import GradientWatch, check_labels
 
 Batches = DataLoader | Dataset | tuple[Any, Any]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -43,6 +44,11 @@ class EagerStep:
     def seconds_preparing(self) -> float:
         """The time that kernels took to compile or to load so far."""
         return kernels.seconds_compiling()
+
+    def gradients(self) -> dict[str, Tensor]:
+        """The gradients of the last step, by the parameters' names, where there are any."""
+        found = {name: p.grad for name, p in self.net.named_parameters()}
+        return {name: gradient for name, gradient in found.items() if gradient is not None}
 
     def __call__(self, x: Tensor, y: Tensor, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
         """The loss and the logits from before the update; ``gradient``: where backward starts."""
@@ -108,6 +114,7 @@ def fit(
 
     Raises:
         DivergedError: the loss became infinite, nan, or on average 100 times the first batch's.
+        IndexError: a label that the net has no output for.
         ValueError: fewer than one epoch, no training examples, or an optimiser that holds none of
             the net's parameters; a state to resume that is damaged or does not fit.
         TypeError: an array without labels, labels that are no integers, or no optimiser.
@@ -124,6 +131,7 @@ def fit(
             f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more"
         )
     loss = nn.CrossEntropyLoss() if loss is None else loss
+    check_labels(net, train, loss)
     make: Any = compiler.compile if compile else EagerStep
     step = make(net, loss, optimizer)
     predict = compiler.compile(net) if compile else net
@@ -133,8 +141,11 @@ def fit(
     if resume is not None:
         training.epochs = epochs
         restore(training, resume)
-    shown = [] if quiet else reports_of(net, len(train), history, validation is not None)
-    reports = [*after_epoch, *shown]
+    reports: list[Callable[[History], None]] = [*after_epoch]
+    if not quiet:
+        gradients = GradientWatch()
+        callbacks = [*callbacks, gradients]
+        reports += reports_of(net, len(train), history, validation is not None, gradients)
     try:
         while len(history.epochs) < training.epochs:
             _train_epoch(training, divide_by, callbacks, quiet)
@@ -163,7 +174,7 @@ def _train_epoch(
     training.net.train()
     # an overflow shows in the loss, which ``curve`` watches; a Ctrl-C waits for an update's end
     with (
-        progress_bar(batches, f"epoch {training.epoch}", number, first, quiet) as bar,
+        progress_bar(training, batches, quiet) as bar,
         np.errstate(all="ignore"),
         on_device(device),
         held(),
@@ -172,6 +183,7 @@ def _train_epoch(
             training.is_whole = False
             step(x, y, 1.0 if divide_by is None else len(y) / divide_by)  # see EagerStep
             training.batch += 1
+            training.x, training.y = x, y
             training.is_whole = True
             training.seconds = time.perf_counter() - start - (step.seconds_preparing - prepared)
             if means := curve.after_batch(x):

@@ -20,33 +20,41 @@ from minicnn.language import notice
 from minicnn.nn.init import fans
 from minicnn.plots import LiveCurves, in_notebook
 from minicnn.terminal import is_terminal, say
+from minicnn.train.callbacks import Training
 from minicnn.train.measure import History
 
+Report = Callable[[History], None]
 USUAL_PLATEAU = 1_000  # updates after which a sigmoid LeNet with Xavier weights has left it
 LATE = 100  # updates after which a net without sigmoids has begun to learn
 
 
 def reports_of(
-    net: nn.Module, batches: int, history: History, validated: bool
-) -> list[Callable[[History], None]]:
-    """What reports each epoch: a line, and in a notebook the curves, above all lines."""
+    net: nn.Module, batches: int, history: History, validated: bool, *others: Report
+) -> list[Report]:
+    """What reports each epoch: a line, ``others``; in a notebook the curves, above all lines."""
     if not in_notebook():
-        return [Printer(net, batches, validated)]
+        return [Printer(net, batches, validated), *others]
     curves = LiveCurves()
     curves(history)
-    return [Printer(net, batches, validated), curves]
+    return [Printer(net, batches, validated), *others, curves]
 
 
-def progress_bar(batches: Iterator[Any], title: str, total: int, done: int, quiet: bool) -> Any:
-    """A progress bar over the batches that remain of ``total``, ``done`` being done.
+def progress_bar(training: Training, batches: Iterator[Any], quiet: bool) -> Any:
+    """The epoch's batches with a progress bar: how far the whole training is, the time left of it.
 
-    On a terminal, or in a notebook (there on stdout, as the lines are).
+    On a terminal or in a notebook (there on stdout, as the lines are).
     """
-    notebook = in_notebook()
-    hidden = quiet or not (notebook or is_terminal(sys.stderr))
-    where = sys.stdout if notebook else None
-    settings: Any = {"unit": " batches", "disable": hidden, "file": where}
-    return tqdm(batches, title, total, leave=False, initial=done, **settings)
+    notebook, an_epoch = in_notebook(), len(training.loader)
+    return tqdm(
+        batches,
+        f"epoch {training.epoch} of {training.epochs}",
+        total=training.epochs * an_epoch,
+        initial=(training.epoch - 1) * an_epoch + training.batch,
+        leave=False,
+        unit=" batches",
+        disable=quiet or not (notebook or is_terminal(sys.stderr)),
+        file=sys.stdout if notebook else None,
+    )
 
 
 class Printer:

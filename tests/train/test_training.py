@@ -286,7 +286,8 @@ def test_a_notebook_has_curves_above_and_bars_and_lines_in_one_place(
     assert shown == [""]  # before any line
     captured = capsys.readouterr()
     assert captured.err == ""
-    assert "epoch 1:   0%" in captured.out
+    assert "epoch 1 of 2:   0%|          | 0/4 [" in captured.out
+    assert "epoch 2 of 2:  50%|█████     | 2/4 [" in captured.out  # of all epochs
     assert "epoch   loss" in captured.out
 
 
