@@ -1,0 +1,174 @@
+"""A net as one C file, for computers without Python: ``minicnn.export.to_c``.
+
+``read`` turns a net into steps; ``conv linear pool activation norm shape`` say what each kind of
+layer is in C, ``step`` what they share; ``int8`` makes steps of integers, ``memory`` finds a place
+for what they compute, ``file`` writes it all down, ``text`` knows C's spelling.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from minicnn import kernels, nn
+from minicnn.data import Dataset
+from minicnn.files import expand, write_whole
+from minicnn.kernels import Array
+from minicnn.nn.modes import in_evaluation_mode
+from minicnn.nn.module import device_of_net
+from minicnn.tensor import Tensor, no_grad
+
+from . import int8, norm
+from .file import Source
+from .read import steps_of
+from .step import Shape, Step
+
+Normalise = Mapping[str, Sequence[float]]
+MEASURED = 1000  # training pictures on which int8's scales are measured
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+        path: the file.
+        constant_bytes, scratch_bytes: the static memory of the C code.
+        accuracy: on the test set, of the floats and of int8; None without int8.
+    """
+
+    path: Path
+    constant_bytes: int
+    scratch_bytes: int
+    accuracy: tuple[float, float] | None
+
+
+def export(
+    net: nn.Module,
+    path: str | Path,
+    *,
+    image_shape: Sequence[int] = (1, 28, 28),
+    classes: Sequence[str] | None = None,
+    normalise: Normalise | None = None,
+    name: str = "net",
+    title: str = "a net",
+    int8_from: tuple[Dataset, Dataset] | None = None,
+) -> Exported:
+    """Write ``net`` to one C file: ``void net_predict(const float *pixels, float *logits)``.
+
+    It computes of one picture what the net does in evaluation mode, in float32: C99, no library but
+    math.h, weights as constants, nothing allocated. The head of the file says how much memory it
+    takes and how to compile it; with ``-DNET_SELF_TEST`` it checks itself.
+
+    Args:
+        net: a Sequential of minicnn's layers (Sequentials in it too), or one layer.
+        image_shape: of a picture: (channels, height, width).
+        classes: the classes' names; by default their numbers.
+        normalise: ``{"mean": ..., "std": ...}``, a number for each channel, where the net wants
+            (pixels - mean) / std. The C function takes the pixels, from 0 to 1, as they are.
+        name: the prefix of all public names in the file, a C identifier.
+        title: what the net is, for the head of the file.
+        int8_from: the training and the test set: weights and activations become int8, with scales
+            measured on the first 1,000 training pictures. The accuracy on the test set stands in
+            the file.
+
+    Raises:
+        TypeError: a layer that has no C function; the message names it.
+        ValueError: an argument, or a layer, that does not fit.
+        OSError: the file cannot be written; see ``write_whole``.
+    """
+    shape = _checked(name, image_shape)
+    steps = _steps(net, shape, normalise)
+    names = _class_names(classes, math.prod(steps[-1].output_shape))
+    parameters = sum(p.size for p in net.parameters())
+    about = f"{expand(path).name}: {title}, {parameters:,} parameters."
+    accuracy = None
+    if int8_from is None:
+        pixels = _noise(shape)
+        logits, tolerance = _logits(net, pixels, normalise), 1e-5
+    else:
+        train, test = int8_from
+        floats, steps = steps, int8.quantised(steps, _pixels(train[:MEASURED]))
+        accuracy = _accuracy(floats, test), _accuracy(steps, test)
+        about += ABOUT_INT8.format(*accuracy, len(test))
+        pixels = _pixels(test[:1])
+        logits, tolerance = int8.compute(steps, pixels), 0.01  # another rounding moves it a step
+    tolerance *= max(1.0, float(np.abs(logits).max()))
+    source = Source(name, about, shape, names, steps, pixels, logits, tolerance)
+    write_whole(path, source.text())
+    return Exported(expand(path), *source.bytes(), accuracy)
+
+
+ABOUT_INT8 = """
+Weights and activations are int8, with scales measured on training pictures; sums are int32,
+and are rescaled by a float.
+Accuracy on {2:,} test pictures: {0:.4f} in float32, {1:.4f} in this file."""
+
+
+def _checked(name: str, image_shape: Sequence[int]) -> Shape:
+    """The shape as a tuple, where name and shape are good."""
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
+        raise ValueError(f"export: name is {name!r}; wanted letters, digits and _, as net")
+    shape = tuple(image_shape)
+    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
+        raise ValueError(
+            f"export: image_shape is {image_shape!r}; wanted (channels, height, width)"
+        )
+    return shape
+
+
+def _steps(net: nn.Module, shape: Shape, normalise: Normalise | None) -> list[Step]:
+    """The net's steps, after that of the pixels if they are normalised."""
+    steps = steps_of(net, shape)
+    if normalise is not None:
+        steps.insert(0, _of_pixels(shape, normalise))
+    if not steps:
+        raise ValueError("export: the net computes nothing; wanted one with a layer that does")
+    return steps
+
+
+def _of_pixels(shape: Shape, normalise: Normalise) -> norm.Scale:
+    """The step of the pixels."""
+    mean, std = normalise.get("mean", ()), normalise.get("std", ())
+    if not len(mean) == len(std) == shape[0] or min(std) <= 0:
+        wanted = f"wanted mean and std, {shape[0]} numbers each, std positive"
+        raise ValueError(f"export: normalise is {dict(normalise)!r}; {wanted}")
+    return norm.of_pixels(shape, mean, std)
+
+
+def _class_names(classes: Sequence[str] | None, outputs: int) -> list[str]:
+    if classes is None:
+        return [str(k) for k in range(outputs)]
+    if len(classes) != outputs:
+        raise ValueError(f"export: classes has {len(classes)} names; the net has {outputs} outputs")
+    return [str(name) for name in classes]
+
+
+def _noise(shape: Shape) -> Array:
+    """A picture of random pixels, always the same: (1, C, H, W)."""
+    pixels = np.random.default_rng(0).integers(0, 256, (1, *shape))
+    return (pixels / 255).astype(np.float32)
+
+
+def _logits(net: nn.Module, pixels: Array, normalise: Normalise | None) -> Array:
+    """What the net itself makes of these pixels."""
+    if normalise is not None:
+        pixels = _of_pixels(pixels.shape[1:], normalise).compute(pixels)
+    dtype = next((p.dtype for p in net.parameters()), pixels.dtype)
+    x = Tensor(pixels.astype(dtype), device=device_of_net(net))
+    with kernels.by_reference(), in_evaluation_mode(net), no_grad():
+        return net(x).numpy().astype(np.float32)
+
+
+def _pixels(dataset: Dataset) -> Array:
+    """float32 in [0, 1]: (N, C, H, W)."""
+    images = dataset.images if dataset.images.ndim == 4 else dataset.images[:, None]
+    return images.astype(np.float32) / 255
+
+
+def _accuracy(steps: Sequence[Step], test: Dataset) -> float:
+    return float((int8.compute(steps, _pixels(test)).argmax(axis=1) == test.labels).mean())
