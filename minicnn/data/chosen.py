@@ -46,8 +46,10 @@ def is_own(config: Mapping[str, Any]) -> bool:
     return config.get("data_kind", CATALOGUE_KIND) != CATALOGUE_KIND
 
 
-def own_test_set(config: Mapping[str, Any], folder: str | Path | None = None) -> Dataset:
-    """The test pictures of a run that was trained on data of your own.
+def own_sets(
+    config: Mapping[str, Any], folder: str | Path | None = None
+) -> tuple[Dataset, Dataset]:
+    """The training and the test pictures of a run that was trained on data of your own.
 
     ``folder``: where they are now; by default where they were then.
 
@@ -62,4 +64,4 @@ def own_test_set(config: Mapping[str, Any], folder: str | Path | None = None) ->
             f"{where} has the classes {', '.join(train.classes)}; wanted those of the run: "
             f"{', '.join(config['classes'])}"
         )
-    return test
+    return train, test

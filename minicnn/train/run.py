@@ -21,7 +21,7 @@ from typing import Any
 
 from minicnn import data, models, plots
 from minicnn.checkpoint import load, save
-from minicnn.data.chosen import is_own, own_test_set
+from minicnn.data.chosen import is_own, own_sets
 from minicnn.data.sample import load_or_sample
 from minicnn.files import expand, make_folder, write_whole
 from minicnn.kernels.interrupts import held
@@ -158,7 +158,14 @@ def _no_run(folder: Path, missing: str) -> OSError:
 
 
 def load_test_set(config: dict[str, Any], folder: str | Path | None = None) -> data.Dataset:
-    """The test pictures of a run's data; the sample's where Fashion-MNIST cannot be had.
+    """The test pictures of a run's data: see ``load_sets``."""
+    return load_sets(config, folder)[1]
+
+
+def load_sets(
+    config: dict[str, Any], folder: str | Path | None = None
+) -> tuple[data.Dataset, data.Dataset]:
+    """A run's training and test pictures; the sample's where Fashion-MNIST cannot be had.
 
     ``folder``: where its files are; by default where they were for the run, if that is still there.
 
@@ -168,7 +175,7 @@ def load_test_set(config: dict[str, Any], folder: str | Path | None = None) -> d
         DatasetNotFoundError: another data set than Fashion-MNIST cannot be had.
     """
     if is_own(config):
-        return own_test_set(config, folder)
+        return own_sets(config, folder)
     name = config.get("dataset")
     if not isinstance(name, str):
         raise ValueError(f"config.json: dataset is {name!r}; wanted the name of a data set")
@@ -176,5 +183,5 @@ def load_test_set(config: dict[str, Any], folder: str | Path | None = None) -> d
     if folder is None and then is not None and Path(then).is_dir():
         folder = then
     asked_for = None if name == "fashion-mnist" else name  # the sample is no test of digits
-    _, _, test = load_or_sample(asked_for, folder, "sample_of_test")
-    return test
+    _, train, test = load_or_sample(asked_for, folder, "sample_of_test")
+    return train, test
