@@ -223,7 +223,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = classes
         self.range_ = float(rows.min()), float(rows.max())
         self.history_ = History()
-        self.__dict__.pop("_optimizer", None)
         seed = check_random_state(self.random_state).randint(2**31)
         self._draws = Draws(int(seed))
         with drawing_from(self._draws):

@@ -107,6 +107,17 @@ def test_classes_of_any_kind_come_back_with_their_probabilities(
         assert (told == kind).mean() > 0.9
 
 
+def test_a_net_that_is_very_sure_gives_ones_and_zeros(
+    pictures: np.ndarray, labels: np.ndarray
+) -> None:
+    classifier = small().fit(pictures, labels)
+    for p in classifier.net_.parameters():
+        p.data = p.data * np.float32(1e3)
+    probabilities = classifier.predict_proba(pictures)
+    assert probabilities.max(axis=1).min() > 0.99
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
 def test_rows_and_pictures_and_any_range_train_the_same_net(
     pictures: np.ndarray, labels: np.ndarray
 ) -> None:
