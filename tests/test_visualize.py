@@ -17,7 +17,7 @@ from minicnn.data import sample
 from minicnn.nn import functional as F
 from minicnn.train.run import load_test_set
 from minicnn.visualize.draw.activations import EXAMPLES
-from minicnn.visualize.draw.board import RIGHT, WRONG
+from minicnn.visualize.draw.board import RIGHT, WRONG, empty_figure, photo
 from minicnn.visualize.draw.mistakes import percent
 from minicnn.visualize.options import chosen_classes
 
@@ -157,15 +157,37 @@ def test_gradient_norms_are_those_of_the_mean_loss_of_each_batch(
         net.zero_grad()
 
 
+def test_weights_on_coloured_pictures_have_a_row_for_each_colour() -> None:
+    layer = visualize.Layer("dense 1", nn.Linear(3 * 4 * 5, 7), 1)
+    seen = visualize.filters(layer, (3, 4, 5))
+    assert seen is not None
+    weight = layer.module.weight.numpy()
+    np.testing.assert_array_equal(seen, weight.reshape(7, 3, 4, 5).swapaxes(0, 1))
+    assert visualize.filters(layer, (4, 5)) is None
+    drawn = visualize.draw_filters(nn.Sequential(nn.Flatten(), layer.module), (3, 4, 5), "a run")
+    words = [text.get_text() for text in drawn.axes[0].texts]
+    assert words == ["dense 1: 7 of 7 units, a weight for each pixel, a row for each of 3 channels"]
+
+
+def test_a_coloured_picture_is_drawn_in_its_colours(rng: np.random.Generator) -> None:
+    axes = empty_figure(2, 2, "").add_axes((0, 0, 1, 1))
+    picture = rng.integers(0, 256, (3, 4, 5))
+    photo(axes, picture, 0, 0)
+    photo(axes, picture[1], 1, 0)
+    colours, grey = (image.get_array() for image in axes.images)
+    np.testing.assert_array_equal(colours, picture.transpose(1, 2, 0))
+    np.testing.assert_array_equal(grey, picture[1])
+
+
 def test_filters_are_the_weights_by_channel_and_kernel(net: nn.Sequential) -> None:
     first, second, dense, _ = visualize.layers(net)
-    seen = visualize.filters(second, 784)
+    seen = visualize.filters(second, (28, 28))
     assert seen is not None
     np.testing.assert_array_equal(seen[2, 4], second.module.weight.numpy()[4, 2])
-    assert visualize.filters(first, 784).shape == (1, 3, 5, 5)  # type: ignore[union-attr]
-    assert visualize.filters(dense, 784) is None
+    assert visualize.filters(first, (28, 28)).shape == (1, 3, 5, 5)  # type: ignore[union-attr]
+    assert visualize.filters(dense, (28, 28)) is None
     on_pixels = visualize.Layer("dense 1", nn.Linear(784, 7), 1)
-    seen = visualize.filters(on_pixels, 784)
+    seen = visualize.filters(on_pixels, (28, 28))
     assert seen is not None
     np.testing.assert_array_equal(seen[0, 3].reshape(-1), on_pixels.module.weight.numpy()[3])
 
@@ -273,7 +295,7 @@ def test_the_picture_of_activations_says_what_it_shows_and_on_which_scale(
 
 
 def test_the_picture_of_filters_shows_the_weights_and_their_scale(net: nn.Sequential) -> None:
-    figure = visualize.draw_filters(net, 784, "a run")
+    figure = visualize.draw_filters(net, (28, 28), "a run")
     assert captions(figure) == [
         "a run: filters",
         "kernels from left to right, the channels that they see from top to bottom",
@@ -298,12 +320,12 @@ def test_the_picture_of_filters_shows_the_weights_and_their_scale(net: nn.Sequen
 
 def test_few_of_many_filters_are_counted() -> None:
     wide = nn.Sequential(nn.Conv2d(1, 20, 3), nn.Conv2d(20, 18, 3))
-    figure = visualize.draw_filters(wide, 784, "a run")
+    figure = visualize.draw_filters(wide, (28, 28), "a run")
     assert [len(board.images) for board in figure.axes[::2]] == [16, 256]
     assert "convolution 1: 20 kernels of 1 × 3 × 3, 1 × 16 tiles of them" in words_of(figure)
     assert "convolution 2: 18 kernels of 20 × 3 × 3, 16 × 16 tiles of them" in words_of(figure)
     on_pixels = nn.Sequential(nn.Flatten(), nn.Linear(784, 70))
-    figure = visualize.draw_filters(on_pixels, 784, "a run")
+    figure = visualize.draw_filters(on_pixels, (28, 28), "a run")
     assert captions(figure)[1] == "from left to right, line by line"
     assert "dense 1: 64 of 70 units, a weight for each pixel" in words_of(figure)
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import numpy as np
-
-from minicnn import kernels, load_run, nn
+from minicnn import data, kernels, load_run, nn
 from minicnn.nn import functional as F
 from minicnn.tensor import Tensor
-from minicnn.train.run import load_test_set
+from minicnn.train.run import load_test_set, normalise_of
 
 from .conv.page import conv2d
 from .examples import OPTIONS
@@ -40,15 +38,15 @@ def from_run(options: argparse.Namespace) -> tuple[Any, str]:
     if image >= len(test):
         raise ValueError(f"--image is {image}; wanted one of 0..{len(test) - 1}")
     label = int(test.labels[image])
-    x, dy = _through(layers, layer, test.images[image], label)
+    one = data.DataLoader(test[image : image + 1], normalise=normalise_of(config))
+    x, dy = _through(layers, layer, *next(iter(one)))
     names = {"model": config["model"], "dataset": config["dataset"], "label": test.classes[label]}
     about = Sentence("conv.trained", layer=layer, image=image, **names)
     return conv2d(layers[layer], x, dy), about
 
 
-def _through(layers: list[Any], layer: int, picture: np.ndarray, label: int) -> tuple[Any, Any]:
+def _through(layers: list[Any], layer: int, x: Tensor, label: Tensor) -> tuple[Any, Any]:
     """The x that reaches ``layers[layer]`` going forward, and the dy that comes back to it."""
-    x = Tensor((picture / 255).astype(np.float32).reshape(1, 1, *picture.shape[-2:]))
     with kernels.by_reference():
         for below in layers[:layer]:
             x = below(x)
@@ -57,5 +55,5 @@ def _through(layers: list[Any], layer: int, picture: np.ndarray, label: int) -> 
         logits = y
         for above in layers[layer + 1 :]:
             logits = above(logits)
-        F.cross_entropy(logits, Tensor(np.array([label]))).backward()
+        F.cross_entropy(logits, label).backward()
     return x, y.grad

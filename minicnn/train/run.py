@@ -15,7 +15,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +185,9 @@ def load_sets(
     asked_for = None if name == "fashion-mnist" else name  # the sample is no test of digits
     _, train, test = load_or_sample(asked_for, folder, "sample_of_test")
     return train, test
+
+
+def normalise_of(config: Mapping[str, Any]) -> tuple[list[float], list[float]] | None:
+    """The mean and the standard deviation that the run's loaders were given as ``normalise``."""
+    kept = config.get("normalise")
+    return None if kept is None else (kept["mean"], kept["std"])

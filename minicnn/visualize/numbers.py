@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from minicnn import data, nn
+from minicnn.data.normalising import MeanAndStd
 from minicnn.nn import functional as F
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.tensor import no_grad
 
 BATCH = 250  # images at a time
+Normalise = MeanAndStd | None
 AFTER = (nn.BatchNorm2d, nn.Sigmoid, nn.Tanh, nn.ReLU)  # counted with the layer before
 
 
@@ -40,24 +44,29 @@ def layers(net: nn.Sequential) -> list[Layer]:
     return found
 
 
-def activations(net: nn.Sequential, layer: Layer, images: np.ndarray) -> np.ndarray:
-    """The activations of ``layer`` for ``images``, uint8 (N, H, W): (N, C, h, w) or (N, units)."""
+def activations(
+    net: nn.Sequential, layer: Layer, images: np.ndarray, normalise: Normalise = None
+) -> np.ndarray:
+    """The activations of ``layer``: (N, c, h, w) or (N, units).
+
+    ``images`` are uint8 (N, H, W) or (N, C, H, W); ``normalise`` is as for ``DataLoader``.
+    """
     dataset = data.Dataset(images, np.zeros(len(images), np.int64), ("any",))
     part = net[: layer.end]
     with in_evaluation_mode(net), no_grad():
-        return np.concatenate([part(x).numpy() for x, _ in data.DataLoader(dataset, BATCH)])
+        batches = data.DataLoader(dataset, BATCH, normalise=normalise)
+        return np.concatenate([part(x).numpy() for x, _ in batches])
 
 
-def filters(layer: Layer, pixels: int) -> np.ndarray | None:
-    """The weights as pictures: (C, O, KH, KW); of a dense layer on pictures (1, O, H, W).
+def filters(layer: Layer, picture: Sequence[int]) -> np.ndarray | None:
+    """The weights as pictures: (C, O, KH, KW); of a dense layer on pictures (C, O, H, W).
 
-    None for a dense layer on anything else than ``pixels`` pixels, a square picture.
+    None for a dense layer on anything else than pictures of this shape, (H, W) or (C, H, W).
     """
     weight = layer.module.weight.numpy()
-    if weight.ndim == 4:
-        return weight.swapaxes(0, 1)
-    side = round(pixels**0.5)
-    return weight.reshape(1, -1, side, side) if weight.shape[1] == pixels == side**2 else None
+    if weight.ndim == 2 and weight.shape[1] == prod(picture):
+        weight = weight.reshape(-1, prod(picture[:-2]), *picture[-2:])
+    return weight.swapaxes(0, 1) if weight.ndim == 4 else None
 
 
 class Predictions(NamedTuple):
@@ -78,7 +87,7 @@ class Predictions(NamedTuple):
         return float((self.classes == self.labels).mean())
 
 
-def predict(net: nn.Sequential, dataset: data.Dataset) -> Predictions:
+def predict(net: nn.Sequential, dataset: data.Dataset, normalise: Normalise = None) -> Predictions:
     """Class probabilities and cross-entropy losses of all pictures.
 
     Raises:
@@ -86,7 +95,7 @@ def predict(net: nn.Sequential, dataset: data.Dataset) -> Predictions:
     """
     parts = []
     with in_evaluation_mode(net), no_grad(), np.errstate(all="ignore"):
-        for x, y in data.DataLoader(dataset, BATCH):
+        for x, y in data.DataLoader(dataset, BATCH, normalise=normalise):
             logits = net(x).to("float64")
             loss = F.cross_entropy(logits, y, reduction="none")
             parts.append((F.softmax(logits, 1).numpy(), loss.numpy()))
@@ -117,7 +126,9 @@ def most_wrong(predictions: Predictions, count: int) -> np.ndarray:
     return wrong[np.argsort(-predictions.losses[wrong], kind="stable")][:count]
 
 
-def gradient_norms(net: nn.Sequential, dataset: data.Dataset) -> np.ndarray:
+def gradient_norms(
+    net: nn.Sequential, dataset: data.Dataset, normalise: Normalise = None
+) -> np.ndarray:
     """The length of the loss's gradient with respect to each layer's weights and biases.
 
     (batches, layers). The loss is the mean over a batch of at most 250 pictures, with the net in
@@ -126,7 +137,7 @@ def gradient_norms(net: nn.Sequential, dataset: data.Dataset) -> np.ndarray:
     rows = []
     modules = [layer.module for layer in layers(net)]
     with in_evaluation_mode(net):
-        for x, y in data.DataLoader(dataset, BATCH):
+        for x, y in data.DataLoader(dataset, BATCH, normalise=normalise):
             net.zero_grad()
             F.cross_entropy(net(x), y).backward()
             rows.append([_length(module) for module in modules])

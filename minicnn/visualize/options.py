@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from math import prod
 from typing import Any
+
+import numpy as np
 
 from minicnn import command, data, nn, plots
 from minicnn.files import make_folder, write_whole
 from minicnn.terminal import say
-from minicnn.train.run import load_run, load_test_set
+from minicnn.train.run import load_run, load_test_set, normalise_of
 
 from .draw import (
     draw_activations,
@@ -20,6 +21,7 @@ from .draw import (
     draw_mistakes,
 )
 from .numbers import (
+    Normalise,
     Predictions,
     confusion,
     gradient_norms,
@@ -80,11 +82,14 @@ def _visualize(options: argparse.Namespace) -> int:
     chosen = chosen_classes(options.classes, test.classes)
     out = options.out or options.run
     make_folder(out)
-    predictions = predict(net, test)
+    normalise = normalise_of(config)
+    predictions = predict(net, test, normalise)
+    shown = _with_pictures(chosen or most_confused(confusion(predictions)), test)
     title = f"{config['model']} on {config['dataset']}"
     say(f"{title}: {len(test):,} test pictures, accuracy {predictions.accuracy:.3f}")
     with plots.own_style():
-        for name, figure in _pictures(net, test, predictions, chosen, options.mistakes, title):
+        picked = most_wrong(predictions, options.mistakes)
+        for name, figure in _pictures(net, test, predictions, shown, picked, title, normalise):
             write_whole(out / name, plots.png(figure))
             say(f"written {out / name}")
     return 0
@@ -94,21 +99,30 @@ def _pictures(
     net: nn.Sequential,
     test: data.Dataset,
     predictions: Predictions,
-    chosen: Sequence[int],
-    mistakes: int,
+    shown: Sequence[int],
+    picked: np.ndarray,
     title: str,
+    normalise: Normalise,
 ) -> Iterator[tuple[str, Any]]:
     """Each file's name, and its figure."""
-    counts, found = confusion(predictions), layers(net)
+    found = layers(net)
     for number, layer in enumerate(found[:2], start=1):
-        picture = draw_activations(net, layer, test, chosen or most_confused(counts), title)
+        picture = draw_activations(net, layer, test, shown, title, normalise)
         yield f"activations-{number}.png", picture
-    yield "filters.png", draw_filters(net, prod(test.images.shape[1:]), title)
-    yield "confusion.png", draw_confusion(counts, test.classes, title)
-    picked = most_wrong(predictions, mistakes)
+    yield "filters.png", draw_filters(net, test.images.shape[1:], title)
+    yield "confusion.png", draw_confusion(confusion(predictions), test.classes, title)
     yield "mistakes.png", draw_mistakes(predictions, test, picked, title)
-    names = [layer.name for layer in found]
-    yield "gradients.png", draw_gradients(gradient_norms(net, test), names, title)
+    norms, names = gradient_norms(net, test, normalise), [layer.name for layer in found]
+    yield "gradients.png", draw_gradients(norms, names, title)
+
+
+def _with_pictures(chosen: Sequence[int], test: data.Dataset) -> list[int]:
+    """Those of the classes that have pictures in the test set."""
+    shown = [k for k in chosen if (test.labels == k).any()]
+    if not shown:
+        names = ", ".join(test.classes[k] for k in chosen)
+        raise ValueError(f"--classes: there is no test picture of {names}; wanted another class")
+    return shown
 
 
 def chosen_classes(wanted: str | None, classes: Sequence[str]) -> tuple[int, ...]:

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 import minicnn
-from minicnn import data, train
+from minicnn import data, nn, train, visualize
 from minicnn.data.find import load
-from minicnn.train.run import load_run, load_test_set, read_jsonl
+from minicnn.explain.options import main as explain
+from minicnn.train.run import load_run, load_test_set, normalise_of, read_jsonl
 from tests.data import own
 from tests.data.test_own import WRONG, broken
 
@@ -106,9 +107,15 @@ def test_normalising_by_the_training_pictures_is_kept_and_used(tmp_path: Path) -
     pixels = train_set.images / 255
     np.testing.assert_allclose(kept["mean"], pixels.mean(axis=(0, 2, 3)))
     np.testing.assert_allclose(kept["std"], pixels.std(axis=(0, 2, 3)))
-    batches = data.DataLoader(load_test_set(config), 3, normalise=(kept["mean"], kept["std"]))
-    measured = read_jsonl(out / "metrics.jsonl")[-1]["test_acc"]
-    assert minicnn.evaluate(net, batches) == pytest.approx(measured)
+    assert normalise_of(config) == (kept["mean"], kept["std"])
+    test = load_test_set(config)
+    measured = read_jsonl(out / "metrics.jsonl")[-1]
+    batches = data.DataLoader(test, 3, normalise=normalise_of(config))
+    assert minicnn.evaluate(net, batches) == measured["test_acc"]
+    assert isinstance(net, nn.Sequential)
+    seen = visualize.predict(net, test, normalise_of(config))
+    assert seen.accuracy == measured["test_acc"]
+    assert not np.allclose(seen.losses, visualize.predict(net, test).losses, rtol=0.01)
 
 
 def test_a_known_set_keeps_its_name(tmp_path: Path) -> None:
@@ -163,3 +170,20 @@ def test_options_that_do_not_fit_the_data(
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
     assert re.search(complaint, errors)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("pictures", ["--image-size", "20x17", "--normalise"]), ("idx", ["--model", "mlp"])],
+)
+def test_pictures_of_a_net_of_your_own_data(kind: str, options: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    where = ["--data-dir", str(made(kind, tmp_path / "set")), "--epochs", "1"]
+    assert train.main([*where, *options, "--out", str(out)]) == 0
+    assert visualize.main(["--run", str(out)]) == 0
+    assert len(list(out.glob("*.png"))) == 7
+    if kind == "pictures":
+        page = tmp_path / "page.html"
+        assert explain(["--run", str(out), "--out", str(page), "--no-open"]) == 0
+        assert page.stat().st_size > 10_000

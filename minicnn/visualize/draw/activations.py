@@ -9,18 +9,23 @@ import numpy as np
 
 from minicnn import data, nn
 
-from ..numbers import Layer, activations
-from .board import FAINT, MOST_MAPS, board_on, empty_figure, short, tile, write
+from ..numbers import Layer, Normalise, activations
+from .board import FAINT, MOST_MAPS, board_on, empty_figure, photo, short, tile, write
 
 EXAMPLES = 4  # pictures of each class whose activations are shown
 
 
 def draw_activations(
-    net: nn.Sequential, layer: Layer, test: data.Dataset, chosen: Sequence[int], title: str
+    net: nn.Sequential,
+    layer: Layer,
+    test: data.Dataset,
+    chosen: Sequence[int],
+    title: str,
+    normalise: Normalise = None,
 ) -> Any:
     """A row for each of a few pictures of a class and for the mean of all; a column a channel."""
     groups = [test.images[test.labels == k] for k in chosen]
-    maps = [_with_mean(activations(net, layer, images)) for images in groups]
+    maps = [_with_mean(activations(net, layer, images, normalise)) for images in groups]
     pictures = [_with_mean(images.astype(np.float32)) for images in groups]
     everything = np.concatenate(maps)
     shown = min(MOST_MAPS, everything.shape[1]) if everything.ndim == 4 else 9
@@ -38,7 +43,7 @@ def draw_activations(
     for group, k in enumerate(chosen):
         first = group * (rows + apart)
         for row in range(len(maps[group])):
-            tile(board, pictures[group][row], 0, first + row, cmap="gray", vmin=0, vmax=255)
+            photo(board, pictures[group][row], 0, first + row)
             _row_of_maps(board, maps[group][row], first + row, shown, lowest, highest)
         last = first + len(maps[group]) - 0.5
         write(board, -0.15, first + 0.5, test.classes[k], ha="right", weight="bold", size=11)

@@ -48,6 +48,15 @@ def tile(axes: Any, picture: np.ndarray, column: float, row: float, **style: Any
     axes.imshow(picture, extent=extent, aspect="auto", interpolation="nearest", **style)
 
 
+def photo(axes: Any, picture: np.ndarray, column: float, row: float) -> None:
+    """A picture of a data set, (H, W) or (C, H, W) of 0..255, as the tile at (column, row)."""
+    if picture.ndim == 3 and len(picture) == 3:
+        tile(axes, picture.transpose(1, 2, 0).astype(np.uint8), column, row)
+    else:
+        grey = picture if picture.ndim == 2 else picture.mean(axis=0)
+        tile(axes, grey, column, row, cmap="gray", vmin=0, vmax=255)
+
+
 def write(axes: Any, x: float, y: float, words: str, **style: Any) -> None:
     style = {"ha": "center", "va": "center", "color": INK, "size": 9, **style}
     axes.text(x, y, words, clip_on=False, **style)

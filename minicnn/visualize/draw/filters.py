@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,12 @@ from ..numbers import Layer, filters, layers
 from .board import MOST_MAPS, board_on, empty_axes, empty_figure, short, tile, write
 
 
-def draw_filters(net: nn.Sequential, pixels: int, title: str) -> Any:
-    """The kernels of the first two layers: a column for each, a row for each input channel."""
-    seen = [(layer, filters(layer, pixels)) for layer in layers(net)[:2]]
+def draw_filters(net: nn.Sequential, picture: Sequence[int], title: str) -> Any:
+    """The kernels of the first two layers: a column for each, a row for each input channel.
+
+    ``picture``: the shape of a picture, (H, W) or (C, H, W).
+    """
+    seen = [(layer, filters(layer, picture)) for layer in layers(net)[:2]]
     panels = [(layer, _grid(found)) for layer, found in seen if found is not None]
     sizes = [min(0.85, 9.6 / grid.shape[1]) for _, grid in panels]
     heights = [0.8 + len(grid) * size for (_, grid), size in zip(panels, sizes, strict=True)]
@@ -48,7 +52,7 @@ def _grid(kernels: np.ndarray) -> np.ndarray:
 def _draw_kernels(figure: Any, layer: Layer, grid: np.ndarray, top: float, size: float) -> None:
     rows, columns = grid.shape[:2]
     most = float(np.abs(grid).max()) or 1.0
-    words = f"{layer.name}: {_what_is_shown(layer.module.weight.shape, rows, columns)}"
+    words = f"{layer.name}: {_what_is_shown(layer.module.weight.shape, grid)}"
     board = board_on(figure, top + 0.3, 0.45, rows, columns, size)
     board.set_facecolor(GRID)
     write(board, 0.04, -0.17 / size, words, ha="left", size=10.5)
@@ -62,10 +66,13 @@ def _draw_kernels(figure: Any, layer: Layer, grid: np.ndarray, top: float, size:
     scale.tick_params(length=0, colors=INK, labelsize=8.5)
 
 
-def _what_is_shown(shape: tuple[int, ...], rows: int, columns: int) -> str:
-    """How many kernels (O, C, KH, KW) or units (O, K) there are, and how many of them are shown."""
+def _what_is_shown(shape: tuple[int, ...], grid: np.ndarray) -> str:
+    """How many kernels (O, C, KH, KW) or units (O, C H W) there are, and how many are shown."""
+    rows, columns, height, width = grid.shape
     if len(shape) == 2:
-        return f"{rows * columns} of {shape[0]} units, a weight for each pixel"
+        channels = shape[1] // (height * width)
+        each = "" if channels == 1 else f", a row for each of {channels} channels"
+        return f"{rows * columns // channels} of {shape[0]} units, a weight for each pixel{each}"
     shown = rows * columns < shape[0] * shape[1]
     some = f", {rows} × {columns} tiles of them" if shown else ""
     return f"{shape[0]} kernels of {' × '.join(map(str, shape[1:]))}{some}"

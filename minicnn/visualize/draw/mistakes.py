@@ -12,7 +12,7 @@ from minicnn import data
 from minicnn.plots import GRID
 
 from ..numbers import Predictions
-from .board import FAINT, RIGHT, WRONG, board_on, empty_axes, empty_figure, tile, write
+from .board import FAINT, RIGHT, WRONG, board_on, empty_axes, empty_figure, photo, write
 
 
 def draw_mistakes(
@@ -31,7 +31,7 @@ def draw_mistakes(
     for place, i in enumerate(picked):
         left, upper = 0.3 + place % across * wide, top + place // across * high
         board = board_on(figure, upper + 0.24, left, 1, 1, 1.2)
-        tile(board, test.images[i], 0, 0, cmap="gray", vmin=0, vmax=255)
+        photo(board, test.images[i], 0, 0)
         words = f"number {i}, loss {predictions.losses[i]:.2f}"
         write(board, 0.04, -0.1, words, ha="left", color=FAINT, size=8.5)
         bars = empty_axes(figure, left + 2.05, upper + 0.24, 0.75, 1.2)
