@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train LeNet on Fashion-MNIST; keep what came of it in a folder",
     "visualize": "draw what a trained net sees, and where it errs",
     "explain": "show a layer forward and backward, cell by cell, on a page",
+    "export": "hand a trained net over: one C file, ONNX, PyTorch",
     "d2l": "run a chapter of the book, cell by cell",
     "rungs": "prove three implementations of convolution equal and time them",
     "selfcheck": "check that this machine computes what the formulas say",

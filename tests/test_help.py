@@ -11,7 +11,13 @@ from minicnn import command
 from minicnn.__main__ import COMMANDS, main
 
 PLACES = {"d2l": "minicnn.d2l.book.options"}  # of parser(), where it is not the usual one
-PACKAGES = ("explain", "predict", "train", "visualize")  # whose parser() stands in options
+PACKAGES = (
+    "explain",
+    "export",
+    "predict",
+    "train",
+    "visualize",
+)  # whose parser() stands in options
 
 
 def parser_of(name: str) -> command.Parser:

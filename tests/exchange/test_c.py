@@ -151,7 +151,7 @@ class Doubled(nn.ReLU):
         (nn.Conv2d(2, 5, 1), {}, ValueError, "layer net: conv2d: input .* 3 channels"),
         (nn.Flatten(), {}, ValueError, "the net computes nothing"),
         (nn.ReLU(), {"classes": ["a", "b"]}, ValueError, "2 names; the net has 390 outputs"),
-        (nn.ReLU(), {"name": "2nd"}, ValueError, "name is '2nd'; wanted letters"),
+        (nn.ReLU(), {"name": "2nd"}, ValueError, "name is '2nd'; wanted a letter"),
         (nn.ReLU(), {"image_shape": (28, 28)}, ValueError, r"image_shape is \(28, 28\); wanted"),
         (nn.ReLU(), {"normalise": {"mean": [0.5], "std": [1.0]}}, ValueError, "3 numbers each"),
     ],

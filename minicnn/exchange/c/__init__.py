@@ -81,7 +81,8 @@ def export(
         ValueError: an argument, or a layer, that does not fit.
         OSError: the file cannot be written; see ``write_whole``.
     """
-    shape = _checked(name, image_shape)
+    check_name(name)
+    shape = _checked(image_shape)
     steps = _steps(net, shape, normalise)
     names = _class_names(classes, math.prod(steps[-1].output_shape))
     parameters = sum(p.size for p in net.parameters())
@@ -109,10 +110,13 @@ and are rescaled by a float.
 Accuracy on {2:,} test pictures: {0:.4f} in float32, {1:.4f} in this file."""
 
 
-def _checked(name: str, image_shape: Sequence[int]) -> Shape:
-    """The shape as a tuple, where name and shape are good."""
+def check_name(name: str) -> None:
+    """Refuse what cannot begin a name in C (ValueError)."""
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
-        raise ValueError(f"export: name is {name!r}; wanted letters, digits and _, as net")
+        raise ValueError(f"name is {name!r}; wanted a letter, then letters, digits and _")
+
+
+def _checked(image_shape: Sequence[int]) -> Shape:
     shape = tuple(image_shape)
     if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
         raise ValueError(
