@@ -50,7 +50,7 @@ PLACES = {
     "cupy": ("minicnn.kernels.gpu", "minicnn.device", "minicnn.selfcheck"),
     "sklearn": ("minicnn.sklearn",),
 }
-LATE = ("matplotlib", "pooch", "PIL", "IPython", "requests", "onnx", "torch")
+LATE = ("matplotlib", "pooch", "PIL", "IPython", "requests", "onnx", "torch", "tensorboardX")
 IS_LATE = ("minicnn.d2l.book.shell",)  # modules that are themselves imported inside functions only
 LONG_SIGNATURES = {  # with more than 8 parameters, and why
     "Conv2D.__init__": "Keras'",

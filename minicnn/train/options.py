@@ -23,6 +23,7 @@ from minicnn.train.measure import DivergedError, History
 from minicnn.train.recipe import ENOUGH_UPDATES, RECIPES, SCHEDULES, Recipe, recipe_for
 from minicnn.train.report import count, headline, result
 from minicnn.train.run import Run
+from minicnn.train.tensorboard import TensorBoard, check_installed
 
 KNOBS = (
     *("activation", "pool", "padding", "kernel_size", "channels", "hidden", "init"),
@@ -134,6 +135,13 @@ def _add_manners(p: command.Parser) -> None:
         "none",
         type=command.path,
     )
+    p.add(
+        "--tensorboard",
+        "DIR",
+        "write the curves for TensorBoard into DIR/<the run's name> (extra tensorboard)",
+        "nowhere",
+        type=command.path,
+    )
     p.add("--json", None, "print each epoch as a JSON object, all else on stderr")
     p.add("--quiet", None, "print errors, and at the end the run's folder, nothing else")
 
@@ -201,6 +209,8 @@ def _train(options: argparse.Namespace) -> int:
 
 def _train_talking(options: argparse.Namespace, stdout: Any) -> int:
     """Train, and print what ``--json`` or ``--quiet`` ask for on ``stdout``."""
+    if options.tensorboard is not None:
+        check_installed()
     with command.naming(options, "device"):
         device, why_cpu = _choose_device(options.device)
     if options.threads is not None:
@@ -239,7 +249,11 @@ def _train_talking(options: argparse.Namespace, stdout: Any) -> int:
     after_epoch = [lambda history: run.write(net, history)]
     if options.json:
         after_epoch.append(lambda history: say(json.dumps(history.epochs[-1]), stdout))
-    status = _fit(run, net, batches, test_batches, recipe, after_epoch, options.quiet)
+    callbacks = []
+    if options.tensorboard is not None:
+        with command.naming(options, "tensorboard"):
+            callbacks.append(TensorBoard(options.tensorboard / run.folder.name, config["options"]))
+    status = _fit(run, net, batches, test_batches, recipe, after_epoch, callbacks, options.quiet)
     if options.quiet and not options.json:
         say(run.folder, stdout)
     return status
@@ -290,6 +304,7 @@ def _fit(
     test_batches: data.DataLoader,
     recipe: Recipe,
     after_epoch: list[Callable[[History], None]],
+    callbacks: list[TensorBoard],
     quiet: bool,
 ) -> int:
     """Train to the end, or until the loss diverges or somebody interrupts; the exit status."""
@@ -305,6 +320,7 @@ def _fit(
             schedule=recipe.schedule_of(optimizer),
             divide_by=recipe.divisor,
             after_epoch=after_epoch,
+            callbacks=callbacks,
             history=history,
             quiet=quiet,
             compile=run.config["compiled"],
