@@ -69,3 +69,6 @@ class Callback:
         While an update is under way, the first Ctrl-C waits for its end; a second one does not, and
         this is not called.
         """
+
+    def on_end(self, training: Training) -> None:
+        """When ``fit`` ends, also by an error or a Ctrl-C."""

@@ -159,6 +159,9 @@ def fit(
             for callback in callbacks:
                 callback.on_interrupt(training)
         raise
+    finally:
+        for callback in callbacks:
+            callback.on_end(training)
     return history
 
 

@@ -72,6 +72,11 @@ class TensorBoard(Callback):
             self._write(step=epoch["epoch"], summary=scalar(tag, value))
         self.file.flush()
 
+    def on_end(self, training: Training) -> None:
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
     def _begin(self, epoch: int) -> None:
         """Open a file; hide what others of the folder have of this epoch and later ones."""
         from tensorboardX.event_file_writer import EventsWriter
