@@ -77,10 +77,8 @@ def test_a_training_that_goes_on_continues_at_its_step(few: data.Dataset, tmp_pa
 
     def fit(epochs: int) -> None:
         callback = TensorBoard(tmp_path)
-        minicnn.fit(
-            net, few, optimizer=optimizer, epochs=epochs, history=history, quiet=True,
-            callbacks=[callback],
-        )  # fmt: skip
+        given = {"optimizer": optimizer, "epochs": epochs, "history": history, "quiet": True}
+        minicnn.fit(net, few, callbacks=[callback], **given)
 
     fit(3)
     del history.epochs[-1]  # stopped before the third epoch was kept
