@@ -20,6 +20,7 @@ import pytest
 
 from minicnn import train
 from minicnn.train.options import KNOBS, parser
+from tests.data import own
 from tests.house import lines_of
 
 ROOT = Path(__file__).parent.parent
@@ -173,7 +174,12 @@ def short_arguments(module: str, arguments: str, run: Path, out: Path) -> list[s
     given = shlex.split(arguments)
     given = [str(run) if word == "DIR" else word for word in given]
     if module == "minicnn.train":
-        given += ["--dataset", "fashion-mnist-sample", "--epochs", "1", "--out", str(out / "run")]
+        if "--data-dir" in given:
+            mine = own.picture_folder(out / "mine", own.TRAIN_LABELS)
+            given[given.index("--data-dir") + 1] = str(mine)
+        else:
+            given += ["--dataset", "fashion-mnist-sample"]
+        given += ["--epochs", "1", "--out", str(out / "run")]
     elif module == "minicnn.explain":
         given += ["--no-open"] if "--out" in given else ["--no-open", "--out", str(out / "x.html")]
     elif module == "minicnn.visualize":

@@ -63,7 +63,7 @@ def _emnist(split: str, classes: str, first_label: int = 0) -> Source:
         classes=tuple(classes),
         sha256={},
         advice=(
-            "download https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/gzip.zip (MD5 "
+            "download https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip (MD5 "
             "58c8d27c78d21e728a6bc7b3cc06412e), unpack it, and "
         ),
         torchvision="EMNIST",

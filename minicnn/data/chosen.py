@@ -1,5 +1,7 @@
 """The data that a command trains on: a set of the catalogue, or data of your own."""
 
+import contextlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,7 +60,9 @@ def own_sets(
     """
     size = config.get("image_size")
     where = expand(folder or config["data_dir"])
-    _, _, train, test = find(where, None if size is None else (size[0], size[1]), config["seed"])
+    with contextlib.redirect_stdout(io.StringIO()):  # the notes were said when it was trained
+        found = find(where, None if size is None else (size[0], size[1]), config["seed"])
+    train, test = found.train, found.test
     if list(train.classes) != config["classes"]:
         raise DatasetError(
             f"{where} has the classes {', '.join(train.classes)}; wanted those of the run: "

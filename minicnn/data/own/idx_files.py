@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from minicnn.data.catalogue import CATALOGUE, SAMPLE_FOLDER
 from minicnn.data.dataset import Dataset
 from minicnn.data.errors import DatasetError
-from minicnn.data.find import load
 from minicnn.data.idx import read_with_sha256
 from minicnn.data.labels import label_column
 from minicnn.data.own.arrays import Found, Part, found, note
@@ -35,7 +34,7 @@ def from_idx(folder: str | Path) -> tuple[Dataset, Dataset]:
     ``emnist-letters-``, ``qmnist-`` or another name before it; gzipped or not. Labels may be of any
     integer type, QMNIST's 8 columns too (the first is the class). EMNIST's pictures, known by the
     name, are stored transposed, and turned. Files that are a data set of the catalogue, as their
-    SHA-256 or their names say, have that one's name and classes.
+    SHA-256 or their names (emnist-letters) say, have that one's name and classes.
 
     Raises:
         DatasetError: some of the four are missing, there are several sets, a file is damaged, or
@@ -64,8 +63,6 @@ def read(folder: Path, sets: dict[str, Files]) -> Found:
     if not whole:
         raise DatasetError(_half(folder, sets))
     ((name, files),) = whole.items()
-    if name in CATALOGUE:  # by the names of its files: emnist-letters, qmnist
-        return Found(name, "catalogue", *load(name, next(iter(files.values())).parent))
     arrays, digests = zip(*(read_with_sha256(files[part]) for part in _PARTS), strict=True)
     if same := _in_catalogue(digests):
         of_same = (
@@ -74,10 +71,14 @@ def read(folder: Path, sets: dict[str, Files]) -> Found:
         )
         return Found(same, "catalogue", *of_same)
     train, test = (_part(arrays[i], arrays[i + 1], files, _PARTS[i][0]) for i in (0, 2))
+    classes = None
+    if source := CATALOGUE.get(name):  # by the names of its files: emnist-letters, qmnist
+        classes = source.classes
+        train, test = (p._replace(labels=p.labels - source.first_label) for p in (train, test))
     if "emnist" in name.lower():
         train, test = (p._replace(images=p.images.swapaxes(-1, -2)) for p in (train, test))
         note(f"{name}: EMNIST's pictures are stored transposed, and are turned")
-    return found(name or folder.resolve().name, "idx", train, test)
+    return found(name or folder.resolve().name, "idx", train, test, classes)
 
 
 def _sets(folder: Path) -> dict[str, Files]:
@@ -115,4 +116,4 @@ def _in_catalogue(digests: tuple[str, ...]) -> str | None:
 
 def _part(images: NDArray[Any], labels: NDArray[Any], files: Files, which: str) -> Part:
     labels = label_column(labels, files[which, "labels"])
-    return Part(np.asarray(images), labels, str(files[which, "images"]))
+    return Part(np.asarray(images), labels.astype(np.int64), str(files[which, "images"]))
