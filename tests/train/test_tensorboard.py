@@ -77,7 +77,7 @@ def test_a_training_that_goes_on_continues_at_its_step(few: data.Dataset, tmp_pa
 
     def fit(epochs: int) -> None:
         callback = TensorBoard(tmp_path)
-        given = {"optimizer": optimizer, "epochs": epochs, "history": history, "quiet": True}
+        given: Any = {"optimizer": optimizer, "epochs": epochs, "history": history, "quiet": True}
         minicnn.fit(net, few, callbacks=[callback], **given)
 
     fit(3)
