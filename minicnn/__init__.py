@@ -63,6 +63,8 @@ if not TYPE_CHECKING:  # a type checker would take it for any name
         """
         if name in ("interop", "onnx"):
             return import_module(f"minicnn.{name}")
+        if name == "Classifier":
+            return import_module("minicnn.predict").Classifier
         hint = f"; write x.{name}(...)" if callable(getattr(Tensor, name, None)) else ""
         raise AttributeError(f"module 'minicnn' has no attribute {name!r}{hint}")
 

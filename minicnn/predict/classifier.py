@@ -1,0 +1,258 @@
+"""``Classifier``: a trained net that takes pictures as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minicnn import compiler, data, nn
+from minicnn.nn import functional as F
+from minicnn.nn.modes import in_evaluation_mode
+from minicnn.predict.looks import Floats, measure, unknown
+from minicnn.predict.neighbours import USUAL, Neighbours, in_channels
+from minicnn.predict.prepare import Prepared, prepare
+from minicnn.predict.reading import Picture, channels_last, read
+from minicnn.tensor import Tensor, no_grad
+from minicnn.train.run import load_run, load_sets
+
+BATCH = 256  # pictures at a time
+NEIGHBOURS = 5  # training pictures that are kept of each picture
+
+
+@dataclass
+class Prediction:
+    """What a net says of a picture.
+
+    Attributes:
+        source: the picture's name: its path, or "picture 1" and so on.
+        class_name: the most probable class.
+        label: its number.
+        probabilities: of each class, float64 (classes,).
+        classes: the name of each class.
+        picture: what the net saw, uint8 (C, H, W).
+        facts: what was done to the picture, in order: "inverted", "scaled to 14 x 20"...
+        warnings: what speaks against the result.
+        distance: to the nearest training picture, from 0 to 2; None without training pictures.
+        threshold: the distance that 99 % of held-out pictures have at most; None likewise.
+        nearest: the places of the nearest training pictures in ``Classifier.neighbours.train``.
+    """
+
+    source: str
+    class_name: str
+    label: int
+    probabilities: NDArray[np.float64]
+    classes: Sequence[str]
+    picture: NDArray[np.uint8] = field(repr=False)
+    facts: list[str]
+    warnings: list[str]
+    distance: float | None = None
+    threshold: float | None = None
+    nearest: list[int] = field(default_factory=list)
+
+    def top(self, count: int = 3) -> list[tuple[str, float]]:
+        """The most probable classes and their probabilities, the largest first."""
+        order = np.argsort(-self.probabilities, kind="stable")[:count]
+        return [(self.classes[k], float(self.probabilities[k])) for k in order]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: all of it but the picture."""
+        return {
+            "picture": self.source,
+            "class": self.class_name,
+            "label": self.label,
+            "probabilities": {
+                name: round(float(p), 6)
+                for name, p in zip(self.classes, self.probabilities, strict=True)
+            },
+            "facts": self.facts,
+            "warnings": self.warnings,
+            "distance": self.distance,
+            "threshold": self.threshold,
+        }
+
+
+class Classifier:
+    """A net, and what it takes to show it a picture of any kind.
+
+        classifier = minicnn.Classifier.from_run("runs/lenet")
+        for prediction in classifier.predict(["seven.jpg", "eight.png"]):
+            print(prediction.class_name, prediction.facts)
+
+    Threads may share one.
+
+    Args:
+        net: takes (N, C, H, W), gives logits (N, classes).
+        classes: the name of each class.
+        shape: of the pictures that the net takes, (C, H, W).
+        train, test: the data that it was trained and tested on. Pictures are prepared to look like
+            the first (docs/predict.md says how) and compared with them. Without: they are only
+            scaled.
+        normalise: what the net was trained with: None, or mean and standard deviation of each
+            channel's pixels in [0, 1].
+
+    Attributes:
+        looks: what the training pictures look like, as measured; None without them.
+        neighbours: the training pictures that others are compared with; None likewise.
+        test: as passed.
+    """
+
+    def __init__(
+        self,
+        net: nn.Sequential,
+        classes: Sequence[str],
+        shape: Sequence[int],
+        *,
+        train: data.Dataset | None = None,
+        test: data.Dataset | None = None,
+        normalise: dict[str, Sequence[float]] | None = None,
+    ):
+        self.net, self.classes = net, tuple(classes)
+        self.shape: tuple[int, int, int] = (shape[0], shape[1], shape[2])
+        self._end = _last_dense(net)
+        part = net[: self._end]
+        self._features: Callable[[Tensor], Tensor] = (
+            compiler.compile(part) if compiler.is_available() else part
+        )
+        self._normalise, self.test = normalise, test
+        self.looks = None if train is None else measure(train.images)
+        self.neighbours = None
+        if train is not None and test is not None:
+            self.neighbours = Neighbours(train, test, self.features)
+
+    @classmethod
+    def from_run(cls, folder: str | Path, data_dir: str | Path | None = None) -> Classifier:
+        """The trained net of a run's folder.
+
+        Args:
+            data_dir: where the data set's files are; by default where the training looked.
+
+        Raises:
+            FileNotFoundError, NotADirectoryError, ValueError: see ``minicnn.load_run``.
+            DatasetNotFoundError, DatasetError: the data set that it was trained on cannot be had.
+        """
+        net, config = load_run(folder)
+        assert isinstance(net, nn.Sequential)  # as all of minicnn.models are
+        train, test = load_sets(config, data_dir)
+        return cls(
+            net,
+            config.get("classes") or train.classes,
+            config["model_args"].get("image_shape", in_channels(train.images).shape[1:]),
+            train=train,
+            test=test,
+            normalise=config.get("normalise"),
+        )
+
+    def predict(self, images: Any, raw: bool = False) -> Any:
+        """What the net says of one picture (a ``Prediction``) or of several (a list of them).
+
+        Args:
+            images: a picture or a list of pictures: paths, the bytes of files, Pillow images,
+                arrays (uint8 or uint16: (h, w), or (h, w, 3) and (h, w, 4) in colours); or many
+                at once, as a Dataset has them: uint8 (N, H, W) or (N, C, H, W).
+            raw: only stretch a picture to the size that the net takes.
+
+        Raises:
+            FileNotFoundError, OSError: a file cannot be opened.
+            PictureError: a file is damaged or no picture.
+            TypeError: none of these kinds.
+            ValueError: the net's outputs are nan.
+        """
+        if self._is_one(images):
+            return self._predictions([read(images)], raw)[0]
+        pictures = [read(image, f"picture {k}") for k, image in enumerate(_each(images), start=1)]
+        return self._predictions(pictures, raw)
+
+    def _is_one(self, images: Any) -> bool:
+        if isinstance(images, np.ndarray):
+            return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (3, 4))
+        return isinstance(images, str | Path | bytes | bytearray | Picture) or not isinstance(
+            images, Iterable
+        )
+
+    def _predictions(self, pictures: Sequence[Picture], raw: bool) -> list[Prediction]:
+        prepared = [self.prepare(picture, raw) for picture in pictures]
+        found: list[Prediction] = []
+        for start in range(0, len(pictures), BATCH):
+            part = slice(start, start + BATCH)
+            found += self._batch(pictures[part], prepared[part])
+        return found
+
+    def prepare(self, picture: Picture, raw: bool = False) -> Prepared:
+        """The picture as the net is going to see it."""
+        return prepare(picture, self.looks or unknown(self.shape), raw)
+
+    def _batch(self, pictures: Sequence[Picture], prepared: Sequence[Prepared]) -> list[Prediction]:
+        features = self.features(np.stack([one.pixels for one in prepared]))
+        rows = self._probabilities(features)
+        found = [
+            Prediction(
+                picture.name,
+                self.classes[row.argmax()],
+                int(row.argmax()),
+                row,
+                self.classes,
+                *one,
+            )
+            for picture, one, row in zip(pictures, prepared, rows, strict=True)
+        ]
+        if self.neighbours is not None:
+            self._compare(found, features, self.neighbours)
+        return found
+
+    def features(self, images: NDArray[np.uint8]) -> Floats:
+        """What reaches the last dense layer for pictures, uint8 (N, C, H, W): float32 (N, D)."""
+        x: NDArray[Any] = images
+        if self._normalise is not None or not compiler.is_available():
+            x = images.astype(np.float32) / 255
+        if self._normalise is not None:
+            mean, std = (
+                np.array(self._normalise[key], np.float32)[:, None, None] for key in ("mean", "std")
+            )
+            x = (x - mean) / std
+        with in_evaluation_mode(self.net), no_grad():
+            parts = [
+                self._features(Tensor(x[start : start + BATCH])).numpy().reshape(-1, 1)
+                for start in range(0, len(x), BATCH)
+            ]
+        return np.concatenate(parts).reshape(len(x), -1)
+
+    def _probabilities(self, features: Floats) -> NDArray[np.float64]:
+        with in_evaluation_mode(self.net), no_grad(), np.errstate(all="ignore"):
+            logits = self.net[self._end :](Tensor(features)).to("float64")
+            probabilities = F.softmax(logits, 1).numpy()
+        if not np.isfinite(probabilities).all():
+            raise ValueError("the net's outputs are nan: it diverged when it was trained")
+        return probabilities
+
+    def _compare(self, found: list[Prediction], features: Floats, neighbours: Neighbours) -> None:
+        """Say of each how near it is to a training picture."""
+        places, distances = neighbours.nearest(features, NEIGHBOURS)
+        for prediction, nearest, (distance, *_) in zip(found, places, distances, strict=True):
+            prediction.nearest = nearest.tolist()
+            prediction.distance, prediction.threshold = float(distance), neighbours.threshold
+            if distance > neighbours.threshold:
+                prediction.warnings.append(
+                    f"unlike the training pictures: {distance:.3f} from the nearest of "
+                    f"{len(neighbours.train):,}; {USUAL:.0%} of the test pictures are within "
+                    f"{neighbours.threshold:.3f}"
+                )
+
+
+def _each(images: Any) -> Iterable[Any]:
+    """The pictures of a list, or of an array with many."""
+    if not isinstance(images, np.ndarray):
+        return images
+    if images.ndim in (3, 4):
+        return map(channels_last, images)
+    raise TypeError(f"images have shape {images.shape}; wanted (N, H, W) or (N, C, H, W)")
+
+
+def _last_dense(net: nn.Sequential) -> int:
+    """The place of the last dense layer; what comes before it makes the features."""
+    places = [place for place, module in enumerate(net) if isinstance(module, nn.Linear)]
+    return places[-1] if places else len(net)

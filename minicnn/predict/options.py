@@ -1,0 +1,149 @@
+"""The options of ``python -m minicnn.predict``, and what it does with them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from minicnn import command, plots
+from minicnn.files import write_whole
+from minicnn.predict.classifier import Classifier, Prediction
+from minicnn.predict.draw import MOST, draw
+from minicnn.predict.reading import Picture, PictureError, channels_last, read
+from minicnn.predict.report import REPORTS
+from minicnn.terminal import complain, say
+from minicnn.train.run import load_run
+
+KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+EXAMPLES = {
+    "--run runs/lenet seven.jpg": "what a photo shows, with probabilities, and what was done to it",
+    "--run runs/lenet photos --csv": "every picture of a folder, for a spreadsheet",
+    "--run runs/lenet seven.jpg --show seen.png": "and draw what the net saw",
+    "--run runs/lenet --index 0 7 12": "pictures of the data set's test part",
+}
+
+
+def parser() -> command.Parser:
+    """The options of ``python -m minicnn.predict``."""
+    about = "Say what a trained net takes pictures of your own for."
+    p = command.Parser("predict", about, EXAMPLES)
+    p.usage = f"{p.prog} --run DIR IMAGE... [options]"
+    p.add(
+        "images",
+        "IMAGE",
+        "files (PNG, JPEG, BMP, GIF, TIFF, WebP), folders of them, patterns such as '*.png', or - "
+        "for stdin",
+        nargs="*",
+    )
+    p.add("--run", "DIR", "the folder of a training run", type=command.path, required=True)
+    p.add(
+        "--index",
+        "I",
+        "the data set's test pictures of these numbers",
+        "none",
+        type=command.at_least(0),
+        nargs="+",
+    )
+    p.add(
+        "--show",
+        "FILE",
+        f"draw the first {MOST} pictures, what the net saw of them and the nearest training "
+        "pictures, as a PNG",
+        "nothing is drawn",
+        type=command.path,
+    )
+    p.add("--raw", None, "only stretch a picture to the net's size, do not prepare it")
+    p.add("--json", None, "print a JSON object a picture, one a line")
+    p.add("--csv", None, "print a table with commas, and its heading")
+    p.add(
+        "--data-dir",
+        "DIR",
+        "look for the data set's files here only",
+        "where the training found them",
+        type=command.path,
+    )
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status: 1 where a picture was damaged."""
+    return command.run(parser(), _predict, argv)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    if options.json and options.csv:
+        raise ValueError("--json and --csv: wanted one of them")
+    paths = list(_paths(options.images))
+    if not paths and not options.index:
+        raise ValueError("no picture to look at; wanted IMAGE... or --index I...")
+    load_run(options.run)  # before the data set, which takes longer
+    with contextlib.redirect_stdout(sys.stderr):  # notices: stdout is for the answers
+        classifier = Classifier.from_run(options.run, options.data_dir)
+    pictures, damaged = _read(paths)
+    pictures += _stored(classifier, options.index or ())
+    found = classifier.predict(pictures, raw=options.raw)
+    report = REPORTS["json" if options.json else "csv" if options.csv else "table"]
+    if found:
+        say("\n".join(report(found, classifier.classes)))
+    if options.show is not None and found:
+        _show(options.show, classifier, pictures, found)
+    return int(damaged)
+
+
+def _paths(names: Sequence[str]) -> Iterator[Path]:
+    """The files that these names mean, in order.
+
+    Raises:
+        FileNotFoundError: there is none of a name.
+    """
+    for name in names:
+        path = command.path(name)
+        if name == "-" or path.is_file():
+            yield path
+            continue
+        inside = path.rglob("*") if path.is_dir() else path.parent.glob(path.name)
+        files = sorted(file for file in inside if file.suffix.lower() in KINDS and file.is_file())
+        # ._1.png and the like are what a Mac writes next to 1.png
+        files = [file for file in files if not file.name.startswith(".")]
+        if not files:
+            what = "a folder without pictures" if path.is_dir() else "no such file"
+            raise FileNotFoundError(f"{name}: {what}; wanted {', '.join(KINDS)}")
+        yield from files
+
+
+def _read(paths: Sequence[Path]) -> tuple[list[Picture], bool]:
+    """The pictures that can be read; whether some cannot, of which each is reported."""
+    pictures, damaged = [], False
+    for path in paths:
+        try:
+            stdin = str(path) == "-"
+            pictures.append(read(sys.stdin.buffer.read(), "stdin") if stdin else read(path))
+        except (PictureError, OSError) as error:
+            damaged = True
+            complain(f"python -m minicnn.predict: {command.in_a_line(error)}")
+    return pictures, damaged
+
+
+def _stored(classifier: Classifier, numbers: Sequence[int]) -> list[Picture]:
+    """Test pictures of the data set; their names say what they are."""
+    test = classifier.test
+    pictures = []
+    for number in numbers:
+        if test is None or number >= len(test):
+            count = 0 if test is None else len(test)
+            raise ValueError(f"--index is {number}; wanted 0 to {count - 1}, a test picture")
+        picture = read(channels_last(test.images[number]))
+        picture.name = f"test {number} ({test.classes[test.labels[number]]})"
+        pictures.append(picture)
+    return pictures
+
+
+def _show(
+    path: Path, classifier: Classifier, pictures: Sequence[Picture], found: Sequence[Prediction]
+) -> None:
+    with plots.own_style():
+        write_whole(path, plots.png(draw(classifier, pictures, found)))
+    complain(f"written {path}")
