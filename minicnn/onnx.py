@@ -4,5 +4,6 @@ Needs the package onnx (the extra ``onnx``). docs/exchange.md shows how.
 """
 
 from minicnn.exchange.onnx.export import export
+from minicnn.exchange.onnx.load import load
 
-__all__ = ["export"]
+__all__ = ["export", "load"]

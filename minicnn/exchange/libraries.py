@@ -17,7 +17,7 @@ def library(name: str) -> Any:
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != name:
+        if error.name != name or name not in INSTALL:
             raise
         raise ModuleNotFoundError(
             f"the package {name} is not installed: {INSTALL[name]}", name=name

@@ -20,6 +20,7 @@ from .layers import (
     Sigmoid,
     Softmax,
     Tanh,
+    ZeroPad2d,
 )
 from .module import Module, Parameter
 
@@ -44,6 +45,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "ZeroPad2d",
     "functional",
     "init",
 ]

@@ -279,6 +279,7 @@ LAYERS: list[Callable[[], nn.Module]] = [
     lambda: nn.AvgPool2d(2),
     lambda: nn.BatchNorm2d(1),
     lambda: nn.Flatten(),
+    lambda: nn.ZeroPad2d(1),
     lambda: nn.Linear(4, 2),
     lambda: nn.LazyLinear(2),
     lambda: nn.Dropout(),

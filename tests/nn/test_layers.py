@@ -74,6 +74,8 @@ def functions() -> list[Any]:
         (nn.Flatten(), x, lambda: x.reshape(2, -1)),
         (nn.Flatten(0, 1), x, lambda: x.reshape(8, 7, 5)),
         (nn.Flatten(-2), x, lambda: x.reshape(2, 4, 35)),
+        (nn.ZeroPad2d((1, 0, -1, 2)), x, lambda: F.pad(x, (1, 0, -1, 2))),
+        (nn.ZeroPad2d(2), x, lambda: F.pad(x, (2, 2, 2, 2))),
         (nn.Sigmoid(), x, lambda: F.sigmoid(x)),
         (nn.ReLU(), x, lambda: F.relu(x)),
         (nn.Tanh(), x, lambda: F.tanh(x)),

@@ -22,7 +22,7 @@ from .conv import write_conv2d
 from .linear import write_linear
 from .norm import write_batch_norm2d
 from .pool import write_avg_pool2d, write_max_pool2d
-from .shape import write_flatten
+from .shape import write_flatten, write_zero_pad2d
 from .writing import UnsupportedError, Writer
 
 # What ONNX Runtime reads from 1.12 (July 2022) on: the oldest pair with all that is written here.
@@ -35,6 +35,7 @@ LAYERS: dict[type[Module], Callable[[Writer, Any], None]] = {
     nn.AvgPool2d: write_avg_pool2d,
     nn.BatchNorm2d: write_batch_norm2d,
     nn.Flatten: write_flatten,
+    nn.ZeroPad2d: write_zero_pad2d,
     nn.ReLU: write_plain,
     nn.Sigmoid: write_plain,
     nn.Tanh: write_plain,

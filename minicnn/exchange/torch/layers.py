@@ -5,15 +5,13 @@ The layers of both have the same names, arguments and attributes: one table serv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from minicnn import nn
 from minicnn.exchange.libraries import library
-from minicnn.random import default_generator
+from minicnn.random import Draws, drawing_from
 from minicnn.tensor import Tensor
 
 from .tensors import from_torch_tensor, tell_of_widened
@@ -30,6 +28,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "AvgPool2d": (*WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
     "BatchNorm2d": ("num_features", "eps", "momentum", "affine", "track_running_stats"),
     "Flatten": ("start_dim", "end_dim"),
+    "ZeroPad2d": ("padding",),
     "ReLU": ("inplace",),
     "Sigmoid": (),
     "Tanh": (),
@@ -76,7 +75,7 @@ def from_torch(module: Any) -> Any:
             f"from_torch: module is of type {type(module).__name__}; wanted a torch.nn.Module"
         )
     way = _FromTorch(torch.nn, nn)
-    with _draws_put_back():
+    with drawing_from(Draws(0)):  # weights are drawn, and replaced
         net = way.converted(module, "")
     way.check("from_torch")
     tell_of_widened("from_torch", way.widened)
@@ -99,21 +98,10 @@ def to_torch(net: nn.Module) -> Any:
             f"to_torch: net is of type {type(net).__name__}; wanted a module of minicnn"
         )
     way = _ToTorch(nn, torch.nn)
-    with torch.random.fork_rng(devices=[]):  # weights are drawn, and replaced
+    with torch.random.fork_rng(devices=[]):
         module = way.converted(net, "")
     way.check("to_torch")
     return module
-
-
-@contextmanager
-def _draws_put_back() -> Iterator[None]:
-    """Weights that are drawn inside, and replaced, do not change what is drawn afterwards."""
-    bits = default_generator().bit_generator
-    state = bits.state
-    try:
-        yield
-    finally:
-        bits.state = state
 
 
 class _Way:

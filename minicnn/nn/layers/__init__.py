@@ -7,7 +7,7 @@ from .linear import LazyLinear, Linear
 from .loss import CrossEntropyLoss, NLLLoss
 from .norm import BatchNorm2d
 from .pool import AvgPool2d, MaxPool2d
-from .shape import Flatten
+from .shape import Flatten, ZeroPad2d
 
 __all__ = [
     "AvgPool2d",
@@ -28,4 +28,5 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "ZeroPad2d",
 ]

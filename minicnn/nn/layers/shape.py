@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from minicnn.nn import arguments
+from minicnn.nn import functional as F
 from minicnn.nn.module import Module
 from minicnn.tensor import Tensor
 
@@ -16,3 +19,23 @@ class Flatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return arguments.as_input("Flatten", input).flatten(self.start_dim, self.end_dim)
+
+
+class ZeroPad2d(Module):
+    """Frame pictures with zeros: ``padding`` is one width, or (left, right, top, bottom).
+
+    (..., H, W) -> (..., top + H + bottom, left + W + right); a negative width cuts cells off.
+    """
+
+    def __init__(self, padding: int | Sequence[int]):
+        super().__init__()
+        widths = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
+        if len(widths) != 4 or not all(isinstance(width, int) for width in widths):
+            raise ValueError(f"ZeroPad2d: padding is {padding!r}; wanted one or four integers")
+        self.padding = widths
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pad(input, self.padding)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"

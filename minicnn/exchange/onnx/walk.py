@@ -1,0 +1,149 @@
+"""The walk through an ONNX graph: constants are computed, the rest has to be a chain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from minicnn import nn
+from minicnn.exchange.libraries import library
+from minicnn.tensor import Tensor
+
+from .reading import Chain, Node
+from .writing import Shape, UnsupportedError
+
+BATCH = 2  # of the zeros that go through the layers, where the file leaves the batch open
+MOST = 2**28  # cells of those zeros: no file that is not damaged has as many
+
+
+class Walk:
+    """Reads the nodes of ``model`` one by one into a chain of layers.
+
+    Args:
+        model: an ``onnx.ModelProto``.
+        operators: the readers of the nodes, by operator.
+
+    Attributes:
+        chain: the layers so far.
+        halves: how many tensors in float16 and bfloat16 became float32.
+    """
+
+    def __init__(self, model: Any, operators: Mapping[str, Callable[[Node, Chain], None]]):
+        self.onnx, self.model, self.operators = library("onnx"), model, operators
+        self.opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+        self.halves = 0
+        self.refused: list[str] = []
+        self.unknown: dict[str, list[str]] = {}
+        # the arrays by name; None for what depends on sizes that the file leaves open
+        self.constants: dict[str, np.ndarray | None] = {
+            tensor.name: self._array(tensor) for tensor in model.graph.initializer
+        }
+        inputs = [value for value in model.graph.input if value.name not in self.constants]
+        if len(inputs) != 1:
+            self.refused.append(f"{len(inputs)} inputs, {[i.name for i in inputs]}; wanted one")
+        self.chain = Chain(_zeros(self.onnx, inputs[0]) if inputs else None)
+        self.value = inputs[0].name if inputs else ""
+        # the shapes of all values that are computed from the input
+        self.shapes: dict[str, Shape | None] = {i.name: self.chain.shape for i in inputs}
+
+    def read(self) -> list[str]:
+        """Read all nodes into ``chain``. Returns what could not be read, and why."""
+        for proto in self.model.graph.node:
+            self._take(proto)
+        outputs = [value.name for value in self.model.graph.output]
+        if outputs != [self.value]:
+            self.refused.append(f"outputs {outputs}; wanted one, the end of a chain")
+        if self.chain.axes or self.chain.order is not None:
+            self.refused.append("its result is transposed")
+        return [*self.refused, *(_counted(*item) for item in self.unknown.items())]
+
+    def _take(self, proto: Any) -> None:
+        """Read a node; ONNX keeps them in an order in which they can be computed."""
+        places = [i for i, name in enumerate(proto.input) if name in self.shapes]
+        try:
+            if not places:
+                self.constants |= self._computed(proto)
+            elif proto.op_type == "Shape":
+                self.constants[proto.output[0]] = self._shape_told(proto)
+            else:
+                self._read(proto, places)
+        except (UnsupportedError, ValueError, TypeError) as error:
+            self._refuse(proto, str(error))
+        except Exception as error:  # a damaged file raises what it happens to lead to
+            self._refuse(proto, f"{type(error).__name__} {error}")
+        if places and proto.op_type != "Shape":
+            self.value = proto.output[0]
+            self.shapes |= dict.fromkeys(proto.output, self.chain.shape)
+
+    def _shape_told(self, proto: Any) -> np.ndarray | None:
+        """What ``Shape`` tells of a value; None if the file leaves sizes open."""
+        shape, named = self.shapes[proto.input[0]], {a.name: a.i for a in proto.attribute}
+        part = slice(named.get("start"), named.get("end"))
+        return None if shape is None else np.array(shape[part], np.int64)
+
+    def _read(self, proto: Any, places: list[int]) -> None:
+        if proto.op_type not in self.operators:
+            self.unknown.setdefault(proto.op_type, []).append(proto.name)
+            raise UnsupportedError
+        if len(places) > 1:
+            raise UnsupportedError("it joins several results; wanted a chain")
+        if proto.input[places[0]] != self.value:
+            raise UnsupportedError("it takes an earlier result; wanted a chain")
+        constants = [self.constants.get(n) for i, n in enumerate(proto.input) if i != places[0]]
+        attributes = {a.name: self._attribute(a) for a in proto.attribute}
+        node = Node(proto.op_type, attributes, constants, places[0], self.opset)
+        self.operators[proto.op_type](node, self.chain)
+
+    def _attribute(self, attribute: Any) -> Any:
+        value = self.onnx.helper.get_attribute_value(attribute)
+        return value.decode() if isinstance(value, bytes) else value
+
+    def _refuse(self, proto: Any, reason: str) -> None:
+        """Keep the reason; the walk goes on with the shape that ONNX infers, if it does."""
+        if reason:
+            self.refused.append(f"{proto.op_type} {proto.name!r}: {reason}")
+        self.chain = Chain(self._inferred(proto.output[0]), [nn.Identity()], is_lost=True)
+
+    def _inferred(self, name: str) -> Tensor | None:
+        """Zeros of the shape that ONNX infers for a value."""
+        graph = self.onnx.shape_inference.infer_shapes(self.model, data_prop=True).graph
+        values = [value for value in (*graph.value_info, *graph.output) if value.name == name]
+        return _zeros(self.onnx, values[0]) if values else None
+
+    def _computed(self, proto: Any) -> dict[str, np.ndarray | None]:
+        """What a node makes of constants, by ONNX's own evaluator."""
+        given = {name: self.constants.get(name) for name in proto.input if name}
+        if any(array is None for array in given.values()):
+            return dict.fromkeys(proto.output)
+        evaluator = library("onnx.reference").ReferenceEvaluator(proto, opsets={"": self.opset})
+        results = evaluator.run(None, given)
+        return {n: self._widened(a) for n, a in zip(proto.output, results, strict=False)}
+
+    def _array(self, tensor: Any) -> np.ndarray:
+        return self._widened(self.onnx.numpy_helper.to_array(tensor))
+
+    def _widened(self, array: np.ndarray) -> np.ndarray:
+        """float16 and bfloat16 as float32."""
+        if str(array.dtype) not in ("float16", "bfloat16"):
+            return array
+        self.halves += 1
+        return array.astype(np.float32)
+
+
+def _zeros(onnx: Any, value: Any) -> Tensor | None:
+    """A batch of zeros for a value of the graph; None if more than the batch is open."""
+    kind = value.type.tensor_type
+    sizes = [d.dim_value if d.HasField("dim_value") else 0 for d in kind.shape.dim]
+    if not sizes or 0 in sizes[1:] or math.prod(sizes[1:]) > MOST:
+        return None
+    dtype = np.float64 if kind.elem_type == onnx.TensorProto.DOUBLE else np.float32
+    return Tensor(np.zeros([sizes[0] or BATCH, *sizes[1:]], dtype))
+
+
+def _counted(operator: str, names: list[str]) -> str:
+    """``LayerNormalization (3 nodes, the first 'norm')``."""
+    count = f"{len(names)} nodes, the first " if len(names) > 1 else ""
+    return f"{operator} ({count}{names[0]!r}): minicnn has no such operator"
