@@ -54,7 +54,9 @@ from minicnn.train.state import Checkpoint
 
 __version__ = "0.1.0"
 
-if not TYPE_CHECKING:  # a type checker would take it for any name
+if TYPE_CHECKING:
+    from minicnn.predict import Classifier as Classifier
+else:  # a type checker would take it for any name
 
     def __getattr__(name: str) -> Any:
         """A room that is loaded when it is first named.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ class Classifier:
         *,
         train: data.Dataset | None = None,
         test: data.Dataset | None = None,
-        normalise: dict[str, Sequence[float]] | None = None,
+        normalise: Mapping[str, Sequence[float]] | None = None,
     ):
         self.net, self.classes = net, tuple(classes)
         self.shape: tuple[int, int, int] = (shape[0], shape[1], shape[2])
