@@ -73,15 +73,18 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self.error(self._no_option(unknown[0].partition("=")[0]))
         file = getattr(options, "config", None)
-        return options if file is None else self.parse_args([*self._arguments(file), *argv])
+        return options if file is None else self.parse_args([*self.arguments_in(file), *argv])
 
     def _no_option(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._option_string_actions, 1)
         return f"{name} is no option; {f'did you mean {near[0]}?' if near else 'see --help'}"
 
-    def _arguments(self, file: Path) -> list[str]:
-        """The options of a configuration file, as they would be typed. Its mistakes name it."""
-        self._source = f"--config {file}: "
+    def arguments_in(self, file: Path, option: str = "--config") -> list[str]:
+        """The options of a configuration file, as they would be typed.
+
+        Its mistakes name it, and the ``option`` by which it was named.
+        """
+        self._source = f"{option} {file}: "
         try:
             arguments = arguments_of(read_config(file))
         except (ValueError, OSError) as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from minicnn.kernels.interrupts import held
@@ -35,6 +37,37 @@ def make_folder(path: Path) -> None:
     except FileExistsError as error:
         told = "this is a file; wanted a folder"
         raise NotADirectoryError(errno.ENOTDIR, told, error.filename) from None
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Inside, any other process that wants to be alone in this folder is refused.
+
+    The system ends the lock with the process, however that ends. Where there are no such locks
+    (Windows, some network folders), nobody is refused.
+
+    Raises:
+        BlockingIOError: another process is in it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(handle, folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    with contextlib.suppress(ImportError):
+        import fcntl
+
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            told = "another process is working there"
+            raise BlockingIOError(error.errno, told, str(folder)) from None
+        except OSError:  # a file system without locks
+            pass
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:

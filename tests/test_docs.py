@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 from minicnn import train
-from minicnn.train.options import KNOBS, parser
+from minicnn.train.job import KNOBS
+from minicnn.train.options import parser
 from tests.data import own
 from tests.house import lines_of
 
@@ -173,7 +174,7 @@ def short_arguments(module: str, arguments: str, run: Path, out: Path) -> list[s
     """The command's arguments, with less work and with folders that are there."""
     given = shlex.split(arguments)
     given = [str(run) if word == "DIR" else word for word in given]
-    if module == "minicnn.train":
+    if module == "minicnn.train" and "--resume" not in given:
         if "--data-dir" in given:
             mine = own.picture_folder(out / "mine", own.TRAIN_LABELS)
             given[given.index("--data-dir") + 1] = str(mine)

@@ -21,6 +21,7 @@ from minicnn.data.own import (
     from_pictures,
     read_picture,
 )
+from minicnn.data.split import split_off
 
 __all__ = [
     "DataLoader",
@@ -38,4 +39,5 @@ __all__ = [
     "mean_and_std",
     "read_idx",
     "read_picture",
+    "split_off",
 ]

@@ -1,8 +1,8 @@
 """Training: ``python -m minicnn.train``, and the loop that ``minicnn.fit`` is.
 
-``options`` is the command line, ``recipe`` how each model is trained, ``loop`` the training itself,
-``callbacks`` what looks on, ``measure`` what is measured, ``report`` what is printed, ``run`` the
-folder with the results.
+``options`` is the command line, ``job`` what it does, ``recipe`` how each model is trained,
+``loop`` the training itself, ``callbacks`` what looks on, ``measure`` what is measured, ``report``
+what is printed, ``run`` the folder with the results, ``state`` what a training goes on from.
 """
 
 from __future__ import annotations

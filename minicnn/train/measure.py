@@ -44,6 +44,12 @@ class History:
         seconds = sum(epoch["seconds"] for epoch in self.epochs)
         return self.examples / seconds if seconds else math.nan
 
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch with the best ``val_acc``, the first of equals; None without a validation."""
+        measured = [epoch for epoch in self.epochs if "val_acc" in epoch]
+        return max(measured, key=lambda epoch: epoch["val_acc"])["epoch"] if measured else None
+
     def add_epoch(
         self,
         means: Means,

@@ -145,7 +145,19 @@ def result(config: dict[str, Any], folder: Path, history: History) -> str:
     sample = notice("result_of_sample") if config["dataset"] == SAMPLE else ""
     return (
         f"loss {last['loss']:.3f}, train acc {last['train_acc']:.3f}, "
-        f"test acc {last['test_acc']:.3f}{sample}\n"
+        f"test acc {last['test_acc']:.3f}{sample}\n{_best(history)}"
         f"{history.examples_per_sec:,.0f} examples/sec on {device} (batching, steps and counting)\n"
         f"written to {folder}"
+    )
+
+
+def _best(history: History) -> str:
+    """What is said of the epoch that was chosen on the validation set."""
+    best = history.best_epoch
+    if best is None:
+        return ""
+    row = history.epochs[best - 1]
+    return (
+        f"best on the validation set: epoch {best}, val acc {row['val_acc']:.3f}, "
+        f"test acc {row['test_acc']:.3f} (best.safetensors)\n"
     )

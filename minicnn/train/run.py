@@ -5,6 +5,8 @@ metrics.jsonl        a line an epoch:   ``History.epochs``
 curve.jsonl          five lines an epoch: ``History.curve``
 curves.png           the same as a picture
 model.safetensors    the trained parameters, in PyTorch's names and layouts
+best.safetensors     those of the epoch with the best ``val_acc``, if there is a validation set
+state.safetensors    the whole state of the training, to go on from: see ``state``
 """
 
 from __future__ import annotations
@@ -26,7 +28,12 @@ from minicnn.data.sample import load_or_sample
 from minicnn.files import expand, make_folder, write_whole
 from minicnn.kernels.interrupts import held
 from minicnn.nn import Module
+from minicnn.train import state
+from minicnn.train.callbacks import Training
 from minicnn.train.measure import History
+from minicnn.train.state import Checkpoint
+
+STATE = "state.safetensors"
 
 
 class Run:
@@ -39,33 +46,47 @@ class Run:
         folder: made with its parents; it must not hold anything yet. None: runs/<time>.
         config: the content of ``config.json``; ``load_run`` needs ``model`` and ``model_args``.
         net: the net that is going to be trained.
+        training: its training, not begun yet: the folder then has its state from the beginning.
 
     Raises:
         FileExistsError: the folder holds something already, or another run has just taken it.
         OSError: it cannot be made.
     """
 
-    def __init__(self, folder: str | Path | None, config: dict[str, Any], net: Module):
+    def __init__(
+        self,
+        folder: str | Path | None,
+        config: dict[str, Any],
+        net: Module,
+        training: Training | None = None,
+    ):
         self.config = config
         with held():
             if folder is None:
-                self._make(_by_time(), net)
+                self._make(_by_time(), net, training)
             elif (path := expand(folder)).is_dir():
-                self._use(path, net)
+                self._use(path, net, training)
             elif path.exists():
                 raise FileExistsError(f"{path} is a file; wanted a new or an empty folder")
             else:
-                self._make([path], net)
+                self._make([path], net, training)
 
-    def _use(self, folder: Path, net: Module) -> None:
+    @classmethod
+    def of(cls, folder: Path) -> Run:
+        """The run of a folder that is there, to go on with."""
+        run = cls.__new__(cls)
+        run.folder, run.config = folder, json.loads((folder / "config.json").read_text())
+        return run
+
+    def _use(self, folder: Path, net: Module, training: Training | None) -> None:
         """Fill a folder that exists and is empty."""
         if any(folder.iterdir()):
             raise FileExistsError(f"{folder} is not empty; wanted a new or an empty folder")
         (folder / "config.json").touch(exist_ok=False)  # two runs may have found it empty
         self.folder = folder
-        self._fill(net)
+        self._fill(net, training)
 
-    def _make(self, names: Sequence[Path], net: Module) -> None:
+    def _make(self, names: Sequence[Path], net: Module, training: Training | None) -> None:
         """Fill a folder under a hidden name, then give it the first name that is free."""
         parent = names[0].parent
         make_folder(parent)
@@ -74,15 +95,21 @@ class Run:
         try:
             hidden.mkdir()
             self.folder = hidden
-            self._fill(net)
+            self._fill(net, training)
             self.folder = _renamed(hidden, names)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(names[0])) from error
         finally:
             shutil.rmtree(hidden, ignore_errors=True)  # gone already if all went well
 
-    def _fill(self, net: Module) -> None:
+    def _fill(self, net: Module, training: Training | None) -> None:
         self.write(net, History())
+        if training is not None:
+            state.save(training, self.folder / STATE)
+        self.write_config()
+
+    def write_config(self) -> None:
+        """Bring config.json up to date."""
         write_whole(self.folder / "config.json", json.dumps(self.config, indent=2) + "\n")
 
     def write(self, net: Module, history: History) -> None:
@@ -96,6 +123,26 @@ class Run:
         """Draw the curves."""
         title = f"{self.config['model']} on {self.config['dataset']}"
         write_whole(self.folder / "curves.png", plots.png(plots.curves(history.curve, title)))
+
+
+class Keeper(Checkpoint):
+    """Keeps the folder of a run up to date: each epoch everything, the state more often.
+
+    Args:
+        every: see ``Checkpoint``.
+    """
+
+    def __init__(self, run: Run, every: int | None):
+        super().__init__(run.folder / STATE, every)
+        self.run = run
+
+    def on_epoch(self, training: Training) -> None:
+        """Write everything; the state last, so that all else is as new as the state at least."""
+        net, history = training.net, training.history
+        if history.best_epoch == training.epoch:
+            save(net, self.run.folder / "best.safetensors")
+        self.run.write(net, history)
+        super().on_epoch(training)
 
 
 def _by_time() -> list[Path]:
@@ -127,9 +174,7 @@ def load_run(folder: str | Path) -> tuple[Module, dict[str, Any]]:
     """
     folder = expand(folder)
     config_file, weights = folder / "config.json", folder / "model.safetensors"
-    for path in (config_file, weights):
-        if not path.exists():
-            raise _no_run(folder, path.name)
+    _check_has(folder, config_file, weights)
     try:
         config = json.loads(config_file.read_text())
         net = models.build(config["model"], **config["model_args"])
@@ -143,6 +188,25 @@ def load_run(folder: str | Path) -> tuple[Module, dict[str, Any]]:
     except (KeyError, ValueError) as error:
         raise ValueError(f"{weights} does not fit config.json: {error.args[0]}") from None
     return net.eval(), config
+
+
+def check_resumable(folder: Path) -> None:
+    """Refuse a folder that holds no run, or one without a state.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: with what is missing.
+    """
+    _check_has(folder, folder / "config.json")
+    if not (folder / STATE).exists():
+        raise FileNotFoundError(
+            f"{folder} has no {STATE}: an older minicnn trained it, whose runs cannot be resumed"
+        )
+
+
+def _check_has(folder: Path, *files: Path) -> None:
+    for path in files:
+        if not path.exists():
+            raise _no_run(folder, path.name)
 
 
 def _no_run(folder: Path, missing: str) -> OSError:

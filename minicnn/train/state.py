@@ -47,6 +47,13 @@ class State:
         """How many epochs are over and measured."""
         return len(self.facts["history"]["epochs"])
 
+    @property
+    def first_lr(self) -> float:
+        """The learning rate before any schedule's steps."""
+        optimizer = self.facts["optimizer"]
+        lr: float = optimizer.get("initial_lr", optimizer["lr"])
+        return lr
+
 
 class Checkpoint(Callback):
     """Keeps the state of a training in a file: after each epoch, and at a Ctrl-C.
@@ -107,9 +114,12 @@ def load(path: str | Path) -> State:
         OSError: it cannot be read.
         ValueError: another kind of file, or a damaged one: a single changed bit is noticed.
     """
+    return _parsed(expand(path).read_bytes(), path)
+
+
+def _parsed(content: bytes, path: str | Path) -> State:
     from safetensors.numpy import load as parse
 
-    content = expand(path).read_bytes()
     if SEAL not in content:
         raise ValueError(f"{path} is not the state of a training, or it is damaged")
     start = content.index(SEAL) + len(SEAL)
@@ -168,11 +178,14 @@ def restore(training: Training, state: State | str | Path) -> None:
     Raises:
         OSError, ValueError: see ``load``.
         ValueError: a state of another net, optimiser or schedule, of other images, or of other
-            batches.
+            batches; one that is further on than ``training.epochs``.
     """
     state = state if isinstance(state, State) else load(state)
     facts = state.facts
-    _check(training, state)
+    try:
+        check(training, state)
+    except ValueError as error:
+        raise ValueError(f"resume: {error}") from None
     training.net.load_state_dict(dict(_below("net.", state.arrays)))
     _put_together(training.optimizer, facts["optimizer"], _below("optimizer.", state.arrays))
     if training.schedule is not None:
@@ -183,6 +196,20 @@ def restore(training: Training, state: State | str | Path) -> None:
     _set_sums(training.step, facts["sums"])
     training.watch.first = facts["first_loss"]
     vars(training.history).update(facts["history"])
+
+
+def with_rate_of(training: Training, state: State) -> None:
+    """Have the state go on with the learning rate and the schedule of a training that is new.
+
+    The schedule takes as many steps as epochs are over: a cosine over another number of epochs goes
+    on from its place in the new curve.
+    """
+    if training.schedule is not None:
+        for _ in range(state.epochs_done):
+            training.schedule.step()
+    now, facts = state_of(training).facts, state.facts
+    facts["optimizer"] |= {k: v for k, v in now["optimizer"].items() if k in ("lr", "initial_lr")}
+    facts["schedule"] = now["schedule"]
 
 
 def streams(loader: DataLoader) -> dict[str, Any]:
@@ -200,7 +227,7 @@ def go_to(streams: dict[str, Any], loader: DataLoader) -> None:
 def _kinds(training: Training) -> dict[str, Any]:
     """What has to be the same in the training that goes on."""
     loader, schedule = training.loader, training.schedule
-    dataset = getattr(loader, "dataset", None)
+    dataset, scale = getattr(loader, "dataset", None), getattr(loader, "scale", None)
     return {
         "optimizer": training.optimizer.name,
         "schedule": schedule and type(schedule).__name__,
@@ -208,24 +235,29 @@ def _kinds(training: Training) -> dict[str, Any]:
         "images": dataset and dataset.digest,
         **{name: getattr(loader, name, None) for name in ("batch_size", "shuffle", "seed")},
         "number of batches": len(loader),
+        "normalise": None if scale is None else to_host(scale).ravel().tolist(),
     }
 
 
-def _check(training: Training, state: State) -> None:
-    """Refuse a state that is not of this training."""
+def check(training: Training, state: State) -> None:
+    """Refuse a state that is not of this training, or further on than its last epoch.
+
+    Raises:
+        ValueError: see ``restore``.
+    """
     now, net = _kinds(training), training.net.state_dict()
     if training.epochs < (started := state.facts["epoch"]):
-        raise ValueError(f"resume: epochs is {training.epochs}; the state is in epoch {started}")
+        raise ValueError(f"epochs is {training.epochs}; the state is in epoch {started}")
     for name, then in state.facts["kinds"].items():
         if now[name] != then and name == "images":
-            raise ValueError("resume: these are not the images and labels of the state's training")
+            raise ValueError("these are not the images and labels of the state's training")
         if now[name] != then:
-            raise ValueError(f"resume: {name} is {now[name]}; the state's training has {then}")
+            raise ValueError(f"{name} is {now[name]}; the state's training has {then}")
     theirs = {name: (array.shape, array.dtype) for name, array in _below("net.", state.arrays)}
     ours = {name: (tensor.shape, tensor.dtype) for name, tensor in net.items()}
     for name in sorted(theirs.keys() | ours.keys()):
         if theirs.get(name) != ours.get(name):
-            raise ValueError(f"resume: the state is another net's: they differ in {name}")
+            raise ValueError(f"the state is another net's: they differ in {name}")
 
 
 def _sums(step: Any) -> tuple[float, int, int] | None:

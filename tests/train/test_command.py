@@ -51,6 +51,7 @@ def test_the_run_directory_holds_everything_and_reads_back(tmp_path: Path) -> No
     assert status == 0
     assert sorted(path.name for path in out.iterdir()) == [
         "config.json", "curve.jsonl", "curves.png", "metrics.jsonl", "model.safetensors",
+        "state.safetensors",
     ]  # fmt: skip
     metrics = rows(out / "metrics.jsonl")
     assert [m["epoch"] for m in metrics] == [1, 2]

@@ -11,7 +11,7 @@ import pytest
 
 import minicnn
 from minicnn import compiler, nn, optim, plots, train
-from minicnn.train import options as command_line
+from minicnn.train import job as command_line
 from minicnn.train.loop import EagerStep
 from minicnn.train.run import read_jsonl as rows
 from tests.train.command import FAST

@@ -250,9 +250,8 @@ def test_a_single_changed_bit_is_noticed(kept: Path, rng: np.random.Generator) -
     for bit in (*places, *inside, 8 * len(content) - 1):
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
-        kept.write_bytes(damaged)
         with pytest.raises(ValueError, match="damaged"):
-            states.load(kept)
+            states._parsed(bytes(damaged), kept)
     kept.write_bytes(content[:-1])
     with pytest.raises(ValueError, match="damaged"):
         states.load(kept)
@@ -295,7 +294,7 @@ def test_other_images_labels_and_nets_are_refused(few: data.Dataset, kept: Path)
     for pair in ((images, few.labels), (few.images, labels)):
         with pytest.raises(ValueError, match="not the images and labels of the state's training"):
             Setup(data.Dataset(*pair, few.classes)).fit(resume=kept)
-    for net in (nn.Linear(3, 2), nn.Linear(2, 10).to("float64")):
+    for net in (nn.Linear(3, 10), nn.Linear(2, 10).to("float64")):
         setup = Setup(few)
         setup.net[5] = net
         setup.optimizer.params[4:] = net.parameters()
