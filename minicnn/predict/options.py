@@ -14,6 +14,7 @@ from minicnn.predict.classifier import Classifier, Prediction
 from minicnn.predict.draw import MOST, draw
 from minicnn.predict.reading import Picture, PictureError, channels_last, read
 from minicnn.predict.report import REPORTS
+from minicnn.predict.serve import serve
 from minicnn.terminal import complain, say
 from minicnn.train.run import load_run
 
@@ -23,6 +24,7 @@ EXAMPLES = {
     "--run runs/lenet photos --csv": "every picture of a folder, for a spreadsheet",
     "--run runs/lenet seven.jpg --show seen.png": "and draw what the net saw",
     "--run runs/lenet --index 0 7 12": "pictures of the data set's test part",
+    "--run runs/lenet --serve": "a page to draw on, which says what the net sees",
 }
 
 
@@ -59,6 +61,14 @@ def parser() -> command.Parser:
     p.add("--json", None, "print a JSON object a picture, one a line")
     p.add("--csv", None, "print a table with commas, and its heading")
     p.add(
+        "--serve",
+        None,
+        "open a page to draw on, or to drop pictures on, for this computer only; Ctrl-C ends it "
+        "(status 130)",
+    )
+    p.add("--port", "N", "of that page", "any that is free", type=command.at_least(0))
+    p.add("--no-open", None, "do not open that page in the browser")
+    p.add(
         "--data-dir",
         "DIR",
         "look for the data set's files here only",
@@ -76,12 +86,18 @@ def main(argv: list[str] | None = None) -> int:
 def _predict(options: argparse.Namespace) -> int:
     if options.json and options.csv:
         raise ValueError("--json and --csv: wanted one of them")
+    if options.serve and (options.images or options.index):
+        raise ValueError("--serve: the page asks for pictures; wanted neither IMAGE nor --index")
     paths = list(_paths(options.images))
-    if not paths and not options.index:
-        raise ValueError("no picture to look at; wanted IMAGE... or --index I...")
-    load_run(options.run)  # before the data set, which takes longer
+    if not paths and not options.index and not options.serve:
+        raise ValueError("no picture to look at; wanted IMAGE..., --index I... or --serve")
+    _, config = load_run(options.run)  # before the data set, which takes longer
     with contextlib.redirect_stdout(sys.stderr):  # notices: stdout is for the answers
         classifier = Classifier.from_run(options.run, options.data_dir)
+    if options.serve:
+        title = f"{options.run.name}: {config['model']} on {config['dataset']}"
+        serve(classifier, title, options.port or 0, not options.no_open)
+        return 0
     pictures, damaged = _read(paths)
     pictures += _stored(classifier, options.index or ())
     found = classifier.predict(pictures, raw=options.raw)

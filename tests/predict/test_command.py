@@ -97,7 +97,7 @@ def test_show_draws_a_row_a_picture(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "no picture to look at; wanted IMAGE... or --index I..."),
+        ([], "no picture to look at; wanted IMAGE..., --index I... or --serve"),
         (["nowhere.png"], "nowhere.png: no such file"),
         (["."], ".: a folder without pictures"),
         (["--index", "1000"], "--index is 1000; wanted 0 to 999"),
