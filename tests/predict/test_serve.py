@@ -129,9 +129,15 @@ def test_the_page_itself_may_ask_by_either_name(server: Server) -> None:
     ids=range(9),
 )
 def test_what_is_wrong_is_told(
-    method: str, path: str, body: Any, headers: dict[str, str], status: int, reason: str,
-    server: Server, capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    method: str,
+    path: str,
+    body: Any,
+    headers: dict[str, str],
+    status: int,
+    reason: str,
+    server: Server,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     got, _, said = ask(server, method, path, body, **headers)
     assert got == status
     assert reason in json.loads(said)["error"]
