@@ -88,7 +88,10 @@ def test_nothing_is_to_be_installed_from_an_index_that_is_not_there() -> None:
 
 
 WITH_TESTS = {"README.md"}  # of their own, below
-NEEDS = {"sklearn.md": "sklearn"}  # a package from an extra
+NEEDS = {  # packages from extras
+    "sklearn.md": ["sklearn"],
+    "exchange.md": ["torch", "onnx", "onnxruntime"],
+}
 WITH_CODE = [page for page in PAGES if blocks(page) and page.name not in WITH_TESTS]
 
 
@@ -99,8 +102,8 @@ def test_a_page_runs_and_prints_what_it_shows(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if page.name in NEEDS:
-        pytest.importorskip(NEEDS[page.name])
+    for package in NEEDS.get(page.name, []):
+        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     as_written = True  # once something was trained for a shorter time, the numbers are others

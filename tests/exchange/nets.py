@@ -11,7 +11,7 @@ import minicnn
 from minicnn import nn
 from minicnn.nn import Module
 
-SIZE = (3, 13, 9)  # channels, height, width
+SIZE = (3, 13, 10)  # channels, height, width
 
 
 def every_layer() -> nn.Sequential:
@@ -24,7 +24,6 @@ def every_layer() -> nn.Sequential:
     )
     net = nn.Sequential(
         nn.Identity(),
-        nn.ZeroPad2d((1, 0, 0, 0)),
         nn.Conv2d(3, 4, (2, 3), padding="same", dilation=(1, 2)),
         nn.ReLU(),
         nn.MaxPool2d((2, 3), stride=(1, 2), padding=(0, 1), ceil_mode=True),
@@ -40,6 +39,14 @@ def every_layer() -> nn.Sequential:
         nn.LogSoftmax(dim=-1),
     )
     return settled(net)
+
+
+FRAMED_SIZE = (3, 11, 9)
+
+
+def every_layer_framed() -> nn.Sequential:
+    """``every_layer``, and ``ZeroPad2d`` before it, for pictures of ``FRAMED_SIZE``."""
+    return nn.Sequential(nn.ZeroPad2d((1, 0, 0, 2)), every_layer()).eval()
 
 
 def settled(net: Any) -> Any:

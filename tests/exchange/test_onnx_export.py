@@ -14,7 +14,15 @@ import minicnn
 from minicnn import models, nn
 from minicnn.onnx import export
 
-from .nets import SIZE, by_onnxruntime, by_reference, computed, draw, every_layer, settled
+from .nets import (
+    FRAMED_SIZE,
+    by_onnxruntime,
+    by_reference,
+    computed,
+    draw,
+    every_layer_framed,
+    settled,
+)
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -25,10 +33,10 @@ RUNS = [by_onnxruntime, by_reference]
 
 @pytest.mark.parametrize("run", RUNS)
 def test_a_net_of_every_layer_computes_the_same(run: Run, tmp_path: Path) -> None:
-    net, path = every_layer(), tmp_path / "net.onnx"
-    export(net, path, draw((2, *SIZE)))
+    net, path = every_layer_framed(), tmp_path / "net.onnx"
+    export(net, path, draw((2, *FRAMED_SIZE)))
     for batch in (1, 64):
-        x = draw((batch, *SIZE), -1, 1)
+        x = draw((batch, *FRAMED_SIZE), -1, 1)
         np.testing.assert_allclose(run(path, x), computed(net, x), rtol=0, atol=1e-5)
 
 
@@ -123,9 +131,9 @@ def test_without_an_example_the_picture_is_of_any_size(tmp_path: Path) -> None:
 
 
 def test_the_net_is_left_as_it_was(tmp_path: Path) -> None:
-    net = every_layer().train()
+    net = every_layer_framed().train()
     before = {name: tensor.numpy().copy() for name, tensor in net.state_dict().items()}
-    export(net, tmp_path / "net.onnx", draw((2, *SIZE)))
+    export(net, tmp_path / "net.onnx", draw((2, *FRAMED_SIZE)))
     assert all(module.training for module in net.modules())
     for name, tensor in net.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), before[name])

@@ -13,7 +13,7 @@ import minicnn
 from minicnn import models, nn
 from minicnn.onnx import export, load
 
-from .nets import SIZE, by_onnxruntime, computed, draw, every_layer, settled
+from .nets import FRAMED_SIZE, by_onnxruntime, computed, draw, every_layer_framed, settled
 from .test_onnx_export import POOLS
 
 onnx: Any = pytest.importorskip("onnx")
@@ -61,11 +61,11 @@ def assert_same(net: nn.Module, path: Path, x: np.ndarray, given: np.ndarray | N
 
 
 def test_a_net_of_every_layer_comes_back(tmp_path: Path) -> None:
-    net, path = every_layer(), tmp_path / "net.onnx"
-    export(net, path, draw((2, *SIZE)))
+    net, path = every_layer_framed(), tmp_path / "net.onnx"
+    export(net, path, draw((2, *FRAMED_SIZE)))
     again = load(path)
     for batch in (1, 64):
-        x = draw((batch, *SIZE), -1, 1)
+        x = draw((batch, *FRAMED_SIZE), -1, 1)
         np.testing.assert_allclose(computed(again, x), computed(net, x), rtol=0, atol=1e-6)
     assert not any(layer.training for layer in again.modules())
 

@@ -11,7 +11,7 @@ import pytest
 import minicnn
 from minicnn import interop, models, nn
 
-from .nets import SIZE, computed, draw, every_layer
+from .nets import FRAMED_SIZE, computed, draw, every_layer_framed
 
 torch: Any = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
@@ -31,7 +31,7 @@ def assert_same_bits(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 def test_a_net_of_every_layer_there_and_back() -> None:
-    net, x = every_layer(), draw((3, *SIZE), -1, 1)
+    net, x = every_layer_framed(), draw((3, *FRAMED_SIZE), -1, 1)
 
     theirs = interop.to_torch(net)
     again = interop.from_torch(theirs)

@@ -1,7 +1,8 @@
 """Pooling in ONNX: ``MaxPool``, ``AveragePool``, ``GlobalAveragePool``.
 
-ONNX's ``ceil_mode`` is not written: what it means was changed in ONNX 1.16, and runtimes differ.
-The windows that reach over the end are written as padding there, which is the same.
+ONNX's ``ceil_mode`` is not written: before opset 22 its inference of shapes counts windows that
+begin in the padding at the end, its runtimes do not. Windows that reach over the end are written
+as padding there, which is the same.
 """
 
 from __future__ import annotations
