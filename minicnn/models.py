@@ -159,12 +159,23 @@ def build(name: str, **arguments: Any) -> nn.Sequential:
     Raises:
         ValueError: an unknown name, or an argument that the model does not have.
     """
-    make, preset = _choose("model", name, PRESETS)
-    known = inspect.signature(make).parameters
+    make, _ = _choose("model", name, PRESETS)
+    known = defaults(name)
     for argument in arguments:
         if argument not in known:
             raise ValueError(f"{argument} does not apply to {name}; it has {', '.join(known)}")
-    return make(**{**preset, **arguments})
+    return make(**{**known, **arguments})
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The arguments of the preset ``name``, with their values where nothing is changed.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    make, preset = _choose("model", name, PRESETS)
+    usual = {key: p.default for key, p in inspect.signature(make).parameters.items()}
+    return {**usual, **preset}
 
 
 def _choose(argument: str, name: str, choices: dict[str, Any]) -> Any:

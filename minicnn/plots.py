@@ -82,7 +82,6 @@ def curves(curve: Sequence[dict[str, Any]], title: str = "") -> Any:
     ``curve``: the points of ``History.curve``.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -101,6 +100,16 @@ def curves(curve: Sequence[dict[str, Any]], title: str = "") -> Any:
     right.set(title="accuracy", ylim=(0, 1))
     if curve:
         right.legend(frameon=False, loc="lower right")
+    finish_axes(left, right, curve)
+    if title:
+        figure.suptitle(title, fontsize=11, color=INK)
+    return figure
+
+
+def finish_axes(left: Any, right: Any, curve: Sequence[dict[str, Any]]) -> None:
+    """What the axes of curves share: epochs to the right, a grid, no frame."""
+    from matplotlib.ticker import MaxNLocator
+
     for axes in (left, right):
         axes.set_xlabel("epoch")
         axes.set_xlim(0, max((point["epoch"] for point in curve), default=1))
@@ -108,9 +117,6 @@ def curves(curve: Sequence[dict[str, Any]], title: str = "") -> Any:
         axes.grid(color=GRID, linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(INK)
-    if title:
-        figure.suptitle(title, fontsize=11, color=INK)
-    return figure
 
 
 @own_style()

@@ -52,7 +52,7 @@ def test_the_version_is_told_by_the_package_and_by_each_command(
     ("given", "answer"),
     [
         (["train", "--lr", "3"], "write python -m minicnn.train --lr 3"),
-        (["tarin"], "tarin is no command; wanted train, visualize"),
+        (["tarin"], "tarin is no command; wanted train, predict, compare"),
     ],
 )
 def test_the_package_is_no_command_itself(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import sys
 from typing import Any
 
@@ -206,12 +205,8 @@ def _in_recipes(name: str) -> str:
 
 def _in_presets(name: str) -> str:
     """The value of this argument of ``models.build``, and which models have another one."""
-    found = {}
-    for model, (make, preset) in models.PRESETS.items():
-        usual = inspect.signature(make).parameters
-        if name in usual:
-            found[model] = preset.get(name, usual[name].default)
-    return _and_exceptions(found)
+    found = {model: models.defaults(model) for model in models.PRESETS}
+    return _and_exceptions({model: usual[name] for model, usual in found.items() if name in usual})
 
 
 def _and_exceptions(values: dict[str, Any]) -> str:

@@ -209,6 +209,29 @@ def _check_has(folder: Path, *files: Path) -> None:
             raise _no_run(folder, path.name)
 
 
+def read_measurements(
+    folder: str | Path,
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+    """A run's configuration, its epochs and its curve's points, as ``History`` has them.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: no such folder, or a file of the run is missing.
+        ValueError: a file is damaged.
+    """
+    found: list[Any] = []
+    for name in ("config.json", "metrics.jsonl", "curve.jsonl"):
+        path = expand(folder) / name
+        _check_has(path.parent, path)
+        try:
+            found.append(read_jsonl(path) if name.endswith("l") else json.loads(path.read_text()))
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
+    if not isinstance(found[0], dict) or found[0].get("model") not in models.PRESETS:
+        raise ValueError(f"{expand(folder) / 'config.json'} is not a run's configuration")
+    config, epochs, curve = found
+    return config, epochs, curve
+
+
 def _no_run(folder: Path, missing: str) -> OSError:
     """The error for a folder that lacks a file of a run."""
     if folder.is_dir():
