@@ -16,6 +16,7 @@ from minicnn.data import DatasetError, DatasetNotFoundError, IdxError
 from minicnn.data.catalogue import CATALOGUE, FILES, SAMPLE_FOLDER, Source
 from minicnn.data.idx import read_idx
 from minicnn.data.make_sample import make_sample
+from tests.data import own
 from tests.data.tiny import TINY, assert_tiny, fill
 
 SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -329,3 +330,17 @@ def test_a_set_without_mirrors_says_where_it_is_to_be_had(cache):
 def test_files_of_another_set_are_refused_where_no_digest_is_known(tmp_path, register):
     with pytest.raises(IdxError, match=f"this is {FILES[0]} of tiny; wanted {FILES[0]} of kmnist"):
         data.load("kmnist", root=fill(tmp_path))
+
+
+def test_emnists_letters_are_turned_and_begin_with_a(tmp_path):
+    own.idx(tmp_path / "gzip", "emnist-letters-", "test", shift=1)
+    train, test = data.load("emnist-letters", root=tmp_path)
+    expected = own.pictures(own.TRAIN_LABELS, seed=1).transpose(0, 2, 1)
+    np.testing.assert_array_equal(train.images, expected)
+    assert test.labels.tolist() == own.TEST_LABELS
+    assert (test.classes[0], test.name) == ("a", "emnist-letters test")
+    own.idx(tmp_path / "gzip", "emnist-letters-", "test", shift=0)
+    with pytest.raises(
+        DatasetError, match=r"train-images.* and emnist.*labels.* are -1\.\.1; want"
+    ):
+        data.load("emnist-letters", root=tmp_path)

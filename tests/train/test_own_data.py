@@ -15,6 +15,8 @@ import minicnn
 from minicnn import data, nn, train, visualize
 from minicnn.data.find import load
 from minicnn.explain.options import main as explain
+from minicnn.explain.options import parser as explain_parser
+from minicnn.explain.trained import from_run
 from minicnn.train.run import load_run, load_test_set, normalise_of, read_jsonl
 from tests.data import own
 from tests.data.test_own import WRONG, broken
@@ -63,6 +65,8 @@ def test_every_kind_is_trained_and_its_run_reads_back(
     net, config = load_run(out)
     test = load_test_set(config)
     assert test.classes == tuple(classes)
+    expected = data.from_folder(tmp_path / "set", seed=3)[1]
+    np.testing.assert_array_equal(test.images, expected.images)
     measured = read_jsonl(out / "metrics.jsonl")[-1]["test_acc"]
     assert minicnn.evaluate(net, data.DataLoader(test, 3)) == measured
     again = ["--config", str(out / "config.json"), "--out", str(tmp_path / "again")]
@@ -87,13 +91,31 @@ def test_what_is_wrong_is_one_line_and_status_2(kind: str, tmp_path: Path, capsy
 
 def test_the_convolutions_follow_the_pictures(tmp_path: Path) -> None:
     folder = own.picture_folder(tmp_path / "set", own.TRAIN_LABELS * 2, channels=3)
-    options = ["--data-dir", str(folder), "--image-size", "20x17", "--epochs", "1", "--no-compile"]
-    assert train.main([*options, "--out", str(tmp_path / "run")]) == 0
+    options = f"--data-dir {folder} --image-size 20x17 --normalise --epochs 1 --no-compile"
+    assert train.main([*options.split(), "--out", str(tmp_path / "run")]) == 0
     net, config = load_run(tmp_path / "run")
     assert config["model_args"] == {"image_shape": [3, 20, 17], "classes": 3}
     shapes = [p.shape for p in net.parameters()]
     assert (shapes[0], shapes[-2]) == ((6, 3, 5, 5), (3, 84))
-    assert load_test_set(config).images.shape[1:] == (3, 20, 17)
+    test = load_test_set(config)
+    assert test.images.shape[1:] == (3, 20, 17)
+
+    # what looks at the net gives it the same numbers
+    normalise = normalise_of(config)
+    x, y = next(iter(data.DataLoader(test, len(test), normalise=normalise)))
+    given = explain_parser().parse_args(["--run", str(tmp_path / "run"), "--image", "2"])
+    np.testing.assert_allclose(from_run(given)[0].x, x.numpy()[2:3], rtol=1e-6)
+    assert isinstance(net, nn.Sequential)
+    first = visualize.layers(net)[0]
+    with minicnn.no_grad():
+        expected = net[: first.end](x).numpy()
+    seen = visualize.activations(net, first, test.images, normalise)
+    np.testing.assert_allclose(seen, expected, rtol=1e-5)
+    nn.functional.cross_entropy(net(x), y).backward()
+    gradients = [p.grad.numpy() for p in first.module.parameters() if p.grad is not None]
+    length = sum((gradient**2).sum() for gradient in gradients) ** 0.5
+    norms = visualize.gradient_norms(net, test, normalise)
+    assert norms[0, 0] == pytest.approx(length, rel=1e-4)
 
 
 def test_normalising_by_the_training_pictures_is_kept_and_used(tmp_path: Path) -> None:
