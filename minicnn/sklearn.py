@@ -132,9 +132,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         goes_on = self.warm_start and hasattr(self, "net_")
         rows, labels = self._checked(X, y, first=not goes_on)
+        recipe = self._recipe(len(rows))
         if not goes_on:
             self._begin(rows, np.unique(labels))
-        recipe = self._recipe(len(rows))
         self._optimizer = recipe.optimizer_of(self.net_)
         self._train(rows, labels, recipe, recipe.schedule_of(self._optimizer))
         return self
@@ -154,11 +154,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if first and classes is None:
             raise ValueError("classes is None; wanted all labels at the first call to partial_fit")
         rows, labels = self._checked(X, y, first=first)
+        recipe = self._recipe(len(rows))._replace(epochs=1)
         if first:
             self._begin(rows, np.unique(classes))
         elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
             raise ValueError(f"classes is {classes!r}; it was {self.classes_!r} at the first call")
-        recipe = self._recipe(len(rows))._replace(epochs=1)
         if not hasattr(self, "_optimizer"):
             self._optimizer = recipe.optimizer_of(self.net_)
         self._train(rows, labels, recipe, None)
@@ -176,7 +176,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             NotFittedError: before ``fit``.
             ValueError: pictures of another size than those of ``fit``, or NaN.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")
         logits = np.concatenate(list(self._logits(self._checked(X))))
         e = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
         return e / e.sum(axis=1, keepdims=True)
@@ -229,6 +229,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.net_ = self._make_net().to(resolve(self.device))
         first = next(self._logits(rows[:1], compiled=False))  # which gives lazy layers their sizes
         if first.shape != (1, len(classes)):
+            del self.net_
             raise ValueError(
                 f"model made a net whose output for a picture is {first.shape}; wanted "
                 f"(1, {len(classes)}), one logit a class"

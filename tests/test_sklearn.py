@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -192,8 +193,11 @@ def test_what_cannot_be_is_refused(
     told: str,
     labels: np.ndarray,
 ) -> None:
+    X, classifier = np.random.default_rng(0).normal(size=shape), small(**arguments)
     with pytest.raises(error, match=told):
-        small(**arguments).fit(np.random.default_rng(0).normal(size=shape), labels)
+        classifier.fit(X, labels)
+    with pytest.raises(NotFittedError):
+        classifier.predict(X)
 
 
 def test_pictures_of_another_shape_are_refused_later(
@@ -255,6 +259,15 @@ def test_a_fit_draws_nothing_from_minicnns_generator(
     minicnn.manual_seed(1)
     small(model=functools.partial(models.mlp, dropout=0.5)).fit(pictures, labels)
     np.testing.assert_array_equal(minicnn.rand(3).data, expected)
+
+
+def test_it_is_silent_unless_it_is_asked_to_speak(
+    pictures: np.ndarray, labels: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small().fit(pictures, labels).score(pictures, labels)
+    assert capsys.readouterr() == ("", "")
+    small(verbose=True).fit(pictures, labels)
+    assert "loss" in capsys.readouterr().out
 
 
 # scikit-learn's tools -----------------------------------------------------------------------------
