@@ -48,6 +48,23 @@ def test_a_net_of_every_layer(tmp_path: Path) -> None:
 
 
 @needs_a_compiler
+def test_windows_beyond_the_end_rows_of_a_picture_large_logits_and_nan(tmp_path: Path) -> None:
+    last = nn.Linear(5, 6)
+    last.bias = nn.Parameter(np.full(6, 200, np.float32))
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 2, padding="same"), nn.MaxPool2d(3, 2, ceil_mode=True),
+        nn.Conv2d(4, 2, (2, 1), dilation=(3, 1)), last, nn.Softmax(-1),
+    )  # fmt: skip
+    x = draw((4, *SIZE))
+    x[2, 1, 4, 3] = np.nan
+    c.export(net, tmp_path / "net.c", image_shape=SIZE)
+    wanted = computed(net, x).reshape(4, -1)
+    assert np.isnan(wanted[2]).any()
+    assert np.isfinite(wanted).any(axis=1).all()
+    np.testing.assert_allclose(called(tmp_path / "net.c", x, wanted.shape[1]), wanted, atol=5e-5)
+
+
+@needs_a_compiler
 def test_the_file_checks_itself_and_sees_a_wrong_number(tmp_path: Path) -> None:
     net, path = every_layer(), tmp_path / "net.c"
     c.export(net, path, image_shape=SIZE, name="Letters_2", normalise=NORMALISE)
@@ -85,6 +102,16 @@ def test_int8_computes_in_c_what_it_computes_here(tmp_path: Path) -> None:
     assert made.accuracy[1] == (results.argmax(1) == test.labels).mean()
     assert f"{made.accuracy[1]:.4f} in this file" in path.read_text()
     assert self_test(path).returncode == 0
+
+
+def test_an_int8_need_not_stand_for_what_the_next_layer_cuts_off() -> None:
+    first, second = nn.Conv2d(1, 2, 1, bias=False), nn.Conv2d(2, 1, 1, bias=False)
+    first.weight.data[:, 0, 0, 0] = [-4, 0.5]
+    second.weight.data[0, :, 0, 0] = [1, 100]
+    net = nn.Sequential(first, nn.ReLU(), nn.MaxPool2d(1), second, nn.Sigmoid())
+    pixels = np.linspace(0, 1, 20, dtype=np.float32).reshape(1, 1, 4, 5)
+    peaks = int8._peaks(steps_of(net, (1, 4, 5)), pixels)
+    np.testing.assert_allclose(peaks, [0.5, 0.5, 0.5, 6, 1])
 
 
 def test_the_head_says_how_much_memory_and_names_the_layers(tmp_path: Path) -> None:
@@ -140,10 +167,17 @@ class Doubled(nn.ReLU):
     """A layer of somebody's own."""
 
 
+def other_forward() -> nn.Module:
+    layer = nn.ReLU()
+    layer.forward = lambda input: input + input  # type: ignore[method-assign]
+    return layer
+
+
 @pytest.mark.parametrize(
     ("net", "options", "kind", "said"),
     [
         (nn.Sequential(nn.Sequential(Doubled())), {}, TypeError, "layer 0.0: Doubled has no C"),
+        (other_forward(), {}, TypeError, "layer net: ReLU has no C function"),
         (nn.CrossEntropyLoss(), {}, TypeError, "layer net: CrossEntropyLoss has no C function"),
         (nn.Flatten(0), {}, ValueError, r"Flatten\(\) joins the pictures of a batch"),
         (nn.Softmax(0), {}, ValueError, r"Softmax\(dim=0\) joins the pictures"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from minicnn import export, load_run, models, nn
 from minicnn.data.sample import SAMPLE
 from minicnn.train.run import Run, load_sets
-from tests.exchange.compiling import called, needs_a_compiler, self_test
+from tests.exchange.compiling import called, compiled, needs_a_compiler, self_test
 from tests.exchange.nets import computed, draw, settled
 
 ROOT = Path(__file__).parents[2]
@@ -144,3 +145,18 @@ def test_the_command_as_a_process(tmp_path: Path) -> None:
 def test_a_net_of_ones_own(tmp_path: Path) -> None:
     made = export.to_c(nn.Conv2d(2, 3, 2), tmp_path / "a.c", image_shape=(2, 5, 4))
     assert made == export.Exported(tmp_path / "a.c", 4 * (3 * 2 * 2 * 2 + 3), 0, None)
+
+
+@needs_a_compiler
+def test_the_page_shows_the_code_that_is_written_and_a_program_that_runs(tmp_path: Path) -> None:
+    made = export.to_c(
+        models.lenet(), tmp_path / "net.c", classes=[f"class {k}" for k in range(10)]
+    )
+    page = (ROOT / "docs" / "export.md").read_text()
+    interface, layer, program = re.findall(r"^```c\n(.*?)^```", page, re.M | re.S)
+    code = made.path.read_text()
+    assert interface in code
+    assert layer in code
+    (tmp_path / "program.c").write_text(program)
+    done = subprocess.run([compiled(tmp_path / "program.c")], capture_output=True, text=True)
+    assert re.fullmatch(r"class \d\n", done.stdout)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels, ops
+from minicnn.device import to_host
 from minicnn.kernels import Array
 from minicnn.nn import AvgPool2d, MaxPool2d
 
@@ -167,5 +168,5 @@ def max_from_layer(layer: MaxPool2d, operation: ops.MaxPool2d, place: Place) -> 
 
 def avg_from_layer(layer: AvgPool2d, operation: ops.AvgPool2d, place: Place) -> AvgPool:
     """The step of an average pooling."""
-    divisor = operation.divisor.astype(np.float32)
+    divisor = to_host(operation.divisor).astype(np.float32)
     return AvgPool(*place, *operation.window, divisor=divisor)
