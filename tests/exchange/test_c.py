@@ -49,11 +49,11 @@ def test_a_net_of_every_layer(tmp_path: Path) -> None:
 
 @needs_a_compiler
 def test_windows_beyond_the_end_rows_of_a_picture_large_logits_and_nan(tmp_path: Path) -> None:
-    last = nn.Linear(5, 6)
+    last = nn.Linear(6, 6)
     last.bias = nn.Parameter(np.full(6, 200, np.float32))
     net = nn.Sequential(
         nn.Conv2d(3, 4, 2, padding="same"), nn.MaxPool2d(3, 2, ceil_mode=True),
-        nn.Conv2d(4, 2, (2, 1), dilation=(3, 1)), last, nn.Softmax(-1),
+        nn.Conv2d(4, 2, (2, 1), dilation=(3, 1)), nn.ZeroPad2d((2, -1, 0, 3)), last, nn.Softmax(-1),
     )  # fmt: skip
     x = draw((4, *SIZE))
     x[2, 1, 4, 3] = np.nan
@@ -179,6 +179,7 @@ def other_forward() -> nn.Module:
         (nn.Sequential(nn.Sequential(Doubled())), {}, TypeError, "layer 0.0: Doubled has no C"),
         (other_forward(), {}, TypeError, "layer net: ReLU has no C function"),
         (nn.CrossEntropyLoss(), {}, TypeError, "layer net: CrossEntropyLoss has no C function"),
+        (nn.Sequential(nn.Flatten(), nn.ZeroPad2d(1)), {}, ValueError, "layer 1: ZeroPad2d.* j"),
         (nn.Flatten(0), {}, ValueError, r"Flatten\(\) joins the pictures of a batch"),
         (nn.Softmax(0), {}, ValueError, r"Softmax\(dim=0\) joins the pictures"),
         (nn.BatchNorm2d(3, track_running_stats=False), {}, ValueError, "without running stat"),

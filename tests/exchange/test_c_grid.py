@@ -28,12 +28,10 @@ def a_conv(rng: Random, channels: int) -> nn.Module:
     groups = int(rng.choice([g for g in (1, 2, 3) if channels % g == 0]))
     out = groups * int(rng.integers(1, 4))
     same = rng.random() < 0.2
-    return nn.Conv2d(
-        channels, out, pair(rng, 1, 4),
-        stride=1 if same else pair(rng, 1, 3),
-        padding="same" if same else pair(rng, 0, 3),
-        dilation=pair(rng, 1, 2), groups=groups, bias=bool(rng.random() < 0.7),
-    )  # fmt: skip
+    stride: Any = 1 if same else pair(rng, 1, 3)
+    padding: Any = "same" if same else pair(rng, 0, 3)
+    kernel, dilation, bias = pair(rng, 1, 4), pair(rng, 1, 2), bool(rng.random() < 0.7)
+    return nn.Conv2d(channels, out, kernel, stride, padding, dilation, groups, bias)
 
 
 def a_pool(rng: Random, channels: int) -> nn.Module:
@@ -51,12 +49,16 @@ def a_norm(rng: Random, channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels, affine=bool(rng.random() < 0.7))
 
 
+def a_frame(rng: Random, channels: int) -> nn.Module:
+    return nn.ZeroPad2d([int(width) for width in rng.integers(-1, 4, 4)])
+
+
 def an_activation(rng: Random, channels: int) -> nn.Module:
     kinds: list[Any] = [nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Dropout, nn.Identity]
     return kinds[int(rng.integers(len(kinds)))]()
 
 
-MAKERS = (a_conv, a_conv, a_pool, a_norm, an_activation, an_activation)
+MAKERS = (a_conv, a_conv, a_pool, a_norm, a_frame, an_activation, an_activation)
 
 
 def a_net(rng: Random, shape: tuple[int, ...]) -> nn.Sequential:

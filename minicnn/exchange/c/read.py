@@ -28,6 +28,7 @@ STEPS: dict[type[nn.Module], Callable[[Any, Any, Place], Step | None]] = {
     nn.Tanh: activation.tanh_from_layer,
     nn.Softmax: activation.softmax_from_layer,
     nn.LogSoftmax: activation.softmax_from_layer,
+    nn.ZeroPad2d: shape.pad_from_layer,
     nn.Flatten: shape.flatten_from_layer,
     nn.Dropout: shape.from_layer,
     nn.Identity: shape.from_layer,
