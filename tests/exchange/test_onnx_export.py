@@ -52,6 +52,7 @@ POOLS = [
     nn.MaxPool2d(3, stride=2, ceil_mode=True),
     nn.MaxPool2d((2, 3), stride=3, padding=1, ceil_mode=True),
     nn.MaxPool2d((2, 3), stride=(3, 1), padding=1, dilation=(2, 3), ceil_mode=True),
+    nn.MaxPool2d((2, 2), stride=(1, 4), padding=(0, 1), dilation=(1, 4), ceil_mode=True),
     nn.AvgPool2d((2, 3), stride=3),
     nn.AvgPool2d((4, 3), stride=(3, 2), padding=(2, 1)),
     nn.AvgPool2d((4, 3), stride=(3, 2), padding=(2, 1), count_include_pad=False),

@@ -304,6 +304,8 @@ def test_all_nodes_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     [
         ((2, 6, 9), [step("Pad", np.array([0, 1, 0, 0] * 2))], "wanted rows and columns alone"),
         ((2, 6, 9), [step("Pad", np.array([0] * 8), np.float32(1))], "with other than zeros"),
+        ((2, 6, 9), [step("Pad", np.array([0, 0, 1, 0, 0, 0, 0, 2]), np.float32(-np.inf)),
+                     step("Relu")], "only a max pooling takes"),
         ((2, 6, 9), [step("Transpose", perm=[0, 2, 3, 1]), step("Relu"),
                      step("Transpose", perm=[0, 3, 1, 2])], "its result is transposed"),
         ((2, 6, 9), [step("Relu"), step("Transpose", perm=[0, 2, 3, 1]),
@@ -320,7 +322,7 @@ def test_all_nodes_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         ((2, "H", 9), [step("GlobalAveragePool")], "leaves the picture's size open"),
         ((2, 6, 9), [step("MaxPool", kernel_shape=[2, 2], pads=[2, 0, 1, 0])], "padding"),
     ],
-    ids=range(13),
+    ids=range(14),
 )  # fmt: skip
 def test_what_cannot_be_read_is_said(
     shape: tuple[int, ...], steps: list[Step], message: str, tmp_path: Path

@@ -7,6 +7,8 @@ as padding there, which is the same.
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,11 +25,18 @@ Pair = tuple[int, int]
 
 
 def write_max_pool2d(writer: Writer, layer: nn.MaxPool2d) -> None:
-    """``MaxPool``: padding never wins, there as here."""
+    """``MaxPool``: padding never wins, there as here.
+
+    ONNX Runtime refuses padding of a kernel's size, which dilated windows may reach over: then it
+    is written as a ``Pad`` with -inf.
+    """
     kernel, stride, padding, dilation = pooling_window(
         "MaxPool2d", layer.kernel_size, layer.stride, layer.padding, layer.dilation
     )
     over = _over_the_end(writer, layer.ceil_mode, kernel, stride, padding, dilation)
+    if any(p + n >= k for p, n, k in zip(padding, over, kernel, strict=True)):
+        write_frame(writer, (0, 0), over, -math.inf)
+        over = [0, 0]
     writer.node(
         "MaxPool",
         kernel_shape=kernel,
@@ -99,6 +108,9 @@ class Windows:
         chain.check_pictures()
         kernel, stride, dilation = node.pairs("kernel_shape", "strides", "dilations")
         pads = padding_of(node, chain, kernel, stride, dilation)
+        if chain.lowest and node.operator == "MaxPool":
+            pads = [(a + c, b + d) for (a, b), (c, d) in zip(pads, chain.lowest, strict=True)]
+            chain.lowest = []
         return cls(kernel, stride, dilation, pads, bool(node.attributes.get("ceil_mode", 0)))
 
     @property
@@ -159,7 +171,7 @@ def read_average_pool(node: Node, chain: Chain) -> None:
     else:
         wanted = windows.counts(chain)
         if padding == (0, 0):  # zeros before it count, padding at the end does not: see the writer
-            padding = chain.taken_frame()
+            padding = chain.taken_frame(windows.kernel)
             include = padding != (0, 0)
         _add_fitting(chain, layer, wanted)
 
@@ -171,9 +183,10 @@ def _add_fitting(chain: Chain, layer: Callable[[bool], nn.Module], wanted: Pair)
     those of ``ceil_mode`` then.
     """
     for candidate in (layer(False), layer(True)):
-        if chain.x is not None and candidate(chain.x).shape[2:] == wanted:
-            chain.add(candidate)
-            return
+        with contextlib.suppress(ValueError):  # no window finds a place
+            if chain.x is not None and candidate(chain.x).shape[2:] == wanted:
+                chain.add(candidate)
+                return
     raise UnsupportedError("its padding makes windows that minicnn's pooling does not have")
 
 

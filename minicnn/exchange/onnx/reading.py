@@ -63,6 +63,7 @@ class Chain:
         axes: the file's value is ``x.transpose(axes)``. TensorFlow's converter writes (0, 2, 3, 1)
             before it flattens: channels last.
         order: for a flattened value, which of our features each of the file's is; None: the same.
+        lowest: (before, after) for rows and columns of a frame of -inf, for the next max pooling.
         input_calls: what was done to the input before the first layer, as methods to write.
         is_lost: a node before could not be read: what is wrong because of that is not told.
     """
@@ -71,27 +72,33 @@ class Chain:
     layers: list[Module] = field(default_factory=list)
     axes: tuple[int, ...] = ()
     order: np.ndarray | None = None
+    lowest: list[tuple[int, int]] = field(default_factory=list)
     input_calls: list[str] = field(default_factory=list)
     is_lost: bool = False
 
     def add(self, *layers: Module) -> None:
         """Append layers, and send the zeros through them."""
+        if self.lowest:
+            raise UnsupportedError("its input has a frame of -inf, which only a max pooling takes")
         for layer in layers:
             self.layers.append(layer)
             if self.x is not None:
                 with no_grad():
                     self.x = layer.eval()(self.x)
 
-    def taken_frame(self) -> tuple[int, int]:
+    def taken_frame(self, kernel: Sequence[int]) -> tuple[int, int]:
         """Rows and columns of zeros that the last layer put on both sides; the layer is taken out.
 
-        (0, 0), and nothing is done, where the last layer is another.
+        (0, 0), and nothing is done, where the last layer is another, or its frame wider than half
+        of ``kernel``.
         """
         last = self.layers[-1] if self.layers else None
         if not isinstance(last, ZeroPad2d) or last.padding[::2] != last.padding[1::2]:
             return 0, 0
-        self.layers.pop()
         left, _, top, _ = last.padding
+        if 2 * top > kernel[0] or 2 * left > kernel[1]:
+            return 0, 0
+        self.layers.pop()
         if self.x is not None:
             self.x = ZeroPad2d((-left, -left, -top, -top))(self.x)
         return top, left

@@ -32,27 +32,34 @@ def write_zero_pad2d(writer: Writer, layer: nn.ZeroPad2d) -> None:
     write_frame(writer, (top, left), (bottom, right))
 
 
-def write_frame(writer: Writer, before: Sequence[int], after: Sequence[int]) -> None:
-    """``Pad``: zeros around the rows and columns of (N, C, H, W)."""
+def write_frame(
+    writer: Writer, before: Sequence[int], after: Sequence[int], value: float = 0.0
+) -> None:
+    """``Pad``: a frame of ``value`` around the rows and columns of (N, C, H, W)."""
     widths = np.array([0, 0, *before, 0, 0, *after], np.int64)
-    writer.node("Pad", writer.constant("widths", widths))
+    constants = [writer.constant("widths", widths)]
+    if value:
+        constants.append(writer.constant("value", np.array(value, np.float32)))
+    writer.node("Pad", *constants)
 
 
 def read_pad(node: Node, chain: Chain) -> None:
-    """``Pad`` with zeros around the rows and columns of pictures."""
+    """``Pad`` around the rows and columns of pictures: with zeros, or -inf for a max pooling."""
     chain.check_pictures()
     given = node.attributes.get("pads")
     widths = node.needed(0, "constant widths").tolist() if given is None else list(given)
     value, axes = node.constant(1), node.constant(2)
     value = node.attributes.get("value", 0.0) if value is None else value.item()
-    if node.attributes.get("mode", "constant") != "constant" or value:
+    if node.attributes.get("mode", "constant") != "constant" or value not in (0, -math.inf):
         raise UnsupportedError("it frames with other than zeros")
     named = range(4) if axes is None else [axis % 4 for axis in axes.tolist()]
     frame = dict(zip(named, zip(*np.split(np.array(widths), 2), strict=True), strict=True))
     if any(any(frame.get(axis, ())) for axis in (0, 1)):
         raise UnsupportedError(f"pads are {widths}; wanted rows and columns alone")
     (top, bottom), (left, right) = (map(int, frame.get(axis, (0, 0))) for axis in (2, 3))
-    if any((top, bottom, left, right)):
+    if value:
+        chain.lowest = [(top, bottom), (left, right)]
+    elif any((top, bottom, left, right)):
         chain.add(nn.ZeroPad2d((left, right, top, bottom)))
 
 

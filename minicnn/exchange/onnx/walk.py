@@ -56,8 +56,8 @@ class Walk:
         outputs = [value.name for value in self.model.graph.output]
         if outputs != [self.value]:
             self.refused.append(f"outputs {outputs}; wanted one, the end of a chain")
-        if self.chain.axes or self.chain.order is not None:
-            self.refused.append("its result is transposed")
+        if self.chain.axes or self.chain.order is not None or self.chain.lowest:
+            self.refused.append("its result is transposed, or framed with -inf")
         return [*self.refused, *(_counted(*item) for item in self.unknown.items())]
 
     def _take(self, proto: Any) -> None:
