@@ -71,6 +71,32 @@ def test_fit_measures_what_the_cpu_measures(compiled: bool, sample: data.Dataset
         assert a["train_acc"] == b["train_acc"]
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_a_training_that_was_stopped_within_an_epoch_goes_on_to_the_same_bits(
+    compiled: bool, sample: data.Dataset, tmp_path: Path
+) -> None:
+    class Stop(minicnn.Callback):
+        def on_batch(self, training: minicnn.Training) -> None:
+            if (training.epoch, training.batch) == (2, 3):
+                raise EOFError
+
+    def trained(*callbacks: minicnn.Callback, **more: Any) -> tuple[Any, ...]:
+        net: Any = nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(784, 10)).to("gpu")
+        loader = data.DataLoader(sample[:100], 16, True, device="gpu", raw=compiled)  # 7 batches
+        how: Any = {"optimizer": optim.Adam(net.parameters()), "compile": compiled, **more}
+        history = fit(net, loader, epochs=3, callbacks=callbacks, quiet=True, **how)
+        return net[2].weight.numpy().tobytes(), history.curve
+
+    minicnn.manual_seed(4)
+    expected = trained()
+    minicnn.manual_seed(4)
+    path = tmp_path / "state"
+    with pytest.raises(EOFError):
+        trained(minicnn.Checkpoint(path, 3), Stop())
+    minicnn.manual_seed(5)
+    assert trained(resume=path) == expected
+
+
 def test_an_epoch_reads_its_means_once_and_sends_its_order_once(
     cupy: Any, sample: data.Dataset
 ) -> None:

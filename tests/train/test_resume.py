@@ -8,13 +8,14 @@ import json
 import os
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import minicnn
-from minicnn import files, train
+from minicnn import files, plots, train
 from minicnn.train import run as runs
 from minicnn.train import state
 from minicnn.train.callbacks import Training
@@ -24,6 +25,15 @@ from tests.train.command import FAST
 THREE = [*FAST, "--epochs", "3", "--batch-size", "500"]  # 12 batches an epoch
 OTHERS = ["--momentum", "0.9", "--schedule", "cosine", "--dropout", "0.2", "--validation", "130"]
 SECONDS = ("seconds", "eval_seconds", "examples_per_sec")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def drawn_quickly() -> Iterator[None]:
+    """The picture is not what is tested here, and takes longer than all else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "png", lambda figure: b"")
+        patch.setattr(plots, "curves", lambda curve, title: None)
+        yield
 
 
 class KilledError(Exception):
