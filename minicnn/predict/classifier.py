@@ -94,6 +94,8 @@ class Classifier:
             scaled.
         normalise: what the net was trained with: None, or mean and standard deviation of each
             channel's pixels in [0, 1].
+        stretch: the training pictures were stretched to their size (``--image-size``), so others
+            are too, with no frame around them.
 
     Attributes:
         looks: what the training pictures look like, as measured; None without them.
@@ -110,6 +112,7 @@ class Classifier:
         train: data.Dataset | None = None,
         test: data.Dataset | None = None,
         normalise: Mapping[str, Sequence[float]] | None = None,
+        stretch: bool = False,
     ):
         self.net, self.classes = net, tuple(classes)
         self.shape: tuple[int, int, int] = (shape[0], shape[1], shape[2])
@@ -118,7 +121,7 @@ class Classifier:
         self._features: Callable[[Tensor], Tensor] = (
             compiler.compile(part) if compiler.is_available() else part
         )
-        self._normalise, self.test = normalise, test
+        self._normalise, self._stretch, self.test = normalise, stretch, test
         self.looks = None if train is None else measure(train.images)
         self.neighbours = None
         if train is not None and test is not None:
@@ -145,6 +148,7 @@ class Classifier:
             train=train,
             test=test,
             normalise=config.get("normalise"),
+            stretch=config.get("data_kind") == "pictures" and config["image_size"] is not None,
         )
 
     def predict(self, images: Any, raw: bool = False) -> Any:
@@ -184,7 +188,8 @@ class Classifier:
 
     def prepare(self, picture: Picture, raw: bool = False) -> Prepared:
         """The picture as the net is going to see it."""
-        return prepare(picture, self.looks or unknown(self.shape), raw)
+        looks = self.looks or unknown(self.shape)
+        return prepare(picture, looks, raw or (self._stretch and not looks.normalised))
 
     def _batch(self, pictures: Sequence[Picture], prepared: Sequence[Prepared]) -> list[Prediction]:
         features = self.features(np.stack([one.pixels for one in prepared]))

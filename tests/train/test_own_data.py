@@ -17,6 +17,7 @@ from minicnn.data.find import load
 from minicnn.explain.options import main as explain
 from minicnn.explain.options import parser as explain_parser
 from minicnn.explain.trained import from_run
+from minicnn.predict import Classifier
 from minicnn.train.run import load_run, load_test_set, normalise_of, read_jsonl
 from tests.data import own
 from tests.data.test_own import WRONG, broken
@@ -99,6 +100,11 @@ def test_the_convolutions_follow_the_pictures(tmp_path: Path) -> None:
     assert (shapes[0], shapes[-2]) == ((6, 3, 5, 5), (3, 84))
     test = load_test_set(config)
     assert test.images.shape[1:] == (3, 20, 17)
+
+    # a file is stretched for a prediction as it was for the training
+    (seen,) = Classifier.from_run(tmp_path / "run").predict([folder / "ant" / "000.png"])
+    assert "stretched to 17 x 20" in seen.facts
+    assert seen.picture.shape == (3, 20, 17)
 
     # what looks at the net gives it the same numbers
     normalise = normalise_of(config)
