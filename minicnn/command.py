@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import minicnn
+from minicnn import terminal
 from minicnn.device import DeviceError
 from minicnn.files import expand
 from minicnn.terminal import answer_interrupts, complain, say
@@ -161,9 +162,13 @@ def naming(options: argparse.Namespace, *names: str) -> Iterator[None]:
 @contextlib.contextmanager
 def talking(quiet: bool, json: bool) -> Iterator[Any]:
     """Inside, what is said goes nowhere (``quiet``) or to stderr (``json``). Yields the stdout."""
-    stdout = sys.stdout
-    with contextlib.redirect_stdout(io.StringIO() if quiet else sys.stderr if json else stdout):
-        yield stdout
+    stdout, before = sys.stdout, terminal.remarks
+    terminal.remarks = before and not quiet
+    try:
+        with contextlib.redirect_stdout(io.StringIO() if quiet else sys.stderr if json else stdout):
+            yield stdout
+    finally:
+        terminal.remarks = before
 
 
 def run(parser: Parser, main: Callable[[argparse.Namespace], int], argv: list[str] | None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import platform
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -31,7 +32,7 @@ BATCHES = (37, 37, 37, 32, 32, 37)  # images; 37 is no multiple of a block
 EXAMPLES = {
     "": "on the GPU where there is one, otherwise on the CPU",
     "--device cpu": "on the CPU",
-    "--device gpu:1": "on the second GPU",
+    "--device gpu:1 --json": "on the second GPU, for a program",
 }
 
 
@@ -40,6 +41,7 @@ def parser() -> command.Parser:
     about = "Check every kernel and a step of training on a device."
     p = command.Parser("selfcheck", about, EXAMPLES)
     p.add("--device", "NAME", "auto, cpu, gpu or gpu:<number>", default="auto")
+    p.add("--json", None, "print each check as a JSON object, all else on stderr")
     return p
 
 
@@ -49,6 +51,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    with command.talking(quiet=False, json=options.json) as stdout:
+        return _check_talking(options, stdout)
+
+
+def _check_talking(options: argparse.Namespace, stdout: Any) -> int:
+    """Check, and print what ``--json`` asks for on ``stdout``."""
     device = try_gpu() if options.device == "auto" else resolve(options.device)
     to_device(np.zeros(1, np.float32), device)  # raises the reason if it cannot be used
     say(f"minicnn {minicnn.__version__}, Python {platform.python_version()}, {device}")
@@ -58,6 +66,8 @@ def _check(options: argparse.Namespace) -> int:
         problem = _outcome(check)
         failures += problem is not None
         say(f"{name:44} {'OK' if problem is None else problem}")
+        if options.json:
+            say(json.dumps({"check": name, "problem": problem}), stdout)
     say("everything agrees" if not failures else f"{failures} of these failed")
     return 1 if failures else 0
 

@@ -41,6 +41,15 @@ def complain(text: str) -> None:
         say(text, sys.stderr)
 
 
+remarks = True  # whether ``remark`` says anything
+
+
+def remark(text: str) -> None:
+    """``complain`` of what is no error; nothing under ``--quiet``."""
+    if remarks:
+        complain(text)
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message; of its cause's, if it was raised from another one."""
     while error.__cause__ is not None:

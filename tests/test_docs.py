@@ -177,6 +177,8 @@ def short_arguments(module: str, arguments: str, run: Path, out: Path) -> list[s
     """The command's arguments, with less work and with folders that are there."""
     given = shlex.split(arguments)
     given = [str(run) if word == "DIR" else word for word in given]
+    if "--tensorboard" in given:
+        pytest.importorskip("tensorboardX")
     if module == "minicnn.train" and "--resume" not in given:
         if "--data-dir" in given:
             mine = own.picture_folder(out / "mine", own.TRAIN_LABELS)

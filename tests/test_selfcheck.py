@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -170,6 +171,19 @@ def test_the_exit_status_says_whether_all_agrees(
         assert line.endswith("OK") == (check not in (fails, breaks))
         if check is breaks:
             assert line.endswith("FAILED: RuntimeError: the driver says no")
+
+
+def test_json_is_an_object_a_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(selfcheck, "checks", lambda _: iter([("a", lambda: None), ("b", breaks)]))
+    assert selfcheck.main(["--device", "cpu", "--json"]) == 1
+    printed = capsys.readouterr()
+    assert [json.loads(line) for line in printed.out.splitlines()] == [
+        {"check": "a", "problem": None},
+        {"check": "b", "problem": "FAILED: RuntimeError: the driver says no"},
+    ]
+    assert printed.err.endswith("1 of these failed\n")
 
 
 def test_all_kernels_and_nets_are_among_the_checks() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from minicnn import terminal
+from minicnn import command, terminal
 
 
 class Terminal(io.TextIOWrapper):
@@ -79,3 +79,13 @@ def test_an_error_is_told_in_a_line() -> None:
     assert terminal.first_line(ValueError("one\ntwo")) == "one"
     assert terminal.first_line(ValueError("\n=====\n  wrong: 3\n=====")) == "wrong: 3"
     assert terminal.first_line(KeyError()) == "KeyError"
+
+
+def test_a_remark_is_no_error_and_not_made_under_quiet(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for quiet in (False, True):
+        with command.talking(quiet, json=False):
+            terminal.remark(f"quiet is {quiet}")
+    terminal.remark("after")
+    assert capsys.readouterr().err == "quiet is False\nafter\n"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tqdm import tqdm
 
 from minicnn import train
 from minicnn.train import options as command_line
@@ -149,3 +153,27 @@ def test_a_mistake_names_the_option_that_was_typed(
     said = complaint(capsys, *(option.format(folder=tmp_path) for option in options))
     assert said.startswith(begins.format(folder=tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--quiet"]])
+def test_a_terminal_sees_a_bar_with_the_time_left_of_all_epochs_and_no_colours(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(tqdm, "__init__", functools.partialmethod(tqdm.__init__, mininterval=0))
+    assert train.main([*TWO, *options, "--out", str(tmp_path)]) == 0
+    shown = screen.getvalue()
+    if "--quiet" in options:
+        assert shown == ""
+        return
+    assert re.search(r"epoch 1 of 2:  25%\|.{10}\| 12/48 \[\d\d:\d\d<\d\d:\d\d", shown)
+    assert re.search(r"epoch 2 of 2:  75%\|", shown)
+    assert "\x1b" not in shown

@@ -18,7 +18,7 @@ from minicnn.kernels.cpu import jit
 from minicnn.kernels.cpu.threads import get_num_threads, together
 from minicnn.kernels.tiles.program import new_row, program_of, run, write
 from minicnn.tensor import Tensor
-from minicnn.terminal import complain
+from minicnn.terminal import remark
 
 from .parameters import Parameters
 from .plan import Part, Plan
@@ -43,7 +43,7 @@ def said_if_slow() -> Iterator[None]:
 
     def say_so() -> None:
         if jit.passes > before:  # otherwise they are being loaded, by a slow machine
-            complain("minicnn: compiling kernels, kept for the next time; some 10 seconds")
+            remark("minicnn: compiling kernels, kept for the next time; some 10 seconds")
 
     timer = threading.Timer(2, say_so)
     timer.start()
