@@ -93,7 +93,7 @@ def _blurred(values: Floats, radius: float) -> Floats:
 def _basis(shape: tuple[int, ...]) -> NDArray[np.float64]:
     """1, x, y, x^2, x y, y^2... up to degree 4, x and y from -1 to 1: (h, w, 15)."""
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
-    powers = [(i - j, j) for i in range(5) for j in range(i + 1)]
+    powers = [(i - j, j) for i in range(5) for j in range(i + 1)]  # by degree
     return np.stack([x**i * y**j for i, j in powers], axis=-1)
 
 

@@ -67,21 +67,25 @@ def in_grey(pixels: Floats) -> Floats:
 
 def _as_a_whole(picture: Picture, looks: Looks, raw: bool) -> Prepared:
     """Scaled, and framed unless ``raw``."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     channels, high, wide = looks.shape
     pixels = in_grey(picture.pixels) if channels == 1 else picture.pixels
     image, facts = Image.fromarray(_bytes(pixels)), list(picture.facts)
     if channels == 3:
         image = image.convert("RGB")
-    size = (wide, high) if raw else ImageOps.contain(image, (wide, high)).size
+    scale = min(wide / image.width, high / image.height)
+    kept = max(1, round(scale * image.width)), max(1, round(scale * image.height))
+    size = (wide, high) if raw else kept
     if image.size != size:
         facts.append(f"{'stretched' if raw else 'scaled'} to {size[0]} x {size[1]}")
         image = image.resize(size, Image.Resampling.BICUBIC)
     if size != (wide, high):
         facts.append(f"framed to {wide} x {high}")
         colour = tuple(round(255 * level) for level in looks.background)
-        image = ImageOps.pad(image, (wide, high), color=colour if channels == 3 else colour[0])
+        frame = Image.new(image.mode, (wide, high), colour)
+        frame.paste(image, ((wide - size[0]) // 2, (high - size[1]) // 2))
+        image = frame
     seen = np.asarray(image).reshape(high, wide, channels).transpose(2, 0, 1)
     return Prepared(seen, facts, _inverted(seen, looks))
 
@@ -131,7 +135,7 @@ def _cut_out(grey: Floats, looks: Looks, facts: list[str]) -> Prepared:
     if strongest < max(FAINTEST, 5 * ink.noise):
         blank = Prepared(*_as_a_whole(Picture("", grey, facts), looks, False))
         return blank._replace(warnings=["looks empty: nothing stands out from the background"])
-    floor = LEAST * strongest if looks.strokes[1] else FAINT
+    floor = LEAST * strongest if looks.strokes[1] else min(FAINT, strongest / 2)
     mask = ink.strength > max(floor, 4 * ink.noise)
     shape = shape_in(ink.strength, mask)
     top, left, bottom, right = box_of(shape)
