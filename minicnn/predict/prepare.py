@@ -205,8 +205,11 @@ def _scaled(ink: Floats, size: tuple[int, int], looks: Looks) -> tuple[Floats, l
         return small, []
     change = round(FINE * (usual - width) / 2)
     kind: Any = ImageFilter.MaxFilter if change > 0 else ImageFilter.MinFilter
-    fine = ImageOps.expand(fine, max(change, 0)).filter(kind(2 * abs(change) + 1))
-    small = _levels(_averaged(fine.crop(fine.getbbox()), size))
+    fine = ImageOps.expand(fine, abs(change)).filter(kind(2 * abs(change) + 1))
+    box = fine.getbbox()
+    if box is None:  # strokes so uneven that nothing is left of them
+        return small, []
+    small = _levels(_averaged(fine.crop(box), size))
     what = "thicker" if change > 0 else "thinner"
     return small, [f"strokes made {what}: {width:.1f} to {stroke_width(small):.1f} pixels"]
 
