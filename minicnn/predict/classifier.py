@@ -155,9 +155,9 @@ class Classifier:
         """What the net says of one picture (a ``Prediction``) or of several (a list of them).
 
         Args:
-            images: a picture or a list of pictures: paths, the bytes of files, Pillow images,
-                arrays (uint8 or uint16: (h, w), or (h, w, 3) and (h, w, 4) in colours); or many
-                at once, as a Dataset has them: uint8 (N, H, W) or (N, C, H, W).
+            images: a picture or several, in a list or any iterable: paths, the bytes of files,
+                Pillow images, arrays (uint8 or uint16: (h, w), or (h, w, 3) and (h, w, 4) in
+                colours); or many at once, as a Dataset has them: uint8 (N, H, W) or (N, C, H, W).
             raw: only stretch a picture to the size that the net takes.
 
         Raises:
@@ -167,9 +167,15 @@ class Classifier:
             ValueError: the net's outputs are nan.
         """
         if self._is_one(images):
-            return self._predictions([read(images)], raw)[0]
-        pictures = [read(image, f"picture {k}") for k, image in enumerate(_each(images), start=1)]
-        return self._predictions(pictures, raw)
+            return self._predictions([self._read(images, "picture", raw)])[0]
+        return self._predictions(
+            [self._read(image, f"picture {k}", raw) for k, image in enumerate(_each(images), 1)]
+        )
+
+    def _read(self, image: Any, name: str, raw: bool) -> tuple[str, Prepared]:
+        """A picture's name, and what the net is going to see of it: a large one is let go of."""
+        picture = read(image, name)
+        return picture.name, self.prepare(picture, raw)
 
     def _is_one(self, images: Any) -> bool:
         if isinstance(images, np.ndarray):
@@ -178,12 +184,10 @@ class Classifier:
             images, Iterable
         )
 
-    def _predictions(self, pictures: Sequence[Picture], raw: bool) -> list[Prediction]:
-        prepared = [self.prepare(picture, raw) for picture in pictures]
+    def _predictions(self, pictures: Sequence[tuple[str, Prepared]]) -> list[Prediction]:
         found: list[Prediction] = []
         for start in range(0, len(pictures), BATCH):
-            part = slice(start, start + BATCH)
-            found += self._batch(pictures[part], prepared[part])
+            found += self._batch(pictures[start : start + BATCH])
         return found
 
     def prepare(self, picture: Picture, raw: bool = False) -> Prepared:
@@ -191,40 +195,36 @@ class Classifier:
         looks = self.looks or unknown(self.shape)
         return prepare(picture, looks, raw or (self._stretch and not looks.normalised))
 
-    def _batch(self, pictures: Sequence[Picture], prepared: Sequence[Prepared]) -> list[Prediction]:
-        features = self.features(np.stack([one.pixels for one in prepared]))
-        rows = self._probabilities(features)
-        found = [
-            Prediction(
-                picture.name,
-                self.classes[row.argmax()],
-                int(row.argmax()),
-                row,
-                self.classes,
-                *one,
-            )
-            for picture, one, row in zip(pictures, prepared, rows, strict=True)
-        ]
+    def _batch(self, pictures: Sequence[tuple[str, Prepared]]) -> list[Prediction]:
+        features = self.features(np.stack([seen.pixels for _, seen in pictures]))
+        found = []
+        for (name, seen), row in zip(pictures, self._probabilities(features), strict=True):
+            label, seen_as = int(row.argmax()), (seen.pixels, seen.facts, seen.warnings)
+            found.append(Prediction(name, self.classes[label], label, row, self.classes, *seen_as))
         if self.neighbours is not None:
             self._compare(found, features, self.neighbours)
         return found
 
     def features(self, images: NDArray[np.uint8]) -> Floats:
         """What reaches the last dense layer for pictures, uint8 (N, C, H, W): float32 (N, D)."""
-        x: NDArray[Any] = images
-        if self._normalise is not None or not compiler.is_available():
-            x = images.astype(np.float32) / 255
-        if self._normalise is not None:
-            mean, std = (
-                np.array(self._normalise[key], np.float32)[:, None, None] for key in ("mean", "std")
-            )
-            x = (x - mean) / std
-        with in_evaluation_mode(self.net), no_grad():
+        with in_evaluation_mode(self.net), no_grad(), np.errstate(all="ignore"):
             parts = [
-                self._features(Tensor(x[start : start + BATCH])).numpy().reshape(-1, 1)
-                for start in range(0, len(x), BATCH)
+                self._features(Tensor(self._input(images[start : start + BATCH]))).numpy()
+                for start in range(0, len(images), BATCH)
             ]
-        return np.concatenate(parts).reshape(len(x), -1)
+        return np.concatenate([part.reshape(len(part), -1) for part in parts])
+
+    def _input(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """The numbers that the net takes; a compiled one divides bytes by 255 itself."""
+        if self._normalise is None and compiler.is_available():
+            return images
+        x = images.astype(np.float32) / 255
+        if self._normalise is None:
+            return x
+        mean, std = (
+            np.array(self._normalise[name], np.float32)[:, None, None] for name in ("mean", "std")
+        )
+        return (x - mean) / std
 
     def _probabilities(self, features: Floats) -> NDArray[np.float64]:
         with in_evaluation_mode(self.net), no_grad(), np.errstate(all="ignore"):

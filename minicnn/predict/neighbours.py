@@ -52,7 +52,9 @@ class Neighbours:
             Their places in ``train``, (N, count), the nearest first, and their distances: 1 - the
             cosine of the angle, 0 for the same direction, 1 for nothing in common.
         """
-        cosines = _directions(features) @ self._directions.T
+        with np.errstate(invalid="ignore"):  # of a net that diverged, which is refused elsewhere
+            cosines = _directions(features) @ self._directions.T
+        count = min(count, len(self.train))
         places = np.argpartition(-cosines, range(count), axis=1)[:, :count]
         return places, 1 - np.take_along_axis(cosines, places, axis=1)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from minicnn import command, plots
@@ -98,15 +99,22 @@ def _predict(options: argparse.Namespace) -> int:
         title = f"{options.run.name}: {config['model']} on {config['dataset']}"
         serve(classifier, title, options.port or 0, not options.no_open)
         return 0
-    pictures, damaged = _read(paths)
-    pictures += _stored(classifier, options.index or ())
-    found = classifier.predict(pictures, raw=options.raw)
+    return _answer(options, classifier, paths)
+
+
+def _answer(options: argparse.Namespace, classifier: Classifier, paths: Sequence[Path]) -> int:
+    """Print, and draw, what the net says of the pictures; the exit status."""
+    damaged: list[Path] = []
+    shown: list[Picture] = []
+    stored = list(_stored(classifier, options.index or ()))
+    pictures = chain(_read(paths, damaged), stored)
+    found = classifier.predict(_keeping(pictures, shown), raw=options.raw)
     report = REPORTS["json" if options.json else "csv" if options.csv else "table"]
     if found:
         say("\n".join(report(found, classifier.classes)))
     if options.show is not None and found:
-        _show(options.show, classifier, pictures, found)
-    return int(damaged)
+        _show(options.show, classifier, shown, found)
+    return 1 if damaged else 0
 
 
 def _paths(names: Sequence[str]) -> Iterator[Path]:
@@ -130,31 +138,35 @@ def _paths(names: Sequence[str]) -> Iterator[Path]:
         yield from files
 
 
-def _read(paths: Sequence[Path]) -> tuple[list[Picture], bool]:
-    """The pictures that can be read; whether some cannot, of which each is reported."""
-    pictures, damaged = [], False
+def _read(paths: Sequence[Path], damaged: list[Path]) -> Iterator[Picture]:
+    """The pictures that can be read; of the others each is reported, and added to ``damaged``."""
     for path in paths:
         try:
             stdin = str(path) == "-"
-            pictures.append(read(sys.stdin.buffer.read(), "stdin") if stdin else read(path))
+            yield read(sys.stdin.buffer.read(), "stdin") if stdin else read(path)
         except (PictureError, OSError) as error:
-            damaged = True
+            damaged.append(path)
             complain(f"python -m minicnn.predict: {command.in_a_line(error)}")
-    return pictures, damaged
 
 
-def _stored(classifier: Classifier, numbers: Sequence[int]) -> list[Picture]:
+def _keeping(pictures: Iterable[Picture], shown: list[Picture]) -> Iterator[Picture]:
+    """The same pictures; the first of them, which may be drawn, are kept in ``shown``."""
+    for picture in pictures:
+        if len(shown) < MOST:
+            shown.append(picture)
+        yield picture
+
+
+def _stored(classifier: Classifier, numbers: Sequence[int]) -> Iterator[Picture]:
     """Test pictures of the data set; their names say what they are."""
     test = classifier.test
-    pictures = []
     for number in numbers:
         if test is None or number >= len(test):
             count = 0 if test is None else len(test)
             raise ValueError(f"--index is {number}; wanted 0 to {count - 1}, a test picture")
         picture = read(channels_last(test.images[number]))
         picture.name = f"test {number} ({test.classes[test.labels[number]]})"
-        pictures.append(picture)
-    return pictures
+        yield picture
 
 
 def _show(

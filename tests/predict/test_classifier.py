@@ -108,10 +108,12 @@ def test_the_reference_kernels_and_dropout_give_the_same(
 
 
 def test_a_net_that_diverged_is_refused(sets: tuple[data.Dataset, data.Dataset]) -> None:
-    net = models.mlp(hidden=(), classes=3)
-    next(net.parameters()).data[:] = np.nan
-    with pytest.raises(ValueError, match="the net's outputs are nan"):
-        Classifier(net, "abc", (1, 28, 28)).predict(sets[0].images[0])
+    for hidden in ((), (20,)):
+        net = models.mlp(hidden=hidden, classes=3)
+        next(net.parameters()).data[:] = np.nan
+        classifier = Classifier(net, "abc", (1, 28, 28), train=sets[0], test=sets[1])
+        with pytest.raises(ValueError, match="the net's outputs are nan"):
+            classifier.predict(sets[0].images[0])
 
 
 # How far from the training pictures ---------------------------------------------------------------
@@ -143,6 +145,12 @@ def test_of_many_pictures_some_of_all_parts_are_compared_with() -> None:
     neighbours = Neighbours(many, many[:5], lambda x: x.reshape(len(x), -1).astype(np.float32))
     assert len(neighbours.train) == 7_000
     np.testing.assert_array_equal(neighbours.train.images[:3, 0, 0], [0, 3, 6])
+
+
+def test_fewer_training_pictures_than_are_kept(sets: tuple[data.Dataset, data.Dataset]) -> None:
+    net = models.mlp(hidden=(5,), classes=3)
+    few = Classifier(net, "abc", (1, 28, 28), train=sets[0][:3], test=sets[1][:2])
+    assert sorted(few.predict(sets[1].images[0]).nearest) == [0, 1, 2]
 
 
 def test_a_picture_that_the_net_sees_nothing_in_is_far_from_all(classifier: Classifier) -> None:
