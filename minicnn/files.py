@@ -49,25 +49,30 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises:
         BlockingIOError: another process is in it.
     """
-    handle = os.open(folder, os.O_RDONLY)
+    handle = _locked(folder)
     try:
-        _lock(handle, folder)
         yield
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
-def _lock(handle: int, folder: Path) -> None:
-    with contextlib.suppress(ImportError):
+def _locked(folder: Path) -> int | None:
+    """The open folder, which this process has for itself; None where there are no locks."""
+    try:
         import fcntl
-
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            told = "another process is working there"
-            raise BlockingIOError(error.errno, told, str(folder)) from None
-        except OSError:  # a file system without locks
-            pass
+    except ImportError:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        told = "another process is working there"
+        raise BlockingIOError(error.errno, told, str(folder)) from None
+    except OSError:  # a file system without locks
+        pass
+    return handle
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:

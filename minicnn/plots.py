@@ -15,7 +15,8 @@ from minicnn.kernels.interrupts import held
 from minicnn.terminal import first_line
 
 INK, GRID = "#333333", "#e3e3e3"
-LOSS, TRAIN, TEST = "#0072b2", "#d55e00", "#009e73"  # colours of Okabe and Ito's palette
+# colours of Okabe and Ito's palette
+LOSS, TRAIN, TEST, VALIDATION = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 
 
 @contextlib.contextmanager
@@ -85,16 +86,18 @@ def curves(curve: Sequence[dict[str, Any]], title: str = "") -> Any:
 
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    tested = [point for point in curve if point.get("test_acc") is not None]
     lines = (
-        (left, "loss", curve, "train loss", LOSS),
-        (right, "train_acc", curve, "train accuracy", TRAIN),
-        (right, "test_acc", tested, "test accuracy", TEST),
+        (left, "loss", "train loss", LOSS),
+        (right, "train_acc", "train accuracy", TRAIN),
+        (right, "val_acc", "validation accuracy", VALIDATION),
+        (right, "test_acc", "test accuracy", TEST),
     )
-    for axes, key, points, label, colour in lines:
+    for axes, key, label, colour in lines:
+        points = [point for point in curve if point.get(key) is not None]
         if points:
             x, y = [p["epoch"] for p in points], [p[key] for p in points]
-            style = "o-" if key == "test_acc" and len(points) <= 20 else "-"
+            is_measured_once = key in ("val_acc", "test_acc")  # an epoch
+            style = "o-" if is_measured_once and len(points) <= 20 else "-"
             axes.plot(x, y, style, color=colour, label=label, linewidth=1.8, markersize=4)
     left.set(title="train loss", ylim=(0, None))
     right.set(title="accuracy", ylim=(0, 1))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,29 @@ def test_a_new_file_is_readable_as_others_are_and_an_old_one_as_it_was(tmp_path:
 def test_what_has_no_name_is_an_error_of_the_system(path: str) -> None:
     with pytest.raises(OSError, match=r"busy|director|permitted|denied"):
         files.write_whole(path, b"1")
+
+
+def test_of_two_that_want_to_be_alone_in_a_folder_one_is(tmp_path: Path) -> None:
+    with files.alone_in(tmp_path):
+        with (
+            pytest.raises(BlockingIOError, match="another process is working there") as raised,
+            files.alone_in(tmp_path),
+        ):
+            pass
+        assert raised.value.filename == str(tmp_path)
+    with files.alone_in(tmp_path):
+        pass
+
+
+def test_without_locks_nobody_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "fcntl", None)  # as on Windows
+        with files.alone_in(tmp_path), files.alone_in(tmp_path):
+            pass
+
+    def no_locks(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with files.alone_in(tmp_path), files.alone_in(tmp_path):
+        pass

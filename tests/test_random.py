@@ -1,5 +1,6 @@
 """minicnn.manual_seed: one seed for weights, draws and dropout masks."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -123,3 +124,15 @@ def test_own_draws_leave_those_of_the_process_and_of_other_threads_alone() -> No
         assert [minicnn.rand(2).tolist(), random.next_mask_key()] == expected[:2]
         drawn += [pool.submit(random.next_mask_key).result()]
     assert [*drawn, minicnn.rand(2).tolist()] == expected
+
+
+def test_a_kept_state_repeats_the_draws_that_followed() -> None:
+    minicnn.manual_seed(5)
+    minicnn.rand(3)
+    random.next_mask_key()
+    state = random.get_rng_state()
+    expected = [minicnn.rand(4).numpy().tolist(), random.next_mask_key()]
+    minicnn.manual_seed(6)
+    random.set_rng_state(json.loads(json.dumps(state)))
+    assert [minicnn.rand(4).numpy().tolist(), random.next_mask_key()] == expected
+    assert expected[1] == (5, 1)

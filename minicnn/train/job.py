@@ -208,7 +208,7 @@ def _resume(job: Job) -> int:
 
 def _check(run: Run, kept: State, job: Job) -> None:
     """Refuse to go on with something else."""
-    if run.config["compiled"] and not job.config["compiled"]:
+    if run.config.get("compiled") and not job.config["compiled"]:
         raise ValueError("the run is a compiled one; here nothing can be compiled")
     state.check(job.training, kept)
 
@@ -216,7 +216,7 @@ def _check(run: Run, kept: State, job: Job) -> None:
 def _note_changes(run: Run, kept: State, job: Job) -> None:
     """Write another learning rate or number of epochs into config.json, then into the state."""
     now = {"lr": job.config["lr"], "epochs": job.training.epochs}
-    changed = {name: value for name, value in now.items() if run.config[name] != value}
+    changed = {name: value for name, value in now.items() if run.config.get(name) != value}
     if changed:
         place = {"epoch": kept.facts["epoch"], "batch": kept.facts["batch"]}
         run.config |= changed
@@ -261,6 +261,8 @@ def _fit(run: Run, job: Job, kept: State | None = None) -> int:
         complain(f"python -m minicnn.train: {error}")
         status = 1
     except KeyboardInterrupt:
+        if kept is not None and len(history.epochs) < kept.epochs_done:
+            raise  # before fit had taken the state over: the net still has its initial weights
         run.write(training.net, history)
         complain(
             f"interrupted after {count(len(history.epochs), 'whole epoch')}; what was trained so "

@@ -47,6 +47,19 @@ def test_each_curve_shows_its_numbers() -> None:
     assert figure.get_suptitle() == "a title"
 
 
+def test_a_validation_set_has_a_line_of_its_own() -> None:
+    assert "validation accuracy" not in {line.get_label() for line in accuracy_lines(CURVE)}
+    validated = [{**CURVE[4], "val_acc": 0.3}, {**CURVE[9], "val_acc": 0.35}]
+    lines = {line.get_label(): line for line in accuracy_lines([*CURVE[:4], *validated])}
+    assert lines["validation accuracy"].get_xdata().tolist() == [1.0, 2.0]
+    assert lines["validation accuracy"].get_ydata().tolist() == [0.3, 0.35]
+
+
+def accuracy_lines(curve: list[dict[str, Any]]) -> list[Any]:
+    lines: list[Any] = plots.curves(curve).axes[1].get_lines()
+    return lines
+
+
 USERS: Any = {
     "text.usetex": True,  # without LaTeX an error
     "font.family": "no such font",
