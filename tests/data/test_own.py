@@ -370,7 +370,7 @@ def broken(kind, folder):
         return r"ant/000\.png is 8 x 9 and .*bee/zz\.png 7 x 9 pixels .*: --image-size"
     if kind == "an empty class folder":
         (classes(folder, TRAIN_LABELS) / "dog").mkdir()
-        return r"dog has no picture in it"
+        return r"dog has no picture; wanted PNG"
     if kind == "one class folder":
         classes(folder, [0, 0, 0])
         return r"has the one class 'ant'; wanted two or more folders"
@@ -425,3 +425,37 @@ def test_sizes_for_kinds_that_say_them_and_paths_that_lead_nowhere(tmp_path):
         data.from_folder(tmp_path / "gone")
     with pytest.raises(DatasetError, match=rf"a.zip is a file; .*: is it {tmp_path}\?"):
         data.from_folder(own.zipped(tmp_path / "a.zip"))
+
+
+@pytest.mark.parametrize("kind", ["a.npz", "a.png", "a.jpg"])
+def test_files_that_are_damaged_anywhere_are_refused_or_read(tmp_path, kind, rng):
+    """Whatever Pillow, zipfile and NumPy raise for them, it is one line that names the file."""
+    whole = tmp_path / kind
+    if kind == "a.npz":
+        own.npz(whole)
+    else:
+        Image.fromarray(rng.integers(0, 256, (9, 7, 3), np.uint8)).save(whole)
+    content, path, messages = whole.read_bytes(), tmp_path / f"damaged{whole.suffix}", []
+    for place in rng.integers(0, len(content), 60):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged if place % 3 else damaged[:place])
+        try:
+            data.from_npz(path) if kind == "a.npz" else data.read_picture(path)
+        except ValueError as error:
+            messages.append(str(error))
+    assert len(messages) > 20
+    assert all(str(path) in message and "\n" not in message for message in messages)
+
+
+def test_a_set_without_pictures_is_refused(tmp_path):
+    empty = {"x_train": pictures([]), "y_train": np.zeros(0, int)}
+    with pytest.raises(DatasetError, match=r"a\.npz: x_train: there are no pictures"):
+        data.from_npz(own.npz(tmp_path / "a.npz", **empty))
+
+
+def test_a_class_folder_with_other_files_names_one(tmp_path):
+    (own.picture_folder(tmp_path, TRAIN_LABELS) / "dog").mkdir()
+    (tmp_path / "dog" / "a.heic").touch()
+    with pytest.raises(DatasetError, match=r"dog has no picture, only a\.heic; wanted PNG, JPEG"):
+        data.from_pictures(tmp_path)

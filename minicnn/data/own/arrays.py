@@ -83,6 +83,8 @@ def found(
     if len(train.labels) != len(train.images):
         raise DatasetError(_counts(train))
     values = np.unique(train.labels) if classes is None else np.arange(len(classes))
+    if not len(train.labels):
+        raise DatasetError(f"{train.where}: there are no pictures; wanted some of each class")
     if len(values) < 2:
         raise DatasetError(
             f"{train.where}: all {len(train.labels):,} labels are {values[0]}; wanted two classes"

@@ -1,5 +1,6 @@
 """Keras' ``.npz``: the arrays x_train, y_train, x_test, y_test in one file."""
 
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,6 +15,11 @@ from minicnn.data.own.arrays import Found, Part, found
 from minicnn.files import expand
 from minicnn.formats import kind_of
 
+# What the zip archive's and NumPy's readers raise for a file that is not as it was written.
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError),
+    *(KeyError, struct.error, OSError, SyntaxError, MemoryError, OverflowError, TypeError),
+)
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -53,11 +59,11 @@ def _arrays(path: Path) -> list[NDArray[Any]]:
                 has = ", ".join(archive) or "nothing"
                 raise DatasetError(f"{path} lacks {', '.join(missing)}, it has {has}; {wanted}")
             return [archive[name] for name in NAMES]
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise DatasetError(f"{path} is damaged: {error}") from error
-        except ValueError as error:
+        except DatasetError:
+            raise
+        except _DAMAGED as error:
             if "allow_pickle" not in str(error):
-                raise
+                raise DatasetError(f"{path} is damaged: {error}") from error
             raise DatasetError(
                 f"{path} holds pickled objects, which are not loaded: they could run any code; "
                 "wanted plain arrays of numbers"

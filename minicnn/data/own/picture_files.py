@@ -1,6 +1,7 @@
 """A folder of pictures for each class, read with Pillow."""
 
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -86,8 +87,10 @@ def read_picture(
     name = file if isinstance(file, str | Path) else getattr(file, "name", "the picture")
     content = Path(file).read_bytes() if isinstance(file, str | Path) else file.read()
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            return _array(picture, size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a large picture, of odd metadata
+            with Image.open(io.BytesIO(content)) as picture:
+                return _array(picture, size)
     except UnidentifiedImageError:
         raise ValueError(f"{name} is no picture that can be read") from None
     # what Pillow raises for damaged files: a chunk missing, a table broken, far too many pixels
@@ -147,7 +150,8 @@ def _pictures(folder: Path, classes: Sequence[str]) -> Iterator[tuple[str, Path]
         # ._1.png and the like are what a Mac writes next to 1.png, not pictures
         pictures = [p for p in files if p.suffix.lower() in KINDS and not p.name.startswith(".")]
         if not pictures:
-            raise DatasetError(f"{folder / name} has no picture in it; wanted PNG, JPEG, BMP...")
+            other = f", only {files[0].name}" if files else ""
+            raise DatasetError(f"{folder / name} has no picture{other}; wanted PNG, JPEG, BMP...")
         yield from ((name, path) for path in pictures)
 
 
