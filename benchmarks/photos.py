@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,6 @@ from numpy.typing import NDArray
 
 PAGE = Path(__file__).parent.parent / "docs" / "predict.md"
 WIDTH, HEIGHT = 400, 300  # of a photo
-MARKS = "<!-- photos -->", "<!-- end of photos -->"
 
 
 class Photo(NamedTuple):
@@ -164,10 +164,14 @@ def main() -> None:
     rows = rows_of(classifier, digits)
     table = ["| | stretched (`--raw`) | prepared |", "|---|---|---|"]
     table += [f"| {name} | {raw:.3f} | {prepared:.3f} |" for name, raw, prepared in rows]
-    before, after = MARKS
-    text = PAGE.read_text(encoding="utf-8")
-    inside = re.compile(f"(?<={before}\n).*?(?={after})", re.DOTALL)
-    PAGE.write_text(inside.sub("\n".join(table) + "\n", text), encoding="utf-8")
+    write_table("photos", table)
+
+
+def write_table(name: str, lines: Sequence[str]) -> None:
+    """Write a table into docs/predict.md, between the marks of this name."""
+    inside = re.compile(f"(?<=<!-- {name} -->\n).*?(?=<!-- end of {name} -->)", re.DOTALL)
+    text = inside.sub("\n".join([*lines, ""]), PAGE.read_text(encoding="utf-8"))
+    PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
