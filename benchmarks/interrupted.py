@@ -31,8 +31,8 @@ from minicnn.train.run import Keeper, Run, read_jsonl
 
 OPTIONS = (
     "--dataset fashion-mnist-sample --model lenet --channels 4,6 --hidden 20 --activation relu "
-    "--batch-norm --dropout 0.2 --lr 0.05 --momentum 0.9 --schedule cosine --epochs 5 "
-    "--batch-size 100 --validation 700 --threads 2 --quiet"
+    "--batch-norm --dropout 0.2 --lr 0.05 --momentum 0.9 --schedule cosine --epochs 3 "
+    "--batch-size 200 --validation 700 --threads 2 --quiet"
 )
 SECONDS = ("seconds", "eval_seconds", "examples_per_sec")
 FLIPS = 1000

@@ -199,7 +199,8 @@ def check_resumable(folder: Path) -> None:
     _check_has(folder, folder / "config.json")
     if not (folder / STATE).exists():
         raise FileNotFoundError(
-            f"{folder} has no {STATE}: an older minicnn trained it, whose runs cannot be resumed"
+            f"{folder} has no {STATE}, so it cannot be resumed: an older minicnn trained it, or it "
+            "was stopped before it had begun"
         )
 
 

@@ -191,6 +191,24 @@ def test_ctrl_c_waits_for_the_end_of_an_update_and_keeps_the_state(
     assert result(setup, setup.fit(resume=tmp_path / "state")) == expected
 
 
+def test_ctrl_c_while_the_net_is_measured_costs_nothing(few: data.Dataset, tmp_path: Path) -> None:
+    expected = in_one_go(few)
+
+    class Interrupted(data.DataLoader):
+        def __iter__(self) -> Any:
+            raise KeyboardInterrupt
+
+    minicnn.manual_seed(3)
+    setup = Setup(few)
+    setup.test = Interrupted(few[:45], 20)
+    with pytest.raises(KeyboardInterrupt):
+        setup.fit(Checkpoint(tmp_path / "state"))
+    kept = states.load(tmp_path / "state")
+    assert (kept.facts["epoch"], kept.facts["batch"], kept.epochs_done) == (1, BATCHES, 0)
+    setup = Setup(few)
+    assert result(setup, setup.fit(resume=tmp_path / "state")) == expected
+
+
 def test_a_second_ctrl_c_comes_within_an_update_and_keeps_the_state_of_before(
     few: data.Dataset, tmp_path: Path
 ) -> None:
