@@ -114,6 +114,15 @@ def test_an_int8_need_not_stand_for_what_the_next_layer_cuts_off() -> None:
     np.testing.assert_allclose(peaks, [0.5, 0.5, 0.5, 6, 1])
 
 
+def test_scales_are_measured_on_pictures_of_all_classes_of_a_sorted_set() -> None:
+    for count, measured in ((2500, 834), (1000, 1000), (3, 3)):
+        images = np.zeros((count, 1, 1), np.uint8)
+        found = c._some(Dataset(images, np.arange(count) * 3 // count, 3))
+        assert len(found) == measured
+        assert np.bincount(found.labels).min() > measured // 3 - 2
+    assert len(c._some(Dataset(np.zeros((1, 2, 2), np.uint8), [0], 1))) == 1
+
+
 def test_the_head_says_how_much_memory_and_names_the_layers(tmp_path: Path) -> None:
     net = models.lenet(image_shape=(1, 20, 17), channels=(3, 4), hidden=(9,), classes=6)
     made = c.export(net, tmp_path / "a.c", image_shape=(1, 20, 17), title="small */ /* net")

@@ -29,7 +29,7 @@ from .read import steps_of
 from .step import Shape, Step
 
 Normalise = Mapping[str, Sequence[float]]
-MEASURED = 1000  # training pictures on which int8's scales are measured
+MEASURED = 1000  # training pictures, at most, on which int8's scales are measured
 
 
 class Exported(NamedTuple):
@@ -73,7 +73,7 @@ def export(
         name: the prefix of all public names in the file, a C identifier.
         title: what the net is, for the head of the file.
         int8_from: the training and the test set: weights and activations become int8, with scales
-            measured on the first 1,000 training pictures. The accuracy on the test set stands in
+            measured on 1,000 training pictures. The accuracy on the test set stands in
             the file.
 
     Raises:
@@ -93,7 +93,7 @@ def export(
         logits, tolerance = _logits(net, pixels, normalise), 1e-5
     else:
         train, test = int8_from
-        floats, steps = steps, int8.quantised(steps, _pixels(train[:MEASURED]))
+        floats, steps = steps, int8.quantised(steps, _pixels(_some(train)))
         accuracy = _accuracy(floats, test), _accuracy(steps, test)
         about += ABOUT_INT8.format(*accuracy, len(test))
         pixels = _pixels(test[:1])
@@ -166,6 +166,11 @@ def _logits(net: nn.Module, pixels: Array, normalise: Normalise | None) -> Array
     x = Tensor(pixels.astype(dtype), device=device_of_net(net))
     with kernels.by_reference(), in_evaluation_mode(net), no_grad():
         return net(x).numpy().astype(np.float32)
+
+
+def _some(train: Dataset) -> Dataset:
+    """Pictures from everywhere in the set, which may be sorted by class."""
+    return train[:: max(1, math.ceil(len(train) / MEASURED))]
 
 
 def _pixels(dataset: Dataset) -> Array:
