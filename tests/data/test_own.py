@@ -141,9 +141,15 @@ def test_emnist_and_qmnist_are_known_by_their_files_names(tmp_path):
 def test_several_sets_in_a_folder_are_named(tmp_path):
     for split in ("letters", "byclass"):
         own.idx(tmp_path, f"emnist-{split}-", "test")
-    wanted = r"holds emnist-byclass, emnist-letters; .* \(--dataset emnist-letters\)"
+    wanted = r"holds emnist-byclass, emnist-letters; wanted .*, or --dataset emnist-letters$"
     with pytest.raises(DatasetError, match=wanted):
         data.from_idx(tmp_path)
+    for name in ("KMNIST", "mnist"):
+        own.idx(tmp_path / "all" / name / "raw")
+    with pytest.raises(DatasetError, match=r"all holds KMNIST, mnist; wanted the folder of one of"):
+        data.from_idx(tmp_path / "all")
+    train, _ = data.from_idx(tmp_path / "all" / "mnist")  # not the ten classes of that name
+    assert (train.name, train.classes) == ("mnist train", ("0", "1", "2"))
 
 
 # npz and CSV --------------------------------------------------------------------------------------

@@ -46,9 +46,17 @@ def from_idx(folder: str | Path) -> tuple[Dataset, Dataset]:
 
 
 def sets_in(folder: Path) -> dict[str, Files]:
-    """The sets of IDX files in a folder, in its ``raw``, or in a ``raw`` one further down."""
-    for place in (folder, folder / "raw", *sorted(folder.glob("*/raw"))):
-        if sets := _sets(place):
+    """The sets of IDX files in a folder, in its ``raw``, or in those of the folders in it, by name.
+
+    A set is called as its files begin (emnist-letters), otherwise as the folder that it is in.
+    """
+    for places in ([folder], [folder / "raw"], sorted(folder.glob("*/raw"))):
+        sets: dict[str, Files] = {}
+        for place in places:
+            named = place.parent if place.name == "raw" else place
+            for beginning, files in _sets(place).items():
+                sets[beginning or named.resolve().name] = files
+        if sets:
             return sets
     return {}
 
@@ -57,12 +65,19 @@ def read(folder: Path, sets: dict[str, Files]) -> Found:
     """The one set among ``sets``, with its name and kind."""
     whole = {name: files for name, files in sets.items() if len(files) == len(_PARTS)}
     if len(whole) > 1:
-        known = [name for name in whole if name in CATALOGUE]
-        cure = f" (--dataset {known[0]})" if known else ""
-        raise DatasetError(f"{folder} holds {', '.join(whole)}; wanted one of them{cure}")
+        known = [f"--dataset {name}" for name in whole if name in CATALOGUE]
+        raise DatasetError(
+            f"{folder} holds {', '.join(whole)}; wanted the folder of one of them"
+            f"{f', or {known[0]}' if known else ''}"
+        )
     if not whole:
         raise DatasetError(_half(folder, sets))
     ((name, files),) = whole.items()
+    return _read_files(name, files)
+
+
+def _read_files(name: str, files: Files) -> Found:
+    """A set of the catalogue, if these are its files; otherwise the set ``name``."""
     arrays, digests = zip(*(read_with_sha256(files[part]) for part in _PARTS), strict=True)
     if same := _in_catalogue(digests):
         of_same = (
@@ -71,14 +86,14 @@ def read(folder: Path, sets: dict[str, Files]) -> Found:
         )
         return Found(same, "catalogue", *of_same)
     train, test = (_part(arrays[i], arrays[i + 1], files, _PARTS[i][0]) for i in (0, 2))
-    classes = None
-    if source := CATALOGUE.get(name):  # by the names of its files: emnist-letters, qmnist
+    classes, source, beginning = None, CATALOGUE.get(name), files["train", "images"].name.lower()
+    if source and beginning.startswith(name):  # emnist-letters, qmnist; not a folder of that name
         classes = source.classes
         train, test = (p._replace(labels=p.labels - source.first_label) for p in (train, test))
-    if "emnist" in name.lower():
+    if "emnist" in beginning:
         train, test = (p._replace(images=p.images.swapaxes(-1, -2)) for p in (train, test))
         note(f"{name}: EMNIST's pictures are stored transposed, and are turned")
-    return found(name or folder.resolve().name, "idx", train, test, classes)
+    return found(name, "idx", train, test, classes)
 
 
 def _sets(folder: Path) -> dict[str, Files]:
@@ -96,13 +111,12 @@ def _sets(folder: Path) -> dict[str, Files]:
 
 def _half(folder: Path, sets: dict[str, Files]) -> str:
     """The message where a file or more are missing."""
-    name, files = max(sets.items(), key=lambda item: len(item[1]))
+    files = max(sets.values(), key=len)
     missing = [f"{part} {what}" for part, what in _PARTS if (part, what) not in files]
     has = ", ".join(path.name for path in files.values())
-    example = f"{name}-train-labels-idx1-ubyte" if name else "train-labels-idx1-ubyte"
     return (
         f"{folder} has no file of the {' and the '.join(missing)}, only {has}; wanted four IDX "
-        f"files with names like {example}, plain or .gz"
+        "files with names like train-labels-idx1-ubyte, plain or .gz"
     )
 
 
