@@ -149,8 +149,20 @@ def _cut_out(grey: Floats, looks: Looks, facts: list[str]) -> Prepared:
     if looks.strokes[1]:  # one strength, and nothing around the strokes
         full = float(np.quantile(part[inside], 0.8))
         part = (part - ink.noise) / max(full - ink.noise, 0.01) * _grown(inside)
-    seen, more = _laid(part.clip(0, 1), looks)
-    return Prepared(seen, facts + more, [])
+    small, more = _scaled(part.clip(0, 1), looks)
+    seen, moved = _laid(small, looks)
+    return Prepared(seen, [*facts, *more, *moved], _too_thick(small, looks))
+
+
+def _too_thick(ink: Floats, looks: Looks) -> list[str]:
+    """A warning where ink of the right size is no strokes, as the training pictures have them."""
+    width, (thinnest, _, thickest) = stroke_width(ink), looks.strokes
+    if not thickest or width <= thickest:
+        return []
+    return [
+        f"no strokes like those of the training pictures: they are {width:.1f} pixels wide, theirs "
+        f"{thinnest:.1f} to {thickest:.1f}"
+    ]
 
 
 def _uneven(light: tuple[float, float]) -> bool:
@@ -170,29 +182,34 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _laid(ink: Floats, looks: Looks) -> tuple[NDArray[np.uint8], list[str]]:
-    """Ink (h, w) scaled and laid into a picture (1, H, W); and what was done."""
+    """Ink (h, w) laid into a picture (1, H, W), where the training pictures have theirs."""
     _, high, wide = looks.shape
-    scale = looks.extent[1] / max(ink.shape)
-    size = [max(1, round(n * scale)) for n in ink.shape]
-    small, facts = _scaled(ink, (min(size[0], high), min(size[1], wide)), looks)
-    h, w = small.shape
-    facts.append(f"scaled to {w} x {h}")
-    around = (high - h) // 2, (wide - w) // 2
-    at = around
+    h, w = ink.shape
+    around = at = (high - h) // 2, (wide - w) // 2
+    facts = []
     if looks.centre == "mass":
-        middle = centre_of_mass(small)
+        middle = centre_of_mass(ink)
         y, x = (round(p - m) for p, m in zip(looks.place, middle, strict=True))
         at = min(max(y, 0), high - h), min(max(x, 0), wide - w)
         moved = at[1] - around[1], at[0] - around[0]
         facts.append(f"centre of mass put in the middle: moved by {moved}")
     laid = np.zeros((high, wide), np.float32)
-    laid[at[0] : at[0] + h, at[1] : at[1] + w] = small
+    laid[at[0] : at[0] + h, at[1] : at[1] + w] = ink
     ground = looks.background[0]
     return _bytes(ground + laid * ((1 - ground) if looks.light else -ground))[None], facts
 
 
-def _scaled(ink: Floats, size: tuple[int, int], looks: Looks) -> tuple[Floats, list[str]]:
-    """Ink scaled smoothly to ``size``, (h, w); strokes as thick as the training pictures'."""
+def _scaled(ink: Floats, looks: Looks) -> tuple[Floats, list[str]]:
+    """Ink (h, w) scaled smoothly to the training pictures' size, and what was done."""
+    _, high, wide = looks.shape
+    scale = looks.extent[1] / max(ink.shape)
+    h, w = (max(1, round(n * scale)) for n in ink.shape)
+    small, facts = _with_strokes(ink, (min(h, high), min(w, wide)), looks)
+    return small, [f"scaled to {small.shape[1]} x {small.shape[0]}", *facts]
+
+
+def _with_strokes(ink: Floats, size: tuple[int, int], looks: Looks) -> tuple[Floats, list[str]]:
+    """Ink scaled to ``size``, (h, w); its strokes as thick as the training pictures'."""
     from PIL import Image, ImageFilter, ImageOps
 
     image = Image.fromarray(_bytes(ink))
@@ -206,12 +223,12 @@ def _scaled(ink: Floats, size: tuple[int, int], looks: Looks) -> tuple[Floats, l
     change = round(FINE * (usual - width) / 2)
     kind: Any = ImageFilter.MaxFilter if change > 0 else ImageFilter.MinFilter
     fine = ImageOps.expand(fine, abs(change)).filter(kind(2 * abs(change) + 1))
-    box = fine.getbbox()
-    if box is None:  # strokes so uneven that nothing is left of them
+    changed = _levels(_averaged(fine.crop(fine.getbbox()), size))
+    reached = stroke_width(changed)
+    if abs(reached - usual) >= abs(width - usual):  # these are no strokes
         return small, []
-    small = _levels(_averaged(fine.crop(box), size))
     what = "thicker" if change > 0 else "thinner"
-    return small, [f"strokes made {what}: {width:.1f} to {stroke_width(small):.1f} pixels"]
+    return changed, [f"strokes made {what}: {width:.1f} to {reached:.1f} pixels"]
 
 
 def _averaged(fine: Image, size: tuple[int, int]) -> Floats:
@@ -223,8 +240,8 @@ def _averaged(fine: Image, size: tuple[int, int]) -> Floats:
 
 def _levels(ink: Floats) -> Floats:
     """Stretched so that strong ink is 1."""
-    full = float(np.quantile(ink[ink > ink.max() / 2], 0.7))
-    return (ink / full).clip(0, 1)
+    strong = ink[ink > ink.max() / 2]
+    return (ink / float(np.quantile(strong, 0.7))).clip(0, 1) if strong.size else ink
 
 
 def _bytes(levels: Floats) -> NDArray[np.uint8]:

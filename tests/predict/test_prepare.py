@@ -162,8 +162,8 @@ def test_the_digit_lies_as_mnists_do_and_each_step_is_said(looks: Looks) -> None
     assert centre_of_mass(ink) == pytest.approx((14, 14), abs=0.6)
     assert ink.max() == 255
     words = [fact.split()[0] for fact in seen.facts]
-    assert words[:2] == ["inverted", "cropped"]
-    assert words[-2:] == ["scaled", "centre"]
+    assert words[:3] == ["inverted", "cropped", "scaled"]
+    assert words[-1] == "centre"
     assert seen.warnings == []
 
 
@@ -184,6 +184,17 @@ def test_thick_strokes_are_made_thinner_and_fill_the_box_all_the_same(looks: Loo
     assert any(fact.startswith("strokes made thinner") for fact in seen.facts)
     rows = np.flatnonzero((seen.pixels[0] > 100).any(axis=1))
     assert np.ptp(rows) + 1 == 20
+
+
+def test_what_is_no_drawing_is_named_by_its_strokes(looks: Looks) -> None:
+    leaf = np.zeros((90, 120), np.uint8)
+    leaf[20:60, 30:80] = 200
+    seen = prepared(leaf, looks)
+    assert not any("strokes" in fact for fact in seen.facts)
+    (warning,) = seen.warnings
+    width = stroke_width(np.ones((16, 20), np.float32))
+    low, _, high = looks.strokes
+    assert f"they are {width:.1f} pixels wide, theirs {low:.1f} to {high:.1f}" in warning
 
 
 def test_an_empty_picture_says_so(looks: Looks) -> None:
