@@ -135,6 +135,9 @@ CHAINS: dict[str, tuple[tuple[int, ...], list[Step], int]] = {
         step("MaxPool", auto_pad="SAME_UPPER", kernel_shape=[2, 2], strides=[2, 2]),
         step("Conv", weights((2, 3, 1, 2)), auto_pad="VALID"),
     ], 17),
+    "a window that would begin in the padding": ((2, 4, 5), [
+        step("MaxPool", kernel_shape=[1, 3], strides=[1, 2], pads=[0, 1, 0, 2], ceil_mode=1),
+    ], 17),
     "average of odd padding": ((2, 6, 9), [
         step("AveragePool", kernel_shape=[2, 3], strides=[2, 2], pads=[0, 0, 1, 1]),
         step("AveragePool", kernel_shape=[2, 2], pads=[1, 0, 0, 1], count_include_pad=1),

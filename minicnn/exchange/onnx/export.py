@@ -61,9 +61,10 @@ def export(
 
     Args:
         net: a ``nn.Sequential`` (nested or not) of minicnn's layers, or one such layer.
-        example: a batch of the net's input, an array or tensor of float32, (N, ...); it fixes all
-            sizes but N, and lazy layers take theirs from it. May be left out where the first layer
-            is a ``Conv2d``, (N, C, any height, any width), or a ``Linear``, (N, K).
+        example: a batch of the net's input, an array or tensor of float32, (N, ...), on the net's
+            device; it fixes all sizes but N, and lazy layers take theirs from it. May be left out
+            where the first layer is a ``Conv2d``, (N, C, any height, any width), or a ``Linear``,
+            (N, K).
         metadata: names and values to keep in the file, such as ``{"classes": ["cat", "dog"]}``.
             A text is written as it is, everything else as JSON.
 
@@ -115,7 +116,7 @@ def _checked(net: Module, example: Any) -> Tensor | None:
     if example is None:
         x = None
     else:
-        x = nn.arguments.as_input("export: example", example)[:1].detach().to("cpu")
+        x = nn.arguments.as_input("export: example", example)[:1].detach()
         if x.dtype != np.float32:
             raise TypeError(f"export: example is {x.dtype}; wanted float32")
         with in_evaluation_mode(net), no_grad():
