@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,14 @@ def test_int8_names_what_it_cannot_do(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=said):
             c.export(net, tmp_path / "net.c", image_shape=SIZE, int8_from=sets)
+
+
+def test_sums_that_might_not_fit_in_32_bits_are_refused() -> None:
+    most = (2**31 - 1) // 127**2
+    for terms, fits in ((most, True), (most + 1, False)):
+        (step,) = steps_of(nn.Linear(terms, 1), (1, 1, terms))
+        with nullcontext() if fits else pytest.raises(ValueError, match="adds up 133,145 products"):
+            step.quantised(1, 1)
 
 
 def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:

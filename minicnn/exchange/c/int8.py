@@ -37,7 +37,7 @@ def _compute(steps: Sequence[Step], x: Array) -> Array:
 def quantised(steps: Sequence[Step], pixels: Array) -> list[Step]:
     """The steps with int8 weights and activations.
 
-    All after the last layer with weights stay floats: that layer's sums are good enough for that.
+    What follows the last layer with weights stays float.
 
     Args:
         steps: of floats.

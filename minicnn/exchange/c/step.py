@@ -107,7 +107,15 @@ class Weighted(Step):
         return {"weight": self.weight, "bias": self.bias, **scale}
 
     def quantised(self, x_step: float, y_step: float) -> Self:
-        """Symmetric int8 weights, a scale for each output channel."""
+        """Symmetric int8 weights, a scale for each output channel.
+
+        Raises:
+            ValueError: so many inputs that a sum of their products might not fit in 32 bits.
+        """
+        if (terms := self.weight[0].size) * 127**2 >= 2**31:
+            raise ValueError(
+                f"export: {self.title} adds up {terms:,} products; int8 has int32 sums"
+            )
         rows = np.abs(self.weight.reshape(len(self.weight), -1)).max(axis=1).astype(float)
         steps = np.where(rows > 0, rows, 1) / 127
         weight = np.rint(self.weight / steps.reshape(-1, *[1] * (self.weight.ndim - 1)))
