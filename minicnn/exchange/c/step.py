@@ -110,7 +110,7 @@ class Weighted(Step):
         """Symmetric int8 weights, a scale for each output channel.
 
         Raises:
-            ValueError: so many inputs that a sum of their products might not fit in 32 bits.
+            ValueError: a sum of products of all inputs might not fit in 32 bits.
         """
         if (terms := self.weight[0].size) * 127**2 >= 2**31:
             raise ValueError(
