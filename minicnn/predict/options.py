@@ -133,8 +133,9 @@ def _paths(names: Sequence[str]) -> Iterator[Path]:
         # ._1.png and the like are what a Mac writes next to 1.png
         files = [file for file in files if not file.name.startswith(".")]
         if not files:
-            what = "a folder without pictures" if path.is_dir() else "no such file"
-            raise FileNotFoundError(f"{name}: {what}; wanted {', '.join(KINDS)}")
+            if path.is_dir():
+                raise FileNotFoundError(f"{name}: no picture in it; wanted {', '.join(KINDS)}")
+            raise FileNotFoundError(f"{name}: there is no such file")
         yield from files
 
 

@@ -98,8 +98,8 @@ def test_show_draws_a_row_a_picture(
     ("options", "message"),
     [
         ([], "no picture to look at; wanted IMAGE..., --index I... or --serve"),
-        (["nowhere.png"], "nowhere.png: no such file"),
-        (["."], ".: a folder without pictures"),
+        (["nowhere.png"], "nowhere.png: there is no such file"),
+        (["."], ".: no picture in it; wanted .png, .jpg"),
         (["--index", "1000"], "--index is 1000; wanted 0 to 999"),
         (["--index", "1", "--json", "--csv"], "--json and --csv: wanted one of them"),
     ],
