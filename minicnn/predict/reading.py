@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LARGEST = 1024  # pixels; the longer side of what is worked on
-MOST_PIXELS = 200_000_000  # of a file: more would fill the memory
+MOST_PIXELS = 150_000_000  # of a file: more would fill the memory; Pillow refuses 179 million
 
 
 class PictureError(ValueError):
