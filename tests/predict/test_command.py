@@ -81,6 +81,22 @@ def test_csv_has_a_column_for_each_class(
     assert float(row[row["class"]]) == max(float(row[name]) for name in classes)
 
 
+def test_notices_go_to_stderr(
+    run: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = predict.Classifier.from_run(run)
+
+    def noting(*arguments: object) -> predict.Classifier:
+        print("NOTE: the sample")
+        return made
+
+    monkeypatch.setattr(predict.Classifier, "from_run", noting)
+    assert predict.main(["--run", run, "--index", "1", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["picture"].startswith("test 1")
+    assert said.err == "NOTE: the sample\n"
+
+
 def test_show_draws_a_row_a_picture(
     run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
