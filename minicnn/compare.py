@@ -52,7 +52,7 @@ def read(folder: Path) -> Measured:
     Raises: what ``read_measurements`` raises.
     """
     config, epochs, curve = read_measurements(folder)
-    said = config.get("options", {}) | config
+    said = config | config.get("options", {})
     settings = {name: value for name, value in said.items() if name not in NO_SETTINGS}
     # as JSON has them: tuples are lists
     arguments = json.loads(json.dumps(models.defaults(config["model"])))
@@ -158,6 +158,8 @@ def table(runs: Sequence[Measured]) -> str:
 
 def shown(value: Any) -> str:
     """A setting as it is typed: 6,16. Nothing for one that the run does not have."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, list):
         return ",".join(map(str, value))
     return "" if value is None else str(value)

@@ -36,7 +36,7 @@ def row_of(row: dict[str, Any], part: float) -> dict[str, Any]:
 
 @pytest.fixture
 def folders(tmp_path: Path) -> list[str]:
-    relu = {"activation": "relu", "channels": [4, 7]}
+    relu = {"activation": "relu", "channels": [4, 7], "batch_norm": True}
     return [
         make_run(tmp_path / "a", [0.2, 0.6, 0.55]),
         make_run(tmp_path / "bb", [0.3, 0.71], lr=0.05, model_args=relu, numpy="2.0"),
@@ -48,12 +48,13 @@ def test_the_table_has_what_differs_and_what_came_of_it(
     folders: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert compare.main(folders[:2]) == 0
-    a, b = folders[:2]
-    space = " " * len(a)
-    assert capsys.readouterr().out.splitlines() == [
-        f"run{space[3:]}   lr    activation  channels  epochs   loss  train acc  test acc  seconds",
-        f"{a}   0.9   sigmoid     6,16           3  0.667      0.300     0.550      3.8",
-        f"{b}  0.05  relu        4,7       2 of 3  1.000      0.200     0.710      2.5",
+    lines = capsys.readouterr().out.splitlines()
+    names = max(map(len, folders[:2]))
+    assert [line[:names].rstrip() for line in lines] == ["run", *folders[:2]]
+    assert [line[names + 2 :] for line in lines] == [
+        "lr    activation  channels  batch_norm  epochs   loss  train acc  test acc  seconds",
+        "0.9   sigmoid     6,16      off              3  0.667      0.300     0.550      3.8",
+        "0.05  relu        4,7       on          2 of 3  1.000      0.200     0.710      2.5",
     ]
 
 
@@ -74,7 +75,12 @@ def test_json_has_the_shared_settings_too_and_says_the_rest_on_stderr(
     found = json.loads(printed.out)
     first, second = found["runs"]
     assert (first["run"], second["run"]) == tuple(folders[:2])
-    assert second["settings"] == {"lr": 0.05, "channels": [4, 7], "activation": "relu"}
+    assert second["settings"] == {
+        "lr": 0.05,
+        "channels": [4, 7],
+        "activation": "relu",
+        "batch_norm": True,
+    }
     assert second["results"] == {
         "epochs": 2, "planned": 3, "loss": 1.0, "train_acc": 0.2, "val_acc": None,
         "best_epoch": None, "test_acc": 0.71, "seconds": 2.5,
@@ -100,8 +106,8 @@ def test_the_picture_shows_each_run_by_what_differs(folders: list[str], tmp_path
     left, right = figure.axes
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == [
-        "lr 0.9, activation sigmoid, channels 6,16",
-        "lr 0.05, activation relu, channels 4,7",
+        "lr 0.9, activation sigmoid, channels 6,16, batch_norm off",
+        "lr 0.05, activation relu, channels 4,7, batch_norm on",
     ]
     assert [list(line.get_xdata()) for line in left.lines] == [
         [0.5, 1, 1.5, 2, 2.5, 3],
@@ -118,7 +124,8 @@ def test_runs_that_are_alike_are_told_by_their_names(folders: list[str], tmp_pat
     assert compare.labels([a]) == [folders[0]]
     assert compare.labels([a, a]) == [folders[0]] * 2
     assert (
-        compare.labels([a, a, b])[0] == f"{folders[0]}: lr 0.9, activation sigmoid, channels 6,16"
+        compare.labels([a, a, b])[0]
+        == f"{folders[0]}: lr 0.9, activation sigmoid, channels 6,16, batch_norm off"
     )
     many = compare.draw([a] * 9)
     looks = {(line.get_color(), str(line.get_linestyle())) for line in many.axes[0].lines}

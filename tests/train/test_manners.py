@@ -142,7 +142,10 @@ def test_quiet_still_prints_errors(tmp_path: Path, capsys: pytest.CaptureFixture
         (["--out", "{folder}/file/run"], "--out: {folder}/file"),
         (["--data-dir", "{folder}/none"], "--data-dir: {folder}/none"),
         (["--device", "tpu"], "--device: device is 'tpu'"),
-        (["--model", "mlp", "--pool", "max"], "--pool: pool does not apply to mlp"),
+        (
+            ["--model", "mlp", "--pool", "max", "--hidden", "9"],
+            "--pool: pool does not apply to mlp",
+        ),
         (["--kernel-size", "40", "--hidden", "9"], "--kernel-size: lenet: convolution 1 with"),
     ],
 )

@@ -34,7 +34,8 @@ def notices(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     def notices(net: nn.Module, few: data.Dataset, lr: float = 0.1, **options: Any) -> list[str]:
         options.setdefault("optimizer", optim.SGD(net.parameters(), lr=lr))
         options.setdefault("epochs", 2)
-        minicnn.fit(net, data.DataLoader(few, 150), **options)
+        loader = data.DataLoader(few, 150, raw=options.get("compile", False))
+        minicnn.fit(net, loader, **options)
         lines = [line.strip() for text in said for line in text.splitlines()]
         said.clear()
         return lines
@@ -109,6 +110,29 @@ def test_a_dead_relu_is_named_with_the_layers_that_it_stops(
         "net[4] (ReLU): dead, it gives 0 for every picture: no gradient reaches",
         "net[1] (Linear), net[3] (Linear); try a lower learning rate",
     ]
+
+
+def test_pixels_are_scaled_for_the_look(few: data.Dataset) -> None:
+    net = small()
+    set_bias(net[1], -30)  # bright pixels, not divided by 255, would come to more
+    pixels = Tensor(few.images[:, None])
+    assert watch.dead_relus(net, pixels) == ["net[2] (ReLU)"]
+    set_bias(net[1], 0)
+    assert watch.dead_relus(net, pixels) == []
+
+
+class Kill(Callback):
+    """Lets the ReLU die after the epoch's first batch."""
+
+    def on_batch(self, training: Training) -> None:
+        assert isinstance(training.net, nn.Sequential)
+        set_bias(training.net[3], -100)
+
+
+def test_what_happens_within_the_first_epoch_is_said_after_it(
+    notices: Any, few: data.Dataset
+) -> None:
+    assert notices(small(), few, callbacks=[Kill()], epochs=1)[0].startswith("net[4] (ReLU): dead")
 
 
 def test_a_look_for_dead_relus_leaves_the_training_as_it_is(few: data.Dataset) -> None:
