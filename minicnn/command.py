@@ -21,6 +21,7 @@ from minicnn.files import expand
 from minicnn.terminal import answer_interrupts, complain, say
 
 DATA = "the cache, Debian's package, the mirrors"  # where data.load looks
+NOT_IN_FILES = ("--config", "--resume", "--help", "--version")  # options of one call
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         prog = f"python -m minicnn.{name}"
         self.examples = examples or {}
         shown = [
-            f"  {f'{prog} {typed}'.strip()}\n      {does}" for typed, does in self.examples.items()
+            f"  {f'{prog} {call}'.strip()}\n      {does}" for call, does in self.examples.items()
         ]
         super().__init__(
             prog,
@@ -87,12 +88,17 @@ class Parser(argparse.ArgumentParser):
         """
         self._source = f"{option} {file}: "
         try:
-            arguments = arguments_of(read_config(file))
+            found = read_config(file)
         except (ValueError, OSError) as error:
             self.error(in_a_line(error))
-        for name in (argument.partition("=")[0] for argument in arguments):
-            if name not in self._option_string_actions or name in ("--config", "--help"):
-                self.error(self._no_option(name))
+        for name, value in found.items():
+            option = typed(name)
+            action = self._option_string_actions.get(option)
+            if action is None or option in NOT_IN_FILES:
+                self.error(self._no_option(option))
+            if value is False and action.nargs != 0:
+                self.error(f"argument {option}: false; wanted a value")
+        arguments = arguments_of(found)
         self.parse_args(arguments)
         self._source = ""
         return arguments
@@ -130,12 +136,17 @@ def arguments_of(options: Mapping[str, Any]) -> list[str]:
     """
     arguments = []
     for name, value in options.items():
-        option = f"--{name.replace('_', '-')}"
+        option = typed(name)
         if isinstance(value, list | tuple):
             value = ",".join(map(str, value))
         if value is not False:
             arguments.append(option if value is True else f"{option}={value}")
     return arguments
+
+
+def typed(name: str) -> str:
+    """An option's name as it is typed."""
+    return f"--{name.replace('_', '-')}"
 
 
 @contextlib.contextmanager
@@ -151,9 +162,9 @@ def naming(options: argparse.Namespace, *names: str) -> Iterator[None]:
         yield
     except (ValueError, OSError, DeviceError) as error:
         said = in_a_line(error)
-        typed = [name for name in names if getattr(options, name) is not None]
-        spoken_of = [name for name in typed if name in said.partition(";")[0]]
-        shown = [f"--{name.replace('_', '-')}" for name in spoken_of or typed]
+        given = [name for name in names if getattr(options, name) is not None]
+        spoken_of = [name for name in given if name in said.partition(";")[0]]
+        shown = [typed(name) for name in spoken_of or given]
         if not shown:
             raise
         raise ValueError(f"{', '.join(shown)}: {said}") from error

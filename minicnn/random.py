@@ -65,15 +65,20 @@ def manual_seed(seed: int) -> None:
 
 
 def get_rng_state() -> dict[str, Any]:
-    """Where all random draws of this process stand, for ``set_rng_state``: numbers and texts."""
-    generator = _state.generator.bit_generator.state
-    return {"seed": _state.seed, "masks_drawn": _state.masks_drawn, "generator": generator}
+    """Where all random draws of this process stand, for ``set_rng_state``: numbers and texts.
+
+    Inside ``drawing_from``, where those of its ``draws`` stand.
+    """
+    draws = _present()
+    generator = draws.generator.bit_generator.state
+    return {"seed": draws.seed, "masks_drawn": draws.masks_drawn, "generator": generator}
 
 
 def set_rng_state(state: Mapping[str, Any]) -> None:
     """Go on drawing from where ``get_rng_state`` was called, in this process or in another."""
-    _state.seed, _state.masks_drawn = state["seed"], state["masks_drawn"]
-    _state.generator.bit_generator.state = state["generator"]
+    draws = _present()
+    draws.seed, draws.masks_drawn = state["seed"], state["masks_drawn"]
+    draws.generator.bit_generator.state = state["generator"]
 
 
 def default_generator() -> np.random.Generator:

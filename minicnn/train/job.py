@@ -12,7 +12,7 @@ import numpy as np
 
 import minicnn
 from minicnn import command, compiler, data, models, nn
-from minicnn.data.chosen import choose, is_own
+from minicnn.data.chosen import choose
 from minicnn.data.own.arrays import Found
 from minicnn.device import gpu_problem, resolve, to_device, try_gpu
 from minicnn.files import alone_in
@@ -165,7 +165,7 @@ def _kept(options: argparse.Namespace, config: dict[str, Any]) -> dict[str, Any]
     """All options of a training, as ``--config`` reads them, with the values that were in force."""
     values = {name: config.get(name, value) for name, value in vars(options).items()}
     values["no_compile"], values["normalise"] = not config["compiled"], options.normalise
-    if is_own(config):
+    if options.dataset is None and options.data_dir is not None:
         values["dataset"] = None  # it is what lies in data_dir
     return {
         name: str(value.resolve()) if isinstance(value, Path) else value

@@ -270,6 +270,8 @@ def load_sets(
     then = config.get("data_dir")
     if folder is None and then is not None and Path(then).is_dir():
         folder = then
+    if folder is not None and "dataset" not in config.get("options", {"dataset": name}):
+        return own_sets(config, folder)  # known by what was in the files, whatever their names
     asked_for = None if name == "fashion-mnist" else name  # the sample is no test of digits
     _, train, test = load_or_sample(asked_for, folder, "sample_of_test")
     return train, test

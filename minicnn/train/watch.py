@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicnn import nn
+from minicnn import nn, random
 from minicnn.data import DataLoader
 from minicnn.device import to_host
 from minicnn.language import notice
@@ -140,10 +140,12 @@ def dead_relus(net: nn.Module, x: Tensor) -> list[str]:
     relus = [(name, module) for name, module in net.named_modules() if isinstance(module, nn.ReLU)]
     names = {id(module): shown(name, module) for name, module in relus}
     hooks = [module.register_forward_hook(look) for _, module in relus]
+    drawn = random.get_rng_state()  # a net of one's own may draw in evaluation mode too
     try:
         with in_evaluation_mode(net), no_grad():
             net(x if x.dtype.kind == "f" else x.to(next(net.parameters()).dtype) / 255)
     finally:
+        random.set_rng_state(drawn)
         for hook in hooks:
             hook.remove()
     return dead

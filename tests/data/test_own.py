@@ -46,6 +46,8 @@ def test_arrays_with_classes_take_their_names_or_places():
         data.from_arrays(images, ["b", "c", "a"], ("b", "a"))
     with pytest.raises(ValueError, match=r"labels are 0..2; wanted 0..1"):
         data.from_arrays(images, [0, 2, 0], ("b", "a"))
+    with pytest.raises(TypeError, match=r"labels are float64; wanted integers"):
+        data.from_arrays(images, [0, 0.5, 1])
 
 
 def test_arrays_with_channels_last_are_turned():
@@ -188,6 +190,14 @@ def test_csv_of_other_sizes(tmp_path):
     write(height=HEIGHT, width=WIDTH, channels=3)
     both = data.from_folder(tmp_path, size=(HEIGHT, WIDTH))
     assert_both(*both, shape=(3, HEIGHT, WIDTH), channels=3)
+
+
+def test_a_first_line_that_begins_with_a_sign_is_no_line_of_names(tmp_path, capsys):
+    for name, labels in (("train", [-1, 1, 1]), ("test", [-1])):
+        own.csv(tmp_path / f"{name}.csv", labels, head=False)
+    train, test = data.from_csv(tmp_path)
+    assert (train.labels.tolist(), test.labels.tolist()) == ([0, 1, 1], [0])
+    assert train.classes == ("-1", "1")
 
 
 def test_emnists_csv_is_turned(tmp_path, capsys):
@@ -354,6 +364,10 @@ def broken(kind, folder):
         path = own.csv(folder / "train.csv", TRAIN_LABELS)
         path.write_text(path.read_text().replace("\n1,", "\n1,x", 1))
         return r"train\.csv: line 3, column 2 is 'x\d+'; wanted whole numbers"
+    if kind == "semicolons":
+        path = own.csv(folder / "train.csv", TRAIN_LABELS)
+        path.write_text(path.read_text().replace(",", ";"))
+        return r"train\.csv: line 2, column 1 is '0;[\d;]{38}'; wanted whole numbers"
     if kind == "a longer line":
         path = own.csv(folder / "train.csv", TRAIN_LABELS)
         path.write_text(path.read_text().replace("\n1,", "\n1,0,", 1))
@@ -407,7 +421,8 @@ WRONG = [
     "half a set", "damaged gzip", "fewer labels", "pictures as labels", "labels out of range",
     "two sizes of parts", "npz without labels", "npz of pickles", "npz that is a zip",
     "npz that is none", "npz of fractions", "npz with one-hot labels", "a text cell",
-    "a longer line", "a picture too bright", "no lines", "one class", "which csv", "two sizes",
+    "semicolons", "a longer line", "a picture too bright", "no lines", "one class", "which csv",
+    "two sizes",
     "an empty class folder", "one class folder", "a class to test only", "test alone",
     "no picture", "a picture cut short", "pictures without classes", "an archive", "nothing",
 ]  # fmt: skip

@@ -13,7 +13,9 @@ from PIL import Image
 
 import minicnn
 from minicnn import data, nn, train, visualize
+from minicnn.data.catalogue import CATALOGUE, FILES, Source
 from minicnn.data.find import load
+from minicnn.data.idx import read_with_sha256
 from minicnn.explain.options import main as explain
 from minicnn.explain.options import parser as explain_parser
 from minicnn.explain.trained import from_run
@@ -153,6 +155,24 @@ def test_a_known_set_keeps_its_name(tmp_path: Path) -> None:
     assert (config["dataset"], config["data_kind"]) == ("fashion-mnist-sample", "catalogue")
     assert config["model_args"] == {"hidden": [5]}
     assert config["classes"] == list(load("fashion-mnist-sample")[0].classes)
+
+
+def test_a_known_set_in_files_of_other_names_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = own.idx(tmp_path / "set", "mine-")
+    files = (f"mine-{part}-{what}.gz" for part in ("train", "t10k") for what in
+             ("images-idx3-ubyte", "labels-idx1-ubyte"))  # fmt: skip
+    digests = [read_with_sha256(folder / file)[1] for file in files]
+    source = Source(("0", "1", "2"), dict(zip(FILES, digests, strict=True)))
+    monkeypatch.setitem(CATALOGUE, "tiny", source)
+    out = tmp_path / "run"
+    options = ["--data-dir", str(folder), "--epochs", "1"]
+    assert train.main([*FAST, *options, "--out", str(out)]) == 0
+    assert (config_of(out)["dataset"], config_of(out)["data_kind"]) == ("tiny", "catalogue")
+    assert len(load_test_set(load_run(out)[1])) == len(own.TEST_LABELS)
+    assert train.main(["--resume", str(out), "--epochs", "2"]) == 0
+    assert len(read_jsonl(out / "metrics.jsonl")) == 2
 
 
 def test_other_classes_than_those_of_the_run_are_refused(tmp_path: Path) -> None:

@@ -153,6 +153,31 @@ def test_a_look_for_dead_relus_leaves_the_training_as_it_is(few: data.Dataset) -
         np.testing.assert_array_equal(watched, alone)
 
 
+def test_a_look_for_dead_relus_draws_nothing(few: data.Dataset) -> None:
+    class Noisy(nn.Module):
+        """Draws in evaluation mode too."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Linear(784, 6), nn.ReLU(), nn.Linear(6, 10))
+            self.direct = nn.Linear(784, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = nn.functional.dropout(x.reshape(-1, 784), 0.5, training=True)
+            x = x + 0.1 * minicnn.randn(*x.shape)
+            return self.body(x) + self.direct(x)
+
+    def weights(quiet: bool) -> np.ndarray:
+        minicnn.manual_seed(3)
+        net = Noisy()
+        set_bias(net.body[0], -100)
+        optimizer = optim.SGD(net.parameters(), lr=0.1)
+        minicnn.fit(net, few, optimizer=optimizer, epochs=2, quiet=quiet)
+        return net.direct.weight.numpy()
+
+    np.testing.assert_array_equal(weights(quiet=False), weights(quiet=True))
+
+
 def test_saturated_sigmoids_give_no_gradient(notices: Any, few: data.Dataset) -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(784, 5), nn.Sigmoid(), nn.Linear(5, 10))
     set_bias(net[1], 200)

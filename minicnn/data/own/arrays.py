@@ -31,6 +31,8 @@ def from_arrays(
         ValueError: shapes that do not fit, pixels outside 0..255, or a label without a class.
     """
     images, labels = channels_first(np.asarray(images)), _flat(np.asarray(labels))
+    if labels.dtype.kind == "f" and labels.size:
+        raise TypeError(f'labels are {labels.dtype}; wanted integers: labels.astype("int64")')
     if classes is None:
         values, labels = np.unique(labels, return_inverse=True)
         classes = [str(value) for value in values]

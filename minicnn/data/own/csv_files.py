@@ -87,7 +87,7 @@ def _table(path: Path) -> NDArray[np.int32]:
     with path.open(encoding="utf-8-sig", errors="replace") as file, warnings.catch_warnings():
         warnings.simplefilter("error")  # NumPy warns of a file without lines
         first = file.readline().partition(",")[0]
-        has_names = not re.fullmatch(r"\d+", first.strip(' "\n'))
+        has_names = not re.fullmatch(r"[-+]?\d+", first.strip(' "\n'))
         if not has_names:
             file.seek(0)
         try:
@@ -98,7 +98,7 @@ def _table(path: Path) -> NDArray[np.int32]:
 
 def _what_is_wrong(complaint: str, skipped: bool) -> str:
     """NumPy's message in plain words; it counts rows from 0 in one case and from 1 in another."""
-    if cell := re.search(r"convert string '(.*)' to .* at row (\d+), column (\d+)", complaint):
+    if cell := re.search(r"convert string '(.*?)'?\s+to .* at row (\d+), column (\d+)", complaint):
         line = int(cell[2]) + 1 + skipped
         return (
             f"line {line}, column {cell[3]} is {cell[1][:40]!r}; wanted whole numbers: the label, "
