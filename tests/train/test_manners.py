@@ -41,7 +41,6 @@ def complaint(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 @pytest.mark.parametrize(
     "options",
     [
-        [],
         ["--no-compile", "--momentum", "0.9", "--weight-decay", "1e-3", "--batch-size", "70"],
         ["--seed", "5", "--schedule", "cosine", "--lr", "0.05", "--dropout", "0.3"],
     ],
