@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minicnn import compiler, data, nn
+from minicnn.data.catalogue import CATALOGUE
+from minicnn.language import notice
 from minicnn.nn import functional as F
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.predict.looks import Floats, measure, unknown
-from minicnn.predict.neighbours import USUAL, Neighbours, in_channels
+from minicnn.predict.neighbours import USUAL, Neighbours
 from minicnn.predict.prepare import Prepared, prepare
 from minicnn.predict.reading import Picture, channels_last, read
 from minicnn.tensor import Tensor, no_grad
+from minicnn.terminal import say
 from minicnn.train.run import load_run, load_sets
 
 BATCH = 256  # pictures at a time
@@ -129,22 +132,31 @@ class Classifier:
 
     @classmethod
     def from_run(cls, folder: str | Path, data_dir: str | Path | None = None) -> Classifier:
-        """The trained net of a run's folder.
+        """The trained net of a run's folder, with the data that it was trained on.
+
+        Where these cannot be had, and ``data_dir`` is not given, pictures are only scaled; a line
+        says so.
 
         Args:
             data_dir: where the data set's files are; by default where the training looked.
 
         Raises:
             FileNotFoundError, NotADirectoryError, ValueError: see ``minicnn.load_run``.
-            DatasetNotFoundError, DatasetError: the data set that it was trained on cannot be had.
+            DatasetNotFoundError, DatasetError: the data set cannot be had from ``data_dir``.
         """
         net, config = load_run(folder)
         assert isinstance(net, nn.Sequential)  # as all of minicnn.models are
-        train, test = load_sets(config, data_dir)
+        train = test = None
+        try:
+            train, test = load_sets(config, data_dir)
+        except (data.DatasetError, data.DatasetNotFoundError) as error:
+            if data_dir is not None:
+                raise
+            say(notice("no_training_pictures", error=error))
         return cls(
             net,
-            config.get("classes") or train.classes,
-            config["model_args"].get("image_shape", in_channels(train.images).shape[1:]),
+            config.get("classes") or CATALOGUE[config["dataset"]].classes,
+            config["model_args"].get("image_shape", (1, 28, 28)),
             train=train,
             test=test,
             normalise=config.get("normalise"),

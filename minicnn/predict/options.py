@@ -162,9 +162,10 @@ def _stored(classifier: Classifier, numbers: Sequence[int]) -> Iterator[Picture]
     """Test pictures of the data set; their names say what they are."""
     test = classifier.test
     for number in numbers:
-        if test is None or number >= len(test):
-            count = 0 if test is None else len(test)
-            raise ValueError(f"--index is {number}; wanted 0 to {count - 1}, a test picture")
+        if test is None:
+            raise ValueError("--index: the data set cannot be had; wanted its folder: --data-dir")
+        if number >= len(test):
+            raise ValueError(f"--index is {number}; wanted 0 to {len(test) - 1}, a test picture")
         picture = read(channels_last(test.images[number]))
         picture.name = f"test {number} ({test.classes[test.labels[number]]})"
         yield picture

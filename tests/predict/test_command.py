@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,3 +144,35 @@ def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert "it has no config.json" in line
+
+
+def test_a_run_whose_data_are_gone_predicts_and_says_what_it_cannot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {
+        "model": "mlp",
+        "model_args": {"hidden": [4], "image_shape": [3, 9, 7], "classes": 2},
+        "dataset": "own",
+        "data_kind": "pictures",
+        "data_dir": str(tmp_path / "gone"),
+        "image_size": None,
+        "seed": 0,
+        "classes": ["ant", "bee"],
+    }
+    model: dict[str, Any] = {**config["model_args"]}  # type: ignore[dict-item]
+    Run(tmp_path / "run", config, models.mlp(**model))
+    drawn().save(tmp_path / "a.png")
+    words = ["--run", str(tmp_path / "run"), str(tmp_path / "a.png")]
+    assert predict.main([*words, "--json", "--show", str(tmp_path / "show.png")]) == 0
+    said = capsys.readouterr()
+    (row,) = map(json.loads, said.out.splitlines())
+    assert set(row["probabilities"]) == {"ant", "bee"}
+    assert row["distance"] is None
+    assert said.err.startswith("Pictures are only scaled, and not compared with the training pict")
+    for more, wanted in (
+        (["--index", "0"], "--index: the data set cannot be had; wanted its folder: --data-dir"),
+        (["--data-dir", str(tmp_path / "none")], str(tmp_path / "none")),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            predict.main([*words, *more])
+        assert wanted in capsys.readouterr().err
