@@ -61,7 +61,10 @@ class Callback:
         """
 
     def on_epoch(self, training: Training) -> None:
-        """After each epoch: it is measured, the schedule has made its step, nothing is printed."""
+        """After each epoch: it is measured, the schedule has made its step, nothing is printed.
+
+        A Ctrl-C waits until all callbacks have seen the epoch.
+        """
 
     def on_interrupt(self, training: Training) -> None:
         """After a Ctrl-C that came between two updates; then ``KeyboardInterrupt`` goes on.

@@ -117,7 +117,7 @@ def fit(
         IndexError: a label that the net has no output for.
         ValueError: fewer than one epoch, no training examples, or an optimiser that holds none of
             the net's parameters; a state to resume that is damaged or does not fit.
-        TypeError: an array without labels, labels that are no integers, or no optimiser.
+        TypeError: an array without labels, labels or epochs that are no integers, or no optimiser.
         CompileError: with ``compile``, a net, loss or optimiser that cannot be compiled.
     """
     train = batches_of("fit: train", train, net, shuffle=True)
@@ -126,6 +126,8 @@ def fit(
         for name, value in (("test", test), ("validation", validation))
     }
     _check_optimizer(optimizer, net)
+    if not isinstance(epochs, int | np.integer):
+        raise TypeError(f"fit: epochs is {epochs!r}; wanted an int")
     if epochs < 1 or len(train) == 0:
         raise ValueError(
             f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more"
@@ -149,9 +151,7 @@ def fit(
     try:
         while len(history.epochs) < training.epochs:
             _train_epoch(training, divide_by, callbacks, quiet)
-            _end_epoch(training, predict, **measured)
-            for callback in callbacks:
-                callback.on_epoch(training)
+            _end_epoch(training, predict, callbacks, **measured)
             for report in reports:
                 report(history)
     except KeyboardInterrupt:
@@ -218,18 +218,21 @@ def _next_batches(training: Training) -> Iterator[Any]:
 def _end_epoch(
     training: Training,
     predict: Callable[[Tensor], Tensor],
+    callbacks: Sequence[Callback],
     test: Batches | None,
     validation: Batches | None,
 ) -> None:
-    """Measure the net, add the epoch to the history, change the learning rate."""
+    """Measure the net, add the epoch to the history, change the learning rate; tell of it."""
     start, net = time.perf_counter(), training.net
     test_acc = None if test is None else evaluate(net, test, predict)
     val_acc = None if validation is None else evaluate(net, validation, predict)
     accuracies, seconds = (test_acc, val_acc), time.perf_counter() - start
-    with held():
+    with held():  # an epoch that is over is one that all callbacks have seen
         training.history.add_epoch(training.step.means, accuracies, training.seconds, seconds)
         if training.schedule is not None:
             training.schedule.step()
+        for callback in callbacks:
+            callback.on_epoch(training)
 
 
 def evaluate(

@@ -16,6 +16,7 @@ import pytest
 
 import minicnn
 from minicnn import files, plots, train
+from minicnn.checkpoint import save
 from minicnn.train import run as runs
 from minicnn.train import state
 from minicnn.train.callbacks import Training
@@ -133,6 +134,32 @@ def test_ctrl_c_in_an_epoch_costs_not_a_batch(
     assert train.main(["--resume", str(run)]) == 0
     assert "going on in epoch 2 after batch 7 of 12\n" in capsys.readouterr().out
     assert content(run) == whole
+
+
+def test_ctrl_c_while_an_epoch_is_kept_loses_no_best_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = [*FAST, "--epochs", "2", "--batch-size", "500", "--validation", "130"]
+    assert train.main([*two, "--out", str(tmp_path / "whole")]) == 0
+    calls = list[int]()
+
+    def interrupted(net: Any, path: Path) -> None:
+        if path.name == "best.safetensors":
+            calls.append(1)
+            if len(calls) == 2:  # in the second epoch, which is better
+                signal.raise_signal(signal.SIGINT)
+        save(net, path)
+
+    run = tmp_path / "run"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(runs, "save", interrupted)
+            assert train.main([*two, "--out", str(run)]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert train.main(["--resume", str(run)]) == 0
+    assert content(run) == content(tmp_path / "whole")
 
 
 def test_a_finished_run_says_so_and_goes_on_with_more_epochs_at_another_rate(

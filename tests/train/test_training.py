@@ -310,6 +310,13 @@ def test_an_optimizer_that_trains_nothing_is_refused(
         minicnn.fit(models.mlp(hidden=(3,)), data.DataLoader(few, 100), optimizer=optimizer)
 
 
+@pytest.mark.parametrize("epochs", [1.5, float("nan"), "3"])
+def test_epochs_are_whole(epochs: Any, few: data.Dataset) -> None:
+    net = models.mlp(hidden=(3,))
+    with pytest.raises(TypeError, match=f"^fit: epochs is {epochs!r}; wanted an int"):
+        minicnn.fit(net, data.DataLoader(few, 100), optimizer=sgd(net), epochs=epochs, quiet=True)
+
+
 def test_an_optimizer_of_some_of_the_parameters_is_fine(few: data.Dataset) -> None:
     net = models.mlp(hidden=(3,))
     last = list(net.parameters())[-1]
