@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,6 +84,8 @@ def _export(options: argparse.Namespace) -> int:
         for name in ("name", "quantise", "data_dir"):
             if getattr(options, name) is not None:
                 raise ValueError(f"--{name.replace('_', '-')} is for --to c alone")
+    if options.data_dir is not None and options.quantise is None:
+        raise ValueError("--data-dir is for --quantise int8 alone")
     net, config = load_run(options.run)
     trained = Trained(
         net,
@@ -131,7 +134,8 @@ def _to_c(trained: Trained, config: dict[str, Any], options: argparse.Namespace,
     if made.accuracy is not None and sets is not None:
         before, after = made.accuracy
         say(f"accuracy on {len(sets[1]):,} test pictures: float32 {before:.4f}, int8 {after:.4f}")
-    say(f"to check it: cc -std=c99 -O2 -D{name.upper()}_SELF_TEST {out} -lm && ./a.out")
+    file = shlex.quote(str(out))
+    say(f"to check it: cc -std=c99 -O2 -D{name.upper()}_SELF_TEST {file} -lm && ./a.out")
 
 
 def _to_onnx(trained: Trained, out: Path) -> None:

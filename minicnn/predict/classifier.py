@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,6 +119,7 @@ class Classifier:
         stretch: bool = False,
     ):
         self.net, self.classes = net, tuple(classes)
+        self._alone = threading.Lock()  # one thread at a time changes the net's mode, and back
         self.shape: tuple[int, int, int] = (shape[0], shape[1], shape[2])
         self._end = _last_dense(net)
         part = net[: self._end]
@@ -168,8 +170,9 @@ class Classifier:
 
         Args:
             images: a picture or several, in a list or any iterable: paths, the bytes of files,
-                Pillow images, arrays (uint8 or uint16: (h, w), or (h, w, 3) and (h, w, 4) in
-                colours); or many at once, as a Dataset has them: uint8 (N, H, W) or (N, C, H, W).
+                Pillow images, arrays (uint8 or uint16: (h, w) or (h, w, 1), or (h, w, 3) and
+                (h, w, 4) in colours); or many at once, as a Dataset has them: uint8 (N, H, W) or
+                (N, C, H, W).
             raw: only stretch a picture to the size that the net takes.
 
         Raises:
@@ -191,7 +194,7 @@ class Classifier:
 
     def _is_one(self, images: Any) -> bool:
         if isinstance(images, np.ndarray):
-            return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (3, 4))
+            return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))
         return isinstance(images, str | Path | bytes | bytearray | Picture) or not isinstance(
             images, Iterable
         )
@@ -219,7 +222,7 @@ class Classifier:
 
     def features(self, images: NDArray[np.uint8]) -> Floats:
         """What reaches the last dense layer for pictures, uint8 (N, C, H, W): float32 (N, D)."""
-        with in_evaluation_mode(self.net), no_grad(), np.errstate(all="ignore"):
+        with self._alone, in_evaluation_mode(self.net), no_grad(), np.errstate(all="ignore"):
             parts = [
                 self._features(Tensor(self._input(images[start : start + BATCH]))).numpy()
                 for start in range(0, len(images), BATCH)
@@ -239,7 +242,7 @@ class Classifier:
         return (x - mean) / std
 
     def _probabilities(self, features: Floats) -> NDArray[np.float64]:
-        with in_evaluation_mode(self.net), no_grad(), np.errstate(all="ignore"):
+        with self._alone, in_evaluation_mode(self.net), no_grad(), np.errstate(all="ignore"):
             logits = self.net[self._end :](Tensor(features)).to("float64")
             probabilities = F.softmax(logits, 1).numpy()
         if not np.isfinite(probabilities).all():

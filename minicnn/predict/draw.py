@@ -59,7 +59,8 @@ def _draw_row(
         for column, place in enumerate(prediction.nearest):
             left, near = NEAR + column * (SMALL + 0.1), channels_last(train.images[place]) / 255
             axes = _draw_picture(figure, left, top + 0.2, SMALL, SMALL, near)
-            axes.set_xlabel(train.classes[train.labels[place]], fontsize=8, color=INK)
+            name = train.classes[train.labels[place]]
+            axes.set_xlabel(name, fontsize=8, color=INK, parse_math=False)
 
 
 def _draw_picture(
@@ -80,7 +81,8 @@ def _draw_bars(axes: Any, prediction: Prediction) -> None:
     places = range(len(top))
     axes.barh(places, [p for _, p in top], 0.62, color=colours[: len(top)])
     axes.set(xlim=(0, 1), ylim=(2.5, -0.5), xticks=[], yticks=places)
-    axes.set_yticklabels([_shortened(name, 12) for name, _ in top], fontsize=9)
+    names = [_shortened(name, 12) for name, _ in top]
+    axes.set_yticklabels(names, fontsize=9, parse_math=False)
     for row, (_, p) in enumerate(top):
         write(axes, p + 0.06, row, percent(p), ha="left", size=8)
 

@@ -56,7 +56,8 @@ class Neighbours:
             cosines = _directions(features) @ self._directions.T
         count = min(count, len(self.train))
         places = np.argpartition(-cosines, range(count), axis=1)[:, :count]
-        return places, 1 - np.take_along_axis(cosines, places, axis=1)
+        nearest = np.take_along_axis(cosines, places, axis=1)
+        return places, np.maximum(1 - nearest, 0)  # which rounding may have made negative
 
 
 def in_channels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

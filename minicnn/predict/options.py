@@ -89,6 +89,10 @@ def _predict(options: argparse.Namespace) -> int:
         raise ValueError("--json and --csv: wanted one of them")
     if options.serve and (options.images or options.index):
         raise ValueError("--serve: the page asks for pictures; wanted neither IMAGE nor --index")
+    for name in ("port", "no_open") if not options.serve else ("show", "raw", "json", "csv"):
+        if getattr(options, name) not in (None, False):
+            serves = "without" if options.serve else "with"
+            raise ValueError(f"--{name.replace('_', '-')}: wanted {serves} --serve")
     paths = list(_paths(options.images))
     if not paths and not options.index and not options.serve:
         raise ValueError("no picture to look at; wanted IMAGE..., --index I... or --serve")
@@ -122,13 +126,18 @@ def _paths(names: Sequence[str]) -> Iterator[Path]:
 
     Raises:
         FileNotFoundError: there is none of a name.
+        ValueError: a name is empty.
     """
     for name in names:
+        if not name:  # of a shell's variable that is not set; as a path it would be this folder
+            raise ValueError("IMAGE is an empty name")
         path = command.path(name)
-        if name == "-" or path.is_file():
+        if name == "-" or (path.exists() and not path.is_dir()):  # a pipe too
             yield path
             continue
-        inside = path.rglob("*") if path.is_dir() else path.parent.glob(path.name)
+        root = Path(path.anchor)
+        pattern = str(path.relative_to(root))
+        inside = path.rglob("*") if path.is_dir() else root.glob(pattern)
         files = sorted(file for file in inside if file.suffix.lower() in KINDS and file.is_file())
         # ._1.png and the like are what a Mac writes next to 1.png
         files = [file for file in files if not file.name.startswith(".")]

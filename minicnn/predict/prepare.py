@@ -202,7 +202,8 @@ def _laid(ink: Floats, looks: Looks) -> tuple[NDArray[np.uint8], list[str]]:
 def _scaled(ink: Floats, looks: Looks) -> tuple[Floats, list[str]]:
     """Ink (h, w) scaled smoothly to the training pictures' size, and what was done."""
     _, high, wide = looks.shape
-    scale = looks.extent[1] / max(ink.shape)
+    room = high / ink.shape[0], wide / ink.shape[1]
+    scale = min(looks.extent[1] / max(ink.shape), *room)
     h, w = (max(1, round(n * scale)) for n in ink.shape)
     small, facts = _with_strokes(ink, (min(h, high), min(w, wide)), looks)
     return small, [f"scaled to {small.shape[1]} x {small.shape[0]}", *facts]

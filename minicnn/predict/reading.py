@@ -111,8 +111,8 @@ def _opaque(image: Image, facts: list[str]) -> Image:
     """Without transparency: laid over white, or over black where white would hide everything."""
     from PIL import Image
 
-    if not image.has_transparency_data:
-        return image
+    if not image.has_transparency_data or image.mode.startswith("I;16"):
+        return image  # Pillow makes 16 bits white when it converts them
     image = image.convert("RGBA")
     if np.asarray(image.getchannel("A")).min() == 255:
         return image.convert("RGB")

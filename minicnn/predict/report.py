@@ -58,7 +58,7 @@ def as_csv(found: Sequence[Prediction], classes: Sequence[str]) -> list[str]:
     ]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().splitlines()
+    return text.getvalue().removesuffix("\n").split("\n")
 
 
 REPORTS: dict[str, Callable[[Sequence[Prediction], Sequence[str]], list[str]]] = {

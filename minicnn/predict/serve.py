@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "wanted POST /predict")
         elif not length.isdecimal():
             self._refuse(411, "wanted a Content-Length")
-        elif int(length) > MOST_BYTES:
+        elif len(length) > 20 or int(length) > MOST_BYTES:
             self._refuse(413, f"the file is too large; wanted at most {MOST_BYTES >> 20} MB")
         else:
             self._predict(self.rfile.read(int(length)))

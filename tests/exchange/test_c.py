@@ -199,6 +199,9 @@ def other_forward() -> nn.Module:
         (nn.ReLU(), {"name": "2nd"}, ValueError, "name is '2nd'; wanted a letter"),
         (nn.ReLU(), {"image_shape": (28, 28)}, ValueError, r"image_shape is \(28, 28\); wanted"),
         (nn.ReLU(), {"normalise": {"mean": [0.5], "std": [1.0]}}, ValueError, "3 numbers each"),
+        (nn.ReLU(), {"normalise": {"mean": [np.nan] * 3, "std": [1.0] * 3}}, ValueError,
+         "shift of a step is not finite: the pixels"),
+        (nn.ReLU().forward, {}, TypeError, "net is of type method; wanted a minicnn module"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_written_is_named(
@@ -234,6 +237,15 @@ def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
     last.bias.data[2] = np.nan
     with pytest.raises(ValueError, match="bias of layer 1 is not finite"):
         c.export(net, tmp_path / "net.c", image_shape=SIZE)
+
+
+def test_a_kernel_that_becomes_infinite_with_its_batch_norm_is_named(tmp_path: Path) -> None:
+    conv, norm = nn.Conv2d(3, 1, 1), nn.BatchNorm2d(1)
+    assert norm.running_var is not None
+    conv.weight.data = np.full((1, 3, 1, 1), 3e38, np.float32)
+    norm.running_var.data = np.full(1, 1e-4, np.float32)
+    with pytest.raises(ValueError, match=r"weight of a step is not finite: Conv2d.*, then Batch"):
+        c.export(nn.Sequential(conv, norm), tmp_path / "net.c", image_shape=SIZE)
 
 
 def test_the_net_stays_as_it_is(tmp_path: Path) -> None:

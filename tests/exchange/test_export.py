@@ -111,6 +111,7 @@ def test_to_torch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--out", "nowhere/net.c"], "--out: nowhere/net.c: there is no folder nowhere"),
         (["--quantise", "int4"], "argument --quantise: invalid choice: 'int4'"),
         (["--quantise", "int8", "--data-dir", "gone"], "--data-dir: "),
+        (["--data-dir", "."], "--data-dir is for --quantise int8 alone"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_option(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import models, nn
+from minicnn import interop, models, nn
 from minicnn.onnx import export
 
 from .nets import (
@@ -169,6 +169,17 @@ def test_all_layers_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     assert "layer 1.1 (Own): it is none of minicnn's layers" in told
     assert "layer 2 (MaxPool2d): with ceil_mode its windows depend on the picture's size" in told
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["net", "layer"])
+def test_a_forward_of_ones_own_is_not_left_out(place: str, tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    vars(net if place == "net" else net[1])["forward"] = np.negative
+    with pytest.raises(ValueError, match=r"its forward\(\) is not read"):
+        export(net, tmp_path / "net.onnx")
+    pytest.importorskip("torch")
+    with pytest.raises(ValueError, match=r"it has a forward\(\) of its own"):
+        interop.to_torch(net)
 
 
 @pytest.mark.parametrize(

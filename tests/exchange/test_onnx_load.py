@@ -324,8 +324,14 @@ def test_all_nodes_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         ((2, 6, 9), [step("Relu"), step("ReduceMean", axes=[1])], r"over the axes \[1\]"),
         ((2, "H", 9), [step("GlobalAveragePool")], "leaves the picture's size open"),
         ((2, 6, 9), [step("MaxPool", kernel_shape=[2, 2], pads=[2, 0, 1, 0])], "padding"),
+        ((2, 6, 9), [step("Pad", np.array([0, 0, 1, 0, 0, 0, 0, 2]), np.float32(-np.inf)),
+                     step("Transpose", perm=[0, 1, 3, 2])], "only a max pooling takes"),
+        ((2, 6, 9), [step("Pad", np.array([0, 0, 1, 0] * 2), np.float32(-np.inf)),
+                     step("Pad", np.array([0, 0, 0, 1] * 2), np.float32(-np.inf)),
+                     step("MaxPool", kernel_shape=[3, 3])], "only a max pooling takes"),
+        ((6,), [step("MatMul", weights((6, 4))), step("Add", weights((1, 1, 4)))], "of 2 axes"),
     ],
-    ids=range(14),
+    ids=range(17),
 )  # fmt: skip
 def test_what_cannot_be_read_is_said(
     shape: tuple[int, ...], steps: list[Step], message: str, tmp_path: Path
@@ -333,6 +339,27 @@ def test_what_cannot_be_read_is_said(
     path = write_chain(tmp_path / "net.onnx", ("N", *shape), *steps)
     with pytest.raises(ValueError, match=message):
         load(path)
+
+
+def test_a_bias_for_each_picture_is_none_of_a_dense_layer(tmp_path: Path) -> None:
+    steps = step("MatMul", weights((6, 2))), step("Add", weights((2, 1)))
+    with pytest.raises(ValueError, match=r"it adds \(2, 1\); wanted a number for each channel"):
+        load(write_chain(tmp_path / "net.onnx", (2, 6), *steps))
+
+
+def test_kernels_that_are_computed_from_the_input_are_refused(tmp_path: Path) -> None:
+    node, info = (
+        onnx.helper.make_node("Conv", ["c", "x"], ["y"]),
+        onnx.helper.make_tensor_value_info,
+    )
+    pictures = onnx.numpy_helper.from_array(weights((4, 3, 2, 2)), "c")
+    graph = onnx.helper.make_graph(
+        [node], "g", [info("x", 1, [4, 3, 2, 2])], [info("y", 1, None)], [pictures]
+    )
+    model = onnx.helper.make_model(graph, ir_version=8)
+    onnx.save(model, tmp_path / "net.onnx")
+    with pytest.raises(ValueError, match="it takes the result as its input 1; wanted 0"):
+        load(tmp_path / "net.onnx")
 
 
 def test_a_graph_that_is_no_chain_is_refused(tmp_path: Path) -> None:

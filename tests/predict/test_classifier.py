@@ -179,3 +179,49 @@ def test_threads_may_share_a_classifier(
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_a_thread_that_ends_leaves_the_others_in_evaluation_mode() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 3)).train()
+    classifier = Classifier(net, "abc", (1, 28, 28))
+    second_is_in, first_has_ended = threading.Event(), threading.Event()
+    modes: list[bool] = []
+
+    def wait(*_: object) -> None:
+        if threading.current_thread() is first:
+            second.start()
+            second_is_in.wait(0.3)
+        else:
+            second_is_in.set()
+            first_has_ended.wait(5)
+        modes.append(net.training)
+
+    net[1].register_forward_hook(wait)
+    picture = np.zeros((28, 28), np.uint8)
+    second = threading.Thread(target=classifier.predict, args=(picture,))
+
+    def ask() -> None:
+        classifier.predict(picture)
+        first_has_ended.set()
+
+    first = threading.Thread(target=ask)
+    first.start()
+    first.join()
+    second.join()
+    assert modes == [False, False]
+    assert net.training
+
+
+def test_a_grey_picture_with_an_axis_of_channels_is_one_picture(classifier: Classifier) -> None:
+    picture = digits(1)[0]
+    found = classifier.predict(picture[:, :, None])
+    np.testing.assert_array_equal(found.picture, classifier.predict(picture).picture)
+
+
+def test_no_distance_is_negative(sets: tuple[data.Dataset, data.Dataset]) -> None:
+    train, _ = sets
+    features = np.random.default_rng(0).random((len(train), 7), np.float32)
+    neighbours = Neighbours(train, train, lambda images: features[: len(images)])
+    _, distances = neighbours.nearest(features, 1)
+    assert distances.min() == 0
+    assert neighbours.threshold >= 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,9 @@ def test_show_draws_a_row_a_picture(
         (["."], ".: no picture in it; wanted .png, .jpg"),
         (["--index", "1000"], "--index is 1000; wanted 0 to 999"),
         (["--index", "1", "--json", "--csv"], "--json and --csv: wanted one of them"),
+        (["--index", "1", "--port", "8000"], "--port: wanted with --serve"),
+        (["--serve", "--show", "seen.png"], "--show: wanted without --serve"),
+        ([""], "IMAGE is an empty name"),
     ],
 )
 def test_a_slip_is_one_line_and_status_2(
@@ -135,6 +140,28 @@ def test_a_slip_is_one_line_and_status_2(
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_a_pipe_and_a_pattern_of_folders_are_pictures_too(
+    run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    drawn().save(tmp_path / "photos/7.png")
+    pipe, content = tmp_path / "pipe", png(drawn())
+    os.mkfifo(pipe)
+    writing = threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True)
+    writing.start()
+    assert predict.main(["--run", run, str(pipe), str(tmp_path / "pho*/*.png"), "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["picture"] for row in rows] == [str(pipe), str(tmp_path / "photos/7.png")]
+    assert rows[0]["facts"] == rows[1]["facts"]
+
+
+def test_names_with_dollars_are_drawn_as_they_are(run: str, tmp_path: Path) -> None:
+    drawn().save(tmp_path / r"7$\frac$.png")
+    out = tmp_path / "seen.PNG"
+    assert predict.main(["--run", run, str(tmp_path), "--show", str(out)]) == 0
+    assert out.exists()
 
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path) -> None:

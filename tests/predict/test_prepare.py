@@ -197,6 +197,15 @@ def test_what_is_no_drawing_is_named_by_its_strokes(looks: Looks) -> None:
     assert f"they are {width:.1f} pixels wide, theirs {low:.1f} to {high:.1f}" in warning
 
 
+def test_a_wide_drawing_keeps_its_proportions_in_a_narrow_picture() -> None:
+    tall = np.pad(digits(60), ((0, 0), (6, 6), (0, 0)))[:, :, 3:25]  # 40 x 22, digits of 20
+    looks = measure(tall)._replace(extent=(30, 30, 30), strokes=(0, 0, 0))
+    wide = np.zeros((100, 200), np.uint8)
+    wide[40:60, 60:140] = 255
+    seen = prepared(wide, looks).pixels[0] > 127
+    assert (seen.any(axis=0).sum(), seen.any(axis=1).sum()) == (22, 6)
+
+
 def test_an_empty_picture_says_so(looks: Looks) -> None:
     for empty in (np.full((50, 40), 200, np.uint8), np.zeros((1, 1), np.uint8)):
         assert prepared(empty, looks).warnings == [

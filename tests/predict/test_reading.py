@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
@@ -100,6 +101,12 @@ def test_what_is_no_picture_is_one_line_that_names_it(
 def test_other_arrays_are_refused(source: object, message: str) -> None:
     with pytest.raises((TypeError, PictureError), match=message):
         read(source)
+
+
+def test_16_bits_with_a_transparent_level_are_no_white_sheet() -> None:
+    pixels, file = np.asarray(drawn()).astype(np.uint16) * 200, io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", transparency=0)
+    np.testing.assert_allclose(read(file.getvalue()).pixels, pixels / 65535, rtol=1e-6)
 
 
 def test_floats_and_32_bits_have_the_range_that_fits() -> None:

@@ -122,11 +122,12 @@ def test_the_page_itself_may_ask_by_either_name(server: Server) -> None:
         ("POST", "/predict", b"", {"Content_Length": "many"}, 411, "wanted a Content-Length"),
         ("POST", "/predict", b"", {"Content_Length": "-1"}, 411, "wanted a Content-Length"),
         ("POST", "/predict", b"", {"Content_Length": str(MOST_BYTES + 1)}, 413, "at most 32 MB"),
+        ("POST", "/predict", b"", {"Content_Length": "9" * 5000}, 413, "at most 32 MB"),
         ("POST", "/predict", b"", {}, 422, "an empty file"),
         ("POST", "/predict", b"no picture", {}, 422, "no picture"),
         ("POST", "/predict", png(slice(0, 6))[:60], {}, 422, "damaged"),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_what_is_wrong_is_told(
     method: str,

@@ -25,7 +25,7 @@ from minicnn.tensor import Tensor, no_grad
 
 from . import int8, norm
 from .file import Source
-from .read import steps_of
+from .read import check_finite, steps_of
 from .step import Shape, Step
 
 Normalise = Mapping[str, Sequence[float]]
@@ -77,11 +77,13 @@ def export(
             the file.
 
     Raises:
-        TypeError: a layer that has no C function; the message names it.
+        TypeError: no module, or a layer that has no C function; the message names it.
         ValueError: an argument, or a layer, that does not fit.
         OSError: the file cannot be written; see ``write_whole``.
     """
     check_name(name)
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"export: net is of type {type(net).__name__}; wanted a minicnn module")
     shape = _checked(image_shape)
     steps = _steps(net, shape, normalise)
     names = _class_names(classes, math.prod(steps[-1].output_shape))
@@ -132,6 +134,8 @@ def _steps(net: nn.Module, shape: Shape, normalise: Normalise | None) -> list[St
         steps.insert(0, _of_pixels(shape, normalise))
     if not steps:
         raise ValueError("export: the net computes nothing; wanted one with a layer that does")
+    for step in steps:
+        check_finite(step)
     return steps
 
 

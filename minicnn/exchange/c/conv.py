@@ -106,12 +106,10 @@ static void $name(const $x *x, $y *y)
 
     def scaled(self, after: Scale) -> Conv:
         """The convolution with the batch normalisation after it folded in."""
-        weight = self.weight * after.scale.reshape(-1, 1, 1, 1)
-        bias = self.bias * after.scale + after.shift
-        title = f"{self.title}, then {after.title}"
-        return replace(
-            self, title=title, weight=weight.astype(np.float32), bias=bias.astype(np.float32)
-        )
+        with np.errstate(over="ignore"):  # what is too large for float32 is refused later
+            weight = (self.weight * after.scale.reshape(-1, 1, 1, 1)).astype(np.float32)
+            bias = (self.bias * after.scale + after.shift).astype(np.float32)
+        return replace(self, title=f"{self.title}, then {after.title}", weight=weight, bias=bias)
 
 
 SKIP = """

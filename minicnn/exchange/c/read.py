@@ -55,7 +55,7 @@ def steps_of(net: nn.Module, image_shape: Shape) -> list[Step]:
             except (TypeError, ValueError) as error:
                 raise type(error)(f"export: layer {name or 'net'}: {error}") from None
             if step is not None:
-                _check_finite(name, step)
+                check_finite(step, f"layer {name}")
                 steps.append(step)
     return list(_folded(steps))
 
@@ -81,10 +81,11 @@ def _step(layer: nn.Module, x: Tensor) -> tuple[Step | None, Tensor]:
     return make(layer, operation, Place(repr(layer), x.shape[1:], y.shape[1:])), y
 
 
-def _check_finite(name: str, step: Step) -> None:
+def check_finite(step: Step, name: str = "a step") -> None:
+    """Refuse constants that C cannot spell (ValueError)."""
     for what, array in step.constants().items():
         if not np.isfinite(array).all():
-            raise ValueError(f"export: {what} of layer {name} is not finite: {step.title}")
+            raise ValueError(f"export: {what} of {name} is not finite: {step.title}")
 
 
 def _folded(steps: list[Step]) -> Iterator[Step]:

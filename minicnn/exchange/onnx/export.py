@@ -129,7 +129,7 @@ def _checked(net: Module, example: Any) -> Tensor | None:
 
 def leaves(net: Module, name: str = "") -> Iterator[tuple[str, Module]]:
     """The layers of nested ``Sequential``s with their names, in the order of their computation."""
-    if type(net).forward is not nn.Sequential.forward:
+    if type(net).forward is not nn.Sequential.forward or "forward" in vars(net):
         yield name, net
         return
     for child, module in net._modules.items():
@@ -144,7 +144,7 @@ def _written(net: Module, x: Tensor | None) -> Writer:
         writer.begin(name, x, y)
         kind = type(layer).__name__
         try:
-            if type(layer) not in LAYERS:
+            if type(layer) not in LAYERS or "forward" in vars(layer):
                 raise UnsupportedError(
                     "it is none of minicnn's layers, and its forward() is not read"
                 )

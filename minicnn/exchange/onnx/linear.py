@@ -23,8 +23,8 @@ def write_linear(writer: Writer, layer: nn.Linear) -> None:
 def read_gemm(node: Node, chain: Chain) -> None:
     """``Gemm``: alpha * x B + beta * C, where B may have to be transposed."""
     alpha, beta = (node.attributes.get(name, 1.0) for name in ("alpha", "beta"))
-    if node.chain_at != 0 or node.attributes.get("transA", 0):
-        raise UnsupportedError("it multiplies from the left")
+    if node.attributes.get("transA", 0):
+        raise UnsupportedError("transA is 1: it multiplies the transposed value")
     matrix, bias = node.needed(0, "constant matrix"), node.constant(1)
     weight = matrix if node.attributes.get("transB", 0) else matrix.T
     scaled = np.asarray(alpha * weight, weight.dtype)
@@ -34,7 +34,7 @@ def read_gemm(node: Node, chain: Chain) -> None:
 def read_matmul(node: Node, chain: Chain) -> None:
     """``MatMul`` with a constant matrix (K, O): a dense layer without a bias."""
     matrix = node.needed(0, "constant matrix")
-    if node.chain_at != 0 or matrix.ndim != 2:
+    if matrix.ndim != 2:
         raise UnsupportedError(f"wanted x @ a constant matrix; the constant has {matrix.shape}")
     _add_linear(chain, matrix.T, None)
 
@@ -61,11 +61,14 @@ def read_add(node: Node, chain: Chain) -> None:
         raise UnsupportedError("wanted a constant added to a dense layer or convolution")
     added = node.needed(0, "constant to add")
     axis = 3 if isinstance(layer, nn.Conv2d) else 0
+    rank = 4 if axis else 2 if chain.x is None else chain.x.ndim
+    if added.ndim > rank:
+        raise UnsupportedError(f"it adds {added.shape} to a value of {rank} axes")
     added = added.reshape((1,) * (axis + 1 - added.ndim) + added.shape)
     if chain.axes:
         added = added.transpose(np.argsort(chain.axes))
     channels = layer.weight.shape[0]
-    if added.size not in (1, channels) or (axis and added.shape[1] != added.size):
+    if added.size not in (1, channels) or added.shape[1 if axis else -1] != added.size:
         raise UnsupportedError(f"it adds {added.shape}; wanted a number for each channel")
     layer.bias = nn.Parameter(np.broadcast_to(added.ravel(), channels).copy())
     layer.has_bias = True

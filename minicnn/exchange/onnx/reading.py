@@ -24,14 +24,12 @@ class Node:
     Attributes:
         constants: the other inputs in ONNX's order, without the chain's value; None where one
             is missing, or depends on sizes that the file leaves open.
-        chain_at: which input is the chain's value.
         opset: the version of the operators.
     """
 
     operator: str
     attributes: dict[str, Any]
     constants: list[np.ndarray | None]
-    chain_at: int = 0
     opset: int = 0
 
     def constant(self, index: int) -> np.ndarray | None:
@@ -78,8 +76,6 @@ class Chain:
 
     def add(self, *layers: Module) -> None:
         """Append layers, and send the zeros through them."""
-        if self.lowest:
-            raise UnsupportedError("its input has a frame of -inf, which only a max pooling takes")
         for layer in layers:
             self.layers.append(layer)
             if self.x is not None:

@@ -92,9 +92,13 @@ class Walk:
             raise UnsupportedError("it joins several results; wanted a chain")
         if proto.input[places[0]] != self.value:
             raise UnsupportedError("it takes an earlier result; wanted a chain")
+        if places[0] and proto.op_type not in ("Add", "Mul"):
+            raise UnsupportedError(f"it takes the result as its input {places[0]}; wanted 0")
+        if self.chain.lowest and proto.op_type != "MaxPool":
+            raise UnsupportedError("its input has a frame of -inf, which only a max pooling takes")
         constants = [self.constants.get(n) for i, n in enumerate(proto.input) if i != places[0]]
         attributes = {a.name: self._attribute(a) for a in proto.attribute}
-        node = Node(proto.op_type, attributes, constants, places[0], self.opset)
+        node = Node(proto.op_type, attributes, constants, self.opset)
         self.operators[proto.op_type](node, self.chain)
 
     def _attribute(self, attribute: Any) -> Any:

@@ -130,12 +130,12 @@ class _Way:
     def reason_against(self, module: Any) -> str | None:
         """Why a module cannot be converted; None if it can."""
         kind = type(module)
+        own = "forward" in vars(module)
         if isinstance(module, self.source.Sequential):
-            own = kind.forward is not self.source.Sequential.forward
-            return "it has a forward() of its own, which is not read" if own else None
-        if kind.__name__ in ARGUMENTS and kind is getattr(self.source, kind.__name__):
-            return None
-        return self.reason_against_kind(module)
+            own = own or kind.forward is not self.source.Sequential.forward
+        elif kind.__name__ not in ARGUMENTS or kind is not getattr(self.source, kind.__name__):
+            return self.reason_against_kind(module)
+        return "it has a forward() of its own, which is not read" if own else None
 
     def reason_against_kind(self, module: Any) -> str:
         raise NotImplementedError

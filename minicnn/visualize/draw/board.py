@@ -59,7 +59,7 @@ def photo(axes: Any, picture: np.ndarray, column: float, row: float) -> None:
 
 def write(axes: Any, x: float, y: float, words: str, **style: Any) -> None:
     style = {"ha": "center", "va": "center", "color": INK, "size": 9, **style}
-    axes.text(x, y, words, clip_on=False, **style)
+    axes.text(x, y, words, clip_on=False, parse_math=False, **style)
 
 
 def short(number: float) -> str:
