@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 import minicnn
-from minicnn import files, plots, train
+from minicnn import compiler, files, plots, train
 from minicnn.checkpoint import save
+from minicnn.train import loop, state
 from minicnn.train import run as runs
-from minicnn.train import state
 from minicnn.train.callbacks import Training
 from minicnn.train.run import read_jsonl as rows
 from tests.train.command import FAST
@@ -230,6 +230,49 @@ def test_validation_images_are_no_training_images_and_choose_an_epoch(
     assert minicnn.evaluate(net, batches) == best["val_acc"]
 
 
+def test_the_best_epoch_is_chosen_by_validation_alone_and_need_not_be_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # what is measured: the test set and the validation set, epoch after epoch
+    measured = iter([0.9, 0.5, 0.1, 0.7, 0.95, 0.6])
+    monkeypatch.setattr(loop, "evaluate", lambda *_: next(measured))
+    run = tmp_path / "run"
+    assert train.main([*THREE, "--validation", "130", "--out", str(run)]) == 0
+    assert [row["val_acc"] for row in rows(run / "metrics.jsonl")] == [0.5, 0.7, 0.6]
+    two = [*FAST, "--epochs", "2", "--batch-size", "500", "--validation", "130"]
+    monkeypatch.setattr(loop, "evaluate", lambda *_: 0.5)
+    assert train.main([*two, "--out", str(tmp_path / "two")]) == 0
+    best = (run / "best.safetensors").read_bytes()
+    assert best == (tmp_path / "two" / "model.safetensors").read_bytes()
+
+
+def test_the_threads_are_those_of_the_run(tmp_path: Path) -> None:
+    before = minicnn.get_num_threads()
+    try:
+        one = [*FAST, "--epochs", "1", "--threads", str(before + 1), "--out", str(tmp_path)]
+        assert train.main(one) == 0
+        minicnn.set_num_threads(before)
+        assert train.main(["--resume", str(tmp_path), "--epochs", "2"]) == 0
+        assert minicnn.get_num_threads() == before + 1
+    finally:
+        minicnn.set_num_threads(before)
+
+
+def test_ctrl_c_before_the_state_is_taken_over_leaves_the_folder_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = stopped(tmp_path / "run")
+    before = content(run)
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "restore", interrupted)
+    assert train.main(["--resume", str(run)]) == 130
+    assert content(run) == before
+    assert capsys.readouterr().err == "python -m minicnn.train: interrupted\n"
+
+
 def test_without_a_validation_set_nothing_is_chosen(tmp_path: Path) -> None:
     assert train.main([*FAST, "--epochs", "1", "--out", str(tmp_path)]) == 0
     assert not (tmp_path / "best.safetensors").exists()
@@ -283,6 +326,16 @@ def test_what_cannot_be_resumed_is_one_line(
     assert said == "--resume: these are not the images and labels of the state's training"
     (run / "config.json").write_text("{")
     assert refused(capsys, "--resume", str(run)).startswith(f"--resume {run / 'config.json'}: ")
+
+
+def test_a_compiled_run_is_refused_where_nothing_can_be_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = stopped(tmp_path / "run")
+    monkeypatch.setattr(compiler, "is_available", lambda device: False)
+    capsys.readouterr()
+    said = refused(capsys, "--resume", str(run))
+    assert said == "--resume: the run is a compiled one; here nothing can be compiled"
 
 
 def test_fewer_epochs_than_are_done_are_refused(
