@@ -208,7 +208,7 @@ class Classifier:
     def prepare(self, picture: Picture, raw: bool = False) -> Prepared:
         """The picture as the net is going to see it."""
         looks = self.looks or unknown(self.shape)
-        return prepare(picture, looks, raw or (self._stretch and not looks.normalised))
+        return prepare(picture, looks, raw, self._stretch)
 
     def _batch(self, pictures: Sequence[tuple[str, Prepared]]) -> list[Prediction]:
         features = self.features(np.stack([seen.pixels for _, seen in pictures]))

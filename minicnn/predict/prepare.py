@@ -41,15 +41,17 @@ class Prepared(NamedTuple):
     warnings: list[str]
 
 
-def prepare(picture: Picture, looks: Looks, raw: bool = False) -> Prepared:
+def prepare(picture: Picture, looks: Looks, raw: bool = False, stretched: bool = False) -> Prepared:
     """Make a picture like those of the data set.
 
     Where the training pictures were all put at one place and scaled to one size, so is this one.
     Others are scaled as a whole, with their proportions kept and a frame around them. ``raw``:
-    only stretched to the size that the net takes.
+    only stretched to the size that the net takes. ``stretched``: so were the training pictures
+    (``--image-size``), where they have no place of their own; it is done in the same way.
     """
+    stretched = stretched and not looks.normalised
     if raw or not looks.normalised:
-        return _as_a_whole(picture, looks, raw)
+        return _as_a_whole(picture, looks, raw, stretched)
     grey = in_grey(picture.pixels)
     if _fits(grey, looks):
         same = [*picture.facts, "unchanged: it lies as the training pictures do"]
@@ -65,8 +67,10 @@ def in_grey(pixels: Floats) -> Floats:
 # The whole picture ------------------------------------------------------------------------------
 
 
-def _as_a_whole(picture: Picture, looks: Looks, raw: bool) -> Prepared:
-    """Scaled, and framed unless ``raw``."""
+def _as_a_whole(
+    picture: Picture, looks: Looks, raw: bool = False, stretched: bool = False
+) -> Prepared:
+    """Scaled, and framed unless ``raw`` or ``stretched``."""
     from PIL import Image
 
     channels, high, wide = looks.shape
@@ -76,10 +80,11 @@ def _as_a_whole(picture: Picture, looks: Looks, raw: bool) -> Prepared:
         image = image.convert("RGB")
     scale = min(wide / image.width, high / image.height)
     kept = max(1, round(scale * image.width)), max(1, round(scale * image.height))
-    size = (wide, high) if raw else kept
+    size = (wide, high) if raw or stretched else kept
     if image.size != size:
-        facts.append(f"{'stretched' if raw else 'scaled'} to {size[0]} x {size[1]}")
-        image = image.resize(size, Image.Resampling.BICUBIC)
+        facts.append(f"{'stretched' if raw or stretched else 'scaled'} to {size[0]} x {size[1]}")
+        way = Image.Resampling.BILINEAR if stretched else Image.Resampling.BICUBIC
+        image = image.resize(size, way)
     if size != (wide, high):
         facts.append(f"framed to {wide} x {high}")
         colour = tuple(round(255 * level) for level in looks.background)
@@ -133,7 +138,7 @@ def _cut_out(grey: Floats, looks: Looks, facts: list[str]) -> Prepared:
     ink = ink_on(grey)
     strongest = float(ink.strength.max())
     if strongest < max(FAINTEST, 5 * ink.noise):
-        blank = Prepared(*_as_a_whole(Picture("", grey, facts), looks, False))
+        blank = _as_a_whole(Picture("", grey, facts), looks)
         return blank._replace(warnings=["looks empty: nothing stands out from the background"])
     floor = LEAST * strongest if looks.strokes[1] else min(FAINT, strongest / 2)
     mask = ink.strength > max(floor, 4 * ink.noise)

@@ -49,6 +49,16 @@ def test_a_net_of_every_layer(tmp_path: Path) -> None:
 
 
 @needs_a_compiler
+@pytest.mark.parametrize("kind", [nn.MaxPool2d, nn.AvgPool2d])
+def test_windows_over_the_end_alone_and_the_eps_of_a_batch_norm(kind: Any, tmp_path: Path) -> None:
+    net = nn.Sequential(nn.BatchNorm2d(3, eps=0.5), kind((3, 2), (2, 3), ceil_mode=True)).eval()
+    path, x = tmp_path / f"{kind.__name__}.c", draw((3, 3, 12, 9))
+    c.export(net, path, image_shape=(3, 12, 9))
+    wanted = computed(net, x).reshape(3, -1)
+    agree(called(path, x, wanted.shape[1]), wanted)
+
+
+@needs_a_compiler
 def test_windows_beyond_the_end_rows_of_a_picture_large_logits_and_nan(tmp_path: Path) -> None:
     last = nn.Linear(6, 6)
     last.bias = nn.Parameter(np.full(6, 200, np.float32))

@@ -85,6 +85,7 @@ def test_windows_over_the_edges_compute_the_same(
         (nn.Flatten(0, -2), (4, 3, 2, 5)),
         (nn.Softmax(dim=1), (4, 3, 2, 5)),
         (nn.LogSoftmax(dim=-2), (4, 3, 2, 5)),
+        (nn.BatchNorm2d(3, eps=0.5), (4, 3, 2, 5)),
         (nn.Dropout(0.9), (4, 3)),
         (nn.Sequential(), (4, 3)),
     ],

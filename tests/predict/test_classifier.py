@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import minicnn
-from minicnn import data, models, nn
+from minicnn import data, models, nn, train
 from minicnn.predict import Classifier, PictureError, Prediction
 from minicnn.predict.neighbours import Neighbours
 from minicnn.train.run import Run
@@ -225,3 +226,19 @@ def test_no_distance_is_negative(sets: tuple[data.Dataset, data.Dataset]) -> Non
     _, distances = neighbours.nearest(features, 1)
     assert distances.min() == 0
     assert neighbours.threshold >= 0
+
+
+def test_pictures_that_were_stretched_for_training_come_as_the_data_set_has_them(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    names = [f"{part}/{c}/{k}.png" for part in ("train", "test") for c in "ab" for k in range(2)]
+    files = [tmp_path / "pictures" / name for name in names]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 30, 3), np.uint8)).save(file)
+    command = ["--data-dir", str(tmp_path / "pictures"), "--image-size", "20x14", "--quiet"]
+    assert train.main([*command, "--epochs", "1", "--out", str(tmp_path / "run")]) == 0
+    classifier = Classifier.from_run(tmp_path / "run")
+    assert classifier.test is not None
+    for file, stored in zip(files[4:], classifier.test.images, strict=True):
+        np.testing.assert_array_equal(classifier.predict(file).picture, stored)
