@@ -214,9 +214,13 @@ def _check(run: Run, kept: State, job: Job) -> None:
 
 
 def _note_changes(run: Run, kept: State, job: Job) -> None:
-    """Write another learning rate or number of epochs into config.json, then into the state."""
+    """Write another learning rate or number of epochs into config.json, then into the state.
+
+    The folder of the data, which the digest of the images has been compared for, too.
+    """
     now = {"lr": job.config["lr"], "epochs": job.training.epochs}
-    changed = {name: value for name, value in now.items() if run.config.get(name) != value}
+    now_all = now | {"data_dir": job.config["data_dir"]}
+    changed = {name: value for name, value in now_all.items() if run.config.get(name) != value}
     if changed:
         place = {"epoch": kept.facts["epoch"], "batch": kept.facts["batch"]}
         run.config |= changed

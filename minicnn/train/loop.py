@@ -147,7 +147,7 @@ def fit(
     if not quiet:
         gradients = GradientWatch()
         callbacks = [*callbacks, gradients]
-        reports += reports_of(net, len(train), history, validation is not None, gradients)
+        reports += reports_of(training, validation is not None, gradients)
     try:
         while len(history.epochs) < training.epochs:
             _train_epoch(training, divide_by, callbacks, quiet)

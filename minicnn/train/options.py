@@ -19,7 +19,7 @@ EXAMPLES = {
     "--resume runs/plus": "go on with a run that was stopped",
     "--config runs/plus/config.json --out runs/again": "the same run once more, bit for bit",
 }
-WITH_RESUME = ("--epochs", "--lr", "--quiet", "--json")
+WITH_RESUME = ("--epochs", "--lr", "--data-dir", "--quiet", "--json")
 
 
 class Parser(command.Parser):

@@ -28,15 +28,13 @@ USUAL_PLATEAU = 1_000  # updates after which a sigmoid LeNet with Xavier weights
 LATE = 100  # updates after which a net without sigmoids has begun to learn
 
 
-def reports_of(
-    net: nn.Module, batches: int, history: History, validated: bool, *others: Report
-) -> list[Report]:
+def reports_of(training: Training, validated: bool, *others: Report) -> list[Report]:
     """What reports each epoch: a line, ``others``; in a notebook the curves, above all lines."""
     if not in_notebook():
-        return [Printer(net, batches, validated), *others]
+        return [Printer(training, validated), *others]
     curves = LiveCurves()
-    curves(history)
-    return [Printer(net, batches, validated), *others, curves]
+    curves(training.history)
+    return [Printer(training, validated), *others, curves]
 
 
 def progress_bar(training: Training, batches: Iterator[Any], quiet: bool) -> Any:
@@ -60,12 +58,14 @@ def progress_bar(training: Training, batches: Iterator[Any], quiet: bool) -> Any
 class Printer:
     """Prints a line after each epoch, and explains why a net does not learn."""
 
-    def __init__(self, net: nn.Module, batches: int, validated: bool = False):
-        self.net, self.batches = net, batches
+    def __init__(self, training: Training, validated: bool = False):
+        self.net = net = training.net
+        self.batches = len(training.loader)
         self.has_sigmoids = any(isinstance(module, nn.Sigmoid) for module in net.modules())
         self.leaves_plateau = has_xaviers_spread(net)
         self.explained: set[str] = set()
-        self.parameters = _fingerprint(net)
+        # of an epoch that is resumed, all updates may be over
+        self.parameters = [] if training.batch else _fingerprint(net)
         self.highest = 0.0
         say(f"epoch   loss  train acc  {'val acc  ' if validated else ''}test acc  seconds")
 

@@ -102,6 +102,17 @@ def test_emnists_pictures_are_turned(tmp_path, capsys):
     assert "emnist-digits: EMNIST's pictures are stored transposed" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("largest", "factor"), [(1, 255), (16, 15), (63, 4), (64, None)])
+def test_pixels_of_another_scale_are_said(tmp_path, capsys, largest, factor):
+    images = own.pictures(own.TRAIN_LABELS) % largest
+    images[0, 0, 0] = largest
+    data.from_npz(own.npz(tmp_path / "set.npz", x_train=images))
+    said = capsys.readouterr().out
+    assert (f"is {largest} of 255" in said, f"multiply them by {factor}," in said) == (
+        factor is not None,
+    ) * 2
+
+
 def test_other_labels_become_0_to_k_and_a_note_says_so(tmp_path, capsys):
     train, test = data.from_idx(own.idx(tmp_path, shift=5))
     assert_both(train, test, classes=("5", "6", "7"))

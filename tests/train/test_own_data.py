@@ -126,6 +126,21 @@ def test_the_convolutions_follow_the_pictures(tmp_path: Path) -> None:
     assert norms[0, 0] == pytest.approx(length, rel=1e-4)
 
 
+def test_a_run_whose_data_have_moved_is_resumed_from_where_they_are(tmp_path: Path) -> None:
+    folder, out = made("npz", tmp_path / "set"), tmp_path / "run"
+    assert train.main([*FAST, "--data-dir", str(folder), "--epochs", "1", "--out", str(out)]) == 0
+    moved = folder.rename(tmp_path / "moved")
+    assert train.main(["--resume", str(out), "--data-dir", str(moved), "--epochs", "2"]) == 0
+    config = config_of(out)
+    assert config["data_dir"] == config["options"]["data_dir"] == str(moved)
+    assert config["resumes"] == [{"epoch": 1, "batch": 1, "epochs": 2, "data_dir": str(moved)}]
+    assert len(read_jsonl(out / "metrics.jsonl")) == 2
+    other = made("csv", tmp_path / "other")
+    with pytest.raises(SystemExit, match="2"):
+        train.main(["--resume", str(out), "--data-dir", str(other), "--epochs", "3"])
+    assert config_of(out) == config
+
+
 def test_normalising_by_the_training_pictures_is_kept_and_used(tmp_path: Path) -> None:
     out = tmp_path / "run"
     folder = made("pictures", tmp_path / "set")

@@ -297,7 +297,9 @@ def test_of_the_other_options_few_go_with_resume(
 ) -> None:
     name = option[0].partition("=")[0]
     said = refused(capsys, "--resume", str(tmp_path), *option)
-    assert said == f"{name} does not go with --resume; --epochs, --lr, --quiet, --json do"
+    assert (
+        said == f"{name} does not go with --resume; --epochs, --lr, --data-dir, --quiet, --json do"
+    )
 
 
 def test_what_cannot_be_resumed_is_one_line(

@@ -161,12 +161,18 @@ def row(epoch: int, loss: float, accuracy: float, **more: Any) -> dict[str, Any]
     return {**figures, "seconds": 1.5, **more}
 
 
-def printed_for(net: nn.Module, batches: int, *rows: dict[str, Any], moves: bool = True) -> str:
-    """What a Printer says to these epochs of a net that changes, or does not."""
+def printed_for(
+    net: nn.Module, batches: int, *rows: dict[str, Any], moves: bool = True, batch: int = 0
+) -> str:
+    """What a Printer says to these epochs of a net that changes, or does not.
+
+    ``batch``: how many of the first epoch's were over when it began.
+    """
+    training: Any = types.SimpleNamespace(net=net, loader=range(batches), batch=batch)
     history = minicnn.History()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", io.StringIO())
-        printer = report.Printer(net, batches)
+        printer = report.Printer(training)
         for figures in rows:
             history.epochs.append(figures)
             next(net.parameters()).data += 1e-3 * moves
@@ -237,6 +243,13 @@ def test_a_net_whose_parameters_stay_is_told_so(net: nn.Module) -> None:
     printed = printed_for(net, 60, row(1, 2.303, 0.1), row(2, 2.303, 0.1), moves=False)
     assert printed.count("no parameter of the net has changed") == 2
     assert "plateau" not in printed
+
+
+def test_an_epoch_that_was_resumed_after_its_last_update_does_not_count_as_idle() -> None:
+    idle: dict[str, Any] = {"moves": False, "batch": 60}
+    printed = printed_for(models.lenet(), 60, row(3, 1.5, 0.4), row(4, 1.5, 0.4), **idle)
+    assert printed.count("no parameter of the net has changed") == 1
+    assert "no parameter" in line_of(printed, 4)
 
 
 def test_after_epoch_comes_before_the_line(

@@ -10,6 +10,7 @@ from minicnn.data.dataset import CHANNELS, Dataset
 from minicnn.data.errors import DatasetError
 from minicnn.terminal import say
 
+DARK = 64  # pixels of other scales, 0..1 or 0..16, are all below
 SHARE = 0.2  # of each class, for the test set, where there is none
 
 
@@ -104,6 +105,12 @@ def found(
     if pair[0].images.shape[1:] != pair[1].images.shape[1:]:
         shapes = " and ".join(f"{size_of(part.images)} in {part.where}" for part in (train, test))
         raise DatasetError(f"pictures are {shapes}; wanted one size")
+    largest = int(pair[0].images.max())
+    if 0 < largest < DARK:
+        note(
+            f"the largest pixel of {train.where} is {largest} of 255, so the net sees nearly black "
+            f"pictures: multiply them by {255 // largest}, or train with --normalise"
+        )
     return Found(name, kind, *pair)
 
 
