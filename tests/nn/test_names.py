@@ -24,6 +24,7 @@ MAKE: dict[str, Callable[[Any], Any]] = {  # of minicnn.nn or torch.nn, and the 
     "LazyLinear": lambda nn: nn.LazyLinear(4),
     "MaxPool2d": lambda nn: nn.MaxPool2d(2),
     "AvgPool2d": lambda nn: nn.AvgPool2d(2),
+    "ZeroPad2d": lambda nn: nn.ZeroPad2d((1, 0, 2, 3)),
     "Flatten": lambda nn: nn.Flatten(),
     "Sigmoid": lambda nn: nn.Sigmoid(),
     "ReLU": lambda nn: nn.ReLU(inplace=True),
