@@ -90,7 +90,7 @@ class Classifier:
     Threads may share one.
 
     Args:
-        net: takes (N, C, H, W), gives logits (N, classes).
+        net: takes (N, C, H, W), gives logits (N, classes); a softmax at its end is left out.
         classes: the name of each class.
         shape: of the pictures that the net takes, (C, H, W).
         train, test: the data that it was trained and tested on. Pictures are prepared to look like
@@ -122,6 +122,7 @@ class Classifier:
         self._alone = threading.Lock()  # one thread at a time changes the net's mode, and back
         self.shape: tuple[int, int, int] = (shape[0], shape[1], shape[2])
         self._end = _last_dense(net)
+        self._to_logits = net[self._end : _without_softmax(net)]
         part = net[: self._end]
         self._features: Callable[[Tensor], Tensor] = (
             compiler.compile(part) if compiler.is_available() else part
@@ -179,7 +180,7 @@ class Classifier:
             FileNotFoundError, OSError: a file cannot be opened.
             PictureError: a file is damaged or no picture.
             TypeError: none of these kinds.
-            ValueError: the net's outputs are nan.
+            ValueError: the net's outputs are nan, or not as many as the classes.
         """
         if self._is_one(images):
             return self._predictions([self._read(images, "picture", raw)])[0]
@@ -243,8 +244,11 @@ class Classifier:
 
     def _probabilities(self, features: Floats) -> NDArray[np.float64]:
         with self._alone, in_evaluation_mode(self.net), no_grad(), np.errstate(all="ignore"):
-            logits = self.net[self._end :](Tensor(features)).to("float64")
+            logits = self._to_logits(Tensor(features)).to("float64")
             probabilities = F.softmax(logits, 1).numpy()
+        known, outputs = len(self.classes), probabilities.shape[1]
+        if known != outputs:
+            raise ValueError(f"there are {known} classes; the net has {outputs} outputs")
         if not np.isfinite(probabilities).all():
             raise ValueError("the net's outputs are nan: it diverged when it was trained")
         return probabilities
@@ -275,4 +279,9 @@ def _each(images: Any) -> Iterable[Any]:
 def _last_dense(net: nn.Sequential) -> int:
     """The place of the last dense layer; what comes before it makes the features."""
     places = [place for place, module in enumerate(net) if isinstance(module, nn.Linear)]
-    return places[-1] if places else len(net)
+    return places[-1] if places else _without_softmax(net)
+
+
+def _without_softmax(net: nn.Sequential) -> int:
+    """How many layers it has without a softmax at the end."""
+    return len(net) - isinstance(net[-1], nn.Softmax)

@@ -242,3 +242,21 @@ def test_pictures_that_were_stretched_for_training_come_as_the_data_set_has_them
     assert classifier.test is not None
     for file, stored in zip(files[4:], classifier.test.images, strict=True):
         np.testing.assert_array_equal(classifier.predict(file).picture, stored)
+
+
+@pytest.mark.parametrize(
+    "layers", [[nn.Flatten(), nn.Linear(784, 3)], [nn.Conv2d(1, 3, 28), nn.Flatten()]]
+)
+def test_a_net_that_ends_with_softmax_gives_its_own_probabilities(layers: list[nn.Module]) -> None:
+    net = nn.Sequential(*layers, nn.Softmax(1))
+    picture = digits(1)
+    found = Classifier(net, "abc", (1, 28, 28)).predict(picture)[0]
+    with minicnn.no_grad():
+        wanted = net(minicnn.Tensor(picture[:, None].astype(np.float32) / 255)).numpy()[0]
+    np.testing.assert_allclose(found.probabilities, wanted, atol=1e-6)
+
+
+def test_classes_that_are_not_the_nets_outputs_are_refused() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 3))
+    with pytest.raises(ValueError, match="there are 2 classes; the net has 3 outputs"):
+        Classifier(net, "ab", (1, 28, 28)).predict(digits(1))
