@@ -54,6 +54,8 @@ def read(folder: Path) -> Measured:
     config, epochs, curve = read_measurements(folder)
     said = config | config.get("options", {})
     settings = {name: value for name, value in said.items() if name not in NO_SETTINGS}
+    if "options" in config:
+        settings.setdefault("validation", None)  # without it there are more pictures to train on
     # as JSON has them: tuples are lists
     arguments = json.loads(json.dumps(models.defaults(config["model"])))
     settings |= arguments | config.get("model_args", {})

@@ -187,11 +187,12 @@ def test_a_picture_that_cannot_be_written_names_the_option(
 def test_runs_of_the_command_are_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for seed in ("1", "2"):
-        out = str(tmp_path / seed)
-        assert train.main([*FAST, "--epochs", "1", "--seed", seed, "--out", out, "--quiet"]) == 0
+    for seed, more in (("1", []), ("2", ["--validation", "70"])):
+        one = [*FAST, "--epochs", "1", "--seed", seed, *more, "--out", str(tmp_path / seed)]
+        assert train.main([*one, "--quiet"]) == 0
     capsys.readouterr()
     assert compare.main([str(tmp_path / "1"), str(tmp_path / "2")]) == 0
     header, *lines = capsys.readouterr().out.splitlines()
-    assert header.split()[:3] == ["run", "seed", "epochs"]
-    assert [line.split()[1:3] for line in lines] == [["1", "1"], ["2", "1"]]
+    assert header.split()[:4] == ["run", "seed", "validation", "epochs"]
+    assert lines[0].split()[1:3] == ["1", "1"]
+    assert lines[1].split()[1:4] == ["2", "70", "1"]

@@ -64,9 +64,17 @@ class Checkpoint(Callback):
     Args:
         path: the file; it is replaced whole each time.
         every: keep it after this number of batches within an epoch, too.
+
+    Raises:
+        ValueError: ``every`` is neither None nor an int >= 1.
+        FileNotFoundError: there is no folder for the file.
     """
 
     def __init__(self, path: str | Path, every: int | None = None):
+        if every is not None and (not isinstance(every, int | np.integer) or every < 1):
+            raise ValueError(f"Checkpoint: every is {every!r}; wanted None or an int >= 1")
+        if not (folder := expand(path).parent).is_dir():
+            raise FileNotFoundError(f"Checkpoint: {path}: there is no folder {folder}")
         self.path, self.every = path, every
 
     def on_batch(self, training: Training) -> None:
