@@ -37,6 +37,13 @@ def test_arrays_with_labels_of_any_kind():
     assert (made.labels.tolist(), made.classes) == ([2, 0, 1, 0], ("ant", "bee", "cow"))
 
 
+def test_validation_pictures_beside_a_test_set_are_left_out_and_that_is_said(tmp_path, capsys):
+    for part, labels in (("train", TRAIN_LABELS), ("val", TRAIN_LABELS), ("test", TEST_LABELS)):
+        own.picture_folder(tmp_path / part, labels)
+    assert [len(part) for part in data.from_pictures(tmp_path)] == [10, 4]
+    assert capsys.readouterr().out == f"note: {tmp_path / 'val'} is left out, for there is test/\n"
+
+
 def test_arrays_with_classes_take_their_names_or_places():
     images = pictures([0] * 3)
     for labels in (["b", "a", "b"], [0, 1, 0]):
@@ -253,7 +260,7 @@ def test_a_test_set_is_a_fifth_of_each_class_drawn_with_the_seed(tmp_path, capsy
 # Pictures -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("names", [("train", "test"), ("training", "val")])
+@pytest.mark.parametrize("names", [("train", "test"), ("training", "val"), ("Training", "Testing")])
 @pytest.mark.parametrize("channels", [0, 3])
 def test_a_folder_of_pictures_for_each_class(tmp_path, names, channels):
     for name, labels, seed in zip(names, (TRAIN_LABELS, TEST_LABELS), (1, 2), strict=True):
@@ -365,6 +372,16 @@ def broken(kind, folder):
     if kind == "npz that is none":
         (folder / "a.npz").write_bytes(b"\x89HDF\r\n\x1a\n...")
         return r"a\.npz is an HDF5 file"
+    if kind == "npz of a number":
+        own.npz(folder / "a.npz", x_train=np.uint8(3))
+        return r"a\.npz: x_train: there are no pictures"
+    if kind == "npz without pixels":
+        own.npz(folder / "a.npz", x_train=np.zeros((10, 0, 9), np.uint8))
+        return r"a\.npz: x_train: there are no pictures"
+    if kind == "npz without test pictures":
+        none = {"x_test": np.zeros((0, 8, 9), np.uint8), "y_test": np.zeros(0, int)}
+        own.npz(folder / "a.npz", **none)
+        return r"a\.npz: x_test: there are no pictures"
     if kind == "npz of fractions":
         own.npz(folder / "a.npz", x_test=pictures(TEST_LABELS) / 255)
         return r"a\.npz: x_test: images are float64 .*; wanted uint8: \(images \* 255\)"
@@ -431,6 +448,7 @@ def broken(kind, folder):
 WRONG = [
     "half a set", "damaged gzip", "fewer labels", "pictures as labels", "labels out of range",
     "two sizes of parts", "npz without labels", "npz of pickles", "npz that is a zip",
+    "npz of a number", "npz without pixels", "npz without test pictures",
     "npz that is none", "npz of fractions", "npz with one-hot labels", "a text cell",
     "semicolons", "a longer line", "a picture too bright", "no lines", "one class", "which csv",
     "two sizes",

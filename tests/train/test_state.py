@@ -383,7 +383,7 @@ def test_no_state_is_kept_while_an_update_is_under_way(few: data.Dataset, tmp_pa
 def test_what_would_fail_after_an_epoch_is_refused_before_it(every: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"every is {every!r}; wanted None or an int >= 1"):
         Checkpoint(tmp_path / "state", every)
-    with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
         Checkpoint(tmp_path / "nowhere" / "state")
 
 

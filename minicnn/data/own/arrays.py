@@ -83,11 +83,12 @@ def found(
         DatasetError: only one class, a label without a class, pictures that are none, or of
             different shapes in the two parts. The message names the file.
     """
+    for part in (train, test):
+        if part is not None and not (part.images.ndim and part.images.size):
+            raise DatasetError(f"{part.where}: there are no pictures; wanted some of each class")
     if len(train.labels) != len(train.images):
         raise DatasetError(_counts(train))
     values = np.unique(train.labels) if classes is None else np.arange(len(classes))
-    if not len(train.labels):
-        raise DatasetError(f"{train.where}: there are no pictures; wanted some of each class")
     if len(values) < 2:
         raise DatasetError(
             f"{train.where}: all {len(train.labels):,} labels are {values[0]}; wanted two classes"

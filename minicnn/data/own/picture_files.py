@@ -47,7 +47,12 @@ def from_pictures(
 
 def read(folder: Path, size: tuple[int, int] | None = None, seed: int = 0) -> Found:
     """The same, with its name and kind."""
-    train, test = _subfolder(folder, TRAIN), _subfolder(folder, TEST)
+    for_training, for_testing = _parts(folder, TRAIN), _parts(folder, TEST)
+    train = for_training[0] if for_training else None
+    test = for_testing[0] if for_testing else None
+    for taken, *others in filter(None, (for_training, for_testing)):
+        for path in others:
+            note(f"{path} is left out, for there is {taken.name}/")
     if train is None and test is not None:
         raise DatasetError(f"{folder} has {test.name}/ but no train/; wanted both, or classes")
     top = train or folder
@@ -128,9 +133,10 @@ def class_folders(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def _subfolder(folder: Path, names: Sequence[str]) -> Path | None:
-    """The first of these folders that is there."""
-    return next((path for name in names if (path := folder / name).is_dir()), None)
+def _parts(folder: Path, names: Sequence[str]) -> list[Path]:
+    """The folders of these names, in their order; capitals do not count."""
+    found = {name.lower(): folder / name for name in class_folders(folder)}
+    return [found[name] for name in names if name in found]
 
 
 def _same_classes(test: Path, train: Path, classes: list[str]) -> list[str]:
