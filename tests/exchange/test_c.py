@@ -249,6 +249,14 @@ def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
         c.export(net, tmp_path / "net.c", image_shape=SIZE)
 
 
+def test_a_sequential_of_ones_own_is_opened() -> None:
+    class Block(nn.Sequential):
+        """Somebody's own, without a forward of its own."""
+
+    steps = steps_of(Block(nn.ReLU(), Block(nn.Tanh())), SIZE)
+    assert [step.word for step in steps] == ["relu", "tanh"]
+
+
 def test_a_kernel_that_becomes_infinite_with_its_batch_norm_is_named(tmp_path: Path) -> None:
     conv, norm = nn.Conv2d(3, 1, 1), nn.BatchNorm2d(1)
     assert norm.running_var is not None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels, nn
+from minicnn.exchange.leaves import leaves
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor, enable_grad
@@ -49,7 +50,7 @@ def steps_of(net: nn.Module, image_shape: Shape) -> list[Step]:
     dtype = next((p.dtype for p in net.parameters()), np.dtype(np.float32))
     x = Tensor(np.zeros((1, *image_shape), dtype), device=device_of_net(net))
     with kernels.by_reference(), in_evaluation_mode(net), enable_grad():
-        for name, layer in _layers(net):
+        for name, layer in leaves(net):
             try:
                 step, x = _step(layer, x)
             except (TypeError, ValueError) as error:
@@ -58,15 +59,6 @@ def steps_of(net: nn.Module, image_shape: Shape) -> list[Step]:
                 check_finite(step, f"layer {name}")
                 steps.append(step)
     return list(_folded(steps))
-
-
-def _layers(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """The layers in the order of their use, with their names; a Sequential is opened."""
-    if type(module) is not nn.Sequential or "forward" in vars(module):
-        yield name, module
-        return
-    for key, child in module._modules.items():
-        yield from _layers(child, f"{name}.{key}" if name else key)
 
 
 def _step(layer: nn.Module, x: Tensor) -> tuple[Step | None, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 import minicnn
 from minicnn import nn
+from minicnn.exchange.leaves import leaves
 from minicnn.exchange.libraries import library
 from minicnn.files import write_whole
 from minicnn.nn import Module
@@ -125,15 +126,6 @@ def _checked(net: Module, example: Any) -> Tensor | None:
         if tensor.dtype not in (np.float32, np.int64):
             raise TypeError(f"export: {name} is {tensor.dtype}; wanted float32, as net.float()")
     return x
-
-
-def leaves(net: Module, name: str = "") -> Iterator[tuple[str, Module]]:
-    """The layers of nested ``Sequential``s with their names, in the order of their computation."""
-    if type(net).forward is not nn.Sequential.forward or "forward" in vars(net):
-        yield name, net
-        return
-    for child, module in net._modules.items():
-        yield from leaves(module, f"{name}.{child}" if name else child)
 
 
 def _written(net: Module, x: Tensor | None) -> Writer:
