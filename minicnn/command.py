@@ -120,6 +120,8 @@ def read_config(file: Path) -> dict[str, Any]:
     """
     import tomllib  # here, for most calls name no file
 
+    if file.is_dir():
+        raise IsADirectoryError(f"this is a folder; wanted a file, as {file / 'config.json'}")
     text = file.read_text(encoding="utf-8")
     if file.suffix != ".json":
         return tomllib.loads(text)

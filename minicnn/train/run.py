@@ -236,9 +236,10 @@ def read_measurements(
 def _no_run(folder: Path, missing: str) -> OSError:
     """The error for a folder that lacks a file of a run."""
     if folder.is_dir():
+        runs = sorted(path.parent.name for path in folder.glob(f"*/{missing}"))
+        holds = f"; it holds {', '.join(runs[:5])}{', ...' * (len(runs) > 5)}" if runs else ""
         return FileNotFoundError(
-            f"{folder} is not the folder of a training run, or of one that was stopped in its first"
-            f" epoch: it has no {missing}"
+            f"{folder} is not the folder of a training run: it has no {missing}{holds}"
         )
     if folder.exists():
         return NotADirectoryError(f"{folder} is a file; wanted the folder of a training run")

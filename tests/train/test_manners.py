@@ -83,7 +83,7 @@ def test_a_file_gives_options_by_their_names_and_what_is_typed_wins(tmp_path: Pa
         ("config.json", "[1]", 'it has no "options"; .*'),
         ("config.json", "{", "Expecting property name .*"),
         ("config.json", '{"options": {"ephocs": 3}}', "--ephocs is no option; .* --epochs.*"),
-        (".", None, r".*Is a directory"),
+        (".", None, "this is a folder; wanted a file, as .*config.json"),
         ("none.toml", None, r".*No such file or directory"),
     ],
 )

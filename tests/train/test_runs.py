@@ -133,13 +133,17 @@ def test_weights_are_written_before_what_was_measured(
 def test_what_is_no_run_is_told_with_what_it_is(tmp_path: Path) -> None:
     for path, error, told in (
         (tmp_path / "none", FileNotFoundError, "^there is no folder .*none; wanted that of a tr"),
-        (tmp_path, FileNotFoundError, "is not the folder of a training run, .* no config.json$"),
+        (
+            tmp_path,
+            FileNotFoundError,
+            "not the folder of a training run: it has no config.json; it holds run$",
+        ),
         (a_run(tmp_path / "run") / "curve.jsonl", NotADirectoryError, "jsonl is a file; wanted"),
     ):
         with pytest.raises(error, match=told):
             minicnn.load_run(path)
     (tmp_path / "run" / "model.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"stopped in its first epoch: it has no model"):
+    with pytest.raises(FileNotFoundError, match=r"of a training run: it has no model.safetensors$"):
         minicnn.load_run(tmp_path / "run")
 
 
