@@ -139,9 +139,12 @@ def _classes(classes: int | Sequence[str]) -> tuple[str, ...]:
     if isinstance(classes, int | np.integer):
         return tuple(map(str, range(classes)))
     try:
-        return tuple(map(str, classes))
+        names = tuple(map(str, classes))
     except TypeError:
         raise TypeError(f"classes is {classes!r}; wanted names, or a number of classes") from None
+    if len(set(names)) < len(names):
+        raise ValueError(f"classes has {max(names, key=names.count)!r} twice; wanted unlike names")
+    return names
 
 
 def _check_classes(labels: NDArray[np.int64], count: int) -> None:

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from minicnn import command, plots
+from minicnn.data.own.picture_files import KINDS
 from minicnn.files import write_whole
 from minicnn.predict.classifier import Classifier, Prediction
 from minicnn.predict.draw import MOST, draw
@@ -19,7 +20,6 @@ from minicnn.predict.serve import serve
 from minicnn.terminal import complain, say
 from minicnn.train.run import load_run
 
-KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 EXAMPLES = {
     "--run runs/lenet seven.jpg": "what a photo shows, with probabilities, and what was done to it",
     "--run runs/lenet photos --csv": "every picture of a folder, for a spreadsheet",

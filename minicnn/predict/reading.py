@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minicnn.data.own.picture_files import opened
 from minicnn.files import expand
 from minicnn.formats import kind_of
 
@@ -77,7 +77,7 @@ def _decoded(content: bytes, name: str) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of size, which is looked at below; of odd metadata
-            with Image.open(io.BytesIO(content)) as image:
+            with opened(content) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise Image.DecompressionBombError
                 image.draft(None, (LARGEST, LARGEST))  # a JPEG is read at 1/2, 1/4 or 1/8

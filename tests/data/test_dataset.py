@@ -118,3 +118,8 @@ def test_classes_are_names_or_a_number(classes):
 def test_few_channels_in_the_last_place_are_a_narrow_picture():
     assert Dataset(np.zeros((2, 3, 8, 4), "u1"), [0, 1], 2).images.shape == (2, 3, 8, 4)
     assert Dataset(np.zeros((2, 4, 3, 3), "u1"), [0, 1], 2).images.shape == (2, 4, 3, 3)
+
+
+def test_a_class_name_stands_once():
+    with pytest.raises(ValueError, match="classes has 'b' twice; wanted unlike names"):
+        Dataset(np.zeros((2, 3, 4), np.uint8), [0, 2], ["a", "b", "b"])

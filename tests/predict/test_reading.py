@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minicnn.data.own.picture_files import read_picture
 from minicnn.predict import reading
 from minicnn.predict.reading import PictureError, read
 from tests.predict.pictures import drawn, png, save
@@ -115,3 +116,14 @@ def test_floats_and_32_bits_have_the_range_that_fits() -> None:
         np.testing.assert_allclose(read(Image.fromarray(levels * white)).pixels, levels)
     whole = (levels * 60_000).astype(np.int32)
     np.testing.assert_allclose(read(Image.fromarray(whole)).pixels, whole / 65535, rtol=1e-6)
+
+
+def test_no_other_program_is_started_for_a_picture(tmp_path: Path) -> None:
+    """Pillow reads EPS by way of Ghostscript."""
+    content = io.BytesIO()
+    drawn().convert("L").save(content, "EPS")
+    with pytest.raises(PictureError, match="no picture, but "):
+        read(content.getvalue())
+    (tmp_path / "a.eps").write_bytes(content.getvalue())
+    with pytest.raises(ValueError, match=r"a\.eps is no picture that can be read"):
+        read_picture(tmp_path / "a.eps")

@@ -15,6 +15,7 @@ from minicnn.data.own.arrays import Found, Part, found, note
 from minicnn.files import expand
 
 KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # in Pillow's words
 TRAIN, TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation")
 
 
@@ -70,6 +71,18 @@ def read(folder: Path, size: tuple[int, int] | None = None, seed: int = 0) -> Fo
     return found(folder.resolve().name, "pictures", parts, tests, classes, seed)
 
 
+def opened(content: bytes) -> Any:
+    """The Pillow image in a file's bytes, of the kinds of ``KINDS`` alone.
+
+    Pillow knows others, and would start Ghostscript for one of them.
+    """
+    from PIL import Image
+
+    Image.init()
+    there = [kind for kind in FORMATS if kind in Image.OPEN]
+    return Image.open(io.BytesIO(content), formats=there)
+
+
 def read_picture(
     file: str | Path | IO[bytes], size: tuple[int, int] | None = None
 ) -> NDArray[np.uint8]:
@@ -94,7 +107,7 @@ def read_picture(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a large picture, of odd metadata
-            with Image.open(io.BytesIO(content)) as picture:
+            with opened(content) as picture:
                 return _array(picture, size)
     except UnidentifiedImageError:
         raise ValueError(f"{name} is no picture that can be read") from None
