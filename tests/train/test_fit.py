@@ -116,7 +116,9 @@ def test_fit_applies_the_schedule_after_each_epoch(few: data.Dataset) -> None:
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_callbacks_see_each_batch_and_each_epoch(few: data.Dataset, compiled: bool) -> None:
+def test_callbacks_see_each_batch_and_each_epoch(
+    few: data.Dataset, compiled: bool, compiled_kernels: None
+) -> None:
     class Log(minicnn.Callback):
         def __init__(self) -> None:
             self.seen: list[tuple[int, int, int, float]] = []

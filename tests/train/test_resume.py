@@ -331,7 +331,10 @@ def test_what_cannot_be_resumed_is_one_line(
 
 
 def test_a_compiled_run_is_refused_where_nothing_can_be_compiled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    compiled_kernels: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = stopped(tmp_path / "run")
     monkeypatch.setattr(compiler, "is_available", lambda device: False)
