@@ -31,6 +31,7 @@ def loop_seconds(options: argparse.Namespace, chapter: Path, tab: str) -> dict[s
     from minicnn.d2l.book.cells import Chapter
     from minicnn.d2l.book.changes import with_epochs
     from minicnn.d2l.book.markdown import cells_of
+    from minicnn.d2l.facades import helpers
 
     minicnn.set_num_threads(options.threads)
     cells = Chapter(chapter, cells_of(chapter, chapter.read_text(encoding="utf-8")), False).of(tab)
@@ -40,7 +41,9 @@ def loop_seconds(options: argparse.Namespace, chapter: Path, tab: str) -> dict[s
         d2l.install(tab)
         for source in sources:
             exec(source, names)
-        return {"seconds": timed(lambda: exec(sources[-1], names))}
+        seconds = timed(lambda: exec(sources[-1], names))
+    helpers._left.clear()  # a script's figures, which would be written, and said, at its end
+    return {"seconds": seconds}
 
 
 def fit_seconds(options: argparse.Namespace, model: str) -> dict[str, float]:
