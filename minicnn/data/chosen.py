@@ -1,17 +1,20 @@
 """The data that a command trains on: a set of the catalogue, or data of your own."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minicnn.data.dataset import Dataset
 from minicnn.data.errors import DatasetError
-from minicnn.data.own.arrays import Found
-from minicnn.data.own.kinds import find
 from minicnn.data.sample import load_or_sample
 from minicnn.files import expand
+
+if TYPE_CHECKING:
+    from minicnn.data.own.arrays import Found
 
 CATALOGUE_KIND = "catalogue"
 
@@ -32,6 +35,9 @@ def choose(
 
     Raises: what ``data.load`` and ``data.from_folder`` raise.
     """
+    from minicnn.data.own.arrays import Found  # most programs have no data of their own
+    from minicnn.data.own.kinds import find
+
     if name is None and folder is not None:
         return find(expand(folder), size, seed)
     if size is not None:
@@ -58,6 +64,8 @@ def own_sets(
     Raises:
         DatasetError: they are not there, or have other classes than the net.
     """
+    from minicnn.data.own.kinds import find
+
     size = config.get("image_size")
     where = expand(folder or config["data_dir"])
     with contextlib.redirect_stdout(io.StringIO()):  # the notes were said when it was trained
