@@ -148,8 +148,7 @@ def test_a_run_without_an_epoch_is_compared_too(
         ("curve.jsonl", "{folder}/curve.jsonl is damaged: Extra data: line 1 column 3 (char 2)"),
         ("config.json", "{folder}/config.json is damaged: Extra data: line 1 column 3 (char 2)"),
         ("no model", "{folder}/config.json is not a run's configuration"),
-        ("empty", "{folder} is not the folder of a training run, or of one that was stopped in its"
-         " first epoch: it has no config.json"),
+        ("empty", "{folder} is not the folder of a training run: it has no config.json"),
     ],
 )  # fmt: skip
 def test_a_folder_that_is_no_run_is_one_line(
