@@ -154,3 +154,8 @@ def _check_classes(labels: NDArray[np.int64], count: int) -> None:
             f"labels are {labels.min()}..{labels.max()}; wanted 0..{count - 1}, "
             f"one of {count} classes{cure}"
         )
+
+
+def in_channels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, C, H, W) of (N, H, W); others as they are."""
+    return images[:, None] if images.ndim == 3 else images

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.data.dataset import Dataset
+from minicnn.data.dataset import Dataset, in_channels
 from minicnn.data.normalising import MeanAndStd, scale_and_shift
 from minicnn.device import on_device_of, to_device
 from minicnn.kernels import is_host
@@ -75,10 +75,7 @@ class DataLoader:
         if raw and normalise is not None:
             raise ValueError("raw is True with normalise; wanted one: raw pixels are as they are")
         self.dataset = dataset
-        images = dataset.images
-        if images.ndim == 3:
-            images = images[:, None]
-        self.images: Any = to_device(images, device)
+        self.images: Any = to_device(in_channels(dataset.images), device)
         self.labels: Any = to_device(dataset.labels, device)
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -87,7 +84,7 @@ class DataLoader:
         self.raw = raw
         self.scale: Any = None
         if normalise is not None:
-            self.scale = to_device(scale_and_shift(normalise, images.shape[1]), device)
+            self.scale = to_device(scale_and_shift(normalise, self.images.shape[1]), device)
         self.epoch = 0
         self._memory: dict[tuple[int, int], Any] = {}
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minicnn.data.dataset import Dataset
+from minicnn.data.dataset import Dataset, in_channels
 
 MeanAndStd = tuple[Sequence[float] | float, Sequence[float] | float]
 
@@ -19,7 +19,7 @@ def mean_and_std(dataset: Dataset) -> tuple[list[float], list[float]]:
     Raises:
         ValueError: a channel has one value everywhere, or there are no pictures.
     """
-    images = dataset.images if dataset.images.ndim == 4 else dataset.images[:, None]
+    images = in_channels(dataset.images)
     levels, means, stds = np.arange(256) / 255, [], []
     for channel in range(images.shape[1]):
         counts = np.bincount(images[:, channel].ravel(), minlength=256)

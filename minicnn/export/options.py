@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn import command, interop, nn, onnx
-from minicnn.data.catalogue import CATALOGUE
 from minicnn.exchange import c
 from minicnn.exchange.libraries import library
 from minicnn.files import write_whole
 from minicnn.terminal import say
-from minicnn.train.run import load_run, load_sets
+from minicnn.train.run import classes_of, image_shape_of, load_run, load_sets
 
 FILES = {"c": "net.c", "onnx": "net.onnx", "torch": "net.pt"}
 EXAMPLES = {
@@ -90,8 +89,8 @@ def _export(options: argparse.Namespace) -> int:
     trained = Trained(
         net,
         f"{config['model']} on {config.get('dataset')}",
-        tuple(config["model_args"].get("image_shape", (1, 28, 28))),
-        _classes(config),
+        image_shape_of(config),
+        classes_of(config),
         config.get("normalise"),
     )
     out = options.out or options.run / FILES[options.to]
@@ -101,13 +100,6 @@ def _export(options: argparse.Namespace) -> int:
     with command.naming(options, "out"):
         {"onnx": _to_onnx, "torch": _to_torch}[options.to](trained, out)
     return 0
-
-
-def _classes(config: Mapping[str, Any]) -> tuple[str, ...] | None:
-    if config.get("classes"):
-        return tuple(config["classes"])
-    known = CATALOGUE.get(config.get("dataset", ""))
-    return None if known is None else known.classes
 
 
 def _to_c(trained: Trained, config: dict[str, Any], options: argparse.Namespace, out: Path) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minicnn import compiler, data, nn
-from minicnn.data.catalogue import CATALOGUE
 from minicnn.language import notice
 from minicnn.nn import functional as F
 from minicnn.nn.modes import in_evaluation_mode
@@ -22,7 +21,7 @@ from minicnn.predict.prepare import Prepared, prepare
 from minicnn.predict.reading import Picture, channels_last, read
 from minicnn.tensor import Tensor, no_grad
 from minicnn.terminal import say
-from minicnn.train.run import load_run, load_sets
+from minicnn.train.run import classes_of, image_shape_of, load_run, load_sets
 
 BATCH = 256  # pictures at a time
 NEIGHBOURS = 5  # training pictures that are kept of each picture
@@ -158,8 +157,8 @@ class Classifier:
             say(notice("no_training_pictures", error=error))
         return cls(
             net,
-            config.get("classes") or CATALOGUE[config["dataset"]].classes,
-            config["model_args"].get("image_shape", (1, 28, 28)),
+            classes_of(config) or (),
+            image_shape_of(config),
             train=train,
             test=test,
             normalise=config.get("normalise"),

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minicnn.data.dataset import in_channels
+
 Floats = NDArray[np.float32]
 
 ENOUGH = 2000  # pictures to measure
@@ -61,7 +63,7 @@ def unknown(shape: tuple[int, int, int], background: tuple[float, ...] = ()) -> 
 
 def measure(images: NDArray[np.uint8]) -> Looks:
     """Measure pictures (N, H, W) or (N, C, H, W); of many, some 2,000 of all parts."""
-    images = images[:, None] if images.ndim == 3 else images
+    images = in_channels(images)
     x = images[:: max(1, len(images) // ENOUGH)].astype(np.float32) / 255
     border = np.concatenate([x[..., 0], x[..., -1], x[:, :, 0], x[:, :, -1]], axis=-1)
     background = np.median(border, axis=(0, 2))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minicnn import data
+from minicnn.data.dataset import in_channels
 from minicnn.predict.looks import Floats
 
 REFERENCES = 10_000  # training pictures that others are compared with
@@ -58,11 +59,6 @@ class Neighbours:
         places = np.argpartition(-cosines, range(count), axis=1)[:, :count]
         nearest = np.take_along_axis(cosines, places, axis=1)
         return places, np.maximum(1 - nearest, 0)  # which rounding may have made negative
-
-
-def in_channels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(N, C, H, W) of (N, H, W)."""
-    return images[:, None] if images.ndim == 3 else images
 
 
 def _directions(features: Floats) -> Floats:

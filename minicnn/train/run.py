@@ -23,6 +23,7 @@ from typing import Any
 
 from minicnn import data, models, plots
 from minicnn.checkpoint import load, save
+from minicnn.data.catalogue import CATALOGUE
 from minicnn.data.chosen import is_own, own_sets
 from minicnn.data.sample import load_or_sample
 from minicnn.files import expand, make_folder, write_whole
@@ -282,3 +283,16 @@ def normalise_of(config: Mapping[str, Any]) -> tuple[list[float], list[float]] |
     """The mean and the standard deviation that the run's loaders were given as ``normalise``."""
     kept = config.get("normalise")
     return None if kept is None else (kept["mean"], kept["std"])
+
+
+def classes_of(config: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The names of the run's classes; None where nobody knows them."""
+    if config.get("classes"):
+        return tuple(config["classes"])
+    known = CATALOGUE.get(config.get("dataset", ""))
+    return None if known is None else known.classes
+
+
+def image_shape_of(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """(channels, height, width) of the pictures that the run's net takes."""
+    return tuple(config["model_args"].get("image_shape", (1, 28, 28)))

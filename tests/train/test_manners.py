@@ -16,23 +16,13 @@ from tqdm import tqdm
 from minicnn import train
 from minicnn.train import options as command_line
 from minicnn.train.run import read_jsonl as rows
-from tests.train.command import FAST
+from tests.train.command import FAST, complaint
 
 TWO = [*FAST, "--epochs", "2"]
 
 
 def parsed(*argv: str) -> dict[str, Any]:
     return vars(command_line.parser().parse(list(argv)))
-
-
-def complaint(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """The one line with which the command refuses these options."""
-    with pytest.raises(SystemExit) as ended:
-        train.main(list(argv))
-    assert ended.value.code == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    return said.removeprefix("python -m minicnn.train: error: ").rstrip("\n")
 
 
 # --config -----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from minicnn.train import loop, state
 from minicnn.train import run as runs
 from minicnn.train.callbacks import Training
 from minicnn.train.run import read_jsonl as rows
-from tests.train.command import FAST
+from tests.train.command import FAST, complaint
 
 THREE = [*FAST, "--epochs", "3", "--batch-size", "500"]  # 12 batches an epoch
 OTHERS = ["--momentum", "0.9", "--schedule", "cosine", "--dropout", "0.2", "--validation", "130"]
@@ -80,16 +80,6 @@ def content(run: Path) -> dict[str, Any]:
         "best": (run / "best.safetensors").exists() and (run / "best.safetensors").read_bytes(),
         "names": sorted(path.name for path in run.iterdir()),
     }
-
-
-def refused(capsys: pytest.CaptureFixture[str], *options: str) -> str:
-    """The one line with which the command refuses."""
-    with pytest.raises(SystemExit) as ended:
-        train.main(list(options))
-    assert ended.value.code == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    return said.removeprefix("python -m minicnn.train: error: ").rstrip("\n")
 
 
 @pytest.mark.parametrize(
@@ -296,7 +286,7 @@ def test_of_the_other_options_few_go_with_resume(
     option: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = option[0].partition("=")[0]
-    said = refused(capsys, "--resume", str(tmp_path), *option)
+    said = complaint(capsys, "--resume", str(tmp_path), *option)
     assert (
         said == f"{name} does not go with --resume; --epochs, --lr, --data-dir, --quiet, --json do"
     )
@@ -306,28 +296,28 @@ def test_what_cannot_be_resumed_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     none = tmp_path / "none"
-    assert refused(capsys, "--resume", str(none)).startswith(
+    assert complaint(capsys, "--resume", str(none)).startswith(
         f"--resume: there is no folder {none};"
     )
-    assert "no config.json" in refused(capsys, "--resume", str(tmp_path))
+    assert "no config.json" in complaint(capsys, "--resume", str(tmp_path))
     run = stopped(tmp_path / "run", "--lr", "0.25")
     path = run / "state.safetensors"
     kept = path.read_bytes()
     path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
     assert re.match(
-        r"--resume: .*state\.safetensors is damaged: ", refused(capsys, "--resume", str(run))
+        r"--resume: .*state\.safetensors is damaged: ", complaint(capsys, "--resume", str(run))
     )
     path.unlink()
-    assert "it cannot be resumed: an older minicnn trained it, or" in refused(
+    assert "it cannot be resumed: an older minicnn trained it, or" in complaint(
         capsys, "--resume", str(run)
     )
     path.write_bytes(kept)
     with monkeypatch.context() as patch:
         patch.setattr(minicnn.data.Dataset, "digest", "0" * 64)
-        said = refused(capsys, "--resume", str(run))
+        said = complaint(capsys, "--resume", str(run))
     assert said == "--resume: these are not the images and labels of the state's training"
     (run / "config.json").write_text("{")
-    assert refused(capsys, "--resume", str(run)).startswith(f"--resume {run / 'config.json'}: ")
+    assert complaint(capsys, "--resume", str(run)).startswith(f"--resume {run / 'config.json'}: ")
 
 
 def test_a_compiled_run_is_refused_where_nothing_can_be_compiled(
@@ -339,28 +329,28 @@ def test_a_compiled_run_is_refused_where_nothing_can_be_compiled(
     run = stopped(tmp_path / "run")
     monkeypatch.setattr(compiler, "is_available", lambda device: False)
     capsys.readouterr()
-    said = refused(capsys, "--resume", str(run))
+    said = complaint(capsys, "--resume", str(run))
     assert said == "--resume: the run is a compiled one; here nothing can be compiled"
 
 
-def test_fewer_epochs_than_are_done_are_refused(
+def test_fewer_epochs_than_are_done_are_complaint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = stopped(tmp_path / "run", epoch=3, batch=1)
     before = content(run)
-    said = refused(capsys, "--resume", str(run), "--epochs", "1")
+    said = complaint(capsys, "--resume", str(run), "--epochs", "1")
     assert said == "--epochs is 1; the run is in epoch 2"
     assert content(run) == before
 
 
-def test_a_run_that_is_being_trained_is_refused(
+def test_a_run_that_is_being_trained_is_complaint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = stopped(tmp_path / "run")
     handle = os.open(run, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)  # as another process
     try:
-        said = refused(capsys, "--resume", str(run))
+        said = complaint(capsys, "--resume", str(run))
     finally:
         os.close(handle)
     assert said == f"{run}: another process is working there"
@@ -383,7 +373,7 @@ def test_a_full_disk_is_one_line_and_the_old_state_can_be_resumed(
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "_write_and_rename", full)
-        said = refused(capsys, *THREE, "--out", str(run))
+        said = complaint(capsys, *THREE, "--out", str(run))
     assert said == (
         f"{run / 'state.safetensors'}: No space left on device; the file of before is still there"
     )

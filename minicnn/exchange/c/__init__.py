@@ -17,6 +17,7 @@ import numpy as np
 
 from minicnn import kernels, nn
 from minicnn.data import Dataset
+from minicnn.data.dataset import in_channels
 from minicnn.files import expand, write_whole
 from minicnn.kernels import Array
 from minicnn.nn.modes import in_evaluation_mode
@@ -179,8 +180,7 @@ def _some(train: Dataset) -> Dataset:
 
 def _pixels(dataset: Dataset) -> Array:
     """float32 in [0, 1]: (N, C, H, W)."""
-    images = dataset.images if dataset.images.ndim == 4 else dataset.images[:, None]
-    return images.astype(np.float32) / 255
+    return in_channels(dataset.images).astype(np.float32) / 255
 
 
 def _accuracy(steps: Sequence[Step], test: Dataset) -> float:
