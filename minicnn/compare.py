@@ -25,6 +25,7 @@ NO_SETTINGS = (
 )
 FIGURES = {"epochs": "{}", "loss": "{:.3f}", "train_acc": "{:.3f}", "val_acc": "{:.3f}",
            "best_epoch": "{}", "test_acc": "{:.3f}", "seconds": "{:.1f}"}  # fmt: skip
+LABEL = 90  # characters that fit below the curves
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 STYLES = ("-", (0, (5, 1)), (0, (1, 1)))  # of the lines, once the colours are used up
 
@@ -171,9 +172,15 @@ def shown(value: Any) -> str:
 
 
 def labels(runs: Sequence[Measured]) -> list[str]:
-    """What distinguishes each run: the settings that differ, or its name where these do not."""
+    """What distinguishes each run: the settings that differ, or its name where these do not, or
+    where they are more than a line."""
     names = differing(runs)
-    found = [", ".join(f"{name} {shown(run.settings.get(name))}" for name in names) for run in runs]
+    found = [
+        ", ".join(f"{n} {shown(run.settings[n])}" for n in names if run.settings.get(n) is not None)
+        for run in runs
+    ]
+    if max(map(len, found)) > LABEL:
+        return [run.name for run in runs]
     alike = len(set(found)) < len(found) or not names
     return [f"{run.name}: {text}" if alike and text else text or run.name
             for run, text in zip(runs, found, strict=True)]  # fmt: skip

@@ -132,6 +132,17 @@ def test_runs_that_are_alike_are_told_by_their_names(folders: list[str], tmp_pat
     assert len(looks) == 9
 
 
+def test_a_label_fits_below_the_curves(folders: list[str]) -> None:
+    """One with all the settings that differ may be wider than the picture."""
+    a, b = (compare.read(Path(folder)) for folder in folders[:2])
+    a = a._replace(settings={"lr": 0.5, "init": None})
+    b = b._replace(settings={"lr": 0.1, "init": "normal"})
+    assert compare.labels([a, b]) == ["lr 0.5", "lr 0.1, init normal"]
+    wide = a._replace(settings={f"setting_{i}": "long" for i in range(8)})
+    other = a._replace(name="other", settings={f"setting_{i}": "longer" for i in range(8)})
+    assert compare.labels([wide, other]) == [a.name, "other"]
+
+
 def test_a_run_without_an_epoch_is_compared_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
