@@ -65,7 +65,8 @@ class Worker:
         self.memory = aligned((0, plan.memory), plan.dtype)  # a row for each group
         self.address = self.memory.ctypes.data
         # 64 places more: the last row of a gradient may be stored to a register's end
-        self.gradients = aligned(plan.parameters_size + 64 if engine.learns else 1, plan.dtype)
+        size = plan.parameters_size + plan.extras_size + 64
+        self.gradients = aligned(size if engine.learns else 1, plan.dtype)
         self.sums = np.zeros(max(1, plan.sums))
         self.group_row = new_row()  # see ``Group``
         write(self.group_row, gradients=self.gradients, sums=self.sums)
@@ -103,6 +104,7 @@ class Engine:
             self.weights[plan.parameters_size :] = np.concatenate(plan.constants)
         self.parameters = Parameters(plan, self.weights)
         self.programs: list[np.ndarray] = []  # of each part
+        self.prologue = self.epilogue = np.zeros((0, 1), np.int64)
         self.flops = sum(line.flops for line in plan.lines)
         self.tables = np.array([*plan.tables, 0], np.int64)  # never empty
         self.step_in_memory = plan.memory * plan.dtype.itemsize  # bytes of a group
@@ -117,15 +119,19 @@ class Engine:
     def _compile(self, optimizer: optim.Optimizer | None) -> None:
         """Have the kernels ready: from the disk, or compiled now."""
         with said_if_slow():
-            for part in self.plan.parts:
-                ops = [(type(line.op), self.plan.numbers_of(line.op)) for line in part.lines]
-                self.programs.append(program_of(ops, self.plan.dtype))
+            self.programs = [self._program_of(part) for part in self.plan.parts]
+            self.prologue = self._program_of(self.plan.prologue)
+            self.epilogue = self._program_of(self.plan.epilogue)
             # no instructions, no tiles: to have ``run`` itself ready
             nothing = 0, np.zeros(0, np.uint8), self.no_labels, self.weights
             run(self.programs[0][:0], new_row(), 0, 1, 1, 0, 0, 1, *nothing)
             self.parameters.compile()
             if optimizer is not None:
                 self.parameters.compile_update(optimizer)
+
+    def _program_of(self, part: Part) -> np.ndarray:
+        ops = [(type(line.op), self.plan.numbers_of(line.op)) for line in part.lines]
+        return program_of(ops, self.plan.dtype)
 
     def run(
         self,
@@ -151,6 +157,7 @@ class Engine:
             worker.make_room(slots)
         self.active = self.workers[:threads]
         batch = len(x), x.reshape(-1).view(np.uint8), labels, logits.reshape(-1)
+        self._run_once(self.plan.prologue, self.prologue, batch)
         for program, part in zip(self.programs, self.plan.parts, strict=True):
             run_part = self._run_profiled if profile else self._run
             together(
@@ -163,7 +170,16 @@ class Engine:
                 part.afterwards(self)
         for worker in self.active[1:]:
             self.active[0].gradients += worker.gradients
+        self._run_once(self.plan.epilogue, self.epilogue, batch)
         self.plan.images_seen += self.images if profile else 0
+
+    def _run_once(self, part: Part, program: np.ndarray, batch: Batch) -> None:
+        """Instructions that do not look at images, as if there were one group. Each is timed."""
+        worker = self.active[0]
+        for k, line in enumerate(part.lines):
+            began = time.perf_counter()
+            run(program[k : k + 1], worker.group_row, worker.address, 0, 1, 0, 1, 1, *batch)
+            line.seconds += time.perf_counter() - began
 
     def _get_ready(self, masks: list[tuple[int, int]]) -> None:
         self.keys[: 2 * len(masks)] = np.array(masks, np.uint64).reshape(-1)

@@ -54,6 +54,10 @@ class Constant(int):
     """A place among the constants, counted from the first."""
 
 
+class Extra(int):
+    """A place after the parameters' gradients, counted from the first."""
+
+
 @dataclass(kw_only=True)
 class CpuLine(Line):
     """An instruction, and what the table says about it."""
@@ -81,8 +85,11 @@ class Plan:
 
     Attributes:
         parts: the instructions; all but the last part end where the groups wait for each other.
+        prologue: what runs once a step, before the first group; it may write into ``weights``.
+        epilogue: what runs once a step, after the last group, on the sum of all gradients.
         parameters: each with its place in ``weights`` and in the gradients.
         constants: what follows the parameters in ``weights``.
+        extras_size: places that follow the parameters' in ``gradients``.
         tables: offsets of rows and taps.
         before: functions called at the beginning of each step.
         loss_settings: the constants of the loss: smoothing, scale of the gradient, ignored class,
@@ -95,11 +102,11 @@ class Plan:
     def __init__(self, group: int, dtype: np.dtype):
         self.group, self.dtype = group, dtype
         self.images = group * LANES
-        self.parts = [Part()]
+        self.parts, self.prologue, self.epilogue = [Part()], Part(), Part()
         self.buffers: list[Buffer] = []
         self.parameters: dict[int, tuple[Tensor, int]] = {}  # by id
         self.constants: list[np.ndarray] = []
-        self.constants_size = self.parameters_size = 0
+        self.constants_size = self.parameters_size = self.extras_size = 0
         self.tables: list[int] = []
         self._known_tables: dict[tuple[int, ...], int] = {}
         self.before: list[Callable[[Any], None]] = []
@@ -132,6 +139,12 @@ class Plan:
         self.constants_size += array.size
         return place
 
+    def extra(self, size: int) -> Extra:
+        """A place in ``gradients`` after the parameters', for what is not a gradient yet."""
+        place = Extra(self.extras_size)
+        self.extras_size += -(-size // LANES) * LANES
+        return place
+
     def table(self, offsets: Sequence[int] | np.ndarray) -> int:
         """The place of a list of offsets; equal lists are kept once."""
         key = tuple(int(offset) for offset in offsets)
@@ -150,6 +163,10 @@ class Plan:
                 value.last = now
                 moved += value.cells * self.dtype.itemsize
         self.parts[-1].lines.append(CpuLine(name=name, what=what, flops=flops, bytes=moved, op=op))
+
+    def emit_once(self, part: Part, op: Instruction, name: str, what: str = "") -> None:
+        """Add an instruction to ``prologue`` or ``epilogue``: it sees no images and no buffers."""
+        part.lines.append(CpuLine(name=name, what=what, flops=0, bytes=0, op=op))
 
     def wait(self, afterwards: Callable[[Any], None]) -> None:
         """End a part: ``afterwards(step)`` runs when all groups have come to this point."""
@@ -184,7 +201,7 @@ class Plan:
     def _number(self, value: Any) -> int:
         if isinstance(value, Buffer):
             return value.offset
-        if isinstance(value, Constant):
+        if isinstance(value, Constant | Extra):
             return self.parameters_size + value
         return int(value)
 
@@ -193,7 +210,8 @@ class Plan:
     @property
     def lines(self) -> list[CpuLine]:
         """All instructions, in order."""
-        return [line for part in self.parts for line in part.lines]
+        parts = [self.prologue, *self.parts, self.epilogue]
+        return [line for part in parts for line in part.lines]
 
     def __str__(self) -> str:
         columns = [
