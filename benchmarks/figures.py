@@ -15,6 +15,7 @@ COLOURS = {
     "torch eager": "#d55e00",
     "torch channels_last": "#e69454",
     "torch compile": "#f1c19c",
+    "torch bf16": "#cc79a7",
     "torch": "#d55e00",
     "ONNX Runtime": "#8c6bb1",
 }
@@ -134,11 +135,26 @@ def lines(
 def versus(axes: Any, rows: list[Row], cases: list[str], title: str, other: str) -> None:
     """A line of dots a case: the other's median over each minicnn side's, on a log axis."""
     theirs = {row.case: row.median for row in rows if row.side == other}
+    ratios: dict[str, dict[str, float | None]] = {}
     for row in rows:
         if row.side != other and row.case in theirs:
-            times, line = theirs[row.case] / row.median, cases.index(row.case)
-            axes.plot(times, line, "o", color=colour(row.side), markersize=6.5, clip_on=False)
-    axes.set_xscale("log")
+            ratios.setdefault(row.side, {})[row.case] = theirs[row.case] / row.median
+    dots(axes, ratios, cases, title)
+
+
+def dots(
+    axes: Any,
+    ratios: dict[str, dict[str, float | None]],
+    cases: list[str],
+    title: str,
+    base: int = 10,
+) -> None:
+    """A line of dots a case: the ratio of each side that has one, on a log axis to ``base``."""
+    for side, of_side in ratios.items():
+        for line, case in enumerate(cases):
+            if times := of_side.get(case):
+                axes.plot(times, line, "o", color=colour(side), markersize=6.5, clip_on=False)
+    axes.set_xscale("log", base=base)
     axes.minorticks_off()
     axes.axvline(1, color=INK, linewidth=1)
     axes.set_yticks(range(len(cases)), cases)
@@ -149,10 +165,8 @@ def versus(axes: Any, rows: list[Row], cases: list[str], title: str, other: str)
     tidy(axes)
 
 
-def legend(axes: Any, sides: list[str]) -> None:
-    """What the dots' colours mean, above the first panel."""
+def legend(axes: Any, sides: list[str], place: str = "upper right") -> None:
+    """What the dots' colours mean, above the first panel or at another place of the picture."""
     for side in sides:
         axes.plot([], [], "o", color=colour(side), label=side)
-    axes.figure.legend(
-        loc="upper right", ncols=len(sides), frameon=False, fontsize=9, labelcolor=INK
-    )
+    axes.figure.legend(loc=place, ncols=len(sides), frameon=False, fontsize=9, labelcolor=INK)

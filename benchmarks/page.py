@@ -22,6 +22,7 @@ from benchmarks.tables import Report, Row, as_markdown, by_question, number, rea
 
 DOCS = Path(__file__).parent.parent / "docs"
 COMMANDS = {
+    "nets": ["nets"],
     "lenet": ["lenet"],
     "lenet-from-outside": ["lenet", "--from-outside"],
     "lenet-whole": ["lenet", "--whole"],
@@ -32,6 +33,7 @@ COMMANDS = {
     "memory": ["memory"],
 }
 TITLES = {
+    "nets": "Ten nets",
     "lenet": "An epoch of training",
     "lenet-from-outside": "An epoch, from outside",
     "lenet-whole": "Ten epochs, start included",
@@ -112,7 +114,7 @@ def module_of(report: Report) -> ModuleType:
 
 
 def section(report: Report, with_about: bool = True) -> str:
-    """What was measured, by which command; tables, remarks, picture.
+    """What was measured, by which command; picture, the benchmark's summary, tables, remarks.
 
     ``with_about``: with what the benchmark says of itself, unless an earlier section has said it.
     """
@@ -123,7 +125,9 @@ def section(report: Report, with_about: bool = True) -> str:
         for question, rows in by_question(report.rows).items()
     ]
     texts = [f"## {title}", f"    {report.command}", *([about(report)] if with_about else [])]
-    return "\n\n".join([*texts, picture, *tables, *report.remarks]) + "\n"
+    summary = getattr(module_of(report), "summary", None)
+    summaries = [as_markdown(summary(report))] if summary else []
+    return "\n\n".join([*texts, picture, *summaries, *tables, *report.remarks]) + "\n"
 
 
 def about(report: Report) -> str:

@@ -126,7 +126,7 @@ def number(value: float | None) -> str:
 
 
 def is_text(column: int, cells: list[list[str]]) -> bool:
-    names = ("case", "command", "side", "minicnn's side", "version", "what changed", "ok")
+    names = ("case", "net", "command", "side", "minicnn's side", "version", "what changed", "ok")
     return cells[0][column] in names
 
 
