@@ -29,6 +29,7 @@ from numba.np.arrayobj import populate_array
 
 from ..arrays import Array
 from ..cpu.jit import FASTMATH, Function, compiled, intrinsic, jit
+from ..cpu.ready import Form
 
 # Where a run of cells begins. While a plan is made it is the buffer, constant or parameter itself;
 # in a kernel, a number.
@@ -179,8 +180,13 @@ def uncounted(function: Function) -> Function:
     return jit(function, **UNCOUNTED)
 
 
+def form_for(kernel: Any, instruction: type, dtype: np.dtype) -> Form:
+    """The form of ``kernel`` for numbers of this dtype."""
+    number = numba.from_dtype(dtype)
+    return Form(kernel, (Row(instruction, number), Row(Group, number)))
+
+
 def address_of(kernel: Any, instruction: type, dtype: np.dtype) -> int:
     """Where the machine code of ``kernel`` for numbers of this dtype lies: compiled, or loaded."""
-    number = numba.from_dtype(dtype)
-    form = compiled(kernel, (Row(instruction, number), Row(Group, number)))
+    form = compiled(*form_for(kernel, instruction, dtype))
     return int(form.library.get_pointer_to_function(form.fndesc.llvm_func_name))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..arrays import LANES, Array
+from ..cpu.ready import Form
 from . import activation, loss, move, norm, pool, product
-from .instruction import Group, address_of, call, columns_of, uncounted
+from .instruction import Group, address_of, call, columns_of, form_for, uncounted
 
 KERNELS: dict[type, Any] = {
     move.LoadPixels: move.load_pixels,
@@ -49,6 +51,11 @@ PICTURES, LABELS, LOGITS = (COLUMNS[name] for name in ("pictures", "labels", "lo
 @functools.cache
 def _kernel_of(instruction: type, dtype: np.dtype) -> int:
     return address_of(KERNELS[instruction], instruction, dtype)
+
+
+def forms_of(instructions: Iterable[type], dtype: np.dtype) -> list[Form]:
+    """Of the kernels that execute such instructions for numbers of this dtype: each once."""
+    return [form_for(KERNELS[kind], kind, dtype) for kind in dict.fromkeys(instructions)]
 
 
 def program_of(ops: list[tuple[type, list[int]]], dtype: np.dtype) -> np.ndarray:

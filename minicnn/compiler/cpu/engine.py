@@ -15,8 +15,9 @@ import numpy as np
 from minicnn import optim
 from minicnn.kernels.arrays import LANES
 from minicnn.kernels.cpu import jit
+from minicnn.kernels.cpu.ready import form_of, make_ready
 from minicnn.kernels.cpu.threads import get_num_threads, together
-from minicnn.kernels.tiles.program import new_row, program_of, run, write
+from minicnn.kernels.tiles.program import forms_of, new_row, program_of, run, write
 from minicnn.tensor import Tensor
 from minicnn.terminal import remark
 
@@ -43,7 +44,7 @@ def said_if_slow() -> Iterator[None]:
 
     def say_so() -> None:
         if jit.passes > before:  # otherwise they are being loaded, by a slow machine
-            remark("minicnn: compiling kernels, kept for the next time; some 10 seconds")
+            remark("minicnn: compiling kernels, kept for the next time; 3 to 10 seconds")
 
     timer = threading.Timer(2, say_so)
     timer.start()
@@ -118,16 +119,22 @@ class Engine:
 
     def _compile(self, optimizer: optim.Optimizer | None) -> None:
         """Have the kernels ready: from the disk, or compiled now."""
+        plan = self.plan
+        # no instructions, no tiles: a call that does nothing
+        nothing = 0, np.zeros(0, np.uint8), self.no_labels, self.weights
+        called = [
+            form_of(run, np.zeros((0, 1), np.int64), new_row(), 0, 1, 1, 0, 0, 1, *nothing),
+            *self.parameters.forms(optimizer),
+        ]
+        parts = [*plan.parts, plan.prologue, plan.epilogue]
+        kinds = [type(line.op) for part in parts for line in part.lines]
         with said_if_slow():
-            self.programs = [self._program_of(part) for part in self.plan.parts]
-            self.prologue = self._program_of(self.plan.prologue)
-            self.epilogue = self._program_of(self.plan.epilogue)
-            # no instructions, no tiles: to have ``run`` itself ready
-            nothing = 0, np.zeros(0, np.uint8), self.no_labels, self.weights
-            run(self.programs[0][:0], new_row(), 0, 1, 1, 0, 0, 1, *nothing)
-            self.parameters.compile()
-            if optimizer is not None:
-                self.parameters.compile_update(optimizer)
+            make_ready([*called, *forms_of(kinds, plan.dtype)])
+            for form in called:
+                jit.compiled(*form)
+            self.programs = [self._program_of(part) for part in plan.parts]
+            self.prologue = self._program_of(plan.prologue)
+            self.epilogue = self._program_of(plan.epilogue)
 
     def _program_of(self, part: Part) -> np.ndarray:
         ops = [(type(line.op), self.plan.numbers_of(line.op)) for line in part.lines]

@@ -7,6 +7,8 @@ from operator import is_not
 import numpy as np
 
 from minicnn import optim
+from minicnn.kernels.cpu.jit import compiled
+from minicnn.kernels.cpu.ready import Form, form_of
 from minicnn.kernels.cpu.threads import share
 from minicnn.kernels.tiles import parameters as tiles
 
@@ -39,16 +41,15 @@ class Parameters:
         self.are_plain = False
         self.compiled: set[str] = set()  # the optimisers' kernels that are ready
 
-    def compile(self) -> None:
-        """Have the kernel that reads the parameters ready: from the disk, or compiled now."""
-        # from place 0 to before place 0: nothing is copied
-        tiles.take(0, 0, self.table, self.weights)
+    def forms(self, optimizer: optim.Optimizer | None) -> list[Form]:
+        """Of the kernels that read the parameters, and update them."""
+        take = form_of(tiles.take, 0, 0, self.table, self.weights)
+        return [take] if optimizer is None else [take, self._form_of_update(optimizer)]
 
-    def compile_update(self, optimizer: optim.Optimizer) -> None:
-        """The same for that of the optimiser's step."""
-        settings = map(float, optimizer.settings())
-        tiles.UPDATES[optimizer.kernel](0, 0, self.table, self.weights, *settings)
+    def _form_of_update(self, optimizer: optim.Optimizer) -> Form:
         self.compiled.add(optimizer.kernel)
+        settings = map(float, optimizer.settings())
+        return form_of(tiles.UPDATES[optimizer.kernel], 0, 0, self.table, self.weights, *settings)
 
     def are_known(self) -> bool:
         """Whether all have the arrays that they had at the last ``take``, and learn as at first."""
@@ -86,7 +87,7 @@ class Parameters:
     def step(self, optimizer: optim.Optimizer, gradients: np.ndarray) -> None:
         """``optimizer.step()`` with gradients that lie as ``weights`` do."""
         if optimizer.kernel not in self.compiled:
-            self.compile_update(optimizer)
+            compiled(*self._form_of_update(optimizer))
         learned = {
             i: self.row_of[id(optimizer.params[i])] for i in learned_by(optimizer, self.row_of)
         }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from minicnn.kernels.arrays import LANES, NONE
-from minicnn.kernels.cpu.windows import inside
 from minicnn.kernels.tiles.pool import AvgPool, AvgPoolBackward, MaxPool, MaxPoolBackward, Windows
 
 from ..table import shapes
@@ -59,8 +58,8 @@ class Pool(CpuLowering):
         (kh, kw), (sh, sw), (ph, pw), (dh, dw) = self.geometry()
         (c, h, w), (_, oh, ow) = self.stage.input_shape, self.stage.output_shape
         # which lines i and columns j of a window lie inside the picture
-        inside_h = [range(*inside(r * sh - ph, dh, h, kh)) for r in range(oh)]
-        inside_w = [range(*inside(o * sw - pw, dw, w, kw)) for o in range(ow)]
+        inside_h = [[i for i in range(kh) if 0 <= r * sh - ph + i * dh < h] for r in range(oh)]
+        inside_w = [[j for j in range(kw) if 0 <= o * sw - pw + j * dw < w] for o in range(ow)]
         fours: list[int] = []
         ones: list[int] = []
         for r in range(oh):
