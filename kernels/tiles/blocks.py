@@ -19,8 +19,9 @@ from llvmlite import ir
 from numba import types
 from numba.core.cgutils import unpack_tuple
 
+from ..arrays import LANES
 from ..cpu.jit import intrinsic
-from .lanes import CONTRACT, Lanes, place_of, splat, total_of
+from .lanes import CONTRACT, Lanes, place_of, splat
 
 
 @intrinsic(prefer_literal=True)
@@ -67,6 +68,47 @@ def take_at(typing: Any, array: Any, places: Any, away: Any) -> Any:
         return context.make_tuple(builder, result, numbers)
 
     return result(array, places, types.intp), generate
+
+
+@intrinsic(prefer_literal=True)
+def places_of(
+    typing: Any, count: Any, line: Any, first: Any, width: Any, step: Any, nowhere: Any
+) -> Any:
+    """The places of the cells first, first + 1, ... (``count``) of a line of ``width`` cells.
+
+    Cell k lies at line + k step; one that the line does not have, at ``nowhere``.
+    """
+    result = types.UniTuple(types.intp, count.literal_value)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, line, first, width, step, nowhere = arguments
+        places = []
+        for k in range(result.count):
+            cell = builder.add(first, ir.Constant(first.type, k))
+            inside = builder.icmp_unsigned("<", cell, width)  # a negative one is a huge one
+            place = builder.add(line, builder.mul(cell, step))
+            places.append(builder.select(inside, place, nowhere))
+        return context.make_tuple(builder, result, places)
+
+    return result(count, *[types.intp] * 5), generate
+
+
+@intrinsic()
+def weighted(typing: Any, numbers: Any, place: Any, vectors: Any) -> Any:
+    """numbers[place] vectors[0] + numbers[place + 1] vectors[1] + ..."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        numbers, place, vectors = arguments
+        data = context.make_array(signature.args[0])(context, builder, numbers).data
+        total = None
+        for k, vector in enumerate(unpack_tuple(builder, vectors)):
+            index = builder.add(place, ir.Constant(place.type, k))
+            number = splat(builder, builder.load(builder.gep(data, [index])), signature.return_type)
+            part = builder.fmul(number, vector, flags=CONTRACT)
+            total = part if total is None else builder.fadd(total, part, flags=CONTRACT)
+        return total
+
+    return vectors.dtype(numbers, types.intp, vectors), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -147,12 +189,38 @@ store_each, add_each = _storing(add=False), _storing(add=True)
 
 @intrinsic()
 def total_each(typing: Any, sums: Any) -> Any:
-    """``total`` of each of the vectors."""
+    """The sum of the cells of each of the vectors, which have 16."""
     result = types.UniTuple(sums.dtype.dtype, sums.count)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vectors = unpack_tuple(builder, arguments[0])
-        totals = [total_of(builder, vector, sums.dtype) for vector in vectors]
+        totals = []
+        for first in range(0, len(vectors), LANES):
+            some = vectors[first : first + LANES]
+            total = _totals(builder, some)
+            index = [ir.Constant(ir.IntType(32), k) for k in range(len(some))]
+            totals += [builder.extract_element(total, k) for k in index]
         return context.make_tuple(builder, result, totals)
 
     return result(sums), generate
+
+
+def _totals(builder: Any, vectors: list[Any]) -> Any:
+    """One vector: its cell k is the sum of vector k.
+
+    Two vectors become one, halves added to halves: (a0 + a2, a1 + a3, b0 + b2, b1 + b3). Two such
+    become one again in the same way, part by part, until a part is a single cell.
+    """
+    length = LANES  # cells of a part
+    kind = ir.VectorType(ir.IntType(32), LANES)
+    while length > 1:
+        # the cells of each part's first half, of both vectors; those of its second half
+        low = [k for k in range(2 * LANES) if k % length < length // 2]
+        masks = [ir.Constant(kind, low), ir.Constant(kind, [k + length // 2 for k in low])]
+        others = [*vectors[1::2], vectors[-1]]  # an odd one is added up next to itself
+        vectors = [
+            builder.fadd(*[builder.shuffle_vector(a, b, mask) for mask in masks], flags=CONTRACT)
+            for a, b in zip(vectors[::2], others, strict=False)
+        ]
+        length //= 2
+    return vectors[0]

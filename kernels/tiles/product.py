@@ -39,7 +39,7 @@ IMAGES = 0  # as a length, or as a number of taps: the images of the group
 class Product(NamedTuple):
     """y[row] = sum over taps of w[row, tap] x[tap], for each line of each tile.
 
-    y[row] and x[tap] are runs of ``length`` numbers, w[row, tap] is one number:
+    y[row] and x[tap] are runs of numbers, as long as the line says; w[row, tap] is one number:
 
         y[row]       begins at  y + tile y_tile + (the line's place in y) + tables[y_rows + row]
         x[tap]       begins at  x + tile x_tile + (the line's place in x) + tables[x_taps + tap]
@@ -68,8 +68,9 @@ class Product(NamedTuple):
     x_taps: int  # table, an entry for each tap
     w_taps: int  # table, an entry for each tap
     lines: int  # in a tile
-    line_table: int  # table, four entries a line: its place in y, in x, its first tap, its taps
-    length: int  # of a run, in numbers: a multiple of 16; or IMAGES
+    # table, five entries a line: its place in y, in x, its first tap, its taps, and the length of
+    # its runs in numbers: a multiple of 16, or IMAGES
+    line_table: int
     begin: int = FROM_ZERO  # FROM_ZERO, FROM_BIAS or ADD
     bias: Place = 0  # in ``weights``: the bias of row 0, read if ``begin`` is FROM_BIAS
     y_tile: int = 0  # from one tile to the next; 0: y and x are matrices of the whole group
@@ -127,53 +128,73 @@ def _make_block(rows: int, width: int) -> Block:
     return block
 
 
-_four_by_64, _four_by_32, _four_by_16 = (_make_block(4, width) for width in (64, 32, 16))
-_two_by_64, _two_by_16 = _make_block(2, 64), _make_block(2, 16)
+Rows: TypeAlias = Callable[[Product, Line, int, Array, Array, Array, Array, Array], None]
+
+
+def _make_rows(width: int) -> Rows:
+    """All rows by ``width`` cells, four rows at a time (two, where two or one are left)."""
+    four, two = _make_block(4, width), _make_block(2, width)
+
+    @inner()
+    def rows(
+        op: Product,
+        line: Line,
+        m: int,
+        y: Array,
+        x: Array,
+        w: Array,
+        weights: Array,
+        tables: Array,
+    ) -> None:
+        by_four = 4 * ((op.rows + 1) // 4)  # three rows left over are computed as four
+        for row in range(0, by_four, 4):
+            four(op, line, row, m, y, x, w, weights, tables)
+        if by_four < op.rows:
+            two(op, line, by_four, m, y, x, w, weights, tables)
+
+    return rows
+
+
+_rows_by_64, _rows_by_32, _rows_by_16 = (_make_rows(width) for width in (64, 32, 16))
 
 
 @kernel
 def product(op: Product, group: Group) -> None:
-    """Every line of every tile, four rows at a time (two, where two or one are left)."""
+    """Every line of every tile, 64 cells at a time (fewer at its end): what all rows make of them.
+
+    So these cells of x stay in the first cache while the rows' weights pass by.
+    """
     memory, weights, tables = group.memory, group.weights, group.tables
     y, w = (group.gradients, memory) if op.is_gradient else (memory, weights)
     images = group.tiles * LANES
-    by_four = 4 * ((op.rows + 1) // 4)  # three rows left over are computed as four
     for tile in range(group.tiles if op.y_tile else 1):
-        for k in range(op.line_table, op.line_table + 4 * op.lines, 4):
+        for k in range(op.line_table, op.line_table + 5 * op.lines, 5):
             line = Line(
                 op.y + tile * op.y_tile + tables[at(k)],
                 op.x + tile * op.x_tile + tables[at(k + 1)],
                 tables[at(k + 2)],
                 images if tables[at(k + 3)] == IMAGES else tables[at(k + 3)],
-                images if op.length == IMAGES else op.length,
+                images if tables[at(k + 4)] == IMAGES else tables[at(k + 4)],
             )
             arrays = y, memory, w, weights, tables
-            for row in range(0, by_four, 4):
-                m = 0
-                while WIDE == 64 and m < line.length - 48:
-                    _four_by_64(op, line, row, m, *arrays)
-                    m += 64
-                if WIDE == 64 and m < line.length - 16:
-                    _four_by_32(op, line, row, m, *arrays)
-                    m += 32
-                while m < line.length:
-                    _four_by_16(op, line, row, m, *arrays)
-                    m += 16
-            for row in range(by_four, op.rows, 2):
-                m = 0
-                while WIDE == 64 and m < line.length - 48:
-                    _two_by_64(op, line, row, m, *arrays)
-                    m += 64
-                while m < line.length:
-                    _two_by_16(op, line, row, m, *arrays)
-                    m += 16
+            m = 0
+            while WIDE == 64 and m < line.length - 48:
+                _rows_by_64(op, line, m, *arrays)
+                m += 64
+            if WIDE == 64 and m < line.length - 16:
+                _rows_by_32(op, line, m, *arrays)
+                m += 32
+            while m < line.length:
+                _rows_by_16(op, line, m, *arrays)
+                m += 16
 
 
 class ConvDWeight(NamedTuple):
     """dW[o, (c, i, j)] += sum over the images and outputs of dy[o] x[(c, i, j)].
 
     dy[o] is a line of channel o of dy, x[(c, i, j)] the run that its windows see: as in the
-    ``Product`` of the forward pass.
+    ``Product`` of the forward pass. A few lines are a *strip*: all rows and taps are summed over
+    one before the next, so that it stays in the cache.
     """
 
     dy: Place  # in ``memory``
@@ -183,15 +204,22 @@ class ConvDWeight(NamedTuple):
     y_rows: int  # table, for each channel: where it begins in a tile of dy
     taps: int  # C KH KW
     x_taps: int  # table, as in the forward pass
-    lines: int  # of outputs in a picture
-    length: int  # of a run, in numbers: a multiple of 16
-    y_line: int  # from one line to the next in dy
-    x_line: int  # the same in x, SH lines of the frame
+    strips: int
+    strip_table: int  # table, three entries a strip: its place in dW, its first line, its lines
+    line_table: int  # table, three entries a line: its place in dy, in x, its length in numbers
     y_tile: int  # from one tile to the next
     x_tile: int
 
 
-Dots: TypeAlias = Callable[[ConvDWeight, int, int, int, Array, Array, Array], None]
+class Strip(NamedTuple):
+    """One strip of a ``ConvDWeight``: its place in dW, and its lines in ``tables``."""
+
+    dweight: int
+    first: int
+    last: int
+
+
+Dots: TypeAlias = Callable[[ConvDWeight, Strip, int, int, int, Array, Array, Array], None]
 
 
 def _make_dots(rows: int) -> Dots:
@@ -201,6 +229,7 @@ def _make_dots(rows: int) -> Dots:
     @inner()
     def dots(
         op: ConvDWeight,
+        strip: Strip,
         row: int,
         tap: int,
         tiles: int,
@@ -213,17 +242,18 @@ def _make_dots(rows: int) -> Dots:
         of_tap = take(TAPS, tables, op.x_taps + tap, op.x_taps + op.taps - 1)
         sums = repeat(cells, fill(16, memory.dtype.type(0)))
         for t in range(tiles):
-            for line in range(op.lines):
-                dy = op.dy + t * op.y_tile + line * op.y_line
-                x = op.x + t * op.x_tile + line * op.x_line
-                for m in range(0, op.length, 16):
+            for k in range(strip.first, strip.last, 3):
+                dy = op.dy + t * op.y_tile + tables[at(k)]
+                x = op.x + t * op.x_tile + tables[at(k + 1)]
+                for m in range(0, tables[at(k + 2)], 16):
                     of_dy = load_each(16, memory, of_row, dy + m)
                     of_x = load_each(16, memory, of_tap, x + m)
                     sums = add_outer(sums, of_dy, of_x)
         totals = total_each(sums)
         for r in range(min(rows, op.rows - row)):
             for k in range(min(TAPS, op.taps - tap)):
-                gradients[at(op.dweight + (row + r) * op.taps + tap + k)] += totals[r * TAPS + k]
+                place = strip.dweight + (row + r) * op.taps + tap + k
+                gradients[at(place)] += totals[r * TAPS + k]
 
     return dots
 
@@ -233,14 +263,18 @@ _four_dots, _two_dots = _make_dots(4), _make_dots(2)
 
 @kernel
 def conv_dweight(op: ConvDWeight, group: Group) -> None:
-    """Four rows of dy against five taps at a time."""
+    """Strip by strip, four rows of dy against five taps at a time."""
     arrays = group.memory, group.gradients, group.tables
     by_four = 4 * ((op.rows + 1) // 4)
-    for tap in range(0, op.taps, TAPS):
-        for row in range(0, by_four, 4):
-            _four_dots(op, row, tap, group.tiles, *arrays)
-        for row in range(by_four, op.rows, 2):
-            _two_dots(op, row, tap, group.tiles, *arrays)
+    for k in range(op.strip_table, op.strip_table + 3 * op.strips, 3):
+        first = op.line_table + 3 * group.tables[at(k + 1)]
+        last = first + 3 * group.tables[at(k + 2)]
+        strip = Strip(op.dweight + group.tables[at(k)], first, last)
+        for tap in range(0, op.taps, TAPS):
+            for row in range(0, by_four, 4):
+                _four_dots(op, strip, row, tap, group.tiles, *arrays)
+            for row in range(by_four, op.rows, 2):
+                _two_dots(op, strip, row, tap, group.tiles, *arrays)
 
 
 class SumRows(NamedTuple):
@@ -252,6 +286,7 @@ class SumRows(NamedTuple):
     pitch: int  # from one row to the next
     length: int  # of a row in a tile, in numbers: a multiple of 16; or IMAGES
     tile: int  # from one tile to the next; 0: dy is a matrix of the whole group
+    first: int = 0  # where row 0 begins in a tile
 
 
 @kernel
@@ -264,7 +299,7 @@ def sum_rows(op: SumRows, group: Group) -> None:
     for row in range(op.rows):
         wide, narrow = fill(64, zero), fill(16, zero)
         for t in range(tiles):
-            start = op.dy + t * op.tile + row * op.pitch
+            start = op.dy + op.first + t * op.tile + row * op.pitch
             for m in range(start, start + whole, 64):
                 wide = wide + load(64, memory, m)
             for m in range(start + whole, start + length, 16):

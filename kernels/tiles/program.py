@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import LANES, Array
 from ..cpu.ready import Form
-from . import activation, loss, move, norm, pool, product
+from . import activation, loss, move, norm, pool, product, winograd
 from .instruction import Group, address_of, call, columns_of, form_for, uncounted
 
 KERNELS: dict[type, Any] = {
@@ -25,6 +25,10 @@ KERNELS: dict[type, Any] = {
     product.Product: product.product,
     product.ConvDWeight: product.conv_dweight,
     product.SumRows: product.sum_rows,
+    winograd.WeightsToPoints: winograd.weights_to_points,
+    winograd.ToPoints: winograd.to_points,
+    winograd.FromPoints: winograd.from_points,
+    winograd.WeightGradient: winograd.weight_gradient,
     pool.AvgPool: pool.avg_pool,
     pool.AvgPoolBackward: pool.avg_pool_backward,
     pool.MaxPool: pool.max_pool,

@@ -25,7 +25,9 @@ __all__ = ["CompileError", "CompiledStep", "Plan", "Predictor", "compile", "is_a
 
 
 @overload
-def compile(net: nn.Module, *, profile: bool = ..., graph: bool = ...) -> Predictor: ...
+def compile(
+    net: nn.Module, *, profile: bool = ..., graph: bool = ..., winograd: bool = ...
+) -> Predictor: ...
 @overload
 def compile(
     net: nn.Module,
@@ -33,6 +35,7 @@ def compile(
     optimizer: optim.Optimizer,
     profile: bool = ...,
     graph: bool = ...,
+    winograd: bool = ...,
 ) -> CompiledStep: ...
 def compile(
     net: nn.Module,
@@ -40,6 +43,7 @@ def compile(
     optimizer: optim.Optimizer | None = None,
     profile: bool = False,
     graph: bool = True,
+    winograd: bool = True,
 ) -> CompiledStep | Predictor:
     """A fast training step of a net, or without loss and optimiser a fast prediction.
 
@@ -76,6 +80,8 @@ def compile(
         optimizer: ``SGD``, ``Adam``, ``AdamW`` or ``Adadelta`` of ``minicnn.optim``, as it is; its
             settings, the learning rate included, may change between steps.
         profile: time each instruction, for ``print(step.plan)``. Slower.
+        winograd: on the CPU, compute a convolution with fewer products where that is faster
+            (docs/winograd.md); ``print(step.plan)`` shows where. False: every sum as it is defined.
         graph: on a GPU, replay a step's kernels as one CUDA graph instead of launching each.
 
     Raises:
@@ -101,8 +107,8 @@ def compile(
     from .cpu.step import CpuPredictor, CpuStep  # which loads Numba
 
     if loss is None or optimizer is None:
-        return CpuPredictor(net, profile)
-    return CpuStep(net, settings_of(loss), optimizer, profile)
+        return CpuPredictor(net, profile, winograd)
+    return CpuStep(net, settings_of(loss), optimizer, profile, winograd)
 
 
 def is_available(device: str = "cpu") -> bool:

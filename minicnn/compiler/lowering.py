@@ -6,7 +6,7 @@ which operation stands in ``cpu/lower.py`` and ``gpu/lower.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from minicnn import nn, ops
@@ -45,7 +45,9 @@ class Lowering(Generic[P, X, D]):
 
 
 def lowerings_of(
-    stages: list[Stage], lowerings: dict[type[ops.Operation], type[L]], where: str = ""
+    stages: list[Stage],
+    lowerings: Mapping[type[ops.Operation], Callable[[Stage, bool], L]],
+    where: str = "",
 ) -> Iterator[L]:
     """The lowering of each stage. Only stages after the first one that learns need dx.
 

@@ -34,6 +34,27 @@ from ..table import shapes
 from .layout import Images, frame_of, into_frame, out_of_frame, shape_of
 from .plan import Buffer, CpuLowering, Plan
 
+STRIP = 64 * LANES  # numbers of a channel in a strip of ``ConvDWeight``
+
+
+def strips_of(
+    lines: list[tuple[int, int, int]],
+) -> tuple[list[tuple[int, int]], list[tuple[int, int, int]]]:
+    """Lines in strips of about ``STRIP`` numbers: of each its first line and its lines; the lines.
+
+    lines: the place of each in dy and in x, and its length. One that is longer is cut, each piece a
+    strip of its own.
+    """
+    pieces = [
+        (y + start, x + start, min(STRIP, length - start))
+        for y, x, length in lines
+        for start in range(0, length, STRIP)
+    ]
+    cut = len(pieces) > len(lines)
+    together = 1 if cut else max(1, STRIP // lines[0][2])
+    firsts = range(0, len(pieces), together)
+    return [(first, min(together, len(pieces) - first)) for first in firsts], pieces
+
 
 class Conv2d(CpuLowering):
     """See ``ops.conv`` for the formulas and the names O, C, KH, KW, SH, DH...
@@ -76,7 +97,9 @@ class Conv2d(CpuLowering):
         self.y_rows = plan.table(range(0, o * plane, plane))
         # the windows of the next line of outputs begin SH lines further down in the frame
         self.x_line = sh * self.line
-        line_table = [(r * self.y_line, r * self.x_line, 0, self.taps) for r in range(oh)]
+        line_table = [
+            (r * self.y_line, r * self.x_line, 0, self.taps, self.y_line) for r in range(oh)
+        ]
         self.flops = 2 * y.cells * self.taps
         op = Product(
             y=y,
@@ -89,7 +112,6 @@ class Conv2d(CpuLowering):
             w_taps=plan.table(range(self.taps)),
             lines=oh,
             line_table=plan.table([number for line in line_table for number in line]),
-            length=self.y_line,
             begin=FROM_BIAS if len(self.places) > 1 else FROM_ZERO,
             bias=self.places[-1],  # not read from zero
             y_tile=y.cells * LANES,
@@ -125,6 +147,9 @@ class Conv2d(CpuLowering):
         return self._dinput(plan, dy) if self.needs_dinput else None
 
     def _dweight(self, plan: Plan, dy: Buffer) -> None:
+        strips, lines = strips_of(
+            [(r * self.y_line, r * self.x_line, self.y_line) for r in range(dy.shape[1])]
+        )
         op = ConvDWeight(
             dy=dy,
             x=self.x,
@@ -133,10 +158,9 @@ class Conv2d(CpuLowering):
             y_rows=self.y_rows,
             taps=self.taps,
             x_taps=self.x_taps,
-            lines=dy.shape[1],
-            length=self.y_line,
-            y_line=self.y_line,
-            x_line=self.x_line,
+            strips=len(strips),
+            strip_table=plan.table([number for strip in strips for number in (0, *strip)]),
+            line_table=plan.table([number for line in lines for number in line]),
             y_tile=dy.cells * LANES,
             x_tile=self.x.cells * LANES,
         )
@@ -160,7 +184,7 @@ class Conv2d(CpuLowering):
         plan.emit(SetZero(dframed, dframed.cells * LANES), "zero", shapes(dframed.shape))
         sorted_i = [i for remainder in range(sh) for i in range(kh) if i * dh % sh == remainder]
         # line h of dx; line h // SH of dy, from where its taps count back (it need not exist
-        # itself); its first tap, and how many it has
+        # itself); its first tap, and how many it has; the length of its runs
         line_table: list[int] = []
         for h in range(lines):
             used = [
@@ -170,7 +194,7 @@ class Conv2d(CpuLowering):
             ]
             if used:
                 taps = (used[0] * o, len(used) * o)
-                line_table += [h * self.line, h // sh * self.y_line, *taps]
+                line_table += [h * self.line, h // sh * self.y_line, *taps, self.y_line]
         op = Product(
             y=dframed,
             x=dy,
@@ -189,9 +213,8 @@ class Conv2d(CpuLowering):
             w_taps=plan.table(
                 [(output * c * kh + i) * kw for i in sorted_i for output in range(o)]
             ),
-            lines=len(line_table) // 4,
+            lines=len(line_table) // 5,
             line_table=plan.table(line_table),
-            length=self.y_line,
             begin=ADD,
             y_tile=dframed.cells * LANES,
             x_tile=dy.cells * LANES,

@@ -48,8 +48,7 @@ class Linear(CpuLowering):
             w_taps=self.weight_columns,
             lines=1,
             # one line, which begins where y and x begin; its taps are 0 to k - 1
-            line_table=plan.table([0, 0, 0, k]),
-            length=IMAGES,
+            line_table=plan.table([0, 0, 0, k, IMAGES]),
             begin=FROM_BIAS if len(self.places) > 1 else FROM_ZERO,
             bias=self.places[-1],  # without a bias that of the weights, and not read
         )
@@ -77,8 +76,7 @@ class Linear(CpuLowering):
             x_taps=self.outputs,
             w_taps=self.weight_rows,
             lines=1,
-            line_table=plan.table([0, 0, 0, self.o]),
-            length=IMAGES,
+            line_table=plan.table([0, 0, 0, self.o, IMAGES]),
         )
         plan.emit(op, "dense dinput", shapes((self.o,), (self.k,)), self.flops)
         return dx
@@ -101,8 +99,7 @@ class Linear(CpuLowering):
             w_taps=plan.table(range(plan.images)),
             lines=1,
             # the last group may have fewer images than the tables: only theirs are summed
-            line_table=plan.table([0, 0, 0, IMAGES]),
-            length=length,
+            line_table=plan.table([0, 0, 0, IMAGES, length]),
             begin=ADD,
             is_gradient=1,
         )

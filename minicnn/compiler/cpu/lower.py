@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from minicnn import nn, ops
@@ -21,9 +23,10 @@ from .norm import BatchNorm, FixedBatchNorm
 from .plan import Buffer, CpuLowering, Plan
 from .pool import AvgPool2d, MaxPool2d, Pool
 from .shape import Pad, Reshape
+from .winograd import conv2d
 
-LOWERINGS: dict[type[ops.Operation], type[CpuLowering]] = {
-    ops.Conv2d: Conv2d,
+LOWERINGS: dict[type[ops.Operation], Callable[..., CpuLowering]] = {
+    ops.Conv2d: conv2d,
     ops.Linear: Linear,
     ops.MaxPool2d: MaxPool2d,
     ops.AvgPool2d: AvgPool2d,
@@ -44,13 +47,14 @@ def lay_out(
     dtype: np.dtype,
     of_bytes: bool,
     loss: nn.CrossEntropyLoss | None,
+    winograd: bool = True,
 ) -> Plan:
     """The plan of a training step, or without a loss of a prediction.
 
     Raises:
         CompileError: an operation that has no lowering.
     """
-    plan, chain = Plan(group, dtype), _lower(stages)
+    plan, chain = Plan(group, dtype), _lower(stages, winograd)
     images, first = Images(stages[0].input_shape, of_bytes), chain[0]
     # a convolution loads the pictures itself, into their frame
     y = first.forward_of(plan, images) if isinstance(first, Conv2d) else images.load(plan)
@@ -62,9 +66,10 @@ def lay_out(
     return plan
 
 
-def _lower(stages: list[Stage]) -> list[CpuLowering]:
+def _lower(stages: list[Stage], winograd: bool) -> list[CpuLowering]:
+    lowerings = LOWERINGS if winograd else {**LOWERINGS, ops.Conv2d: Conv2d}
     chain: list[CpuLowering] = []
-    for lowering in lowerings_of(stages, LOWERINGS):
+    for lowering in lowerings_of(stages, lowerings):
         # the way back through both is then one instruction
         if isinstance(lowering, Pool) and chain and isinstance(chain[-1], Activation):
             lowering.before = chain[-1]

@@ -104,6 +104,7 @@ class Plan:
         self.images = group * LANES
         self.parts, self.prologue, self.epilogue = [Part()], Part(), Part()
         self.buffers: list[Buffer] = []
+        self._zeros: Buffer | None = None
         self.parameters: dict[int, tuple[Tensor, int]] = {}  # by id
         self.constants: list[np.ndarray] = []
         self.constants_size = self.parameters_size = self.extras_size = 0
@@ -121,6 +122,13 @@ class Plan:
         buffer = Buffer(shape, prod(shape) * self.images, by_tile)
         self.buffers.append(buffer)
         return buffer
+
+    def zeros(self) -> Buffer:
+        """A cell of zeros, 16 places that nothing is ever written to."""
+        if self._zeros is None:
+            self._zeros = self.buffer((1,), by_tile=True)
+            self._zeros.size = LANES
+        return self._zeros
 
     def parameter(self, tensor: Tensor) -> int:
         """The place of a parameter in ``weights``; of its gradient in ``gradients``."""
@@ -178,6 +186,8 @@ class Plan:
 
         First fit: each takes the first gap between those that are alive at the same time.
         """
+        if self._zeros is not None:  # never anybody else's
+            self._zeros.first, self._zeros.last = 0, sum(len(part.lines) for part in self.parts)
         placed: list[Buffer] = []
         for buffer in sorted(self.buffers, key=lambda b: b.first):
             neighbours = sorted(

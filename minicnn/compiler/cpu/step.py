@@ -24,22 +24,33 @@ LARGEST_GROUP = 4  # tiles
 
 
 class _OnCpu(Compiled):
-    """What step and prediction share: how their engines are made."""
+    """What step and prediction share: how their engines are made.
+
+    Attributes:
+        winograd: whether a convolution may be computed so, where that is faster.
+    """
+
+    winograd = True
 
     def _array(self, tensor: Tensor) -> Array:
         return np.ascontiguousarray(super()._array(tensor))
 
     def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
-        plan = lay_out(stages, 1, dtype, x.dtype == np.uint8, self.loss)
+        what = dtype, x.dtype == np.uint8, self.loss, self.winograd
+        plan = lay_out(stages, 1, *what)
         # a tile's memory is known now: as many tiles as fit into the cache make a group
         group = min(LARGEST_GROUP, GROUP_BYTES // (plan.memory * dtype.itemsize))
         if group > 1:
-            plan = lay_out(stages, group, dtype, x.dtype == np.uint8, self.loss)
+            plan = lay_out(stages, group, *what)
         return Engine(plan, stages[-1].output_shape, self.optimizer)
 
 
 class CpuPredictor(_OnCpu, Predictor):
     """``predict(x)``: see ``minicnn.compile``. The result is an array of its own."""
+
+    def __init__(self, net: nn.Module, profile: bool, winograd: bool = True):
+        super().__init__(net, profile)
+        self.winograd = winograd
 
     def _predict(self, pixels: Array) -> Array:
         engine = self._engine(pixels)
@@ -52,9 +63,15 @@ class CpuStep(_OnCpu, CompiledStep):
     """``loss, logits = step(x, y)``: see ``minicnn.compile``."""
 
     def __init__(
-        self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.Optimizer, profile: bool
+        self,
+        net: nn.Module,
+        loss: nn.CrossEntropyLoss,
+        optimizer: optim.Optimizer,
+        profile: bool,
+        winograd: bool = True,
     ):
         super().__init__(net, loss, optimizer, profile)
+        self.winograd = winograd
         self.means = Means()
         self._logits = np.zeros(0)
 

@@ -1,0 +1,80 @@
+"""Compiled convolutions by Winograd's algorithm: the same sums with fewer products."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Tensor, nn, optim
+from minicnn.kernels.winograd import matrices
+
+PICTURE = (7, 9, 13)  # channels, lines, columns
+
+
+@pytest.mark.parametrize(("outputs", "taps"), [(4, 3), (6, 3), (4, 5), (2, 5), (2, 7)])
+def test_the_matrices_are_exact(outputs: int, taps: int) -> None:
+    rng = np.random.default_rng((outputs, taps))
+    row, kernel = rng.integers(-9, 10, outputs + taps - 1), rng.integers(-9, 10, taps)
+    to_outputs, of_weights, of_inputs = matrices(outputs, taps)
+    y = to_outputs @ ((of_weights @ kernel) * (of_inputs @ row))
+    assert all(type(number) is Fraction for number in y)
+    assert y.tolist() == [kernel @ row[k : k + taps] for k in range(outputs)]
+
+
+def net_of(dtype: str, *size: Any, **options: Any) -> nn.Sequential:
+    minicnn.manual_seed(3)
+    conv = nn.Conv2d(7, 10, *size, **options)
+    net = nn.Sequential(nn.Conv2d(7, 7, 1), nn.Tanh(), conv, nn.Flatten(), nn.LazyLinear(5))
+    net(Tensor(np.zeros((1, *PICTURE), np.float32)))
+    return net.to(dtype)
+
+
+def step_of(net: nn.Module, **options: Any) -> minicnn.compiler.CompiledStep:
+    loss, optimizer = nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.0)
+    return minicnn.compile(net, loss, optimizer, **options)
+
+
+CASES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "F(4, 3)": (3, {}),
+    "F(4, 3), padding": ((2, 3), {"padding": (2, 1)}),
+    "F(4, 3), padding as wide as the kernel": (3, {"padding": 3}),
+    "F(4, 5)": ((2, 5), {"padding": (1, 2)}),
+    "F(2, 7)": ((1, 7), {"padding": (0, 3)}),
+    "dilated lines": ((3, 3), {"dilation": (3, 1), "padding": (2, 0)}),
+    "no bias": (5, {"bias": False}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("case", CASES)
+def test_results_and_gradients_are_eagers(case: str, dtype: str) -> None:
+    size, options = CASES[case]
+    net, rng = net_of(dtype, size, **options), np.random.default_rng(5)
+    x, y = rng.standard_normal((37, *PICTURE)).astype(dtype), rng.integers(0, 5, 37)
+    step = step_of(net)
+    _, logits = step(x, y)
+    assert ", F(" in str(step.plan)
+    expected = net(Tensor(x))
+    nn.CrossEntropyLoss()(expected, Tensor(y)).backward()
+    pairs = [(logits, expected)]
+    pairs += [(step.gradients()[name], p.grad) for name, p in net.named_parameters()]
+    for ours, theirs in pairs:
+        error = np.abs(ours.numpy() - theirs.numpy()).max() / np.abs(theirs.numpy()).max()
+        assert error < (1e-12 if dtype == "float64" else 5e-6)
+
+
+def test_without_it_sums_of_whole_numbers_are_exact() -> None:
+    """Small whole numbers: every product and every sum is one that float32 can hold."""
+    net, rng = net_of("float32", 3, padding=1), np.random.default_rng(6)
+    for p in net.parameters():
+        p.data[...] = rng.integers(-3, 4, p.shape)
+    conv = nn.Sequential(net[2], nn.Flatten())
+    x = rng.integers(-3, 4, (19, *PICTURE)).astype(np.float32)
+    predict = minicnn.compile(conv, winograd=False)
+    ours = predict(x).numpy()
+    assert ", F(" not in str(predict.plan)
+    np.testing.assert_array_equal(ours, conv.to("float64")(Tensor(x.astype(np.float64))).numpy())
