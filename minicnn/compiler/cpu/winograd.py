@@ -31,6 +31,7 @@ from .plan import Buffer, CpuLowering, Plan
 # By the kernel's columns, the outputs of a piece that are tried. Their number is bounded by what is
 # lost to rounding (docs/winograd.md).
 OUTPUTS = {3: (4, 6), 5: (4, 2), 7: (2,)}
+WORTH = 0.9  # of the direct sums' work: less is not worth the rounding
 POINT_ONE = 1  # the number of the point 1: there A dy is the sum of a piece
 
 
@@ -55,7 +56,7 @@ def best_cut(stage: Stage, needs_dinput: bool) -> Cut | None:
     if stride != (1, 1) or dilation[1] != 1:
         return None
     passes = 3 if needs_dinput else 2
-    best, least = None, 0.9 * passes * o * c * kh * kw * oh * ow
+    best, least = None, WORTH * passes * o * c * kh * kw * oh * ow
     for outputs in OUTPUTS.get(kw, ()):
         points, count = outputs + kw - 1, -(-ow // outputs)
         there_and_back = 2 * o * oh * points * outputs + (passes - 1) * c * h * points * points
