@@ -44,7 +44,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "F(4, 3), padding as wide as the kernel": (3, {"padding": 3}),
     "F(4, 5)": ((2, 5), {"padding": (1, 2)}),
     "F(2, 7)": ((1, 7), {"padding": (0, 3)}),
-    "dilated lines": ((3, 3), {"dilation": (3, 1), "padding": (2, 0)}),
+    "more padding than picture": ((4, 3), {"padding": (8, 0)}),
     "no bias": (5, {"bias": False}),
 }
 

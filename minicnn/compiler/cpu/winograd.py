@@ -53,7 +53,7 @@ def best_cut(stage: Stage, needs_dinput: bool) -> Cut | None:
     stride, _, dilation = operation.window
     (o, c, kh, kw), (oh, ow) = stage.parameters[0].shape, operation.output
     h = stage.input_shape[1]
-    if stride != (1, 1) or dilation[1] != 1:
+    if stride != (1, 1) or dilation != (1, 1):
         return None
     passes = 3 if needs_dinput else 2
     best, least = None, WORTH * passes * o * c * kh * kw * oh * ow
@@ -74,7 +74,7 @@ def conv2d(stage: Stage, needs_dinput: bool) -> CpuLowering:
 
 
 class WinogradConv2d(CpuLowering):
-    """See ``ops.conv`` for the names O, C, KH, KW, OH...; the stride is 1.
+    """See ``ops.conv`` for the names O, C, KH, KW, OH...; stride and dilation are 1.
 
     Attributes:
         cut: how lines are cut; ``length`` is that of a line's pieces at one point.
@@ -86,7 +86,7 @@ class WinogradConv2d(CpuLowering):
         super().__init__(stage, needs_dinput)
         self.cut, self.length = cut, cut.pieces * LANES
         self.shape = self.o, self.c, self.kh, self.kw = stage.parameters[0].shape
-        (self.ph, self.pw), self.dh = self.operation.window[1], self.operation.window[2][0]
+        self.ph, self.pw = self.operation.window[1]
         self.h, self.w = stage.input_shape[1:]
         self.oh, self.ow = self.operation.output
         self.x_lines = self.h + 2 * self.ph
@@ -99,9 +99,10 @@ class WinogradConv2d(CpuLowering):
         self.weights_to_points(plan)
         pieces = self._pieces_of_x(self.ph, self.x_lines)
         self.x = self._to_points(plan, x, self.matrices.inputs, pieces, "conv to points")
+        # tap (c, i), counted from the line of channel 0 at a point
         self.x_taps = plan.table(
             [
-                c * points * self.x_plane + i * self.dh * self.length
+                c * points * self.x_plane + i * self.length
                 for c in range(self.c)
                 for i in range(self.kh)
             ]
@@ -113,6 +114,7 @@ class WinogradConv2d(CpuLowering):
             (p * self.y_plane, p * self.x_plane, p * taps, taps, self.y_plane)
             for p in range(points)
         ]
+        # the weights at a point; those at the next one follow
         w_size = -(-self.o // 4) * 4 * taps
         op = Product(
             y=at_points,
@@ -204,21 +206,21 @@ class WinogradConv2d(CpuLowering):
         plan.emit_once(plan.epilogue, once, "conv dweight", f"{shapes(self.shape)}, from points")
 
     def _dinput(self, plan: Plan) -> Buffer:
-        """Rows are channels of dx, taps (i, output channel): line h gets line h + PH - i DH of dy.
+        """Rows are channels of dx, taps (i, output channel): line h gets line h + PH - i of dy.
 
         Where a line has all i, so have its neighbours: one run goes through all of them.
         """
         points, taps, plane = self.cut.points, self.kh * self.o, self.h * self.length
-        runs: list[list[int]] = []  # its first line, how many, its first i, how many
+        # its first line, how many lines, their first i, how many i
+        runs: list[list[int]] = []
         for h in range(self.h):
-            inside = [i for i in range(self.kh) if 0 <= h + self.ph - i * self.dh < self.oh]
-            if not inside:
-                inside = [0]
+            inside = [i for i in range(self.kh) if 0 <= h + self.ph - i < self.oh]
             i = [inside[0], len(inside)]
             if runs and runs[-1][2:] == i:
                 runs[-1][1] += 1
             else:
                 runs.append([h, 1, *i])
+        # at each point: its place in dx and in dy, its first tap and its taps, its length
         lines = [
             (
                 p * plane + h * self.length,
@@ -241,7 +243,7 @@ class WinogradConv2d(CpuLowering):
             w_rows=plan.table(_fours(self.c, taps)),
             x_taps=plan.table(
                 [
-                    output * points * self.y_plane - i * self.dh * self.length
+                    output * points * self.y_plane - i * self.length
                     for i in range(self.kh)
                     for output in range(self.o)
                 ]
