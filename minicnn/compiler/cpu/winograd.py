@@ -107,6 +107,7 @@ class WinogradConv2d(CpuLowering):
                 for i in range(self.kh)
             ]
         )
+        # a row is an output channel: of the result, and of dy, at a point
         self.y_rows = plan.table(range(0, self.o * points * self.y_plane, points * self.y_plane))
         at_points = plan.buffer((self.o * points, self.oh, self.cut.pieces), by_tile=True)
         # a line for each point: all of a channel's lines in one run
@@ -145,6 +146,7 @@ class WinogradConv2d(CpuLowering):
         points = self.cut.points
         self.g = plan.constant(_numbers(self.matrices.weights))
         self.weights = plan.constant(np.zeros(points * -(-o // 4) * 4 * c * kh))
+        # rows in fours: the last four may not be complete
         size = points * -(-c // 4) * 4 * kh * o if self.needs_dinput else 0
         self.turned = plan.constant(np.zeros(size))
         op = WeightsToPoints(
@@ -232,6 +234,7 @@ class WinogradConv2d(CpuLowering):
             for p in range(points)
             for h, n, first, count in runs
         ]
+        # dx at the points, without the padding, for which nobody asks
         at_points = plan.buffer((self.c * points, self.h, self.cut.pieces), by_tile=True)
         w_size = -(-self.c // 4) * 4 * taps
         op = Product(
