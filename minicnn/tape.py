@@ -14,6 +14,7 @@ back to the gradients of its inputs. What draws or compiles a tape reads the nod
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
     from minicnn.tensor import Tensor
 
 
+numbers = itertools.count()  # of the nodes: one that was computed later has a larger number
+
+
 class Node(NamedTuple):
     """How a tensor was computed: ``operation.forward(*inputs)``, and when (by ``clock``)."""
 
     operation: Operation
     inputs: tuple[Tensor, ...]
     when: int
+    number: int  # see ``numbers``
 
     def edges(self) -> Iterator[tuple[Tensor, bool]]:
         """The inputs, and whether each needed a gradient when the operation was recorded."""

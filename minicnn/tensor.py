@@ -383,7 +383,7 @@ def apply(operation: Operation, *inputs: Any) -> Tensor:
         tape.share_clock(result, tensors)
     if any(operation.needs_gradient) and result.dtype.kind == "f":
         result._requires_grad = True
-        result.node = Node(operation, tensors, tape.clock.now)
+        result.node = Node(operation, tensors, tape.clock.now, next(tape.numbers))
     return result
 
 

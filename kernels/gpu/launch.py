@@ -22,8 +22,8 @@ from ..arrays import Array
 BLOCK = 256  # threads of a block
 MOST_BLOCKS = 4096  # of a grid: enough to keep every multiprocessor busy; FOR_CELLS loops
 FILES = (
-    "random.cu", "conv.cu", "linear.cu", "pool.cu", "activation.cu", "norm.cu", "loss.cu",
-    "optim.cu",
+    "random.cu", "conv.cu", "linear.cu", "pool.cu", "activation.cu", "norm.cu", "join.cu",
+    "loss.cu", "optim.cu",
 )  # fmt: skip
 
 I32, I64, U64 = np.int32, np.int64, np.uint64

@@ -10,7 +10,8 @@ activations are a matrix (features, images of the group).
 
 * ``product``: convolution, dense layer, and the gradients of both;
 * ``pool``, ``activation`` (with dropout), ``norm``, ``loss``;
-* ``move``: pictures into tiles, frames around them, tiles to a matrix and back.
+* ``move``: pictures into tiles, frames around them, tiles to a matrix and back;
+* ``join``: sums of results, and results one after the other.
 
 ``instruction`` says how an instruction reaches its kernel, ``program`` executes a plan's list of
 them, ``parameters`` reads and updates the net's own arrays, ``lanes`` is a vector register and

@@ -173,9 +173,10 @@ def relu(op: ReLU, group: Group) -> None:
 
 
 class ActivateBackward(NamedTuple):
-    """dx, in place of dy: dy times the activation's slope, or times dropout's mask."""
+    """dx = dy times the activation's slope, or times dropout's mask."""
 
     dy: Place
+    dx: Place  # may be dy
     y: Place  # the activation's result, or the mask
     kind: int  # SIGMOID, TANH, RELU or MASK
     size: int  # places: of a tile, or of the group's matrix
@@ -206,10 +207,10 @@ def activate_backward(op: ActivateBackward, group: Group) -> None:
     """16 cells at a time."""
     memory = group.memory
     size = op.size * group.tiles if op.by_tile else op.size
-    y_from_dy = op.y - op.dy
+    y_from_dy, dx_from_dy = op.y - op.dy, op.dx - op.dy
     for k in range(op.dy, op.dy + size, 16):
         dy, y = load(16, memory, k), load(16, memory, k + y_from_dy)
-        store(memory, k, slope_times(16, memory, dy, y, op.kind))
+        store(memory, k + dx_from_dy, slope_times(16, memory, dy, y, op.kind))
 
 
 class Dropout(NamedTuple):

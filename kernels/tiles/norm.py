@@ -106,9 +106,10 @@ def normalise_moments(op: NormaliseMoments, group: Group) -> None:
 
 
 class NormaliseBackward(NamedTuple):
-    """dx = (gamma dy - mean(dz) - z mean(dz z)) / s, in place of dy."""
+    """dx = (gamma dy - mean(dz) - z mean(dz z)) / s."""
 
     dy: Place
+    dx: Place  # may be dy
     x: Place
     numbers: Place
     channels: int
@@ -133,4 +134,4 @@ def normalise_backward(op: NormaliseBackward, group: Group) -> None:
                     m = start + cell * LANES + lane
                     z = (memory[at(op.x + m)] - mean) * scale
                     dx = (memory[at(op.dy + m)] * gamma - mean_dz - z * mean_dzz) * scale
-                    memory[at(op.dy + m)] = dx if lane < lanes else zero
+                    memory[at(op.dx + m)] = dx if lane < lanes else zero

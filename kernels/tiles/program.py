@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import LANES, Array
 from ..cpu.ready import Form
-from . import activation, loss, move, norm, pool, product, winograd
+from . import activation, join, loss, move, norm, pool, product, winograd
 from .instruction import Group, address_of, call, columns_of, form_for, uncounted
 
 KERNELS: dict[type, Any] = {
@@ -42,6 +42,8 @@ KERNELS: dict[type, Any] = {
     norm.Normalise: norm.normalise,
     norm.NormaliseMoments: norm.normalise_moments,
     norm.NormaliseBackward: norm.normalise_backward,
+    join.Add: join.add,
+    join.Copy: join.copy,
     loss.GiveLogits: loss.give_logits,
     loss.CrossEntropy: loss.cross_entropy,
 }

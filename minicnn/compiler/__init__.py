@@ -1,6 +1,6 @@
 """``minicnn.compile``: a net's tape as a plan of fused kernels over tiles of 16 images.
 
-``record`` reads the chain of operations off the tape, ``guards`` notices when something that it
+``record`` reads the graph of operations off the tape, ``guards`` notices when something that it
 depends on changes (``recording`` does both at once), ``accepted`` checks loss and optimiser.
 ``engines`` finds the engine for a batch, ``compiled`` has what a user calls. ``lowering`` and
 ``table`` hold what the compilers for CPU and GPU share; the compilers themselves are the folders
@@ -56,8 +56,9 @@ def compile(
     The results are those of eager mode up to rounding. The parameters are the net's own, and
     dropout masks and running statistics continue as in eager mode. A step computes in the mode that
     the net is in, a prediction always in evaluation mode (the net's own mode stays as it is). A net
-    is a chain of convolutions (no groups), dense layers, pooling, ReLU, sigmoid, tanh, dropout,
-    ``BatchNorm2d`` and flattening.
+    is a graph of convolutions (no groups), dense layers, pooling, ReLU, sigmoid, tanh, dropout,
+    ``BatchNorm2d`` and flattening, in which branches may meet: ``x + f(x)``, ``f(x) + g(x)``, and
+    ``minicnn.cat`` along the channels.
 
     Pictures of uint8 are pixels: a compiled step or prediction divides them by 255 itself.
 

@@ -31,7 +31,7 @@ class Predictor(Compiled):
             return Tensor(self._predict(pixels))
 
     def _predict(self, pixels: Array) -> Array:
-        """The result of the chain for a batch: an array of its own."""
+        """The result of the graph for a batch: an array of its own."""
         raise NotImplementedError
 
 

@@ -18,7 +18,7 @@ from minicnn.kernels import Array
 from minicnn.tensor import Tensor, as_tensor
 
 from .guards import Guard
-from .record import CompileError, Stage, chain_of, one_at_a_time
+from .record import CompileError, Stage, graph_of, one_at_a_time
 from .recording import follow, images_that_count
 
 MOST_ENGINES = 8  # that are kept; the one unused for longest goes first
@@ -44,19 +44,19 @@ class _Entry(NamedTuple):
 
     Attributes:
         kind: shape and dtype of the pictures, and what else ``Compiled._find`` compares.
-        chain: all that the plan takes from the net: see ``chain_of``.
-        guard: tells whether the chain still holds.
-        images: the batch sizes that the chain was recorded with; None stands for all.
+        graph: all that the plan takes from the net: see ``graph_of``.
+        guard: tells whether the graph still holds.
+        images: the batch sizes that the graph was recorded with; None stands for all.
     """
 
     kind: tuple[Any, ...]
-    chain: list[Any]
+    graph: list[Any]
     guard: Guard
     images: set[int | None]
     engine: Any
 
     def fits(self, x: Array) -> bool:
-        """Whether its chain is that of the net as it is now, for a batch like ``x``."""
+        """Whether its graph is that of the net as it is now, for a batch like ``x``."""
         # a forward of the user's own may branch on the batch size
         is_known = None in self.images or images_that_count(x) in self.images
         return is_known and self.guard.holds()
@@ -125,7 +125,7 @@ class Compiled:
         kind = (self._shape_of(x), x.dtype, dtype, *self._settings())
         alike = [e for e in reversed(self._entries) if e.kind == kind and e.engine.fits()]
         entry = next((entry for entry in alike if entry.fits(x)), None)
-        if entry is None:  # no chain still holds: record the net; the chain may be a known one
+        if entry is None:  # no graph still holds: record the net; the graph may be a known one
             began = time.perf_counter()
             entry = self._record(x, dtype, kind, alike)
             self.seconds_preparing += time.perf_counter() - began
@@ -136,17 +136,17 @@ class Compiled:
     def _record(
         self, x: Array, dtype: np.dtype, kind: tuple[Any, ...], alike: list[_Entry]
     ) -> _Entry:
-        """Record the net. Its entry gets the engine of one with the same chain, or a new one."""
+        """Record the net. Its entry gets the engine of one with the same graph, or a new one."""
         stages, guard, images = follow(self.net, x, dtype, self.training)
         _check_result(stages, self.loss)
-        chain = chain_of(stages)
+        graph = graph_of(stages)
         for entry in alike:
-            if entry.chain == chain:
+            if entry.graph == graph:
                 # batch sizes seen before count only if nothing else has changed since
                 others = entry.images if entry.guard.holds() else set()
-                return _Entry(kind, chain, guard, {images, *others}, entry.engine)
+                return _Entry(kind, graph, guard, {images, *others}, entry.engine)
         engine = self._make_engine(stages, x, dtype)
-        return _Entry(kind, chain, guard, {images}, engine)
+        return _Entry(kind, graph, guard, {images}, engine)
 
     def _check(self) -> None:
         """Refuse what a plan would not do, though it was added to the net after compiling."""
@@ -176,7 +176,7 @@ class Compiled:
         return ()
 
     def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
-        """The engine of a chain, for such a batch."""
+        """The engine of a graph, for such a batch."""
         raise NotImplementedError
 
     def _alone(self) -> AbstractContextManager[Any]:
@@ -184,7 +184,7 @@ class Compiled:
         return self._lock
 
     def _mask_keys(self, engine: Engine) -> list[tuple[int, int]]:
-        """The keys of the dropout masks that one call draws, in the order of the chain."""
+        """The keys of the dropout masks that one call draws, in the order of the graph."""
         return [random.next_mask_key() for _ in range(engine.plan.masks)]
 
     def _arrays(self, x: Any, *labels: Any) -> list[Array]:

@@ -1,4 +1,4 @@
-"""Whether everything that a chain was recorded from is still what it was.
+"""Whether everything that a graph was recorded from is still what it was.
 
 The forward of our own layers depends on their attributes alone. For a module of the user's,
 ``recording`` notes which attributes its forward reads. A ``Guard`` keeps their values and compares

@@ -1,15 +1,16 @@
-"""From a net to the chain of operations that it applies."""
+"""From a net to the graph of operations that it applies."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple, cast
 
 from minicnn import kernels, nn, ops, random
 from minicnn.kernels import Array
 from minicnn.kernels.arrays import RELU, SIGMOID, TANH
+from minicnn.tape import in_order_of_computation
 from minicnn.tensor import Tensor, enable_grad
 
 # the numbers by which the kernels know them
@@ -32,7 +33,11 @@ SETTINGS: dict[type[ops.Operation], tuple[str, ...]] = {
     ops.FixedBatchNorm: ("eps",),
     ops.Reshape: (),
     ops.Pad: ("frame", "cut", "value"),
+    ops.Add: (),
+    ops.Concatenate: ("axis",),
 }
+# The operations on several results. All others read one result, and parameters.
+JOINS = (ops.Add, ops.Concatenate)
 # held by every recording, which changes the net's modes, hooks and buffers for a moment
 one_at_a_time = threading.RLock()
 
@@ -42,13 +47,15 @@ class CompileError(TypeError):
 
 
 class Stage(NamedTuple):
-    """One operation of the chain.
+    """One operation of the net.
 
     Attributes:
         operation: as recorded, with its settings (stride, padding...).
         parameters: weight and bias, if it has them.
-        input_shape, output_shape: of one image: (C, H, W) or (features,).
+        input_shape, output_shape: of one image: (C, H, W) or (features,); of several inputs the
+            first one's.
         module: of a batch normalisation, the layer that keeps the running statistics.
+        inputs: the numbers of what it reads: 0 are the pictures, k is the result of the k-th stage.
     """
 
     operation: ops.Operation
@@ -56,17 +63,19 @@ class Stage(NamedTuple):
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     module: nn.BatchNorm2d | None = None
+    inputs: tuple[int, ...] = (0,)
 
 
 def record(net: nn.Module, pictures: Array, training: bool | None = None) -> list[Stage]:
-    """The operations that ``net`` applies to these pictures, in order.
+    """The operations that ``net`` applies to these pictures, in the order of computation.
 
     The net runs once, in the mode ``training`` (None: its own). Afterwards its mode, buffers and
     hooks are as before, and the next dropout mask is the same as if it had not run. On the CPU it
     runs on the reference kernels, so that Numba compiles nothing for this.
 
     Raises:
-        CompileError: the operations do not form a chain from the pictures to the result.
+        CompileError: the result does not come from the pictures by operations that each read one
+            result (and parameters) or join several.
     """
     x = Tensor(pictures, requires_grad=True)  # so that every operation on it goes on the tape
     which = kernels.by_reference() if x.device == "cpu" else nullcontext()
@@ -74,47 +83,75 @@ def record(net: nn.Module, pictures: Array, training: bool | None = None) -> lis
         result = net(x)
     if not isinstance(result, Tensor):
         raise CompileError(f"compile: the net returns a {type(result).__name__}; wanted a Tensor")
-    stages: list[Stage] = []
-    while result is not x:  # from the result back to the pictures
-        if result.node is None:
+    found = in_order_of_computation(result, lambda tensor: _sources(tensor, x))
+    # the order of the walk back may differ from that of the forward pass in two branches, and it is
+    # the latter by which dropout masks are numbered and a shared layer's statistics move
+    results = sorted((tensor for tensor in found if tensor is not x), key=_number)
+    numbers = {id(tensor): k for k, tensor in enumerate([x, *results])}
+    return [_stage(tensor, numbers, norms) for tensor in results]
+
+
+def _number(result: Tensor) -> int:
+    assert result.node is not None
+    return result.node.number
+
+
+def _stage(result: Tensor, numbers: dict[int, int], norms: dict[int, nn.BatchNorm2d]) -> Stage:
+    assert result.node is not None
+    operation, inputs = result.node.operation, result.node.inputs
+    if isinstance(operation, ops.InPieces):  # a plan cuts a batch in its own way
+        operation = operation.make()
+    sources = inputs if isinstance(operation, JOINS) else inputs[:1]
+    return Stage(
+        operation,
+        inputs[len(sources) :],
+        inputs[0].shape[1:],
+        result.shape[1:],
+        norms.get(id(operation)),
+        tuple(numbers[id(source)] for source in sources),
+    )
+
+
+def _sources(tensor: Tensor, x: Tensor) -> Sequence[Tensor]:
+    """The results that ``tensor`` was computed from, parameters not among them."""
+    if tensor is x:
+        return ()
+    if tensor.node is None:
+        raise CompileError(
+            "compile: the result of the net does not depend on its input through operations on the "
+            "tape"
+        )
+    operation, inputs = tensor.node.operation, tensor.node.inputs
+    if isinstance(operation, JOINS):
+        _check_join(operation, inputs)
+        sources = inputs
+    else:
+        sources = inputs[:1]
+        if any(p.node is not None or p is x for p in inputs[1:]):
             raise CompileError(
-                "compile: the result of the net does not depend on its input through operations "
-                "on the tape"
+                f"compile: {operation.name} joins two computed tensors; only Add and Concatenate "
+                "may (groups of a convolution cut its weight, and so compute it)"
             )
-        # the first input is the result of the operation before, the others are parameters
-        operation, (source, *parameters) = result.node.operation, result.node.inputs
-        if isinstance(operation, ops.InPieces):  # a plan cuts a batch in its own way
-            operation = operation.make()
-        _check_chain(operation, source, parameters, x)
-        stages.append(
-            Stage(
-                operation,
-                tuple(parameters),
-                source.shape[1:],
-                result.shape[1:],
-                norms.get(id(operation)),
-            )
-        )
-        result = source
-    return stages[::-1]  # found from the end
-
-
-def _check_chain(
-    operation: ops.Operation, source: Tensor, parameters: list[Tensor], x: Tensor
-) -> None:
-    if any(p.node is not None or p is x for p in parameters):
+    if any(source.node is None and source is not x for source in sources):
+        which = "an" if isinstance(operation, JOINS) else "a first"
         raise CompileError(
-            f"compile: {operation.name} joins two computed tensors; wanted a chain of operations, "
-            "each on the result of the one before (groups of a convolution are such a join)"
+            f"compile: {operation.name} has {which} operand that is constant; wanted a result that "
+            "depends on the pictures"
         )
-    if source.node is None and source is not x:
+    return sources
+
+
+def _check_join(operation: ops.Operation, inputs: Sequence[Tensor]) -> None:
+    shapes = [x.shape for x in inputs]
+    if isinstance(operation, ops.Add) and len(set(shapes)) > 1:
+        raise CompileError(f"compile: Add of shapes {shapes}; wanted equal ones")
+    if isinstance(operation, ops.Concatenate) and operation.axis != 1:
         raise CompileError(
-            f"compile: {operation.name} has a constant first operand; wanted the result of the "
-            "operation before"
+            f"compile: Concatenate along axis {operation.axis}; wanted axis 1, the channels"
         )
 
 
-def chain_of(stages: list[Stage]) -> list[Any]:
+def graph_of(stages: list[Stage]) -> list[Any]:
     """All that a plan takes from the stages, in a form that can be compared.
 
     Of an operation that no plan can compute it is the type alone: it will be refused by name.
@@ -122,6 +159,7 @@ def chain_of(stages: list[Stage]) -> list[Any]:
     return [
         (
             type(stage.operation),
+            stage.inputs,
             stage.input_shape,
             stage.output_shape,
             *(_taken_from(stage) if type(stage.operation) in SETTINGS else ()),

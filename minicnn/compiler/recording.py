@@ -1,4 +1,4 @@
-"""Records a net's chain of operations together with a guard that tells how long it holds."""
+"""Records a net's graph of operations together with a guard that tells how long it holds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from minicnn.kernels import Array, array_module
 from minicnn.tape import looks_noted
 
 from .guards import COLLECTIONS, MOST_CELLS, Guard, is_ours
-from .record import CompileError, Stage, chain_of, one_at_a_time, record
+from .record import CompileError, Stage, graph_of, one_at_a_time, record
 
 # attributes that are no settings: hooks are refused, the mode is compared by itself
 REGISTERS = frozenset({"_parameters", "_buffers", "_modules", "_forward_hooks", "training"})
@@ -22,10 +22,10 @@ MANY = 1024  # from this size of batch on, a forward is taken to do the same for
 
 
 class Recording(NamedTuple):
-    """A chain, and the guard that tells how long it holds.
+    """A graph, and the guard that tells how long it holds.
 
     Attributes:
-        images: the batch size it was recorded with; None if it is the chain of every size.
+        images: the batch size it was recorded with; None if it is the graph of every size.
     """
 
     stages: list[Stage]
@@ -57,8 +57,8 @@ def follow(net: nn.Module, x: Array, dtype: np.dtype, training: bool | None = No
     on others, among them the first of ``x``, and on as many black ones as ``x`` has pictures.
 
     Raises:
-        CompileError: no chain of operations, or a forward that decides by the numbers it sees, or
-            that does more than compute its result, or reads what a guard cannot compare.
+        CompileError: as ``record``; a forward that decides by the numbers it sees, or that does
+            more than compute its result, or reads what a guard cannot compare.
     """
     with one_at_a_time:
         return _follow(net, x, dtype, training)
@@ -97,7 +97,7 @@ def _settings(module: nn.Module) -> list[str]:
 
 
 def _stages(net: nn.Module, x: Array, dtype: np.dtype, training: bool | None) -> list[Stage]:
-    """The chain. The error about pictures that do not fit names the shape that was passed."""
+    """The graph. The error about pictures that do not fit names the shape that was passed."""
     with contextlib.suppress(ValueError):
         return record(net, _black(x, SAMPLE, dtype), training)
     return record(net, _black(x, len(x), dtype), training)
@@ -110,18 +110,18 @@ def _black(x: Array, images: int, dtype: np.dtype) -> Array:
 def _follow_own(
     net: nn.Module, own: list[nn.Module], x: Array, dtype: np.dtype, training: bool | None
 ) -> tuple[list[Stage], list[tuple[nn.Module, str]]]:
-    """The chain of a net with modules of the user's own, and which of their attributes it reads.
+    """The graph of a net with modules of the user's own, and which of their attributes it reads.
 
-    The chain has to be the same for black, ordinary, negative and far too bright pictures.
+    The graph has to be the same for black, ordinary, negative and far too bright pictures.
     """
     few = (x[:FEW] / (255 if x.dtype == np.uint8 else 1)).astype(dtype)
     few = few if len(few) else _black(x, SAMPLE, dtype)
     whose = " and ".join(sorted({type(module).__name__ for module in own}))
     not_the_same = f"the forward of {whose} is not the same for all pictures"
     with _Watch(own) as watch, looks_noted() as looked_at, np.errstate(all="ignore"):
-        chains = [record(net, pictures, training) for pictures in (few * 0, few)]
+        graphs = [record(net, pictures, training) for pictures in (few * 0, few)]
         try:  # an error that the ordinary pictures did not raise is a decision by numbers, too
-            chains += [record(net, pictures, training) for pictures in (-few, few * 256)]
+            graphs += [record(net, pictures, training) for pictures in (-few, few * 256)]
         except (ArithmeticError, AssertionError, IndexError, ValueError) as error:
             raise CompileError(f"compile: {not_the_same}: {error}") from error
         stages = record(net, _black(x, images_that_count(x), dtype), training)
@@ -137,7 +137,7 @@ def _follow_own(
             f"compile: the forward of {whose} sets {', '.join(sorted(watch.written))}, which a "
             "plan would not; wanted one that only computes its result"
         )
-    if any(chain_of(chain) != chain_of(chains[0]) for chain in chains):
+    if any(graph_of(one) != graph_of(graphs[0]) for one in graphs):
         raise CompileError(
             f"compile: {not_the_same}: it decides by numbers or by chance, or makes a weight on "
             "the way"

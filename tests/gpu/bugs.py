@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from tests.gpu import sanitizer, texts
 
-COMMON, RANDOM, CONV, LINEAR, POOL, ACTIVATION, NORM, LOSS, OPTIM = texts.FILES
+COMMON, RANDOM, CONV, LINEAR, POOL, ACTIVATION, NORM, JOIN, LOSS, OPTIM = texts.FILES
 TELLING = re.compile(r"AddressSanitizer: \S+|runtime error: .*|\S+ does not fit .*|\w+Error: .*")
 KERNEL = re.compile(r'^extern "C" __global__ .*?^}$', re.DOTALL | re.MULTILINE)
 NVRTC = "cupy_backends.cuda.libs.nvrtc"
@@ -78,6 +78,8 @@ BUGS = [
     Bug("norm_dinput: the mean is constant", NORM, "dy[k] - ({-dbeta[c] + -}z * dgamma"),
     Bug("norm_dinput: no slope", NORM, "d : d) / s, saved, k, {-kind-}{+NONE+});"),
     Bug("dropout: keys swapped", ACTIVATION, "at(k, {-keys[1], keys[0]-}{+keys[0], keys[1]+})"),
+    Bug("copy_cells: begins swapped", JOIN, "+ {-y_begin-}{+x_begin+} + cell] ="),
+    Bug("copy_cells: cells in 32 bits", JOIN, "{-long long-}{+int+} image =", "width"),
     Bug("loss: no barrier", LOSS, "real(1);\n    {-__syncthreads();-}"),
     Bug("loss: ignored rows divide", LOSS, "{-if (t != ignore_index) -}count +="),
     Bug("loss: correct ones of the last batch", LOSS, "*correct {-+-}="),

@@ -21,6 +21,25 @@ def norm(channels: int, **options: Any) -> nn.BatchNorm2d:
     return layer
 
 
+def add(a: Tensor, b: Tensor) -> Tensor:
+    return a + b
+
+
+def cat(*parts: Tensor) -> Tensor:
+    return minicnn.cat(parts, 1)
+
+
+class Branches(nn.Module):
+    """The results of all ``branches`` of the same x, put together by ``join``."""
+
+    def __init__(self, join: Callable[..., Tensor], *branches: nn.Module):
+        super().__init__()
+        self.join, self.branches = join, nn.Sequential(*branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.join(*(branch(x) for branch in self.branches.children()))
+
+
 NETS: dict[str, Callable[[], nn.Module]] = {
     "lenet": models.lenet,
     "lenet-max": lambda: models.build("lenet-max"),
@@ -45,6 +64,17 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "dropout": lambda: nn.Sequential(
         nn.AvgPool2d(4), nn.Flatten(), nn.Linear(49, 30), nn.Sigmoid(), nn.Dropout(0.3),
         nn.Linear(30, 20), nn.ReLU(), nn.Dropout(0.5), nn.Linear(20, 10),
+    ),
+    "residual": lambda: nn.Sequential(
+        nn.Conv2d(1, 3, 5, stride=3), nn.ReLU(),
+        Branches(add, nn.Identity(), nn.Conv2d(3, 3, 3, padding=1)), nn.ReLU(), nn.MaxPool2d(2),
+        Branches(add, nn.Sequential(nn.Conv2d(3, 2, 2), nn.Tanh()), nn.Conv2d(3, 2, (2, 2))),
+        nn.Flatten(), nn.LazyLinear(10), Branches(add, nn.Identity(), nn.Identity()),
+    ),
+    "concatenation": lambda: nn.Sequential(
+        nn.AvgPool2d(3), nn.Conv2d(1, 3, 2), nn.Sigmoid(),
+        Branches(cat, nn.Conv2d(3, 2, 3, padding=1), nn.Identity(), nn.ReLU()), nn.Tanh(),
+        nn.Flatten(), Branches(cat, nn.LazyLinear(4), nn.LazyLinear(7)), nn.LazyLinear(10),
     ),
 }  # fmt: skip
 NORMED: dict[str, Callable[[], nn.Module]] = {
@@ -75,6 +105,13 @@ NORMED: dict[str, Callable[[], nn.Module]] = {
     "norms in a row": lambda: nn.Sequential(
         nn.Conv2d(1, 4, 5, stride=3), norm(4), norm(4, momentum=None), nn.Sigmoid(), nn.Tanh(),
         norm(4), nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(10),
+    ),
+    "norm in branches": lambda: nn.Sequential(
+        nn.Conv2d(1, 3, 5, stride=3), nn.ReLU(),
+        Branches(
+            add, nn.Sequential(nn.Conv2d(3, 4, 1, stride=2), norm(4)),
+            nn.Sequential(nn.Conv2d(3, 4, 2, stride=2), norm(4), nn.Tanh()),
+        ), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10),
     ),
     "one norm twice": lambda: used_twice(nn.BatchNorm2d(3, momentum=None, affine=False)),
 }  # fmt: skip

@@ -26,6 +26,7 @@ from minicnn.device import to_device, to_host
 from minicnn.kernels import arrays, reference
 from minicnn.train.loop import EagerStep
 from tests.gpu import emulator, texts
+from tests.gpu.nets import Branches, add, cat
 from tests.gpu.pretend import standin_for_cupy
 
 CLASSES = 31
@@ -104,10 +105,12 @@ def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimiz
         nn.Sigmoid(), nn.Dropout(0.5), nn.Linear(32, CLASSES), nn.Tanh(),
     )  # fmt: skip
     second = nn.Sequential(
-        nn.Conv2d(2, 5, 2), nn.Sigmoid(), norm(5, affine=False), nn.Tanh(),
+        nn.Conv2d(2, 5, 2), nn.Sigmoid(), Branches(add, nn.Conv2d(5, 5, 1), nn.Identity()),
+        norm(5, affine=False), nn.Tanh(),
         nn.Conv2d(5, 3, (1, 2), stride=2, padding=(1, 0)), nn.ReLU(),
-        nn.AvgPool2d((3, 2), stride=1, padding=1), nn.Tanh(), nn.Flatten(),
-        nn.Linear(60, 19, bias=False), nn.Tanh(), nn.Linear(19, CLASSES),
+        nn.AvgPool2d((3, 2), stride=1, padding=1), nn.Tanh(),
+        Branches(cat, nn.Identity(), nn.ReLU()), nn.Flatten(),
+        nn.Linear(120, 19, bias=False), nn.Tanh(), nn.Linear(19, CLASSES),
     )  # fmt: skip
     loss = nn.CrossEntropyLoss(Tensor(np.linspace(0.5, 2, CLASSES)), 3, label_smoothing=0.1)
     plain = nn.CrossEntropyLoss()

@@ -7,36 +7,38 @@ from minicnn.kernels.tiles import activation as tiles
 
 from ..record import ACTIVATIONS
 from ..table import shapes
+from .layout import extent
 from .plan import Buffer, CpuLowering, Plan
 
 FORWARD = {SIGMOID: tiles.Sigmoid, TANH: tiles.Tanh, RELU: tiles.ReLU}
 
 
 class Activation(CpuLowering):
-    """The result replaces x if nothing else needs x; backward, dx replaces dy."""
+    """The result replaces x if nothing else needs x; backward, dx replaces dy likewise."""
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         self.kind = ACTIVATIONS[type(self.operation)]
         self.name = self.operation.name.lower()
         self.is_done = False  # by the pooling that follows, in one instruction with its own
-        # the result of an activation is needed on the way back: no other may overwrite it
-        self.y = plan.buffer(x.shape, x.by_tile) if x.is_kept else x
-        self.y.is_kept = True
+        self.y = plan.over(x)
+        self.y.is_kept = True  # the way back computes the slope from it
         op = FORWARD[self.kind]
-        plan.emit(op(x, self.y, *_extent(x)), self.name, shapes(x.shape))
+        plan.emit(op(x, self.y, *extent(x)), self.name, shapes(x.shape))
         return self.y
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if not self.needs_dinput:
             return None
-        if not self.is_done:
-            op = tiles.ActivateBackward(dy, self.y, self.kind, *_extent(dy))
-            plan.emit(op, f"{self.name} dinput", shapes(dy.shape))
-        return dy
+        if self.is_done:
+            return dy
+        dx = plan.over(dy)
+        op = tiles.ActivateBackward(dy, dx, self.y, self.kind, *extent(dy))
+        plan.emit(op, f"{self.name} dinput", shapes(dy.shape))
+        return dx
 
 
 class Dropout(CpuLowering):
-    """Backward in place of dy. Mask number k of a step is the k-th dropout of the chain."""
+    """Mask number k of a step is the k-th dropout of the net."""
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         p = self.operation.p
@@ -52,11 +54,7 @@ class Dropout(CpuLowering):
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if not self.needs_dinput:
             return None
-        op = tiles.ActivateBackward(dy, self.mask, MASK, *_extent(dy))
+        dx = plan.over(dy)
+        op = tiles.ActivateBackward(dy, dx, self.mask, MASK, *extent(dy))
         plan.emit(op, "dropout dinput", shapes(dy.shape))
-        return dy
-
-
-def _extent(x: Buffer) -> tuple[int, int]:
-    """How many places a cell-by-cell instruction visits, and 1 if that is in each tile."""
-    return (x.cells * LANES, 1) if x.by_tile else (x.size, 0)
+        return dx

@@ -75,3 +75,8 @@ def as_matrix(plan: Plan, x: Buffer) -> Buffer:
     flat = plan.buffer((x.cells,), by_tile=False)
     plan.emit(Flatten(x, flat, x.cells, plan.images), "flatten", shapes(x.shape, flat.shape))
     return flat
+
+
+def extent(x: Buffer) -> tuple[int, int]:
+    """How many places a cell-by-cell instruction visits, and 1 if that is in each tile."""
+    return (x.cells * LANES, 1) if x.by_tile else (x.size, 0)

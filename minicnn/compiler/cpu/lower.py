@@ -12,11 +12,12 @@ import numpy as np
 from minicnn import nn, ops
 from minicnn.kernels.tiles.loss import CrossEntropy, GiveLogits
 
-from ..lowering import add_backward, add_forward, lowerings_of
+from ..lowering import add_backward, add_forward, lowerings_of, readers_of
 from ..record import Stage
 from ..table import shapes
 from .activation import Activation, Dropout
 from .conv import Conv2d
+from .join import Add, Concatenate, sum_of
 from .layout import Images, as_matrix
 from .linear import Linear
 from .norm import BatchNorm, FixedBatchNorm
@@ -38,6 +39,8 @@ LOWERINGS: dict[type[ops.Operation], Callable[..., CpuLowering]] = {
     ops.FixedBatchNorm: FixedBatchNorm,
     ops.Reshape: Reshape,
     ops.Pad: Pad,
+    ops.Add: Add,
+    ops.Concatenate: Concatenate,
 }
 
 
@@ -54,27 +57,50 @@ def lay_out(
     Raises:
         CompileError: an operation that has no lowering.
     """
-    plan, chain = Plan(group, dtype), _lower(stages, winograd)
-    images, first = Images(stages[0].input_shape, of_bytes), chain[0]
-    # a convolution loads the pictures itself, into their frame
-    y = first.forward_of(plan, images) if isinstance(first, Conv2d) else images.load(plan)
-    y = add_forward(chain[1:] if isinstance(first, Conv2d) else chain, plan, y)
+    plan, lowerings = Plan(group, dtype), _lower(stages, winograd)
+    y = add_forward(lowerings, plan, _begin(plan, stages, lowerings, of_bytes), _keep)
     _give_result(plan, y)
     if loss is not None:
-        add_backward(chain, plan, _loss(plan, y, loss))
+        add_backward(lowerings, plan, _loss(plan, y, loss), _sum_of_gradients)
     plan.finish()
     return plan
 
 
 def _lower(stages: list[Stage], winograd: bool) -> list[CpuLowering]:
-    lowerings = LOWERINGS if winograd else {**LOWERINGS, ops.Conv2d: Conv2d}
-    chain: list[CpuLowering] = []
-    for lowering in lowerings_of(stages, lowerings):
-        # the way back through both is then one instruction
-        if isinstance(lowering, Pool) and chain and isinstance(chain[-1], Activation):
-            lowering.before = chain[-1]
-        chain.append(lowering)
-    return chain
+    known = LOWERINGS if winograd else {**LOWERINGS, ops.Conv2d: Conv2d}
+    lowerings: list[CpuLowering] = []
+    for lowering in lowerings_of(stages, known):
+        number = lowering.stage.inputs[0]  # 0 are the pictures, k the result of the k-th stage
+        before = lowerings[number - 1] if number else None
+        # the way back through both is then one instruction, if no other reads what is between them
+        if isinstance(lowering, Pool) and isinstance(before, Activation) and before.readers == 1:
+            lowering.before = before
+        lowerings.append(lowering)
+    return lowerings
+
+
+def _begin(
+    plan: Plan, stages: list[Stage], lowerings: list[CpuLowering], of_bytes: bool
+) -> list[Buffer]:
+    """Emit the loading of the pictures, perhaps with the first stage: the first of the values."""
+    images, readers = Images(stages[0].input_shape, of_bytes), readers_of(stages)
+    first = lowerings[0]
+    if isinstance(first, Conv2d) and readers[0] == 1:
+        # a convolution loads the pictures itself, into their frame: no other asks for value 0
+        y = first.forward_of(plan, images)
+        y.is_kept = readers[1] > 1
+        return [y, y]
+    x = images.load(plan)
+    x.is_kept = readers[0] > 1
+    return [x]
+
+
+def _keep(x: Buffer) -> None:
+    x.is_kept = True
+
+
+def _sum_of_gradients(plan: Plan, a: Buffer, b: Buffer) -> Buffer:
+    return sum_of(plan, a, b, "sum dinput")
 
 
 def _give_result(plan: Plan, y: Buffer) -> None:

@@ -94,9 +94,10 @@ class BatchNorm(CpuLowering):
         plan.wait(self.set_gradients)
         if not self.needs_dinput:
             return None
-        op = tiles.NormaliseBackward(dy, self.x, self.numbers, *sizes)
+        dx = plan.over(dy)
+        op = tiles.NormaliseBackward(dy, dx, self.x, self.numbers, *sizes)
         plan.emit(op, "norm. dinput", shapes(dy.shape), 6 * dy.cells)
-        return dy
+        return dx
 
     def set_gradients(self, step: Any) -> None:
         """Between the parts: dgamma and dbeta, and the means that dx takes away."""

@@ -32,7 +32,7 @@ class Buffer:
         by_tile: laid out (tile, *shape, 16); otherwise a matrix (features, images of the group).
         first, last: the instructions that use it first and last.
         offset: where it begins, once ``Plan.finish`` has placed it.
-        is_kept: whether a ``backward`` reads it later.
+        is_kept: whether a ``backward`` or another stage reads it later: nothing is written over it.
     """
 
     shape: tuple[int, ...]
@@ -129,6 +129,10 @@ class Plan:
             self._zeros = self.buffer((1,), by_tile=True)
             self._zeros.size = LANES
         return self._zeros
+
+    def over(self, x: Buffer) -> Buffer:
+        """Memory for a result of x's shape: x itself, unless that is needed later."""
+        return self.buffer(x.shape, x.by_tile) if x.is_kept else x
 
     def parameter(self, tensor: Tensor) -> int:
         """The place of a parameter in ``weights``; of its gradient in ``gradients``."""

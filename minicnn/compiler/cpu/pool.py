@@ -42,6 +42,7 @@ class Pool(CpuLowering):
             # backward comes to the activation next, which then finds its part done
             self.before.is_done = True
             dx, name = self.before.y, f"{self.before.name}, pool dinput"
+            dx.is_kept = False  # the last that needed it is this instruction
             op = self._backward_op(dy, dx, 0, self.before.kind)
         plan.emit(op, name, shapes(dy.shape, dx.shape), self.flops)
         return dx

@@ -1,6 +1,6 @@
-"""A compiled step on a GPU: the chain's kernels with their buffers, replayed as one CUDA graph.
+"""A compiled step on a GPU: the net's kernels with their buffers, replayed as one CUDA graph.
 
-``lower`` turns each stage of the chain into launches: those of ``conv``, ``linear`` and so on, with
+``lower`` turns each stage of the net into launches: those of ``conv``, ``linear`` and so on, with
 the kernels of ``kernels/gpu/conv.cu``, ``linear.cu`` and so on. ``program`` collects the launches,
 ``engine`` runs them, ``step`` is what a user calls.
 

@@ -13,24 +13,29 @@ from .program import GpuLowering, Program, Value, through_activation
 
 
 class GpuActivation(GpuLowering):
-    """An activation that no kernel before it applies: after a pooling, or after another one."""
+    """An activation by itself (after a pooling, say), unless the kernel before it applies it."""
+
+    is_applied = False
 
     def __init__(self, stage: Stage, needs_dinput: bool):
         super().__init__(stage, needs_dinput)
         self.kind = ACTIVATIONS[type(stage.operation)]
 
     def forward(self, program: Program, x: Value) -> Value:
-        self.x, y = x, program.value(x.shape, self.kind)
+        self.x = x
+        if self.is_applied:
+            return x
+        y = program.value(x.shape, self.kind)
         name = self.operation.name.lower()
         program.over_cells("activate", name, shapes(x.shape), y.array.size, (x.array, y.array),
                            self.kind)  # fmt: skip
         return y
 
     def backward(self, program: Program, dy: Array) -> Array | None:
+        if not self.needs_dinput:
+            return None
         # its own slope is in dy already; what is left is that of the activation before it
-        if not self.needs_dinput or self.x.kind == NONE:
-            return dy if self.needs_dinput else None
-        return through_activation(program, dy, self.x)
+        return dy if self.is_applied else through_activation(program, dy, self.x)
 
 
 class GpuDropout(GpuLowering):

@@ -10,13 +10,13 @@ import numpy as np
 
 from minicnn import nn, ops, optim
 from minicnn.kernels import Array
-from minicnn.kernels.arrays import NONE
 from minicnn.tensor import Tensor
 
 from ..lowering import add_backward, add_forward
 from ..means import Means
 from ..record import Stage
 from ..table import shapes
+from .join import sum_of
 from .loss import GpuLoss
 from .lower import lower
 from .program import Launch, Program, Value, through_activation
@@ -31,7 +31,7 @@ class GpuEngine:
     which it replays from then on.
 
     Args:
-        stages: the chain.
+        stages: the net's operations.
         x: a batch, on the device: its shape and dtype count.
         like: a parameter's array.
         loss: None for a prediction.
@@ -40,7 +40,7 @@ class GpuEngine:
 
     Attributes:
         x: where the pictures of a batch go.
-        logits: the result of the chain.
+        logits: the result of the net.
     """
 
     def __init__(
@@ -64,19 +64,19 @@ class GpuEngine:
         self.is_warm = False  # whether its kernels are compiled and loaded
         self.known: dict[str, tuple[Any, ...]] = {}  # what the device has been told
         self.sent: dict[str, np.ndarray] = {}
-        self._add_chain(stages)
+        self._add_stages(stages)
 
-    def _add_chain(self, stages: list[Stage]) -> None:
-        program, chain = self.program, lower(stages)
-        result = add_forward(chain, program, self._pictures())
+    def _add_stages(self, stages: list[Stage]) -> None:
+        program, lowerings = self.program, lower(stages)
+        # no result is written over: there is nothing to keep
+        result = add_forward(lowerings, program, [self._pictures()], keep=lambda value: None)
         self.logits = result.array
         if self.loss is None:
             return
         dy = self.loss.add(program, result, self.settings)
         self.plan.backward_from = len(self.plan.launches)
-        if result.kind != NONE:  # the chain ends with an activation
-            dy = through_activation(program, dy, result)
-        add_backward(chain, program, dy)
+        dy = through_activation(program, dy, result)  # if the net ends with one
+        add_backward(lowerings, program, dy, sum_of)
 
     def _pictures(self) -> Value:
         """The batch as numbers: bytes are divided by 255."""

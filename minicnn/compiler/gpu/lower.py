@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from minicnn import ops
-from minicnn.kernels.arrays import NONE
 
 from ..lowering import lowerings_of
 from ..record import Stage
 from .activation import GpuActivation, GpuDropout
 from .conv import GpuConv2d
+from .join import GpuAdd, GpuConcatenate
 from .linear import GpuLinear
 from .norm import GpuBatchNorm, GpuFixedBatchNorm
 from .pool import GpuAvgPool2d, GpuMaxPool2d
@@ -27,22 +27,23 @@ LOWERINGS: dict[type[ops.Operation], type[GpuLowering]] = {
     ops.BatchNorm: GpuBatchNorm,
     ops.FixedBatchNorm: GpuFixedBatchNorm,
     ops.Reshape: GpuReshape,
+    ops.Add: GpuAdd,
+    ops.Concatenate: GpuConcatenate,
 }
 
 
 def lower(stages: list[Stage]) -> list[GpuLowering]:
-    """The lowerings of the chain. An activation joins the one before it, if that can apply it.
+    """A lowering for each stage. Activations are applied by the kernels before, where they can.
 
     Raises:
         CompileError: an operation that has no lowering.
     """
     lowered: list[GpuLowering] = []
     for lowering in lowerings_of(stages, LOWERINGS, " for a GPU"):
-        before = lowered[-1] if lowered else None
-        # a kernel applies one activation: of two in a row the second stays by itself
-        joins = before is not None and before.takes_activation and before.kind == NONE
-        if before is not None and joins and isinstance(lowering, GpuActivation):
+        number = lowering.stage.inputs[0]  # 0 are the pictures, k the result of the k-th stage
+        before = lowered[number - 1] if number else None
+        if isinstance(lowering, GpuActivation) and before is not None and before.may_apply_one:
             before.kind = lowering.kind
-        else:
-            lowered.append(lowering)
+            lowering.is_applied = True
+        lowered.append(lowering)
     return lowered

@@ -134,7 +134,7 @@ class Program:
 
     def mask_key(self) -> Array:
         """Where the key of the next layer's dropout mask lies."""
-        # in the order of the chain: mask k of a step is that of the k-th dropout
+        # in the order of computation: mask k of a step is that of the k-th dropout
         key, self.free_keys = self.free_keys[:2], self.free_keys[2:]
         return key
 
@@ -180,7 +180,7 @@ class Program:
 
 
 class GpuLowering(Lowering[Program, Value, Array]):
-    """One operation of the chain, with the activation after it where its kernel can apply one.
+    """One operation of the net, with the activation after it where its kernel can apply one.
 
     ``backward`` returns dx multiplied by the slope of the activation that x came from
     (``x.kind``): the gradient with respect to what that activation was applied to.
@@ -210,13 +210,20 @@ class GpuLowering(Lowering[Program, Value, Array]):
         return arrays[0], arrays[-1]
 
     @property
+    def may_apply_one(self) -> bool:
+        """Whether its kernel can apply the activation that reads its result, and no other does."""
+        return self.takes_activation and self.kind == NONE and self.readers == 1
+
+    @property
     def title(self) -> str:
         """Its name, with that of the activation."""
         return self.operation.name + ("", ", sigmoid", ", tanh", ", relu")[self.kind]
 
 
 def through_activation(program: Program, dy: Array, x: Value) -> Array:
-    """Add a kernel that multiplies dy by the slope of the activation that x came from."""
+    """dy times the slope of the activation that x came from: by a kernel, if there is one."""
+    if x.kind == NONE:
+        return dy
     dx = program.value(x.shape)
     program.over_cells("activate_backward", "activation dinput", shapes(x.shape), dx.array.size,
                        (dy, x.array, dx.array), x.kind)  # fmt: skip
