@@ -118,7 +118,7 @@ def add_backward(
         add: adds the sum of two gradients to the plan; returns where it will lie.
     """
     gradients = {len(lowerings): dy}  # with respect to value k
-    for number in range(len(lowerings), 0, -1):
+    for number in range(len(lowerings), 0, -1):  # value 0, the pictures, gets no gradient
         if number not in gradients:  # nothing that it was computed from learns
             continue
         lowering, dy = lowerings[number - 1], gradients.pop(number)

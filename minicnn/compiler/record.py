@@ -101,6 +101,7 @@ def _stage(result: Tensor, numbers: dict[int, int], norms: dict[int, nn.BatchNor
     operation, inputs = result.node.operation, result.node.inputs
     if isinstance(operation, ops.InPieces):  # a plan cuts a batch in its own way
         operation = operation.make()
+    # what is no source is a parameter
     sources = inputs if isinstance(operation, JOINS) else inputs[:1]
     return Stage(
         operation,

@@ -21,6 +21,7 @@ class Add(CpuLowering):
         return sum_of(plan, a, b)
 
     def split(self, plan: Plan, dy: Buffer) -> list[Buffer | None]:
+        # the branch that goes back first must not write its dx over what the other still reads
         dy.is_kept = dy.is_kept or all(self.needs_dinputs)
         return [dy if needed else None for needed in self.needs_dinputs]
 
@@ -33,6 +34,7 @@ class Concatenate(CpuLowering):
         self.shapes = [x.shape for x in xs]
         # how many cells of an image come before those of each input
         self.begins = [0, *accumulate(x.cells for x in xs)][:-1]
+        # in a tile the cells of a channel lie together, and so do the features of a matrix
         y = plan.buffer(self.stage.output_shape, xs[0].by_tile)
         for x, begin in zip(xs, self.begins, strict=True):
             _copy(plan, "concatenate", x, y, y_begin=begin)
@@ -53,6 +55,7 @@ class Concatenate(CpuLowering):
 
 def sum_of(plan: Plan, a: Buffer, b: Buffer, name: str = "add") -> Buffer:
     """Emit the sum of two results, or of two gradients, in place of one that nobody else needs."""
+    # both may be kept (x + x, or two shortcuts in a row): then the sum gets memory of its own
     y = plan.over(b) if a.is_kept else a
     plan.emit(tiles.Add(a, b, y, *extent(y)), name, shapes(y.shape), y.cells)
     return y

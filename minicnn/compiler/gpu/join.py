@@ -20,6 +20,7 @@ class GpuAdd(GpuLowering):
         return Value(sum_of(program, a.array, b.array, "add"))
 
     def split(self, program: Program, dy: Array) -> list[Array | None]:
+        # nothing is written over a gradient here, so both may get the same array
         inputs = zip(self.xs, self.needs_dinputs, strict=True)
         return [through_activation(program, dy, x) if needed else None for x, needed in inputs]
 
