@@ -25,6 +25,8 @@ from .threads import get_num_threads
 
 WORTH_A_HELPER = 6  # kernels: with fewer, one process has ended before another helps much
 MOST_KERNELS = 256  # that bytes can number
+# Without SciPy: where it is installed, Numba loads its BLAS, which no kernel calls (0.2 s, 15 MB).
+HELPER = f"import sys; sys.modules['scipy'] = None; from {__name__} import main; main()"
 PATIENCE = 60  # seconds that a helper may take for its last kernel
 
 
@@ -74,7 +76,7 @@ def _helper(missing: Sequence[Form], queue: int) -> Iterator[None]:
     work = pickle.dumps((str(jit.folder()), names)).hex()
     # it finds the modules that this process finds, and none in the current folder
     path = os.pathsep.join(map(os.path.abspath, sys.path))
-    command = [sys.executable, "-P", "-m", __name__, work]
+    command = [sys.executable, "-P", "-c", HELPER, work]
     quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     try:
         helper = subprocess.Popen(
@@ -108,8 +110,4 @@ def main() -> None:
         Form(getattr(importlib.import_module(module), name), types) for module, name, types in names
     ]
     _compile_from(sys.stdin.fileno(), missing)
-
-
-if __name__ == "__main__":
-    main()
     os._exit(0)  # at once: LLVM takes half a second to tidy up
