@@ -46,6 +46,7 @@ FOLDERS_KEPT = 8  # for other versions, processors, switches; the one unused for
 SOURCES = Path(__file__).parent.parent  # kernels/
 OURS = "minicnn-kernels"  # the folder that holds the folders, and nothing of anybody else's
 NOT_KEPT = "compiled kernels are not kept, but compiled again in every process"
+SELDOM = 50_000  # new objects until Python looks for unreachable ones, while kernels are compiled
 NOT_IN_CODE = ("THREAD", "CACHE", "COLOR", "HIGHLIGHT")  # switches that do not change the code
 
 
@@ -99,12 +100,15 @@ def _counted(compile: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def seldom_collecting() -> Iterator[None]:
-    """Inside, Python looks for unreachable objects a seventieth as often.
+    """Inside, Python looks for circles of unreachable objects after 50,000 new ones, not 700.
 
-    Compiling makes a million objects and hardly any circles: looking took a tenth of the time.
+    Compiling makes many objects and few circles: looking took a tenth of its time.
     """
-    before = gc.get_threshold()
-    gc.set_threshold(max(before[0], 50_000) if before[0] else 0, *before[1:])  # 0: switched off
+    before, often = gc.get_threshold(), gc.get_threshold()[0]
+    if often == 0 or often >= SELDOM:  # never, or another thread is inside already
+        yield
+        return
+    gc.set_threshold(SELDOM, *before[1:])
     try:
         yield
     finally:

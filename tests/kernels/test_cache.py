@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import llvmlite
@@ -258,6 +260,21 @@ def test_a_kernel_is_not_kept_when_its_sources_changed_meanwhile(
     monkeypatch.setattr(jit, "digest_of_sources", lambda: "edited since")
     assert doubled()(4) == 8
     assert list(new_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("users", "inside"), [(600, jit.SELDOM), (90_000, 90_000), (0, 0)])
+def test_python_collects_seldom_while_it_compiles_and_as_before_afterwards(
+    users: int, inside: int
+) -> None:
+    seen, before = [], gc.get_threshold()
+    compile = lambda types: seen.append(gc.get_threshold())  # noqa: E731
+    try:
+        gc.set_threshold(users, 11, 12)
+        jit.compiled(SimpleNamespace(compile=compile, overloads={(): None}), ())
+        assert seen == [(inside, 11, 12)]
+        assert gc.get_threshold() == (users, 11, 12)
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_each_type_of_argument_has_its_own_file(new_folder: Path) -> None:
