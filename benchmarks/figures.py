@@ -165,6 +165,47 @@ def dots(
     tidy(axes)
 
 
+def crossing_lines(
+    axes: Any, ratios: dict[str, dict[int, float]], main: str, xlabel: str, title: str
+) -> None:
+    """A line a side over its values, ``main`` on top; both axes are logarithmic, 1 is a rule."""
+    for side, of_side in ratios.items():
+        style = {"color": colour(side), "linewidth": 1.3, "markersize": 3}
+        if side == main:
+            style = {"color": INK, "linewidth": 2.4, "markersize": 5}
+        axes.plot(list(of_side), list(of_side.values()), "o-", label=side, **style)
+    values = list(ratios[main])
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    axes.minorticks_off()
+    axes.set_xticks(values, [f"{value:,}" for value in values])
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} ×")
+    axes.axhline(1, color=INK, linewidth=1)
+    axes.axhspan(1e-9, 1, color=GRID, alpha=0.45, linewidth=0, zorder=0)
+    inside = {"xycoords": ("axes fraction", "data"), "fontsize": 8, "color": FAINT}
+    label(axes, "minicnn is faster", (0, 1), (4, 4), **inside)
+    label(axes, "PyTorch is faster", (0, 1), (4, -4), va="top", **inside)
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.set_xlabel(xlabel, fontsize=9, color=INK)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    tidy(axes)
+
+
+def ring(axes: Any, at: float, text: str) -> None:
+    """Marks where a line passes 1; the text stands below a line that falls."""
+    axes.plot(at, 1, "o", markersize=10, markerfacecolor="none", color=INK, markeredgewidth=1.5)
+    label(axes, text, (at, 1), (-7, -7), ha="right", va="top", fontweight="bold")
+
+
+def legend_of_lines(axes: Any) -> None:
+    """What the lines of a panel mean, below the picture."""
+    axes.figure.legend(
+        *axes.get_legend_handles_labels(),
+        **{"loc": "outside lower center", "ncols": 3, "frameon": False},
+        **{"fontsize": 9, "labelcolor": INK},
+    )
+
+
 def legend(axes: Any, sides: list[str], place: str = "upper right") -> None:
     """What the dots' colours mean, above the first panel or at another place of the picture."""
     for side in sides:

@@ -8,10 +8,11 @@
 The time of an epoch is that of everything in it: shuffling, making float32 batches of 60,000 images
 of bytes, the steps, the mean loss and the number of correct predictions. The first epoch of a
 process warms up (kernels from the cache, threads, allocations), the second one is timed. The floor
-is the time that the products and sums of a compiled step would take at the speed of NumPy's matrix
-product (sgemm), which is measured in the same process, for two seconds before the compiled epochs
-and for two after them. "times floor" divides the time of each round by the floor of that round and
-takes the median.
+is the time that the products of the textbook's algorithm (a convolution's or dense layer's forward
+pass, dW and dX, each a multiplication and an addition a weight and place; the first layer needs no
+dX) would take at the speed of NumPy's matrix product (sgemm), which is measured in the same
+process, for two seconds before the compiled epochs and for two after them. "times floor" divides
+the time of each round by the floor of that round and takes the median.
 
 ``--from-outside``: the wall-clock time of ``python -m minicnn.train --epochs 4`` minus that of
 ``--epochs 1``, divided by 3, and the same for a PyTorch program (``benchmarks/torch_lenet.py``).
@@ -117,9 +118,22 @@ def measure_compiled(options: argparse.Namespace) -> dict[str, float]:
     before = common.sgemm_peak(options)["gflops"]
     seconds, step = minicnn_epochs(options.model[0], options.threads, 2)
     memory, after = peak_mb(), common.sgemm_peak(options)["gflops"]
-    flops = sum(line.flops for line in step.plan.lines)
     peak = (before + after) / 2
-    return {"seconds": seconds[1], "peak_mb": memory, "flops": flops, "gflops": peak}
+    return {"seconds": seconds[1], "peak_mb": memory, "flops": flops_of(step.net), "gflops": peak}
+
+
+def flops_of(net: Any, shape: tuple[int, ...] = (1, 28, 28)) -> int:
+    """The textbook's FLOPs of a training step for one image: a Sequential's forward, dW and dX."""
+    import minicnn
+    from minicnn import nn
+
+    x, flops = minicnn.zeros(1, *shape), []
+    for layer in net:
+        x = layer(x)
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            places = x.size // len(layer.weight)  # each weight is used once a place
+            flops.append(2 * layer.weight.size * places)
+    return 3 * sum(flops) - flops[0]
 
 
 def measure_eager(options: argparse.Namespace) -> dict[str, float]:

@@ -46,10 +46,10 @@ def net_of(case: str) -> str:
 Medians = dict[str, dict[str, float]]  # of each case the sides' milliseconds
 
 
-def medians(report: Report) -> Medians:
+def medians(rows: list[Row]) -> Medians:
     """The median of each side in each case; under ``BETTER`` that of the faster of ``EAGER``."""
     found: Medians = {}
-    for row in report.rows:
+    for row in rows:
         found.setdefault(row.case, {})[row.side] = row.median
     for of_case in found.values():
         if eager := [of_case[side] for side in EAGER if side in of_case]:
@@ -66,7 +66,7 @@ def times(of_case: dict[str, float], side: str) -> float | None:
 
 def summary(report: Report) -> list[list[str]]:
     """Cells, a header first: a line a case, and geometric means of the times."""
-    found = medians(report)
+    found = medians(report.rows)
     sides = list(dict.fromkeys(row.side for row in report.rows))
     others = [side for side in sides if side not in (COMPILED, *EAGER)]
     head = ["net", "PyTorch, ms", "compiled, ms", "times"]
@@ -100,7 +100,7 @@ def draw(report: Report) -> Any:
     """A panel a batch, a line a net: each other side's time over the compiled step's."""
     from benchmarks import figures
 
-    found = medians(report)
+    found = medians(report.rows)
     batches = list(dict.fromkeys(case.partition(", ")[2] for case in found))
     nets = list(dict.fromkeys(map(net_of, found)))
     sides = list(dict.fromkeys(row.side for row in report.rows if row.side != COMPILED))

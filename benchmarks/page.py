@@ -23,7 +23,9 @@ from benchmarks.tables import Report, Row, as_markdown, by_question, number, rea
 DOCS = Path(__file__).parent.parent / "docs"
 COMMANDS = {
     "nets": ["nets"],
+    "limits": ["limits"],
     "lenet": ["lenet"],
+    "floor": ["floor"],
     "lenet-from-outside": ["lenet", "--from-outside"],
     "lenet-whole": ["lenet", "--whole"],
     "scaling": ["scaling"],
@@ -34,7 +36,9 @@ COMMANDS = {
 }
 TITLES = {
     "nets": "Ten nets",
+    "limits": "Where the limits are",
     "lenet": "An epoch of training",
+    "floor": "Against the products alone",
     "lenet-from-outside": "An epoch, from outside",
     "lenet-whole": "Ten epochs, start included",
     "scaling": "Over data sets and batches",

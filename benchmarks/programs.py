@@ -32,6 +32,42 @@ def wall_seconds(program: str, model: str, epochs: int, threads: int, cache: str
         return time.perf_counter() - began
 
 
+def peak_mb(program: str, model: str, epochs: int, threads: int, cache: str = "") -> float:
+    """The most memory that a program has at once, with the processes that it starts; in MB."""
+    with TemporaryDirectory() as folder:
+        options = arguments(program, model, epochs, threads, f"{folder}/run")
+        command = [sys.executable, "-m", program, *options]
+        peak = 0.0
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, env=environment(cache)
+        ) as process:
+            while process.poll() is None:
+                peak = max(peak, memory_mb(process.pid))
+                time.sleep(0.02)
+    if process.returncode:
+        sys.exit(f"{program} ended with status {process.returncode}")
+    return peak
+
+
+def memory_mb(pid: int) -> float:
+    """Memory of a process and of those below it; 0 where it has ended. Linux only.
+
+    A page that several processes share counts for each by its part (PSS).
+    """
+    folder = Path(f"/proc/{pid}")
+    try:
+        lines = (folder / "smaps_rollup").read_text().splitlines()
+        children = [
+            int(child)
+            for path in folder.glob("task/*/children")
+            for child in path.read_text().split()
+        ]
+    except OSError:
+        return 0.0
+    own = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return own / 1024 + sum(map(memory_mb, children))
+
+
 def run(command: Sequence[str], cache: str = "") -> None:
     """Run to the end, quietly."""
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment(cache))

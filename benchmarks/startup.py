@@ -3,10 +3,10 @@
     python -m benchmarks.startup [--rounds 5] [--threads 2]
 
 The time of ``import minicnn`` and of ``import torch`` in a new process, and the time from the start
-of ``python -m minicnn.train`` (and of ``benchmarks/torch_lenet.py``) to the first step and to the
-line about the first epoch, which includes its test. Cold: Numba's kernels are still to be compiled;
-warm: an earlier run has left them in the cache. The system has the libraries' files in memory in
-both cases.
+of ``python -m minicnn.train`` (and of ``benchmarks/torch_lenet.py``) to the start and to the end of
+the first step (minicnn's is compiled), and to the line about the first epoch, which includes its
+test. Cold: Numba's kernels are still to be compiled; warm: an earlier run has left them in the
+cache. The system has the libraries' files in memory in both cases.
 """
 
 from __future__ import annotations
@@ -30,28 +30,36 @@ import {package}
 print(time.perf_counter() - began)
 """
 
-# Runs a program; prints a line when a method is called for the first time.
+# Runs a program; prints a line when a method is called for the first time, and when that call ends.
 ANNOUNCE = """
-import runpy
-from {module} import {owner}
+import importlib, runpy, sys
 
-original = {owner}.{method}
+def announce(module, owner, method):
+    owner = getattr(importlib.import_module(module), owner)
+    original = getattr(owner, method)
 
-def first(*arguments, **named):
-    {owner}.{method} = original
-    print("first step", flush=True)
-    return original(*arguments, **named)
+    def first(*arguments, **named):
+        setattr(owner, method, original)
+        print(method, "begins", flush=True)
+        result = original(*arguments, **named)
+        print(method, "ends", flush=True)
+        return result
 
-{owner}.{method} = first
+    setattr(owner, method, first)
+
+for place in {places}:
+    announce(*place)
 runpy.run_module("{program}", run_name="__main__", alter_sys=True)
 """
+# Of each program: the methods that the first step begins with and ends with.
 STEP = {
-    programs.MINICNN: ("minicnn.compiler", "CompiledStep", "__call__"),
-    programs.TORCH: ("torch.nn", "Sequential", "forward"),
+    programs.MINICNN: [("minicnn.compiler", "CompiledStep", "__call__")] * 2,
+    programs.TORCH: [("torch.nn", "Sequential", "forward"), ("torch.optim", "SGD", "step")],
 }
 QUESTIONS = {
     "import": "Importing the library",
     "first step": "To the start of the first step",
+    "first step's end": "To the end of the first step",
     "first epoch": "To the end of the first epoch",
 }
 
@@ -62,10 +70,15 @@ def measure(
     """Seconds for each question. Importing reads no cache: it is timed on the warm side alone."""
     with programs.kernel_cache(warm) as cache, TemporaryDirectory() as folder:
         measured = {"import": import_seconds(package)} if warm else {}
-        module, owner, method = STEP[program]
-        code = ANNOUNCE.format(module=module, owner=owner, method=method, program=program)
+        begin, end = STEP[program]
+        places = list(dict.fromkeys([begin, end]))
+        code = ANNOUNCE.format(places=places, program=program)
         arguments = programs.arguments(program, "lenet", 1, options.threads, f"{folder}/run")
-        marks = {"first step": "first step", "first epoch": "1 "}
+        marks = {
+            "first step": f"{begin[-1]} begins",
+            "first step's end": f"{end[-1]} ends",
+            "first epoch": "1 ",
+        }
         return {**measured, **watch([sys.executable, "-c", code, *arguments], marks, cache)}
 
 

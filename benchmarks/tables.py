@@ -152,6 +152,17 @@ def as_markdown(cells: list[list[str]]) -> str:
 # The machine --------------------------------------------------------------------------------------
 
 
+FEATURES = {  # what /proc/cpuinfo calls them, and what people do
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx512_bf16": "AVX-512 BF16",
+    "amx_tile": "AMX",
+    "asimd": "NEON",
+    "sve": "SVE",
+}
+
+
 def versions() -> str:
     """Machine and versions, in a line."""
     from importlib.metadata import version
@@ -161,9 +172,13 @@ def versions() -> str:
     return f"Python {platform.python_version()}, {packages}; {processor()}, {os.cpu_count()} cores"
 
 
-def processor() -> str:
-    """The name of the processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+def processor(info: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name, with its vector and matrix instructions where ``info`` tells them."""
+    text = info.read_text() if info.exists() else ""
+    fields: dict[str, str] = {}
+    for name, _, value in (line.partition(":") for line in text.splitlines()):
+        fields.setdefault(name.strip(), value.strip())
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    flags = (fields.get("flags") or fields.get("Features") or "").split()
+    features = ", ".join(called for flag, called in FEATURES.items() if flag in flags)
+    return f"{name} ({features})" if features else name

@@ -19,6 +19,7 @@ from benchmarks import (
     common,
     exercises,
     figures,
+    floor,
     inference,
     lenet,
     ops,
@@ -81,6 +82,19 @@ def test_a_column_takes_one_number_of_each_round() -> None:
     runs = [{"seconds": 0.5, "other": 9}, {"seconds": 2.0, "other": 9}]
     assert common.column(runs, "seconds", 1e3) == [500, 2000]
     assert common.last_line("first\n  last \n\n") == "last"
+
+
+INTEL = "processor: 0\nmodel name\t: Some Xeon\nflags\t\t: fpu avx2 avx512f amx_tile\n"
+ARM = "processor: 0\nFeatures\t: fp asimd sve\n"
+
+
+def test_a_processor_is_named_with_its_features(tmp_path: Path) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text(INTEL + INTEL.replace("Some", "Other"))
+    assert tables.processor(info) == "Some Xeon (AVX2, AVX-512, AMX)"
+    info.write_text(ARM)
+    assert tables.processor(info).endswith("(NEON, SVE)")
+    assert "(" not in tables.processor(tmp_path / "none")
 
 
 class Clock:
@@ -174,6 +188,64 @@ def test_the_floor_of_an_epoch() -> None:
         "lenet: a step takes 2.00 MFLOP an image; sgemm's peak here was 80 GFLOP/s (60 to 100), so "
         "the floor of an epoch 1.50 s; compiled took 2.00 times as long."
     )
+
+
+def test_the_textbooks_flops_of_a_step() -> None:
+    """Three products a layer, the first one's dX left out; each weight is used once a place."""
+    net = nn.Sequential(
+        nn.Conv2d(2, 3, (2, 3)), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 5)
+    )
+    conv, linear = 2 * (3 * 2 * 2 * 3) * (4 * 5), 2 * 12 * 5
+    assert lenet.flops_of(net, (2, 5, 7)) == 2 * conv + 3 * linear
+
+
+def test_a_turn_is_divided_by_its_own_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 MFLOP at 100, 50, 200 and 100 GFLOP/s: 20, 40, 10 and 20 µs."""
+    speeds, took = [100.0, 50.0, 200.0, 100.0], [30.0, 40.0, 20.0, 50.0]
+    monkeypatch.setattr(common, "sgemm", lambda threads, seconds: speeds.pop(0))
+    monkeypatch.setattr(lenet, "flops_of", lambda net: 2e6)
+    found = floor.turns_of(1, None, lambda: took.pop(0))
+    assert found == {"us": 35.0, "floor": 20.0, "times": pytest.approx(1.75)}  # of 1.5, 1, 2, 2.5
+    ours, below = floor.rows("lenet", {floor.STEP: [found]})
+    assert (ours.question, ours.runs) == ("lenet: a step, one thread", [35.0])
+    assert ours.extra == {"times floor": pytest.approx(1.75)}
+    assert (below.side, below.runs, below.extra) == ("floor", [20.0], {"times floor": 1.0})
+
+
+def test_predictions_are_rows_by_threads_and_batch() -> None:
+    run = {inference.key(t, n): 1000.0 * t + n for t in (1, 2) for n in inference.BATCHES}
+    rows = inference.rows({"ours": [run]}, [1, 2])
+    assert len(rows) == 10
+    assert (rows[1].question, rows[1].case) == ("A prediction of lenet, one thread", "batch 8")
+    assert rows[1].runs == [1008.0]
+    assert (rows[-1].question, rows[-1].runs) == ("A prediction of lenet, 2 threads", [12_000.0])
+    assert inference.numbers_of_threads(argparse.Namespace(threads=1)) == [1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux only")
+def test_memory_is_that_of_a_process_and_those_below_it() -> None:
+    """A child of 64 MB that holds another of 64 MB."""
+    hold = "held = b'x' * 2**26; print('held', flush=True); "
+    inner = hold + "input()"
+    outer = f"import subprocess, sys; {hold}subprocess.run([sys.executable, '-c', {inner!r}])"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", outer], stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.readline()
+        held = programs.memory_mb(process.pid)
+        process.communicate(b"\n")
+    assert 128 < held < 190
+    assert programs.memory_mb(process.pid) == 0
+
+
+def test_a_method_announces_its_first_call() -> None:
+    code = startup.ANNOUNCE.format(
+        places=[("fractions", "Fraction", "limit_denominator")], program="this"
+    )
+    code += "from fractions import Fraction\nfor _ in range(2): Fraction(1, 2).limit_denominator()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["limit_denominator begins", "limit_denominator ends"]
 
 
 def test_an_epoch_from_outside_is_without_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from benchmarks import nets, turns, zoo
+from benchmarks import limits, nets, turns, zoo
 from benchmarks.tables import Report, Row
 from benchmarks.turns import Case, Contender
 from minicnn import nn
@@ -172,3 +172,48 @@ def test_a_picture_has_a_panel_a_batch_and_a_dot_a_side() -> None:
     assert [left.get_title("left"), right.get_title("left")] == ["batch 64", "batch 256"]
     assert [line.get_xdata()[0] for line in left.lines[:2]] == [4.0, 2.0]
     assert [line.get_xdata()[0] for line in right.lines[:2]] == [0.5, 1.5]
+
+
+# The limits ---------------------------------------------------------------------------------------
+
+
+def limits_report(**ratios: list[float]) -> Report:
+    """Compiled steps of 1 ms; eager mode takes twice as long as channels_last."""
+    of = report()
+    for question, cases in limits.CASES.items():
+        of_question = ratios.get(question.partition(",")[0].lower(), [2.0] * len(cases))
+        for value, ratio in zip(cases, of_question, strict=True):
+            for side, ms in zip(limits.SIDES, (1.0, 2 * ratio, ratio), strict=True):
+                of.rows.append(Row(question, str(value), side, "ms", [ms]))
+    return of
+
+
+def test_lines_cross_where_the_logarithm_of_their_ratio_is_zero() -> None:
+    assert limits.crossings({4: 4.0, 16: 0.25}) == pytest.approx([8.0])
+    assert limits.crossings({4: 4.0, 8: 2.0, 16: 0.5, 32: 0.25, 64: 4.0}) == pytest.approx(
+        [8 * 2**0.5, 32 * 2**0.5]
+    )
+    assert limits.crossings({4: 2.0, 8: 1.1, 16: 1.5}) == []
+
+
+def test_the_limits_name_the_crossing_or_who_is_faster_everywhere() -> None:
+    of = limits_report(channels=[8.0, 4.0, 2.0, 2.0, 0.5, 0.5, 0.25, 0.25])
+    assert limits.remark(of, limits.WIDER) == f"{limits.WIDER}: the lines cross at 45."
+    assert limits.remark(of, limits.LARGER) == (
+        f"{limits.LARGER}: the lines do not cross; minicnn is faster everywhere "
+        "(PyTorch's time is 2.00 to 2.00 of minicnn's)."
+    )
+    found = limits.curves(of, limits.WIDER)
+    assert found[nets.BETTER] == found["torch channels_last"]
+    assert found["torch eager"][4] == 16.0
+
+
+def test_the_chart_of_the_limits_shows_all_points_and_rings_the_crossing() -> None:
+    of = limits_report(channels=[8.0, 4.0, 2.0, 2.0, 0.5, 0.5, 0.25, 0.25])
+    wider, larger = limits.draw(of).axes
+    assert [text.get_text() for text in wider.texts][-1] == "45"
+    assert "45" not in [text.get_text() for text in larger.texts]
+    low, high = wider.get_ylim()
+    assert low < 0.25
+    assert high > 16
+    assert list(wider.lines[2].get_xdata()) == limits.CHANNELS
