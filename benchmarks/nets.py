@@ -2,6 +2,7 @@
 
     python -m benchmarks.nets [--rounds 5] [--threads 2] [--nets vgg mlp] [--batch 64 256]
     python -m benchmarks.nets --against REVISION
+    python -m benchmarks.nets --sides "minicnn compiled" "torch eager"
 
 Milliseconds a step: forward, cross-entropy, backward and SGD, on random float32 pictures that lie
 in memory (seed 0). The nets stand in ``benchmarks/zoo.py``, once for both libraries: both LeNets,
@@ -121,7 +122,7 @@ def draw(report: Report) -> Any:
 
 
 def measure(options: argparse.Namespace, report: Report) -> list[Row]:
-    contenders = {side: Contender(side) for side in zoo.SIDES}
+    contenders = {side: Contender(side) for side in options.sides}
     cases = [Case(net, batch) for net in options.nets for batch in options.batch]
     with ExitStack() as stack:
         if options.against:
@@ -135,6 +136,7 @@ def main() -> None:
     parser = common.parser("nets")
     parser.add_argument("--nets", nargs="+", choices=zoo.NETS, default=list(zoo.NETS))
     parser.add_argument("--batch", nargs="+", type=int, default=[64, 256])
+    parser.add_argument("--sides", nargs="+", choices=zoo.SIDES, default=list(zoo.SIDES))
     parser.add_argument("--against", metavar="REVISION")
     options = parser.parse_args()
     asked = f"nets --against {options.against}" if options.against else "nets"

@@ -102,7 +102,12 @@ def by_question(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def table(rows: Sequence[Row], reference: str) -> list[list[str]]:
-    """Cells, a header first, of the rows of one question."""
+    """Cells, a header first, of the rows of one question.
+
+    ``reference``: the side that others are compared with; the first one where it has no row.
+    """
+    if all(row.side != reference for row in rows):
+        reference = rows[0].side
     medians = {row.case: row.median for row in rows if row.side == reference}
     extras = list(dict.fromkeys(name for row in rows for name in row.extra))
     cases = len({row.case for row in rows}) > 1

@@ -58,6 +58,7 @@ def test_a_table_has_the_median_of_the_rounds_and_its_ratio_to_the_reference() -
         ["pool", "theirs", "0.50", "0.50", "0.50", "", ""],
     ]
     assert tables.table(ROWS[3:], "ours")[0] == ["side", "median", "min", "max", "times ours"]
+    assert tables.table(ROWS[:3], "nobody")[0][5] == "times ours"
     assert list(tables.by_question(ROWS)) == ["forward", "backward"]
 
 
