@@ -14,7 +14,7 @@ activations are a matrix (features, images of the group).
 * ``join``: sums of results, and results one after the other.
 
 ``instruction`` says how an instruction reaches its kernel, ``program`` executes a plan's list of
-them, ``parameters`` reads and updates the net's own arrays, ``lanes`` is a vector register and
-``blocks`` a block of them. The plan is made in ``minicnn.compiler.cpu``; ``docs/compile.md``
-executes one by hand.
+them, ``parameters`` reads and updates the net's own arrays. ``lanes`` is a vector register,
+``blocks`` a block of them, and ``sums`` what a sum over images needs of one. The plan is made in
+``minicnn.compiler.cpu``; ``docs/compile.md`` executes one by hand.
 """

@@ -13,6 +13,8 @@ import numpy as np
 from ..arrays import LANES
 from ..cpu.windows import at
 from .instruction import Group, Place, kernel
+from .lanes import fill, load, store, total
+from .sums import first_of, in_float64
 
 
 class Moments(NamedTuple):
@@ -30,7 +32,7 @@ class Moments(NamedTuple):
 
 @kernel
 def moments(op: Moments, group: Group) -> None:
-    """Image by image, since a tile may have places without one."""
+    """A sum for each of a tile's 16 places; those without an image are left out at the end."""
     memory, sums, channels = group.memory, group.sums, op.channels
     for t in range(group.tiles):
         lanes = min(LANES, group.images - group.first - t * LANES)
@@ -39,15 +41,14 @@ def moments(op: Moments, group: Group) -> None:
             if sums[at(place + 3 * channels)] == 0:
                 x = np.float64(memory[at(start)])
                 sums[at(place)] = x if x - x == 0 else 0  # inf - inf and nan - nan are not 0
-            k = sums[at(place)]
-            s = q = np.float64(0)
-            for cell in range(op.cells):
-                for lane in range(lanes):
-                    x = np.float64(memory[at(start + cell * LANES + lane)]) - k
-                    s += x
-                    q += x * x
-            sums[at(place + channels)] += s
-            sums[at(place + 2 * channels)] += q
+            k = fill(16, sums[at(place)])
+            s = q = fill(16, np.float64(0))
+            for m in range(start, start + op.cells * LANES, 16):
+                x_from_k = in_float64(load(16, memory, m)) - k
+                s = s + x_from_k
+                q = q + x_from_k * x_from_k
+            sums[at(place + channels)] += total(first_of(s, lanes))
+            sums[at(place + 2 * channels)] += total(first_of(q, lanes))
             sums[at(place + 3 * channels)] += op.cells * lanes
 
 
@@ -63,18 +64,17 @@ class Normalise(NamedTuple):
 
 @kernel
 def normalise(op: Normalise, group: Group) -> None:
-    """Cell by cell: LLVM makes vectors of this by itself."""
+    """16 cells at a time."""
     memory, weights, plane = group.memory, group.weights, op.cells * LANES
     for t in range(group.tiles):
         for c in range(op.channels):
-            place = op.numbers + c
-            mean, scale = weights[at(place)], weights[at(place + op.channels)]
+            place, start = op.numbers + c, (t * op.channels + c) * plane
+            mean, scale = fill(16, weights[at(place)]), weights[at(place + op.channels)]
             gamma = weights[at(place + 2 * op.channels)]
-            beta = weights[at(place + 3 * op.channels)]
-            start = (t * op.channels + c) * plane
-            for m in range(plane):
-                z = (memory[at(op.x + start + m)] - mean) * scale
-                memory[at(op.y + start + m)] = z * gamma + beta
+            beta = fill(16, weights[at(place + 3 * op.channels)])
+            for m in range(start, start + plane, 16):
+                z = scale * (load(16, memory, op.x + m) - mean)
+                store(memory, op.y + m, gamma * z + beta)
 
 
 class NormaliseMoments(NamedTuple):
@@ -90,19 +90,19 @@ class NormaliseMoments(NamedTuple):
 
 @kernel
 def normalise_moments(op: NormaliseMoments, group: Group) -> None:
-    """In float64. Where a tile has no image dy is 0 and adds nothing."""
+    """In float64, a sum for each of a tile's places. Without an image dy is 0 and adds nothing."""
     memory, weights, sums, plane = group.memory, group.weights, group.sums, op.cells * LANES
     for t in range(group.tiles):
         for c in range(op.channels):
-            mean, scale = weights[at(op.numbers + c)], weights[at(op.numbers + op.channels + c)]
-            start = (t * op.channels + c) * plane
-            s = q = np.float64(0)
-            for m in range(plane):
-                dy = memory[at(op.dy + start + m)]
-                s += np.float64(dy)
-                q += np.float64(dy * ((memory[at(op.x + start + m)] - mean) * scale))
-            sums[at(op.sums + c)] += s
-            sums[at(op.sums + op.channels + c)] += q
+            place, start = op.numbers + c, (t * op.channels + c) * plane
+            mean, scale = fill(16, weights[at(place)]), weights[at(place + op.channels)]
+            s = q = fill(16, np.float64(0))
+            for m in range(start, start + plane, 16):
+                dy, z = load(16, memory, op.dy + m), scale * (load(16, memory, op.x + m) - mean)
+                s = s + in_float64(dy)
+                q = q + in_float64(dy * z)
+            sums[at(op.sums + c)] += total(s)
+            sums[at(op.sums + op.channels + c)] += total(q)
 
 
 class NormaliseBackward(NamedTuple):
@@ -119,19 +119,17 @@ class NormaliseBackward(NamedTuple):
 @kernel
 def normalise_backward(op: NormaliseBackward, group: Group) -> None:
     """0 where a tile has no image: the formula gives those a gradient, too."""
-    memory, weights, zero = group.memory, group.weights, group.memory.dtype.type(0)
+    memory, weights, plane = group.memory, group.weights, op.cells * LANES
     for t in range(group.tiles):
         lanes = min(LANES, group.images - group.first - t * LANES)
         for c in range(op.channels):
-            place = op.numbers + c
-            mean, scale = weights[at(place)], weights[at(place + op.channels)]
+            place, start = op.numbers + c, (t * op.channels + c) * plane
+            mean, scale = fill(16, weights[at(place)]), weights[at(place + op.channels)]
             gamma = weights[at(place + 2 * op.channels)]
-            mean_dz = weights[at(place + 4 * op.channels)]
+            mean_dz = fill(16, weights[at(place + 4 * op.channels)])
             mean_dzz = weights[at(place + 5 * op.channels)]
-            start = (t * op.channels + c) * op.cells * LANES
-            for cell in range(op.cells):
-                for lane in range(LANES):
-                    m = start + cell * LANES + lane
-                    z = (memory[at(op.x + m)] - mean) * scale
-                    dx = (memory[at(op.dy + m)] * gamma - mean_dz - z * mean_dzz) * scale
-                    memory[at(op.dx + m)] = dx if lane < lanes else zero
+            for m in range(start, start + plane, 16):
+                z = scale * (load(16, memory, op.x + m) - mean)
+                dz = gamma * load(16, memory, op.dy + m)
+                dx = scale * (dz - mean_dz - mean_dzz * z)
+                store(memory, op.dx + m, first_of(dx, lanes))

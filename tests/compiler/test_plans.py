@@ -69,6 +69,18 @@ def test_a_channel_of_one_large_number_is_normalised_to_nothing(value: float, dt
         np.testing.assert_allclose(logits.numpy(), expected, rtol=1e-5)
 
 
+def test_a_first_cell_far_from_the_others_does_not_spoil_the_variance() -> None:
+    """The sums count from it: in float32 the squares of the others would be lost in its own."""
+    net: Any = with_head(nn.BatchNorm2d(3)).to("float32")
+    x, y = batch(37)
+    x = x.astype("float32")
+    x[0, :, 0, 0] = 3e6
+    x[0, 1, 0, 0] = -5e6
+    step_of(net)(x, y)
+    var = x.astype("float64").var((0, 2, 3), ddof=1)
+    np.testing.assert_allclose(net[0].running_var.numpy(), 0.9 + 0.1 * var, rtol=1e-6)
+
+
 def test_of_equal_scores_the_first_counts_as_the_answer() -> None:
     net: Any = with_head()
     net[1].weight.data[:], net[1].bias.data[:] = 0, [1, 3, 0, 3, 3]

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 
-from minicnn.kernels.tiles import lanes
+from minicnn.kernels.tiles import lanes, sums
 
 DTYPES = ["float32", "float64"]
 WIDTH = 16
@@ -182,3 +182,27 @@ def test_gather_reads_numbers_or_bytes(dtype: str) -> None:
     run(y, memory, 4, 13)
     np.testing.assert_array_equal(y[:16], x[4:212:13])
     np.testing.assert_array_equal(y[16:], memory[4:212:13])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", [0, 1, 7, 15, 16, 23])
+def test_the_first_cells_and_zeros_whatever_the_others_hold(dtype: str, count: int) -> None:
+    @numba.njit
+    def first(x, count, y):  # type: ignore[no-untyped-def]
+        lanes.store(y, 0, sums.first_of(lanes.load(WIDTH, x, 0), count))
+
+    x, y = X[::-1].astype(dtype), np.ones(WIDTH, dtype)
+    first(x, count, y)
+    np.testing.assert_array_equal(y, np.where(np.arange(WIDTH) < count, x, 0))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_numbers_in_float64_are_added_as_such(dtype: str) -> None:
+    @numba.njit
+    def add(x, y, result):  # type: ignore[no-untyped-def]
+        a, b = lanes.load(WIDTH, x, 0), lanes.load(WIDTH, y, 0)
+        lanes.store(result, 0, sums.in_float64(a) + sums.in_float64(b))
+
+    x, y, result = cells(dtype), 1e9 * cells(dtype)[::-1], np.empty(WIDTH)
+    add(x, y, result)
+    np.testing.assert_array_equal(result, x.astype("float64") + y.astype("float64"))
