@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import LANES, Array
 from ..cpu.ready import Form
-from . import activation, join, loss, move, norm, pool, product, winograd
+from . import activation, join, loss, move, norm, pixels, pool, product, winograd
 from .instruction import Group, address_of, call, columns_of, form_for, uncounted
 
 KERNELS: dict[type, Any] = {
@@ -46,6 +46,14 @@ KERNELS: dict[type, Any] = {
     join.Copy: join.copy,
     loss.GiveLogits: loss.give_logits,
     loss.CrossEntropy: loss.cross_entropy,
+    pixels.ImageOfBytes: pixels.image_of_bytes,
+    pixels.ImageOfNumbers: pixels.image_of_numbers,
+    pixels.Reframe: pixels.reframe,
+    pixels.AvgPoolPixels: pixels.avg_pool_pixels,
+    pixels.MaxPoolPixels: pixels.max_pool_pixels,
+    pixels.DenseOfOne: pixels.dense_of_one,
+    pixels.NormalisePixels: pixels.normalise_pixels,
+    pixels.GiveResult: pixels.give_result,
 }
 
 
@@ -123,5 +131,21 @@ def run(
         row[MEMORY] = memory + ((start - first) // group) % slots * step
         row[TILES] = min(group, last - start)
         row[FIRST] = start * LANES
+        for k in range(len(program)):
+            call(program[k, 0], program[k, 1:].ctypes.data, row.ctypes.data)
+
+
+@uncounted
+def run_images(
+    program: Array, row: Array, first: int, last: int, pictures: Array, logits: Array
+) -> None:
+    """Execute ``program``, of a plan for one image, for images ``first`` to before ``last``.
+
+    The other arrays of the ``Group`` whose row this is are known.
+    """
+    row[PICTURES], row[PICTURES + 1] = pictures.ctypes.data, pictures.size
+    row[LOGITS], row[LOGITS + 1] = logits.ctypes.data, logits.size
+    for image in range(first, last):
+        row[FIRST] = image
         for k in range(len(program)):
             call(program[k, 0], program[k, 1:].ctypes.data, row.ctypes.data)

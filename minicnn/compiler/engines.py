@@ -82,11 +82,13 @@ class Compiled:
         self.seconds_preparing = 0.0
         self._lock = threading.RLock()
         self._entries: list[_Entry] = []  # the one unused for longest first
-        self._now: tuple[Any, _Entry] | None = None  # what the last call compared, and its entry
+        self._now: _Entry | None = None  # that of the last call
+        # for each kind of batch what its last call compared, and its entry
+        self._known: dict[Any, tuple[Any, _Entry]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: without the engines, whose tables hold addresses."""
-        return {**vars(self), "_entries": [], "_now": None, "_lock": None}
+        return {**vars(self), "_entries": [], "_now": None, "_known": {}, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _lock=threading.RLock())
@@ -103,19 +105,29 @@ class Compiled:
     def _engine_of_last_call(self) -> Any:
         if self._now is None:
             raise RuntimeError("compile: there is a plan after the first call, not before")
-        return self._now[1].engine
+        return self._now.engine
 
     def _engine(self, x: Array) -> Any:
         """The engine for such pictures and the net as it is now."""
         # this runs in every call: as long as nothing was set, comparing these few is enough
-        state = nn.Module.changes, self.net, self.loss, self._shape_of(x), x.dtype
-        if self._now is not None:
-            before, entry = self._now
-            if before == state and entry.engine.is_current() and entry.fits(x):
-                return entry.engine
+        kind, state = (self._shape_of(x), x.dtype), (nn.Module.changes, self.net, self.loss)
+        before, entry = self._known.get(kind, (None, None))
+        if entry is not None and before == state and entry.engine.is_current() and entry.fits(x):
+            if entry is not self._now:  # batches of two kinds take turns
+                self._use(entry)
+            return entry.engine
         entry = self._find(x)
-        self._now = state, entry  # at once: an interruption leaves the old pair or the new one
+        self._use(entry)
+        kept = {id(entry) for entry in self._entries}
+        known = {kind: pair for kind, pair in self._known.items() if id(pair[1]) in kept}
+        self._known = {**known, kind: (state, entry)}  # at once: an interruption leaves pairs whole
         return entry.engine
+
+    def _use(self, entry: _Entry) -> None:
+        """Note that this one serves the call; the one unused for longest may have to go."""
+        others = [e for e in self._entries if e.engine is not entry.engine]  # one entry an engine
+        self._entries = [*others, entry][-MOST_ENGINES:]
+        self._now = entry
 
     def _find(self, x: Array) -> _Entry:
         parameters = [p for m in self.net.modules() for p in m._parameters.values()]
@@ -129,8 +141,6 @@ class Compiled:
             began = time.perf_counter()
             entry = self._record(x, dtype, kind, alike)
             self.seconds_preparing += time.perf_counter() - began
-        others = [e for e in self._entries if e.engine is not entry.engine]  # one entry an engine
-        self._entries = [*others, entry][-MOST_ENGINES:]
         return entry
 
     def _record(

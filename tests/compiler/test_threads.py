@@ -137,6 +137,7 @@ def test_an_interruption_between_two_engines_leaves_the_one_that_fits(
     for calls_before in range(12):
         predict = minicnn.compile(net)
         predict(small), predict(large), predict(small)
+        net.train()  # an attribute is set: the engine for large batches is looked for again
         interrupt_after(monkeypatch, predict, calls_before)
         with pytest.raises(KeyboardInterrupt):
             predict(large)

@@ -234,9 +234,11 @@ class Plan:
             *times(self.images_seen, ".3f", ".1f"),
         ]
         rows = table(self.lines, self.backward_from, "an image", columns)
+        return "\n".join([*rows, self._footer()])
+
+    def _footer(self) -> str:
         size = self.memory * self.dtype.itemsize / 1e6
-        groups = f"groups of {self.images} images; memory {size:.2f} MB a thread, reused"
-        return "\n".join([*rows, groups])
+        return f"groups of {self.images} images; memory {size:.2f} MB a thread, reused"
 
 
 CpuLowering: TypeAlias = Lowering[Plan, Buffer, Buffer]

@@ -18,9 +18,12 @@ from ..means import Means
 from ..record import Stage
 from .engine import Engine
 from .lower import lay_out
+from .pixels.engine import PixelEngine
+from .pixels.lower import lay_out as lay_out_pixels
 
 GROUP_BYTES = 1_300_000  # that a group's memory may take: about a core's second cache
 LARGEST_GROUP = 4  # tiles
+FEW = 8  # images that are predicted sooner one after the other than in a tile
 
 
 class _OnCpu(Compiled):
@@ -35,7 +38,7 @@ class _OnCpu(Compiled):
     def _array(self, tensor: Tensor) -> Array:
         return np.ascontiguousarray(super()._array(tensor))
 
-    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Engine:
+    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Any:
         what = dtype, x.dtype == np.uint8, self.loss, self.winograd
         plan = lay_out(stages, 1, *what)
         # a tile's memory is known now: as many tiles as fit into the cache make a group
@@ -51,6 +54,16 @@ class CpuPredictor(_OnCpu, Predictor):
     def __init__(self, net: nn.Module, profile: bool, winograd: bool = True):
         super().__init__(net, profile)
         self.winograd = winograd
+
+    def _shape_of(self, x: Array) -> tuple[int, ...]:
+        """A few images have an engine of their own."""
+        return (*x.shape[1:], len(x) <= FEW)
+
+    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Any:
+        plan = lay_out_pixels(stages, dtype, x.dtype == np.uint8) if len(x) <= FEW else None
+        if plan is None:
+            return super()._make_engine(stages, x, dtype)
+        return PixelEngine(plan, stages[-1].output_shape)
 
     def _predict(self, pixels: Array) -> Array:
         engine = self._engine(pixels)

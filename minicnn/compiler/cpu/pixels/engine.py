@@ -1,0 +1,127 @@
+"""Runs a plan for one image: finds the parameters where they lie, and takes image by image."""
+
+from __future__ import annotations
+
+import time
+from operator import attrgetter, is_
+
+import numpy as np
+
+from minicnn.kernels.cpu import jit
+from minicnn.kernels.cpu.ready import form_of, make_ready
+from minicnn.kernels.tiles.program import forms_of, new_row, program_of, run_images, write
+from minicnn.tensor import Tensor
+
+from ..engine import aligned, said_if_slow
+from .plan import PixelPlan
+
+ROOM = 64  # numbers that a register may read after the last one of ``weights``
+
+data_of = attrgetter("data")
+
+
+class PixelEngine:
+    """A plan with its memory, ready to run.
+
+    The instructions hold the parameters' places, counted from the beginning of ``weights``, though
+    they lie elsewhere: in the net's own arrays. So nothing is copied, and what is written into one
+    is seen by the next call. An array that was exchanged (``p.data = ...``) is noticed, and found
+    again. One that no kernel can read (not contiguous, say) is copied at each call.
+
+    Attributes:
+        weights: the constants, then room for copies.
+        tensors, arrays: the net's, as they were found last; no arrays: to be found again.
+        copied: of those that have to be copied the numbers among ``tensors``.
+    """
+
+    def __init__(self, plan: PixelPlan, result_shape: tuple[int, ...]):
+        self.plan, self.result_shape = plan, result_shape
+        self.tensors = plan.tensors()
+        self.shapes = [tensor.shape for tensor in self.tensors]
+        self.arrays: list[np.ndarray] | None = None
+        self.copied: list[int] = []
+        starts = plan.constants_size + np.cumsum([0, *(t.size for t in self.tensors)])
+        self.starts = [int(start) for start in starts]  # of the room for each copy; then the end
+        self.weights = aligned(self.starts[-1] + ROOM, plan.dtype)
+        if plan.constants:
+            self.weights[: plan.constants_size] = np.concatenate(plan.constants)
+        self.memory = aligned(plan.memory, plan.dtype)
+        self.tables = np.array([*plan.tables, 0], np.int64)  # never empty
+        self.no_labels = np.zeros(1, np.int64)
+        self.row = new_row()
+        write(self.row, memory=self.memory, weights=self.weights, tables=self.tables)
+        self._compile()
+        self._find()
+
+    def _compile(self) -> None:
+        """Have the kernels ready: from the disk, or compiled now."""
+        no_program, no_pixels = np.zeros((0, 1), np.int64), np.zeros(0, np.uint8)
+        called = form_of(run_images, no_program, self.row, 0, 0, no_pixels, self.weights)
+        kinds = [type(line.op) for line in self.plan.lines]
+        with said_if_slow():
+            make_ready([called, *forms_of(kinds, self.plan.dtype)])
+            jit.compiled(*called)
+
+    def run(
+        self,
+        x: np.ndarray,
+        labels: np.ndarray,
+        results: np.ndarray,
+        masks: list[tuple[int, int]],
+        profile: bool = False,
+    ) -> None:
+        """Write the results for the batch ``x`` (N, ...). There are no labels and no masks."""
+        if self.arrays is None:
+            self._find()
+        for number in self.copied:
+            self._copy(number)
+        pixels, results = x.reshape(-1).view(np.uint8), results.reshape(-1)
+        if profile:
+            self._run_profiled(pixels, results, len(x))
+        else:
+            run_images(self.program, self.row, 0, len(x), pixels, results)
+
+    def _run_profiled(self, pixels: np.ndarray, results: np.ndarray, images: int) -> None:
+        """Instruction by instruction, each timed."""
+        for image in range(images):
+            for k, line in enumerate(self.plan.lines):
+                began = time.perf_counter()
+                run_images(self.program[k : k + 1], self.row, image, image + 1, pixels, results)
+                line.seconds += time.perf_counter() - began
+        self.plan.images_seen += images
+
+    def is_current(self) -> bool:
+        """Whether the net's tensors still have the arrays that were found."""
+        found = self.arrays
+        return found is not None and all(map(is_, map(data_of, self.tensors), found))
+
+    def fits(self) -> bool:
+        """Whether the plan is one for the net's tensors as they are now.
+
+        They are found again before the next run: this is asked when something has changed.
+        """
+        self.arrays, self.tensors = None, self.plan.tensors()
+        of_plan = [(shape, self.plan.dtype) for shape in self.shapes]
+        return [(tensor.shape, tensor.dtype) for tensor in self.tensors] == of_plan
+
+    def gradient_of(self, parameter: Tensor) -> None:
+        """A prediction has none."""
+
+    def _find(self) -> None:
+        """Write the places of the net's arrays into the program."""
+        arrays, self.copied = [tensor.data for tensor in self.tensors], []
+        for number, array in enumerate(arrays):
+            away = array.ctypes.data - self.weights.ctypes.data  # bytes
+            is_plain = array.flags.c_contiguous and array.flags.aligned
+            if is_plain and away % array.itemsize == 0:
+                self.plan.places[number] = away // array.itemsize
+            else:
+                self.plan.places[number] = self.starts[number]
+                self.copied.append(number)
+        ops = [(type(line.op), self.plan.numbers_of(line.op)) for line in self.plan.lines]
+        self.program = program_of(ops, self.plan.dtype)
+        self.arrays = arrays  # the last thing: from now on they count as found
+
+    def _copy(self, number: int) -> None:
+        room = self.weights[self.starts[number] : self.starts[number + 1]]
+        room.reshape(self.shapes[number])[...] = self.tensors[number].data
