@@ -60,6 +60,7 @@ class CpuPredictor(_OnCpu, Predictor):
         return (*x.shape[1:], len(x) <= FEW)
 
     def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> Any:
+        # for one image after the other; None if there is no such plan, or the batch is large
         plan = lay_out_pixels(stages, dtype, x.dtype == np.uint8) if len(x) <= FEW else None
         if plan is None:
             return super()._make_engine(stages, x, dtype)

@@ -30,27 +30,29 @@ class Conv2d(PixelLowering):
     def forward(self, plan: PixelPlan, x: Picture) -> Picture:
         (o, c, kh, kw), (oh, ow) = self.stage.parameters[0].shape, self.operation.output
         x, taps = self._in_frame(plan, x), c * kh * kw
+        # a run is a whole channel, from its first window to its last, or a line of outputs
         whole, of_line = up((oh - 1) * x.line + ow), up(ow)
         if whole <= oh * of_line:
             y = plan.picture((o, oh, ow), x.line, whole)
             lines, length = 1, whole
-        else:
+        else:  # no two lines of y overlap, though each ends in cells that mean nothing
             y = plan.picture((o, oh, ow), of_line, oh * of_line)
             lines, length = oh, of_line
         places = [plan.parameter(p) for p in self.stage.parameters]
-        line_table = [(r * y.line, r * x.line, 0, taps) for r in range(lines)]
+        # where a line begins in y and in x, its first tap, its taps, its length
+        line_table = [(r * y.line, r * x.line, 0, taps, length) for r in range(lines)]
         op = Product(
             y=y,
             x=x,
             w=places[0],
             rows=o,
             y_rows=plan.table(range(0, o * y.channel, y.channel)),
+            # the weights are a matrix (O, C KH KW): row by row, tap by tap
             w_rows=plan.table(range(0, o * taps, taps)),
             x_taps=plan.table(self._runs(x)),
             w_taps=plan.table(range(taps)),
             lines=lines,
             line_table=plan.table([number for line in line_table for number in line]),
-            length=length,
             begin=FROM_BIAS if len(places) > 1 else FROM_ZERO,
             bias=places[-1],  # not read from zero
         )

@@ -40,6 +40,7 @@ class PixelEngine:
         self.shapes = [tensor.shape for tensor in self.tensors]
         self.arrays: list[np.ndarray] | None = None
         self.copied: list[int] = []
+        # seldom used: the copies of arrays that cannot be read where they lie
         starts = plan.constants_size + np.cumsum([0, *(t.size for t in self.tensors)])
         self.starts = [int(start) for start in starts]  # of the room for each copy; then the end
         self.weights = aligned(self.starts[-1] + ROOM, plan.dtype)
@@ -112,6 +113,7 @@ class PixelEngine:
         arrays, self.copied = [tensor.data for tensor in self.tensors], []
         for number, array in enumerate(arrays):
             away = array.ctypes.data - self.weights.ctypes.data  # bytes
+            # a kernel counts cell by cell, in whole numbers
             is_plain = array.flags.c_contiguous and array.flags.aligned
             if is_plain and away % array.itemsize == 0:
                 self.plan.places[number] = away // array.itemsize

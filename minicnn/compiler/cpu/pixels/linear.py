@@ -17,6 +17,7 @@ class Linear(PixelLowering):
         x, y = compact(plan, x), plan.picture((o,))
         places = [plan.parameter(p) for p in self.stage.parameters]
         begin = FROM_BIAS if len(places) > 1 else FROM_ZERO
+        # without a bias, its place is that of the weights, and not read
         op = DenseOfOne(x, y, places[0], o, k, begin, places[-1])
         plan.emit(op, "dense", shapes((k,), (o,)), 2 * o * k)
         return y

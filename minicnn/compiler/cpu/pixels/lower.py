@@ -41,6 +41,7 @@ def lay_out(stages: list[Stage], dtype: np.dtype, of_bytes: bool) -> PixelPlan |
     """
     plan = PixelPlan(dtype)
     try:
+        # those that learn do so in a step: here they count as the others
         chain = [*lowerings_of(stages, LOWERINGS)]
         y = add_forward(chain, plan, [_image(plan, stages[0].input_shape, of_bytes)], _keep)
     except CompileError:

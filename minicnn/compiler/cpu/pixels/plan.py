@@ -80,6 +80,7 @@ class PixelPlan(Plan):
 
     def picture(self, shape: tuple[int, ...], line: int = 0, channel: int = 0) -> Picture:
         """Memory for a result of this shape; its cells lie one after the other if not said."""
+        # (features,) is one line
         line = line or shape[-1]
         channel = channel or prod(shape[1:-1]) * line
         size = shape[0] * channel if len(shape) == 3 else prod(shape)

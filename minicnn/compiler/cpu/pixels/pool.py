@@ -33,6 +33,7 @@ class Pool(PixelLowering):
             columns=ow,
             taps_down=kh,
             taps_right=kw,
+            # from tap to tap go DH lines down or DW columns right, from window to window SH and SW
             down=dh * x.line,
             right=dw,
             x_line=sh * x.line,
