@@ -5,7 +5,7 @@
 In MB of 1,048,576 bytes. An epoch: the largest resident set of a process that imports the library,
 loads Fashion-MNIST and trains one epoch in batches of 256. A program (on Linux): the most that
 ``python -m minicnn.train --epochs 1`` takes together with the processes that it starts, and
-``benchmarks/torch_lenet.py``, looked at every 0.02 s; memory that they share counts once. Cold:
+``benchmarks/torch_lenet.py``, looked at every 0.02 s; what they share counts once. Cold:
 Numba's kernels are still to be compiled; warm: an earlier run has left them on disk.
 """
 

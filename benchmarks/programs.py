@@ -49,23 +49,21 @@ def peak_mb(program: str, model: str, epochs: int, threads: int, cache: str = ""
     return peak
 
 
-def memory_mb(pid: int) -> float:
-    """Memory of a process and of those below it; 0 where it has ended. Linux only.
+def memory_mb(pid: int, counted: tuple[str, ...] = ("Rss",)) -> float:
+    """Resident memory of a process, and what those below it do not share; 0 where it has ended.
 
-    A page that several processes share counts for each by its part (PSS).
+    Linux only. What others share (code of libraries, most of all) counts once, with the first.
     """
     folder = Path(f"/proc/{pid}")
     try:
         lines = (folder / "smaps_rollup").read_text().splitlines()
-        children = [
-            int(child)
-            for path in folder.glob("task/*/children")
-            for child in path.read_text().split()
-        ]
+        below = " ".join(path.read_text() for path in folder.glob("task/*/children")).split()
     except OSError:
         return 0.0
-    own = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return own / 1024 + sum(map(memory_mb, children))
+    fields = (line.split(":") for line in lines[1:])  # "Rss:   1234 kB"
+    own = sum(int(value.split()[0]) for name, value in fields if name in counted)
+    private = ("Private_Clean", "Private_Dirty")
+    return own / 1024 + sum(memory_mb(int(child), private) for child in below)
 
 
 def run(command: Sequence[str], cache: str = "") -> None:
