@@ -40,3 +40,27 @@ def output_sizes(
         for axis in zip(picture, kernel_size, stride, padding, dilation, strict=True)
     )
     return rows, cols
+
+
+def framed_by(x: Array, padding: Pair, value: float, window: Pair | None = None) -> Array:
+    """``x`` in a frame of ``value``; rows and columns at least those of ``window``."""
+    (ph, pw), (h, w) = padding, x.shape[2:]
+    rows, cols = h + 2 * ph, w + 2 * pw
+    if window is not None:
+        rows, cols = max(rows, window[0]), max(cols, window[1])
+    xp = array_module(x)
+    frame = xp.full((*x.shape[:2], rows, cols), value, dtype=x.dtype)
+    frame[:, :, ph : ph + h, pw : pw + w] = x
+    return frame
+
+
+def reach(kernel_size: Pair, stride: Pair, dilation: Pair, output: Pair) -> Pair:
+    """Rows and columns from the first window's begin to the last one's end.
+
+    More than the framed picture has where ``ceil_mode`` lets the last window begin inside it.
+    """
+    whole = tuple(
+        s * (o - 1) + d * (k - 1) + 1
+        for k, s, d, o in zip(kernel_size, stride, dilation, output, strict=True)
+    )
+    return whole  # type: ignore[return-value]

@@ -14,28 +14,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from threadpoolctl import ThreadpoolController
+from .arrays import (
+    Array,
+    Pair,
+    Shape,
+    array_module,
+    framed_by,
+    output_sizes,
+    reach,
+)
 
-from .arrays import Array, Axes, Pair, Shape, array_module, output_sizes
-
-# NumPy's: looked for once, for what is loaded later (SciPy's own BLAS, say) computes nothing here.
-BLAS = ThreadpoolController().select(user_api="blas")
-
-
-def set_num_threads(threads: int) -> None:
-    """Run NumPy's matrix products on this number of threads; everything else here runs on one.
-
-    Raises:
-        ValueError: fewer than 1.
-    """
-    if threads < 1:
-        raise ValueError(f"threads is {threads}; wanted at least 1")
-    BLAS.limit(limits=threads)
-
-
-def get_num_threads() -> int:
-    """How many threads NumPy's matrix products run on."""
-    return max((pool["num_threads"] for pool in BLAS.info()), default=1)
+# Parts of this module, in files of their own
+from .numpy_threads import get_num_threads as get_num_threads
+from .numpy_threads import set_num_threads as set_num_threads
+from .philox import philox as philox
+from .reference_sums import moments as moments
+from .reference_sums import norm_backward as norm_backward
+from .reference_sums import norm_sums as norm_sums
+from .reference_sums import normalise as normalise
+from .reference_sums import sum_over as sum_over
 
 
 def window_offsets(
@@ -50,30 +47,6 @@ def window_offsets(
             yield i, j, rows, cols
 
 
-def _framed(x: Array, padding: Pair, value: float, window: Pair | None = None) -> Array:
-    """``x`` in a frame of ``value``; rows and columns at least those of ``window``."""
-    (ph, pw), (h, w) = padding, x.shape[2:]
-    rows, cols = h + 2 * ph, w + 2 * pw
-    if window is not None:
-        rows, cols = max(rows, window[0]), max(cols, window[1])
-    xp = array_module(x)
-    frame = xp.full((*x.shape[:2], rows, cols), value, dtype=x.dtype)
-    frame[:, :, ph : ph + h, pw : pw + w] = x
-    return frame
-
-
-def _reach(kernel_size: Pair, stride: Pair, dilation: Pair, output: Pair) -> Pair:
-    """Rows and columns from the first window's begin to the last one's end.
-
-    More than the framed picture has where ``ceil_mode`` lets the last window begin inside it.
-    """
-    reach = tuple(
-        s * (o - 1) + d * (k - 1) + 1
-        for k, s, d, o in zip(kernel_size, stride, dilation, output, strict=True)
-    )
-    return reach  # type: ignore[return-value]
-
-
 def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
     """Lay every window of ``x`` out as a column.
 
@@ -84,7 +57,7 @@ def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: P
     n, c = x.shape[:2]
     kh, kw = kernel_size
     oh, ow = output_sizes(x.shape[2:], kernel_size, stride, padding, dilation)
-    framed = _framed(x, padding, 0)
+    framed = framed_by(x, padding, 0)
     columns = array_module(x).empty((n, c, kh, kw, oh, ow), dtype=x.dtype)
     for i, j, rows, cols in window_offsets(kernel_size, stride, dilation, (oh, ow)):
         columns[:, :, i, j] = framed[:, :, rows, cols]
@@ -116,6 +89,54 @@ def col2im(
     return xp.ascontiguousarray(framed[:, :, ph : ph + h, pw : pw + w])
 
 
+def conv(
+    x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair
+) -> Array:
+    """y[n] = W X[n] + b, X = im2col(x) being laid out for one image at a time.
+
+    x: (N, C, H, W), weight: (O, C, KH, KW), bias: (O,); returns (N, O, OH, OW).
+    """
+    kernel_size, w = weight.shape[2:], weight.reshape(len(weight), -1)
+    output = output_sizes(x.shape[2:], kernel_size, stride, padding, dilation)
+    y = array_module(x).empty((len(x), len(weight), *output), x.dtype)
+    for n in range(len(x)):
+        columns = im2col(x[n : n + 1], kernel_size, stride, padding, dilation)
+        b = None if bias is None else bias[:, None]
+        y[n] = matmul(w, columns[0], plus=b).reshape(y.shape[1:])
+    return y
+
+
+def conv_dx(
+    dy: Array, weight: Array, input_shape: Shape, stride: Pair, padding: Pair, dilation: Pair
+) -> Array:
+    """dx[n] = col2im(Wᵀ dy[n]).
+
+    dy: (N, O, OH, OW), weight: (O, C, KH, KW); returns (N, C, H, W) = input_shape.
+    """
+    w, window = weight.reshape(len(weight), -1), (weight.shape[2:], stride, padding, dilation)
+    dx = array_module(dy).empty(input_shape, dy.dtype)
+    for n in range(len(dy)):
+        dcolumns = matmul(w.T, dy[n].reshape(len(w), -1))
+        dx[n] = col2im(dcolumns, (1, *input_shape[1:]), *window)[0]
+    return dx
+
+
+def conv_dweight(
+    x: Array, dy: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> tuple[Array, Array]:
+    """dW = sum_n dy[n] im2col(x)[n]ᵀ, and db = sum_n dy[n] 1.
+
+    x: (N, C, H, W), dy: (N, O, OH, OW); returns (O, C, KH, KW) and (O,).
+    """
+    channels, out_channels = x.shape[1], dy.shape[1]
+    dweight = array_module(dy).zeros((out_channels, channels, *kernel_size), dy.dtype)
+    for n in range(len(x)):
+        columns = im2col(x[n : n + 1], kernel_size, stride, padding, dilation)
+        dw = matmul(dy[n].reshape(out_channels, -1), columns[0].T)
+        dweight += dw.reshape(dweight.shape)
+    return dweight, sum_over(dy, (0, 2, 3))
+
+
 def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
     """The matrix product a @ b, stacked and broadcast as in NumPy; ``plus`` is added to it.
 
@@ -125,17 +146,6 @@ def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
     if plus is not None:
         product += plus
     return product
-
-
-def sum_over(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
-    """NumPy's ``x.sum(axis, keepdims=keepdims)``, with float32 added up in float64.
-
-    NumPy adds the rows along a leading axis one after the other; for a million of them, the float32
-    sum is wrong by a percent. x: any shape; ``axis``: one, several, or None for all.
-    """
-    if x.dtype != "float32":
-        return x.sum(axis=axis, keepdims=keepdims)
-    return x.sum(axis=axis, keepdims=keepdims, dtype="float64").astype(x.dtype)
 
 
 def max_pool(
@@ -150,10 +160,10 @@ def max_pool(
     """
     xp = array_module(x)
     h, w = x.shape[2:]
-    reach = _reach(kernel_size, stride, dilation, output)
-    framed = _framed(x, padding, -float("inf"), reach)
+    whole = reach(kernel_size, stride, dilation, output)
+    framed = framed_by(x, padding, -float("inf"), whole)
     place = xp.arange(h * w).reshape(1, 1, h, w)
-    place = _framed(place, padding, -1, reach)  # h*W + w of each cell; -1 in the padding
+    place = framed_by(place, padding, -1, whole)  # h*W + w of each cell; -1 in the padding
 
     y = xp.full((*x.shape[:2], *output), -float("inf"), dtype=x.dtype)
     index = xp.full(y.shape, -1, dtype=xp.int64)
@@ -187,7 +197,7 @@ def avg_pool(x: Array, divisor: Array, kernel_size: Pair, stride: Pair, padding:
     x: (N, C, H, W), divisor: (OH, OW); returns (N, C, OH, OW).
     """
     output = divisor.shape
-    framed = _framed(x, padding, 0, _reach(kernel_size, stride, (1, 1), output))
+    framed = framed_by(x, padding, 0, reach(kernel_size, stride, (1, 1), output))
     y = array_module(x).zeros((*x.shape[:2], *output), dtype=x.dtype)
     for _, _, rows, cols in window_offsets(kernel_size, stride, (1, 1), output):
         y += framed[:, :, rows, cols]
@@ -209,9 +219,9 @@ def avg_pool_backward(
     """
     n, c, h, w = input_shape
     (ph, pw), output = padding, divisor.shape
-    reach = _reach(kernel_size, stride, (1, 1), output)
+    whole = reach(kernel_size, stride, (1, 1), output)
     xp = array_module(dy)
-    framed = xp.zeros((n, c, max(h + 2 * ph, reach[0]), max(w + 2 * pw, reach[1])), dy.dtype)
+    framed = xp.zeros((n, c, max(h + 2 * ph, whole[0]), max(w + 2 * pw, whole[1])), dy.dtype)
     share = dy / divisor
     for _, _, rows, cols in window_offsets(kernel_size, stride, (1, 1), output):
         framed[:, :, rows, cols] += share
@@ -228,6 +238,16 @@ def sigmoid(x: Array) -> Array:
 def sigmoid_backward(dy: Array, s: Array) -> Array:
     """dx = dy * s * (1 - s), any shape."""
     return dy * s * (1 - s)
+
+
+def tanh_backward(dy: Array, t: Array) -> Array:
+    """dx = dy * (1 - t**2), any shape."""
+    return dy * (1 - t * t)
+
+
+def relu(x: Array) -> Array:
+    """y = max(x, 0), NaN stays NaN; any shape."""
+    return array_module(x).maximum(x, x.dtype.type(0))
 
 
 def relu_backward(dy: Array, y: Array) -> Array:
@@ -354,29 +374,3 @@ def random_uniform(like: Array, seed: int, draw: int) -> Array:
     blocks = xp.arange((size + 3) // 4, dtype=xp.uint64)
     words = philox(blocks, draw, seed)
     return ((words.reshape(-1)[:size] >> 8).astype(xp.float32) * 2.0**-24).reshape(like.shape)
-
-
-LOW = 0xFFFFFFFF  # the lower 32 bits
-
-
-def philox(blocks: Array, draw: int, seed: int) -> Array:
-    """Philox4x32-10 of the counters (low block, high block, low draw, high draw).
-
-    blocks: (B,) uint64; draw, seed: integers below 2**64. Returns (B, 4) words in uint64.
-    """
-    xp = array_module(blocks)
-    low = blocks.dtype.type(LOW)
-    shift = blocks.dtype.type(32)
-    c0, c1 = blocks & low, blocks >> shift
-    c2, c3 = xp.full_like(blocks, draw & LOW), xp.full_like(blocks, draw >> 32)
-    k0, k1 = seed & LOW, seed >> 32
-    for _ in range(10):
-        p0, p1 = c0 * blocks.dtype.type(0xD2511F53), c2 * blocks.dtype.type(0xCD9E8D57)
-        c0, c1, c2, c3 = (
-            (p1 >> shift) ^ c1 ^ blocks.dtype.type(k0),
-            p1 & low,
-            (p0 >> shift) ^ c3 ^ blocks.dtype.type(k1),
-            p0 & low,
-        )
-        k0, k1 = (k0 + 0x9E3779B9) & LOW, (k1 + 0xBB67AE85) & LOW
-    return xp.stack([c0, c1, c2, c3], axis=1)

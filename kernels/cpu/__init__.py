@@ -8,10 +8,11 @@ threads (``threads.share``): each gets a run of pictures, planes or cells, ``fir
 
 from __future__ import annotations
 
-from .activation import relu_backward, sigmoid, sigmoid_backward
-from .conv import col2im, im2col
+from .activation import relu, relu_backward, sigmoid, sigmoid_backward, tanh_backward
+from .conv import col2im, conv, conv_dweight, conv_dx, im2col
 from .linear import matmul
 from .loss import softmax_cross_entropy
+from .norm import moments, norm_backward, norm_sums, normalise
 from .optim import adadelta, adam, sgd
 from .pool import avg_pool, avg_pool_backward, max_pool, max_pool_backward
 from .random import random_uniform
@@ -24,12 +25,20 @@ __all__ = [
     "avg_pool",
     "avg_pool_backward",
     "col2im",
+    "conv",
+    "conv_dweight",
+    "conv_dx",
     "get_num_threads",
     "im2col",
     "matmul",
     "max_pool",
     "max_pool_backward",
+    "moments",
+    "norm_backward",
+    "norm_sums",
+    "normalise",
     "random_uniform",
+    "relu",
     "relu_backward",
     "set_num_threads",
     "sgd",
@@ -37,4 +46,5 @@ __all__ = [
     "sigmoid_backward",
     "softmax_cross_entropy",
     "sum_over",
+    "tanh_backward",
 ]

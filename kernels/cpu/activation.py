@@ -76,6 +76,38 @@ def _sigmoid_backward(first: int, last: int, dy: Array, s: Array, dx: Array) -> 
         dx[k] = dy[k] * s[k] * (one - s[k])
 
 
+def tanh_backward(dy: Array, t: Array) -> Array:
+    """See ``reference.tanh_backward``."""
+    dy, t = np.asarray(dy, order="C"), np.asarray(t, order="C")
+    dx = np.empty_like(t)
+    share(_tanh_backward, t.size, t.size, dy.reshape(-1), t.reshape(-1), dx.reshape(-1))
+    return dx
+
+
+@jit
+def _tanh_backward(first: int, last: int, dy: Array, t: Array, dx: Array) -> None:
+    one = t.dtype.type(1)
+    dy, t, dx = dy[first:last], t[first:last], dx[first:last]
+    for k in range(t.size):
+        dx[k] = dy[k] * (one - t[k] * t[k])
+
+
+def relu(x: Array) -> Array:
+    """See ``reference.relu``."""
+    x = np.asarray(x, order="C")
+    y = np.empty_like(x)
+    share(_relu, x.size, x.size, x.reshape(-1), y.reshape(-1))
+    return y
+
+
+@jit
+def _relu(first: int, last: int, x: Array, y: Array) -> None:
+    zero = x.dtype.type(0)
+    x, y = x[first:last], y[first:last]
+    for k in range(x.size):
+        y[k] = zero if x[k] <= zero else x[k]  # NaN is not <= 0
+
+
 def relu_backward(dy: Array, y: Array) -> Array:
     """See ``reference.relu_backward``."""
     dy, y = np.asarray(dy, order="C"), np.asarray(y, order="C")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from ..reference import BLAS
+from ..numpy_threads import BLAS
 
 
 class _OneBlasThread:

@@ -7,7 +7,20 @@ is checked on machines without a GPU.
 
 from __future__ import annotations
 
-from ..reference import matmul, relu_backward, sum_over
+from ..reference import (
+    conv,
+    conv_dweight,
+    conv_dx,
+    matmul,
+    moments,
+    norm_backward,
+    norm_sums,
+    normalise,
+    relu,
+    relu_backward,
+    sum_over,
+    tanh_backward,
+)
 from .activation import sigmoid, sigmoid_backward
 from .conv import col2im, im2col
 from .loss import softmax_cross_entropy
@@ -21,15 +34,24 @@ __all__ = [
     "avg_pool",
     "avg_pool_backward",
     "col2im",
+    "conv",
+    "conv_dweight",
+    "conv_dx",
     "im2col",
     "matmul",
     "max_pool",
     "max_pool_backward",
+    "moments",
+    "norm_backward",
+    "norm_sums",
+    "normalise",
     "random_uniform",
+    "relu",
     "relu_backward",
     "sgd",
     "sigmoid",
     "sigmoid_backward",
     "softmax_cross_entropy",
     "sum_over",
+    "tanh_backward",
 ]

@@ -99,8 +99,8 @@ def _number(result: Tensor) -> int:
 def _stage(result: Tensor, numbers: dict[int, int], norms: dict[int, nn.BatchNorm2d]) -> Stage:
     assert result.node is not None
     operation, inputs = result.node.operation, result.node.inputs
-    if isinstance(operation, ops.InPieces):  # a plan cuts a batch in its own way
-        operation = operation.make()
+    if isinstance(operation, ops.InPieces | ops.Conv2dByImage):  # a plan cuts in its own way
+        operation = operation.whole()
     # what is no source is a parameter
     sources = inputs if isinstance(operation, JOINS) else inputs[:1]
     return Stage(

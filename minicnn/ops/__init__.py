@@ -16,6 +16,7 @@ from .arithmetic import (
     Sum,
 )
 from .conv import Conv2d
+from .conv_by_image import Conv2dByImage
 from .linear import Linear, MatMul
 from .loss import IgnoreRows, NegativeLogLikelihood, SoftmaxCrossEntropy
 from .norm import BatchNorm, FixedBatchNorm
@@ -32,6 +33,7 @@ __all__ = [
     "Cast",
     "Concatenate",
     "Conv2d",
+    "Conv2dByImage",
     "Divide",
     "Dropout",
     "Exp",

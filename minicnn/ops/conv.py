@@ -64,7 +64,7 @@ class Conv2d(Operation):
     OH = floor((H + 2 PH - DH (KH - 1) - 1) / SH) + 1, OW likewise.
     """
 
-    reads = ((1,), (), ())
+    reads: tuple[tuple[int, ...], ...] = ((1,), (), ())
 
     def __init__(self, stride: Pair, padding: Pair, dilation: Pair, output: Pair):
         self.window = stride, padding, dilation

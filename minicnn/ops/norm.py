@@ -5,7 +5,7 @@ from __future__ import annotations
 from minicnn import kernels
 from minicnn.kernels import Array, array_module
 
-from .operation import RESULT, Operation
+from .operation import Operation
 
 
 class FixedBatchNorm(Operation):
@@ -19,34 +19,27 @@ class FixedBatchNorm(Operation):
     x, y: (N, C, ...), mean, var, gamma (weight), beta (bias): (C,); the last two may be none.
     """
 
-    reads = ((RESULT,), (RESULT,), ())  # z, without a weight
+    reads: tuple[tuple[int, ...], ...] = ((), (0,), ())  # x, for dgamma
 
     def __init__(self, mean: Array, var: Array, eps: float):
-        self.mean, self.var, self.eps = mean, var, eps
+        self.mean, self.var, self.eps = mean.copy(), var, eps
 
     def forward(self, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
-        along = (1, -1, *[1] * (x.ndim - 2))  # (C,) laid along axis 1
-        s = array_module(x).sqrt(self.var + x.dtype.type(self.eps)).reshape(along)
-        self.z = (x - self.mean.reshape(along)) / s
-        if weight is None or bias is None:
-            self.scale = 1 / s
-            return self.z
-        gamma = weight.reshape(along)
-        self.scale = gamma / s
-        return self.z * gamma + bias.reshape(along)
+        self.x, one = x, x.dtype.type(1)
+        self.s = array_module(x).sqrt(self.var + x.dtype.type(self.eps))
+        self.scale = (one if weight is None else weight) / self.s  # gamma / s
+        shift = array_module(x).zeros_like(self.s) if bias is None else bias
+        return kernels.of(x).normalise(x, self.mean, self.scale, shift)
 
     def backward(self, dy: Array) -> Array | tuple[Array, ...]:
-        dx = self.scale * dy
-        if len(self.needs_gradient) == 1:
-            return dx
-        dgamma, dbeta = self._sums(dy)
-        return dx, dgamma.reshape(-1), dbeta.reshape(-1)
+        along = (1, -1, *[1] * (dy.ndim - 2))  # (C,) laid along axis 1
+        dx = self.scale.reshape(along) * dy
+        return dx if len(self.needs_gradient) == 1 else (dx, *self._sums(dy))
 
     def _sums(self, dy: Array) -> tuple[Array, Array]:
-        """dgamma and dbeta, laid along axis 1."""
-        axes = _all_but_channels(dy)
-        sum_over = kernels.of(dy).sum_over
-        return sum_over(dy * self.z, axes, keepdims=True), sum_over(dy, axes, keepdims=True)
+        """dgamma and dbeta."""
+        dbeta, of_x = kernels.of(dy).norm_sums(dy, self.x, self.mean)
+        return of_x / self.s, dbeta
 
 
 class BatchNorm(FixedBatchNorm):
@@ -65,24 +58,18 @@ class BatchNorm(FixedBatchNorm):
     After ``forward``, ``mean`` and ``var`` (biased) hold the batch's statistics, (C,).
     """
 
+    reads: tuple[tuple[int, ...], ...] = ((0,), (0,), ())
+
     def __init__(self, eps: float):
         self.eps = eps
 
     def forward(self, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
-        axes, m, sum_over = _all_but_channels(x), x.size // x.shape[1], kernels.of(x).sum_over
-        mean = sum_over(x, axes, keepdims=True) / m
-        self.mean = mean.reshape(-1)
-        self.var = sum_over((x - mean) ** 2, axes) / m
+        self.mean, self.var = kernels.of(x).moments(x)
         return super().forward(x, weight, bias)
 
     def backward(self, dy: Array) -> Array | tuple[Array, ...]:
         dgamma, dbeta = self._sums(dy)
         m = dy.size // dy.shape[1]
-        dx = self.scale * (dy - dbeta / m - self.z * (dgamma / m))
-        if len(self.needs_gradient) == 1:
-            return dx
-        return dx, dgamma.reshape(-1), dbeta.reshape(-1)
-
-
-def _all_but_channels(x: Array) -> tuple[int, ...]:
-    return (0, *range(2, x.ndim))
+        through_var = dgamma / m / self.s  # times x - mean: z dgamma / m
+        dx = kernels.of(dy).norm_backward(dy, self.x, self.mean, self.scale, dbeta / m, through_var)
+        return dx if len(self.needs_gradient) == 1 else (dx, dgamma, dbeta)

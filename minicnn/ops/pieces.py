@@ -55,6 +55,10 @@ class InPieces(Operation):
     def _pieces(self) -> Iterator[slice]:
         return (slice(i, i + self.size) for i in range(0, len(self.x), self.size))
 
+    def whole(self) -> Operation:
+        """f itself, for the whole batch."""
+        return self.make()
+
     @property
     def name(self) -> str:
         """The operation's name, with a note."""

@@ -112,7 +112,26 @@ COMPUTE: dict[str, Callable[[ModuleType, Draw], Any]] = {
     ),
     "sigmoid": lambda k, draw: k.sigmoid(9 * draw(2, 7, 5)),
     "sigmoid_backward": lambda k, draw: k.sigmoid_backward(draw(2, 7, 5), draw(2, 7, 5)),
+    "tanh_backward": lambda k, draw: k.tanh_backward(draw(2, 7, 5), draw(2, 7, 5)),
+    "relu": lambda k, draw: k.relu(draw(2, 7, 5)),
     "relu_backward": lambda k, draw: k.relu_backward(draw(2, 7, 5), draw(2, 7, 5)),
+    "moments": lambda k, draw: k.moments(draw(3, 5, 4, 2)),
+    "moments, one cell a plane": lambda k, draw: k.moments(draw(13, 5)),
+    "normalise": lambda k, draw: k.normalise(draw(3, 5, 4, 2), draw(5), draw(5), draw(5)),
+    "norm_sums": lambda k, draw: k.norm_sums(draw(3, 5, 4, 2), draw(3, 5, 4, 2), draw(5)),
+    "norm_backward": lambda k, draw: k.norm_backward(
+        draw(3, 5, 4, 2), draw(3, 5, 4, 2), draw(5), draw(5), draw(5), draw(5)
+    ),
+    "conv": lambda k, draw: k.conv(draw(3, 2, 7, 5), draw(4, 2, 2, 3), draw(4), *WINDOW[1:]),
+    "conv without bias": lambda k, draw: k.conv(
+        draw(3, 2, 7, 5), draw(4, 2, 2, 3), None, *WINDOW[1:]
+    ),
+    "conv_dx": lambda k, draw: k.conv_dx(
+        draw(3, 4, 4, 5), draw(4, 2, 2, 3), (3, 2, 7, 5), *WINDOW[1:]
+    ),
+    "conv_dweight": lambda k, draw: k.conv_dweight(
+        draw(19, 2, 7, 5), draw(19, 4, 4, 5), (2, 3), *WINDOW[1:]
+    ),
     "sum_over": lambda k, draw: k.sum_over(draw(2, 3, 701), (0, 1)),
     "sum_over, the last": lambda k, draw: k.sum_over(draw(6, 351, 2), (0, 2), keepdims=True),
     "sigmoid of one number": lambda k, draw: k.sigmoid(draw()),

@@ -72,8 +72,22 @@ def pairs(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def by_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One image's columns at a time, as of a large batch."""
+    monkeypatch.setattr(conv, "CACHED_BYTES", 0)
+
+
+@pytest.fixture(params=["whole", "by image"])
+def batch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the columns are laid out: the batch's at once, or an image's."""
+    if request.param == "by image":
+        by_image(monkeypatch)
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_forward_is_the_definition(name: str, kernel_set: str, rng: np.random.Generator) -> None:
+def test_forward_is_the_definition(
+    name: str, kernel_set: str, batch: None, rng: np.random.Generator
+) -> None:
     case = CASES[name]
     arrays = arrays_of(case, rng)
     y = conv2d(*map(Tensor, arrays), **case.options)
@@ -84,7 +98,7 @@ def test_forward_is_the_definition(name: str, kernel_set: str, rng: np.random.Ge
 
 @pytest.mark.parametrize("name", CASES | BEYOND_THE_LOOPS)
 def test_gradients_are_those_of_finite_differences(
-    name: str, kernel_set: str, rng: np.random.Generator
+    name: str, kernel_set: str, batch: None, rng: np.random.Generator
 ) -> None:
     case = (CASES | BEYOND_THE_LOOPS)[name]
     inputs = [Tensor(array, requires_grad=True) for array in arrays_of(case, rng)]
@@ -95,7 +109,7 @@ def test_gradients_are_those_of_finite_differences(
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
 @pytest.mark.parametrize("name", CASES | BEYOND_THE_LOOPS)
 def test_values_and_gradients_are_those_of_torch(
-    name: str, kernel_set: str, rng: np.random.Generator
+    name: str, kernel_set: str, batch: None, rng: np.random.Generator
 ) -> None:
     case = (CASES | BEYOND_THE_LOOPS)[name]
     assert_functional_agrees("conv2d", *arrays_of(case, rng), **case.options)
@@ -233,37 +247,72 @@ def test_mixed_dtypes_are_refused_with_the_way_out() -> None:
     assert conv2d(x.to("float32"), weight).dtype == np.float32
 
 
-# A batch in pieces --------------------------------------------------------------------------------
+# A large batch ------------------------------------------------------------------------------------
 
 
+def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of 16 images, as on a GPU."""
+    monkeypatch.setattr(conv, "is_host", lambda array: False)
+    monkeypatch.setattr(conv, "KEPT_BYTES", 0)
+    monkeypatch.setattr(conv, "PIECE_BYTES", 0)
+
+
+@pytest.mark.parametrize("cut", [by_image, in_pieces])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("wanted", [(True, True, True), (True, False, False), (False, True, True)])
-def test_a_batch_in_pieces_is_the_batch(
+def test_a_large_batch_bit_by_bit_is_the_batch(
+    cut: Callable[[pytest.MonkeyPatch], None],
+    dtype: Any,
     bias: bool,
     wanted: tuple[bool, ...],
     kernel_set: str,
     rng: np.random.Generator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """37 images: two pieces of 16 and one of 5."""
-    arrays = [rng.standard_normal(shape) for shape in [(37, 4, 5, 6), (6, 2, 2, 3), (6,)]]
+    """37 images: not a multiple of a piece. Small whole numbers, so that every sum is exact."""
+    arrays = [
+        rng.integers(-4, 5, shape).astype(dtype) for shape in ((37, 4, 5, 6), (6, 2, 2, 3), 6)
+    ]
     arrays = arrays[: 3 if bias else 2]
-    u = rng.standard_normal((37, 6, 3, 5))
+    u = rng.integers(-4, 5, (37, 6, 3, 6)).astype(dtype)
 
     def values() -> list[np.ndarray | None]:
         inputs = [Tensor(a, requires_grad=w) for a, w in zip(arrays, wanted, strict=False)]
         y = conv2d(*inputs, stride=(2, 1), padding=1, dilation=(1, 1), groups=2)
-        y = y[:, :, :, 1:] if y.shape[3] == 6 else y
         y.backward(Tensor(u))
         return [y.numpy(), *(None if x.grad is None else x.grad.numpy() for x in inputs)]
 
     whole = values()
-    monkeypatch.setattr(conv, "KEPT_BYTES", 0)
-    monkeypatch.setattr(conv, "PIECE_BYTES", 0)
-    for piecewise, expected in zip(values(), whole, strict=True):
-        assert (piecewise is None) == (expected is None)
-        if piecewise is not None and expected is not None:
-            np.testing.assert_allclose(piecewise, expected, rtol=1e-12, atol=1e-12)
+    cut(monkeypatch)
+    for bit_by_bit, expected in zip(values(), whole, strict=True):
+        np.testing.assert_array_equal(bit_by_bit, expected)
+
+
+def test_only_a_large_batch_goes_by_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many columns as fit into the cache: 40 images of 9 windows with 4 cells."""
+    x, w = Tensor(np.ones((40, 1, 4, 4), np.float32)), Tensor(np.ones((1, 1, 2, 2), np.float32))
+    w.requires_grad = True
+    columns = 40 * 9 * 4 * 4  # bytes
+    for bytes, wanted in ((columns, ops.Conv2d), (columns - 1, ops.Conv2dByImage)):
+        monkeypatch.setattr(conv, "CACHED_BYTES", bytes)
+        node = conv2d(x, w).node
+        assert node is not None
+        assert type(node.operation) is wanted
+        assert node.operation.name == "Conv2d"
+
+
+def test_what_a_large_batch_reads_again_must_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """x for dW, W for dx."""
+    by_image(monkeypatch)
+    for changed, wants in ((0, 1), (1, 0)):
+        inputs = [Tensor(np.ones((2, 1, 4, 4))), Tensor(np.ones((1, 1, 2, 2)))]
+        inputs[wants].requires_grad = True
+        y = conv2d(*inputs)
+        with minicnn.no_grad():
+            inputs[changed] += 1
+        with pytest.raises(RuntimeError, match=f"Conv2d needs its input {changed}"):
+            y.sum().backward()
 
 
 def test_only_what_is_large_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +326,7 @@ def test_only_what_is_large_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         assert y.node is not None
         return isinstance(y.node.operation, ops.InPieces)
 
-    monkeypatch.setattr(conv, "PIECE_BYTES", 0)
+    in_pieces(monkeypatch)
     monkeypatch.setattr(conv, "KEPT_BYTES", columns)
     assert not cut()
     monkeypatch.setattr(conv, "KEPT_BYTES", columns - 1)
@@ -286,10 +335,12 @@ def test_only_what_is_large_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not cut()
 
 
-def test_a_recording_for_a_plan_knows_no_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cut", [by_image, in_pieces])
+def test_a_recording_for_a_plan_knows_the_whole_batch(
+    cut: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A forward of the user's own is recorded with as many pictures as there are."""
-    monkeypatch.setattr(conv, "KEPT_BYTES", 0)
-    monkeypatch.setattr(conv, "PIECE_BYTES", 0)
+    cut(monkeypatch)
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
     stages = record(net, np.zeros((40, 1, 5, 6), np.float32))
     assert [type(stage.operation) for stage in stages] == [ops.Conv2d, ops.Reshape]

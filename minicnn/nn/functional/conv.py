@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from minicnn import ops
 from minicnn.dtypes import check_same_dtype
+from minicnn.kernels import is_host
 from minicnn.kernels.arrays import output_sizes
 from minicnn.nn.arguments import (
     IntOrPair,
@@ -20,7 +22,6 @@ from minicnn.nn.arguments import (
     convolution_window,
     pair,
 )
-from minicnn.ops import Operation
 from minicnn.tensor import Tensor, apply, is_grad_enabled
 
 from .shape import batch_of_one, pad
@@ -37,7 +38,7 @@ def conv2d(
 ) -> Tensor:
     """2-D convolution (cross-correlation). Formula: ``minicnn.ops.conv``.
 
-    The columns of a large batch are laid out piece by piece, and again in backward.
+    The columns of a large batch are laid out an image at a time, and again in backward.
 
     Args:
         input: (N, C, H, W), or one picture (C, H, W).
@@ -66,29 +67,30 @@ def conv2d(
     check_kernel_fits("conv2d", input, kernel_size, padding, dilation, output)
 
     def convolve(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-        def operation() -> Operation:
-            return ops.Conv2d(stride, padding, dilation, output)
-
         inputs = (x, w) if b is None else (x, w, b)
         columns = math.prod(w.shape[1:]) * math.prod(output) * x.dtype.itemsize  # an image's
-        return _apply_to_batch(operation, columns, *inputs)
+        return _apply_to_batch((stride, padding, dilation, output), columns, *inputs)
 
     y = convolve(x, weight, bias) if groups == 1 else _in_groups(convolve, x, weight, bias, groups)
     return y if input.ndim == 4 else y[0]
 
 
-KEPT_BYTES = 256 * 2**20  # of columns, at most, that a convolution keeps for backward
-PIECE_BYTES = 32 * 2**20  # of columns, about, of each piece of a larger batch
+CACHED_BYTES = 2**20  # of columns, at most, that are laid out at once in the computer's own memory
+KEPT_BYTES = 256 * 2**20  # and on a GPU, where they are kept for backward
+PIECE_BYTES = 32 * 2**20  # of columns, about, of each piece of a larger batch there
 
 
-def _apply_to_batch(operation: Callable[[], Operation], columns: int, *inputs: Tensor) -> Tensor:
-    """Apply a convolution that lays out ``columns`` bytes an image: a large batch in pieces."""
-    images = len(inputs[0])
+def _apply_to_batch(arguments: tuple[Pair, ...], columns: int, *inputs: Tensor) -> Tensor:
+    """Apply a convolution that lays out ``columns`` bytes an image; a large batch bit by bit."""
+    whole, images = partial(ops.Conv2d, *arguments), len(inputs[0])
+    if is_host(inputs[0]._data):
+        small = images * columns <= CACHED_BYTES
+        return apply(whole() if small else ops.Conv2dByImage(*arguments), *inputs)
     is_recorded = is_grad_enabled() and any(x.requires_grad for x in inputs)
     if images * columns <= (KEPT_BYTES if is_recorded else PIECE_BYTES):
-        return apply(operation(), *inputs)
+        return apply(whole(), *inputs)
     size = max(16, PIECE_BYTES // columns)  # a small batch of large pictures stays whole
-    return apply(operation() if images <= size else ops.InPieces(operation, size), *inputs)
+    return apply(whole() if images <= size else ops.InPieces(whole, size), *inputs)
 
 
 def _framed_same(x: Tensor, kernel_size: Pair, dilation: Pair) -> tuple[Tensor, Pair]:

@@ -15,6 +15,7 @@ SIMPLE = {
     ops.Tanh: "Tanh", ops.ReLU: "Relu", ops.Softmax: "Softmax", ops.LogSoftmax: "LogSoftmax",
     ops.Dropout: "Mul", ops.Reshape: "View", ops.Transpose: "Permute", ops.Concatenate: "Cat",
     ops.Pad: "ConstantPadNd", ops.Cast: "ToCopy", ops.Move: "ToCopy", ops.Conv2d: "Convolution",
+    ops.Conv2dByImage: "Convolution",
     ops.InPieces: "Convolution", ops.MaxPool2d: "MaxPool2DWithIndices",
     ops.AvgPool2d: "AvgPool2D", ops.BatchNorm: "NativeBatchNorm",
     ops.FixedBatchNorm: "NativeBatchNorm", ops.SoftmaxCrossEntropy: "NllLoss",
