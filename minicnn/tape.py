@@ -164,18 +164,23 @@ def backward(last: Tensor, gradient: Array, retain_graph: bool) -> None:
     See ``Tensor.backward``.
     """
     gradients = {id(last): gradient}
+    ours: set[int] = set()  # of these tensors nobody else holds the gradient
     order = in_order_of_computation(last, _inputs_that_need_gradients)
     while order:  # a tensor that is done leaves the list, and its memory may be freed
         tensor = order.pop()
         dy = gradients.pop(id(tensor))
         if tensor.node is None or tensor._keeps_grad:
-            tensor._accumulate(dy)
+            tensor._accumulate(dy, is_new=id(tensor) in ours)
         if tensor.node is None:
             continue
-        dinputs = _checked(tensor.node, tensor.node.operation.backward(dy))
+        operation = tensor.node.operation
+        dinputs = _checked(tensor.node, operation.backward(dy))
         for (x, needed), dx in zip(tensor.node.edges(), dinputs, strict=True):
-            if needed:
-                gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
+            if not needed:
+                continue
+            if operation.gives_new_arrays or id(x) in gradients:
+                ours.add(id(x))
+            gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
         if not retain_graph:
             tensor.node, tensor._freed = None, True
 

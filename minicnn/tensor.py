@@ -345,9 +345,12 @@ class Tensor(Arithmetic, Shape, InPlace, Names, NumPyCalls):
         _check_gradient("gradient", array, self)
         return array
 
-    def _accumulate(self, dy: Array) -> None:
-        # a new array: dy may be a view, and dy or the old gradient someone else's array
-        self._grad = Tensor(dy.copy() if self._grad is None else self._grad._data + dy)
+    def _accumulate(self, dy: Array, is_new: bool = False) -> None:
+        # the old gradient, and dy unless it is new, may be someone else's array
+        if self._grad is not None:
+            self._grad = Tensor(self._grad._data + dy)
+        else:
+            self._grad = Tensor(dy if is_new and dy.flags.c_contiguous else dy.copy())
 
     # What its base classes compute with -----------------------------------------------------------
 

@@ -10,6 +10,8 @@ from ..arrays import Array
 from .jit import jit
 from .threads import share
 
+LIGHT = 16  # cells in the time of one: no more than a multiplication or two each
+
 
 @jit
 def _exp(t: np.float32) -> np.float32:
@@ -38,7 +40,7 @@ def sigmoid(x: Array) -> Array:
     x = np.asarray(x, order="C")  # ascontiguousarray would give a single number an axis
     s = np.empty_like(x)
     loop = _sigmoid_float32 if x.dtype == np.float32 else _sigmoid
-    share(loop, x.size, x.size, x.reshape(-1), s.reshape(-1))
+    share(loop, x.size, x.size // 8, x.reshape(-1), s.reshape(-1))
     return s
 
 
@@ -64,7 +66,7 @@ def sigmoid_backward(dy: Array, s: Array) -> Array:
     """See ``reference.sigmoid_backward``."""
     dy, s = np.asarray(dy, order="C"), np.asarray(s, order="C")
     dx = np.empty_like(s)
-    share(_sigmoid_backward, s.size, s.size, dy.reshape(-1), s.reshape(-1), dx.reshape(-1))
+    share(_sigmoid_backward, s.size, s.size // LIGHT, dy.reshape(-1), s.reshape(-1), dx.reshape(-1))
     return dx
 
 
@@ -80,7 +82,7 @@ def tanh_backward(dy: Array, t: Array) -> Array:
     """See ``reference.tanh_backward``."""
     dy, t = np.asarray(dy, order="C"), np.asarray(t, order="C")
     dx = np.empty_like(t)
-    share(_tanh_backward, t.size, t.size, dy.reshape(-1), t.reshape(-1), dx.reshape(-1))
+    share(_tanh_backward, t.size, t.size // LIGHT, dy.reshape(-1), t.reshape(-1), dx.reshape(-1))
     return dx
 
 
@@ -96,7 +98,7 @@ def relu(x: Array) -> Array:
     """See ``reference.relu``."""
     x = np.asarray(x, order="C")
     y = np.empty_like(x)
-    share(_relu, x.size, x.size, x.reshape(-1), y.reshape(-1))
+    share(_relu, x.size, x.size // LIGHT, x.reshape(-1), y.reshape(-1))
     return y
 
 
@@ -112,7 +114,7 @@ def relu_backward(dy: Array, y: Array) -> Array:
     """See ``reference.relu_backward``."""
     dy, y = np.asarray(dy, order="C"), np.asarray(y, order="C")
     dx = np.empty_like(dy)
-    share(_relu_backward, y.size, y.size, dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
+    share(_relu_backward, y.size, y.size // LIGHT, dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
     return dx
 
 

@@ -34,7 +34,7 @@ def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: P
     oh, ow = output_sizes((h, w), kernel_size, stride, padding, dilation)
     columns = np.empty((n, c, kh, kw, oh, ow), x.dtype)
     arrays = np.ascontiguousarray(x), columns
-    share(_im2col, n * c, columns.size, *arrays, stride, padding, dilation)
+    share(_im2col, n * c, columns.size // 16, *arrays, stride, padding, dilation)
     return columns.reshape(n, c * kh * kw, oh * ow)
 
 
@@ -75,7 +75,7 @@ def col2im(
     output = output_sizes((h, w), kernel_size, stride, padding, dilation)
     x = np.empty(input_shape, columns.dtype)
     columns = np.ascontiguousarray(columns).reshape(n, c, *kernel_size, *output)
-    share(_col2im, n * c, columns.size, columns, x, stride, padding, dilation)
+    share(_col2im, n * c, columns.size // 16, columns, x, stride, padding, dilation)
     return x
 
 
@@ -230,7 +230,8 @@ def _share_images(
     keep_freed_memory()
     with one_blas_thread:
         address = address_of_gemm(arrays[0].dtype)
-        share(loop, count, len(arrays[0]) * math.prod(shape), address, *arrays, shape, window)
+        work = len(arrays[0]) * math.prod(shape) // 4
+        share(loop, count, work, address, *arrays, shape, window)
 
 
 def _rows(weight: Array) -> Array:

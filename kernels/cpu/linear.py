@@ -19,7 +19,9 @@ def matmul(a: Array, b: Array, plus: Array | None = None) -> Array:
         shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
         product = np.empty(shape, np.result_type(a, b))
         plus = None if plus is None else np.broadcast_to(plus, shape)
-        work = product.size * a.shape[-1] // 16  # BLAS is fast: 16 multiply-adds count as a cell
+        work = (
+            product.size * a.shape[-1] // 64
+        )  # BLAS is fast: 64 multiply-adds in the time of a cell
         share(_matmul, shape[0], work, a, b, plus, product)
         return product
 

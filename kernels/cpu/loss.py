@@ -18,7 +18,7 @@ def softmax_cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     target = np.ascontiguousarray(target, np.int64)
     logits = np.ascontiguousarray(logits)
     arrays = (logits, target, losses, probabilities)
-    share(_softmax_cross_entropy, len(logits), 8 * logits.size, *arrays)
+    share(_softmax_cross_entropy, len(logits), 2 * logits.size, *arrays)
     return losses, probabilities
 
 

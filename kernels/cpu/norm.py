@@ -23,7 +23,7 @@ def moments(x: Array) -> tuple[Array, Array]:
     """
     planes = _planes(x)
     means, squares = np.empty((2, *x.shape[:2]))
-    share(_moments, len(planes), x.size, planes, means.reshape(-1), squares.reshape(-1))
+    share(_moments, len(planes), x.size // 8, planes, means.reshape(-1), squares.reshape(-1))
     mean = means.mean(axis=0)
     away = planes.shape[1] * ((means - mean) ** 2).sum(axis=0)
     var = (squares.sum(axis=0) + away) / (len(x) * planes.shape[1])
@@ -45,7 +45,7 @@ def _moments(first: int, last: int, x: Array, means: Array, squares: Array) -> N
 def normalise(x: Array, mean: Array, scale: Array, shift: Array) -> Array:
     """See ``reference.normalise``."""
     planes, y = _planes(x), np.empty(x.shape, x.dtype)
-    share(_normalise, len(planes), x.size, planes, mean, scale, shift, y.reshape(planes.shape))
+    share(_normalise, len(planes), x.size // 8, planes, mean, scale, shift, y.reshape(planes.shape))
     return y
 
 
@@ -65,7 +65,7 @@ def norm_sums(dy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
     planes = _planes(x)
     totals, products = np.empty((2, *x.shape[:2]))
     arrays = _planes(dy), planes, mean, totals.reshape(-1), products.reshape(-1)
-    share(_norm_sums, len(planes), x.size, *arrays)
+    share(_norm_sums, len(planes), x.size // 8, *arrays)
     return totals.sum(axis=0).astype(x.dtype), products.sum(axis=0).astype(x.dtype)
 
 
@@ -87,7 +87,7 @@ def norm_backward(
     """See ``reference.norm_backward``."""
     planes, dx = _planes(x), np.empty(x.shape, x.dtype)
     arrays = _planes(dy), planes, mean, scale, through_mean, through_var, dx.reshape(planes.shape)
-    share(_norm_backward, len(planes), x.size, *arrays)
+    share(_norm_backward, len(planes), x.size // 8, *arrays)
     return dx
 
 

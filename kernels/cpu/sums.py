@@ -41,7 +41,7 @@ def _sum_over(x: Array, i: int) -> Array:
         return x.sum(axis=i, keepdims=True)
     y = np.empty(shape, x.dtype)
     arrays = x.reshape(outer, x.shape[i], inner), y.reshape(outer, inner)
-    share(_sum_rows, inner, x.size, *arrays)
+    share(_sum_rows, inner, x.size // 8, *arrays)
     return y
 
 

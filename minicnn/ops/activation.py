@@ -14,6 +14,7 @@ class Sigmoid(Operation):
     """s = 1 / (1 + exp(-x));  dx = dy * s * (1 - s).  Any shape."""
 
     reads = ((RESULT,),)
+    gives_new_arrays = True
 
     def forward(self, x: Array) -> Array:
         self.s = kernels.of(x).sigmoid(x)
@@ -27,6 +28,7 @@ class Tanh(Operation):
     """t = tanh(x);  dx = dy * (1 - t**2).  Any shape."""
 
     reads = ((RESULT,),)
+    gives_new_arrays = True
 
     def forward(self, x: Array) -> Array:
         self.t = array_module(x).tanh(x)
@@ -40,6 +42,7 @@ class ReLU(Operation):
     """y = max(x, 0), NaN stays NaN;  dx = 0 where x <= 0, otherwise dy.  Any shape."""
 
     reads = ((RESULT,),)
+    gives_new_arrays = True
 
     def forward(self, x: Array) -> Array:
         self.y = kernels.of(x).relu(x)

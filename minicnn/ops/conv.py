@@ -65,6 +65,7 @@ class Conv2d(Operation):
     """
 
     reads: tuple[tuple[int, ...], ...] = ((1,), (), ())
+    gives_new_arrays = True
 
     def __init__(self, stride: Pair, padding: Pair, dilation: Pair, output: Pair):
         self.window = stride, padding, dilation

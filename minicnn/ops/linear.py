@@ -53,6 +53,7 @@ class Linear(Operation):
     """
 
     reads = ((1,), (0,), ())
+    gives_new_arrays = True
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         self.x, self.weight = x, weight

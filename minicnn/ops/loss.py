@@ -69,6 +69,8 @@ class SoftmaxCrossEntropy(RowLoss):
     logits: (M, C), target: (M,) integers; the loss: a scalar, or (M,) for reduction 'none'.
     """
 
+    gives_new_arrays = True
+
     def forward(self, logits: Array, target: Array) -> Array:
         self.target = target
         losses, self.p = kernels.of(logits).softmax_cross_entropy(logits, target)

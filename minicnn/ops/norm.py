@@ -20,6 +20,7 @@ class FixedBatchNorm(Operation):
     """
 
     reads: tuple[tuple[int, ...], ...] = ((), (0,), ())  # x, for dgamma
+    gives_new_arrays = True
 
     def __init__(self, mean: Array, var: Array, eps: float):
         self.mean, self.var, self.eps = mean.copy(), var, eps

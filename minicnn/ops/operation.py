@@ -27,6 +27,10 @@ class Operation:
     """For each input's gradient, the numbers of the inputs whose arrays ``backward`` reads (RESULT
     for the result): these must not be written to before. None, the default, means all of them."""
 
+    gives_new_arrays: bool = False
+    """Whether the gradients are arrays that nobody else holds, neither dy nor anything kept on
+    ``self``: ``grad`` is then that array, otherwise a copy of it."""
+
     def forward(self, *inputs: Array) -> Array:
         """The result of the operation."""
         raise NotImplementedError

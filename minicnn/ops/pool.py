@@ -24,6 +24,7 @@ class MaxPool2d(Operation):
     """
 
     reads = ()
+    gives_new_arrays = True
 
     def __init__(
         self, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, output: Pair
@@ -48,6 +49,7 @@ class AvgPool2d(Operation):
     """
 
     reads = ()
+    gives_new_arrays = True
 
     def __init__(self, kernel_size: Pair, stride: Pair, padding: Pair, divisor: Array):
         self.divisor = divisor

@@ -27,6 +27,10 @@ USES: dict[type[ops.Operation], Use] = {
         lambda x, w, b: F.conv2d(x, w, b, padding=1),
         ((2, 3, 4, 5), (4, 3, 2, 3), (4,)),
     ),
+    ops.Conv2dByImage: (
+        lambda x, w, b: apply(ops.Conv2dByImage((1, 2), (1, 0), (1, 1), (5, 2)), x, w, b),
+        ((3, 3, 4, 5), (4, 3, 2, 3), (4,)),
+    ),
     ops.Divide: (lambda a, b: a / b, ((2, 3), (3,))),
     ops.Dropout: (lambda x: apply(ops.Dropout(0.5, (3, 4)), x), ((4, 5),)),
     ops.Exp: (lambda x: x.exp(), ((2, 3),)),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 import minicnn
-from minicnn import Tensor
+from minicnn import Tensor, ops
 from tests.tensor.leaves import ARITHMETIC, Binary, Double, grad_of, leaf
 
 # backward -----------------------------------------------------------------------------------------
@@ -314,3 +314,43 @@ def test_gradients_of_two_leaves_do_not_alias_each_other() -> None:
     grad_of(a)[:] = 9
 
     np.testing.assert_array_equal(grad_of(b), [1, 1])
+
+
+# Whose array a gradient is ------------------------------------------------------------------------
+
+
+class Passing(ops.Operation):
+    """y = x; backward hands on dy itself, or a copy where ``gives_new_arrays`` says so."""
+
+    def __init__(self, gives_new_arrays: bool):
+        self.gives_new_arrays = gives_new_arrays
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return x.copy()
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        self.dx = dy.copy() if self.gives_new_arrays else dy
+        return self.dx
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_only_a_new_array_becomes_a_gradient_without_a_copy(is_new: bool) -> None:
+    x, passing = Tensor(np.ones(3), requires_grad=True), Passing(is_new)
+    y, u = minicnn.apply(passing, x), np.arange(3.0)
+    y.backward(Tensor(u))
+    assert x.grad is not None
+    assert np.shares_memory(x.grad.numpy(), passing.dx) == is_new
+    assert not np.shares_memory(x.grad.numpy(), u)
+    np.testing.assert_array_equal(x.grad.numpy(), u)
+
+
+def test_a_second_way_adds_to_a_copy_of_the_first() -> None:
+    """relu gives a new array, which is x's gradient so far; the sum must not be written there."""
+    x = Tensor(np.ones(3), requires_grad=True)
+    for _ in range(2):
+        before = None if x.grad is None else x.grad
+        kept = None if before is None else before.numpy().copy()
+        x.relu().sum().backward()
+        if before is not None:
+            np.testing.assert_array_equal(before.numpy(), kept)
+    np.testing.assert_array_equal(grad_of(x), np.full(3, 2.0))
