@@ -89,7 +89,7 @@ def col2im(
     return xp.ascontiguousarray(framed[:, :, ph : ph + h, pw : pw + w])
 
 
-def conv(
+def conv2d(
     x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
     """y[n] = W X[n] + b, X = im2col(x) being laid out for one image at a time.
@@ -106,7 +106,7 @@ def conv(
     return y
 
 
-def conv_dx(
+def conv2d_dx(
     dy: Array, weight: Array, input_shape: Shape, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
     """dx[n] = col2im(Wᵀ dy[n]).
@@ -121,7 +121,7 @@ def conv_dx(
     return dx
 
 
-def conv_dweight(
+def conv2d_dweight(
     x: Array, dy: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> tuple[Array, Array]:
     """dW = sum_n dy[n] im2col(x)[n]ᵀ, and db = sum_n dy[n] 1.

@@ -9,7 +9,7 @@ threads (``threads.share``): each gets a run of pictures, planes or cells, ``fir
 from __future__ import annotations
 
 from .activation import relu, relu_backward, sigmoid, sigmoid_backward, tanh_backward
-from .conv import col2im, conv, conv_dweight, conv_dx, im2col
+from .conv import col2im, conv2d, conv2d_dweight, conv2d_dx, im2col
 from .linear import matmul
 from .loss import softmax_cross_entropy
 from .norm import moments, norm_backward, norm_sums, normalise
@@ -25,9 +25,9 @@ __all__ = [
     "avg_pool",
     "avg_pool_backward",
     "col2im",
-    "conv",
-    "conv_dweight",
-    "conv_dx",
+    "conv2d",
+    "conv2d_dweight",
+    "conv2d_dx",
     "get_num_threads",
     "im2col",
     "matmul",

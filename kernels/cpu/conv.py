@@ -3,8 +3,8 @@
 Threads share the planes (n, c), not the cells of the window: pixels of one plane lie under several
 windows, and in ``col2im`` two threads must not add to the same pixel.
 
-The columns of a batch are too large for a processor's caches. ``conv``, ``conv_dx`` and
-``conv_dweight`` lay out those of one image, multiply them while they are there (``gemm``), and
+The columns of a batch are too large for a processor's caches. ``conv2d``, ``conv2d_dx`` and
+``conv2d_dweight`` lay out those of one image, multiply them while they are there (``gemm``), and
 write the next image's over them; threads share the images.
 """
 
@@ -109,12 +109,12 @@ Window = tuple[Pair, Pair, Pair]  # stride, padding, dilation
 Columns = tuple[int, int, int, int, int]  # (C, KH, KW, OH, OW): the shape of an image's columns
 
 
-def conv(
+def conv2d(
     x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
-    """See ``reference.conv``."""
+    """See ``reference.conv2d``."""
     if not address_of_gemm(x.dtype):
-        return reference.conv(x, weight, bias, stride, padding, dilation)
+        return reference.conv2d(x, weight, bias, stride, padding, dilation)
     output = output_sizes(x.shape[2:], weight.shape[2:], stride, padding, dilation)
     y = np.empty((len(x), len(weight), *output), x.dtype)
     b = np.zeros(len(weight), x.dtype) if bias is None else np.ascontiguousarray(bias)
@@ -145,12 +145,12 @@ def _conv(
         gemm(address, w, False, matrix, False, 1, y[n])
 
 
-def conv_dx(
+def conv2d_dx(
     dy: Array, weight: Array, input_shape: Shape, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
-    """See ``reference.conv_dx``."""
+    """See ``reference.conv2d_dx``."""
     if not address_of_gemm(dy.dtype):
-        return reference.conv_dx(dy, weight, input_shape, stride, padding, dilation)
+        return reference.conv2d_dx(dy, weight, input_shape, stride, padding, dilation)
     dx = np.empty(input_shape, dy.dtype)
     arrays, shape = (_planes(dy), _rows(weight), dx), (*weight.shape[1:], *dy.shape[2:])
     _share_images(_conv_dx, len(dy), arrays, shape, (stride, padding, dilation))
@@ -176,16 +176,16 @@ def _conv_dx(
             _col2im_plane(dcolumns[c], dx[n, c], *window)
 
 
-def conv_dweight(
+def conv2d_dweight(
     x: Array, dy: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> tuple[Array, Array]:
-    """See ``reference.conv_dweight``.
+    """See ``reference.conv2d_dweight``.
 
     Each run of ``IMAGES`` images has sums of its own, which are added up in their order: so the
     result does not depend on the number of threads.
     """
     if not address_of_gemm(x.dtype):
-        return reference.conv_dweight(x, dy, kernel_size, stride, padding, dilation)
+        return reference.conv2d_dweight(x, dy, kernel_size, stride, padding, dilation)
     channels, out_channels, runs = x.shape[1], dy.shape[1], -(-len(x) // IMAGES)
     # dWᵀ = sum_n X dyᵀ, which is faster than dy Xᵀ
     dweights = np.zeros((runs, channels * math.prod(kernel_size), out_channels), dy.dtype)

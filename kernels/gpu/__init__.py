@@ -8,9 +8,9 @@ is checked on machines without a GPU.
 from __future__ import annotations
 
 from ..reference import (
-    conv,
-    conv_dweight,
-    conv_dx,
+    conv2d,
+    conv2d_dweight,
+    conv2d_dx,
     matmul,
     moments,
     norm_backward,
@@ -34,9 +34,9 @@ __all__ = [
     "avg_pool",
     "avg_pool_backward",
     "col2im",
-    "conv",
-    "conv_dweight",
-    "conv_dx",
+    "conv2d",
+    "conv2d_dweight",
+    "conv2d_dx",
     "im2col",
     "matmul",
     "max_pool",

@@ -21,15 +21,15 @@ class Conv2dByImage(Conv2d):
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         self.x, self.weight = x, weight
-        return kernels.of(x).conv(x, weight, bias, *self.window)
+        return kernels.of(x).conv2d(x, weight, bias, *self.window)
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         loops, kernel_size = kernels.of(dy), self.weight.shape[2:]
         dx = dweight = dbias = None
         if any(self.needs_gradient[1:]):
-            dweight, dbias = loops.conv_dweight(self.x, dy, kernel_size, *self.window)
+            dweight, dbias = loops.conv2d_dweight(self.x, dy, kernel_size, *self.window)
         if self.needs_gradient[0]:
-            dx = loops.conv_dx(dy, self.weight, self.x.shape, *self.window)
+            dx = loops.conv2d_dx(dy, self.weight, self.x.shape, *self.window)
         return (dx, dweight, dbias)[: len(self.needs_gradient)]
 
     def whole(self) -> Conv2d:

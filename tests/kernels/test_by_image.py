@@ -39,7 +39,7 @@ def test_sums_do_not_depend_on_the_number_of_threads(rng: np.random.Generator) -
 
     def sums() -> list[bytes]:
         results = [
-            *cpu.conv_dweight(x, dy, (3, 3), (1, 1), (1, 1), (1, 1)),
+            *cpu.conv2d_dweight(x, dy, (3, 3), (1, 1), (1, 1), (1, 1)),
             *cpu.moments(x),
             *cpu.norm_sums(x + 1, x, mean),
         ]
@@ -64,11 +64,11 @@ def test_without_a_known_blas_the_reference_computes(
 ) -> None:
     x, weight, dy = (rng.standard_normal(s) for s in ((3, 2, 7, 5), (4, 2, 2, 3), (3, 4, 4, 5)))
     calls = [
-        ("conv", (x, weight, None, *WINDOW)),
-        ("conv_dx", (dy, weight, x.shape, *WINDOW)),
-        ("conv_dweight", (x, dy, (2, 3), *WINDOW)),
+        ("conv2d", (x, weight, None, *WINDOW)),
+        ("conv2d_dx", (dy, weight, x.shape, *WINDOW)),
+        ("conv2d_dweight", (x, dy, (2, 3), *WINDOW)),
     ]
-    module = importlib.import_module("minicnn.kernels.cpu.conv")  # cpu.conv is the function
+    module = importlib.import_module("minicnn.kernels.cpu.conv")
     monkeypatch.setattr(module, "address_of_gemm", lambda dtype: 0)
     for name, arguments in calls:
         ours, theirs = (getattr(k, name)(*arguments) for k in (cpu, reference))

@@ -122,14 +122,14 @@ COMPUTE: dict[str, Callable[[ModuleType, Draw], Any]] = {
     "norm_backward": lambda k, draw: k.norm_backward(
         draw(3, 5, 4, 2), draw(3, 5, 4, 2), draw(5), draw(5), draw(5), draw(5)
     ),
-    "conv": lambda k, draw: k.conv(draw(3, 2, 7, 5), draw(4, 2, 2, 3), draw(4), *WINDOW[1:]),
-    "conv without bias": lambda k, draw: k.conv(
+    "conv2d": lambda k, draw: k.conv2d(draw(3, 2, 7, 5), draw(4, 2, 2, 3), draw(4), *WINDOW[1:]),
+    "conv2d without bias": lambda k, draw: k.conv2d(
         draw(3, 2, 7, 5), draw(4, 2, 2, 3), None, *WINDOW[1:]
     ),
-    "conv_dx": lambda k, draw: k.conv_dx(
+    "conv2d_dx": lambda k, draw: k.conv2d_dx(
         draw(3, 4, 4, 5), draw(4, 2, 2, 3), (3, 2, 7, 5), *WINDOW[1:]
     ),
-    "conv_dweight": lambda k, draw: k.conv_dweight(
+    "conv2d_dweight": lambda k, draw: k.conv2d_dweight(
         draw(19, 2, 7, 5), draw(19, 4, 4, 5), (2, 3), *WINDOW[1:]
     ),
     "sum_over": lambda k, draw: k.sum_over(draw(2, 3, 701), (0, 1)),
