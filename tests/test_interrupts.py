@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
@@ -168,6 +168,32 @@ def test_an_interrupt_while_calls_are_handed_over_waits_for_them() -> None:
             else:
                 assert sorted(done) == [0, 1, 2]
     assert raised > 5
+
+
+def test_an_interrupt_while_turns_are_taken_waits_for_what_is_begun() -> None:
+    """With Ctrl-C at every line of ``take_turns`` in turn."""
+    minicnn.set_num_threads(3)
+    raised = 0
+    for line in range(40):
+        left, done = SimpleQueue[int](), list[int]()
+        for piece in range(6):
+            left.put(piece)
+        with interrupted_at(line, threads.take_turns.__code__):
+            try:
+                threads.take_turns(partial(take_pieces, left, done), 3)
+            except KeyboardInterrupt:
+                raised += 1
+                assert sorted(done) in ([], list(range(6))), line
+            else:
+                assert sorted(done) == list(range(6))
+    assert raised > 5
+
+
+def take_pieces(left: SimpleQueue[int], done: list[int], thread: int) -> bool:
+    with contextlib.suppress(Empty):
+        while True:
+            done.append(left.get_nowait())
+    return len(done) == 6
 
 
 class interrupted_at:  # noqa: N801

@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 
 from minicnn import ops
-from minicnn.compiler.cpu.engine import Engine, Worker
+from minicnn.compiler.cpu.engine import Engine
 from minicnn.compiler.cpu.lower import LOWERINGS
 from minicnn.compiler.cpu.plan import Buffer, Part, Plan
+from minicnn.compiler.cpu.shares import aligned
 from minicnn.compiler.record import Stage
 from minicnn.kernels.arrays import LANES
 from minicnn.kernels.cpu.threads import get_num_threads, together
+from minicnn.kernels.tiles.instruction import Group, row_of, write
 from minicnn.kernels.tiles.product import ConvDWeight, SumRows
+from minicnn.kernels.tiles.program import run
 from minicnn.tensor import Tensor
 
 from .layer import Array, Inputs, Layer
@@ -30,6 +33,19 @@ from .pool import index_of
 from .version import Work, Works
 
 GROUP = 2  # tiles, of 16 images each: as in a plan of LeNet
+
+
+class Worker:
+    """What one thread writes into, and the row of ``Group`` where its kernels find everything."""
+
+    def __init__(self, engine: Engine):
+        plan = engine.plan
+        self.memory = aligned(plan.memory, plan.dtype)
+        # 64 places more: the last row of a gradient may be stored to a register's end
+        self.gradients = aligned(plan.parameters_size + 64, plan.dtype)
+        self.row = row_of(Group)
+        write(Group, self.row, memory=self.memory, gradients=self.gradients)
+        write(Group, self.row, weights=engine.weights, tables=engine.tables)
 
 
 class OneOperation:
@@ -56,8 +72,7 @@ class OneOperation:
         plan.parts = [Part(forward), Part(of_weight), Part(of_input)]
         plan.finish()
         self.engine = Engine(plan, layer.y_shape, optimizer=None)
-        self.engine.learns = True  # so that its workers have room for gradients
-        self.engine.parameters.take()
+        self.engine.parameters.copy()
         tiles = -(-self.images // LANES)
         self.workers = [self._worker(arrays) for _ in range(min(get_num_threads(), tiles))]
         self.edges = [tiles * i // len(self.workers) for i in range(len(self.workers) + 1)]
@@ -65,10 +80,9 @@ class OneOperation:
     def _worker(self, arrays: Inputs) -> Worker:
         """What a thread writes into, with the first images of x and dy in its memory."""
         worker = Worker(self.engine)
-        worker.make_room(1)
         for buffer, images in ((self.x, arrays.x), (self.dy, arrays.dy)):
             first = to_tiles(images[: GROUP * LANES]).reshape(-1)
-            worker.memory[0, buffer.offset : buffer.offset + first.size] = first
+            worker.memory[buffer.offset : buffer.offset + first.size] = first
         return worker
 
     def work(self, number: int, read: Callable[[], Any]) -> Work:
@@ -80,14 +94,17 @@ class OneOperation:
         return Work(lambda: together(calls), lambda _: read())
 
     def _run(self, number: int, worker: Worker, first: int, last: int) -> None:
-        worker.forget()  # what it sums up are the gradients of this run
-        part, program = self.engine.plan.parts[number], self.engine.programs[number]
+        worker.gradients.fill(0)  # what it sums up are the gradients of this run
+        parts = self.engine.plan.parts
+        begin = sum(len(part.lines) for part in parts[:number])
+        program = self.engine.program[begin : begin + len(parts[number].lines)]
         batch = 0, np.zeros(0, np.uint8), self.engine.no_labels, self.engine.weights
-        self.engine._run(worker, program, part, first, last, batch)
+        memory = worker.memory.ctypes.data, 0, 1  # one for all groups
+        run(program, worker.row, *memory, first, last, GROUP, *batch)
 
     def images_of(self, buffer: Buffer) -> Array:
         """The first group's images in a buffer."""
-        cells = self.workers[0].memory[0, buffer.offset : buffer.offset + buffer.size]
+        cells = self.workers[0].memory[buffer.offset : buffer.offset + buffer.size]
         return from_tiles(cells.reshape(-1, *buffer.shape, LANES), self.images)
 
     def gradient_of(self, parameter: Tensor) -> Array:

@@ -14,6 +14,8 @@ from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any
 
+import numpy as np
+
 from ..interrupts import held
 
 
@@ -86,6 +88,9 @@ def _team(workers: int) -> Team:
     return Team(workers)
 
 
+# Rung when there is work: a thread that has just done some listens for a moment (``tiles.step``).
+bell = np.zeros(1, np.int64)
+
 if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
     os.register_at_fork(after_in_child=_team.cache_clear)
 
@@ -124,3 +129,42 @@ def together(calls: Sequence[Callable[[], None]]) -> None:
     for error in errors:
         if error is not None:
             raise error
+
+
+def take_turns(task: Callable[[int], bool], threads: int) -> None:
+    """Call ``task(k)`` for k = 0, 1, ... before ``threads``: 0 here, the others on other threads.
+
+    The calls take the pieces of one work in turns, and each returns whether all of them are done.
+    So nobody waits for a thread that is late: a call that has not begun when all is done never
+    begins. If ``task(0)`` returns False, because another call is still at work, it is called again
+    when one has ended.
+
+    What a call raises is raised here, once all have ended; so is an interrupt (Ctrl-C).
+    """
+    reports, waiting = SimpleQueue[BaseException | None](), list[Callable[[], Any]]()
+    waiting.extend(partial(task, k) for k in range(1, threads))
+    missing = len(waiting)  # reports
+    with held():
+        for _ in range(missing):
+            _team(max(1, _threads - 1)).calls.put((partial(_make_next, waiting), reports))
+        try:
+            while not task(0):
+                error = reports.get()
+                missing -= 1
+                if error is not None:
+                    raise error
+        except BaseException:
+            waiting.clear()
+            for _ in range(missing):
+                reports.get()
+            raise
+        waiting.clear()
+
+
+def _make_next(waiting: list[Callable[[], Any]]) -> None:
+    """Make one of the calls, if there is one left."""
+    try:
+        call = waiting.pop()
+    except IndexError:
+        return
+    call()

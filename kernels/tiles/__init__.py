@@ -2,9 +2,9 @@
 
 **Layout.** A tile holds 16 images with the image innermost: cell (c, h, w) of its 16 images lies in
 16 neighbouring places, so every loop over images is one vector instruction, whatever the kernel,
-stride or picture. A group is as many tiles as stay in a core's cache; a thread takes its groups one
-by one through all instructions of the plan, forward and backward. After the flattening a group's
-activations are a matrix (features, images of the group).
+stride or picture. A group is as many tiles as stay in a core's cache; a thread takes a group
+through all instructions of the plan, forward and backward, then the next. After the flattening a
+group's activations are a matrix (features, images of the group).
 
 **Instructions.** Each file declares instructions and, next to each, the kernel that executes it:
 
@@ -14,7 +14,8 @@ activations are a matrix (features, images of the group).
 * ``join``: sums of results, and results one after the other.
 
 ``instruction`` says how an instruction reaches its kernel, ``program`` executes a plan's list of
-them, ``parameters`` reads and updates the net's own arrays. ``lanes`` is a vector register,
-``blocks`` a block of them, and ``sums`` what a sum over images needs of one. The plan is made in
-``minicnn.compiler.cpu``; ``docs/compile.md`` executes one by hand.
+them, ``step`` shares a step among threads, ``parameters`` reads and updates the net's own arrays.
+``lanes`` is a vector register, ``blocks`` a block of them, and ``sums`` what a sum over images
+needs of one. The plan is made in ``minicnn.compiler.cpu``; ``docs/compile.md`` executes one by
+hand.
 """

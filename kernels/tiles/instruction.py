@@ -48,8 +48,8 @@ class Group(NamedTuple):
     images: int  # in the batch
     memory: Numbers  # the results of all instructions, of this group
     weights: Numbers  # the parameters one after the other, then constants
-    gradients: Numbers  # this thread's gradients, placed as the parameters; added to
-    sums: Annotated[Array, "float64"]  # this thread's sums over images (batch norm, loss); added to
+    gradients: Numbers  # this share's gradients, placed as the parameters; added to
+    sums: Annotated[Array, "float64"]  # this share's sums over images (batch norm, loss); added to
     tables: Annotated[Array, "int64"]  # where rows, taps and windows begin
     pictures: Annotated[Array, "uint8"]  # the batch, (image, c, h, w); numbers are bytes here too
     labels: Annotated[Array, "int64"]  # the batch's classes
@@ -93,8 +93,10 @@ def _type_of(hint: Any, number: Any) -> Any:
     if hasattr(hint, "_fields"):
         return Row(hint, number)
     if get_args(hint):
-        name = get_args(hint)[1]
-        return types.Array(number if name == "number" else getattr(types, name), 1, "C")
+        dtype = get_args(hint)[1]
+        is_number = isinstance(dtype, str) and dtype == "number"
+        kind = number if is_number else numba.from_dtype(np.dtype(dtype))
+        return types.Array(kind, 1, "C")
     return types.int64
 
 
@@ -127,10 +129,25 @@ lower_getattr_generic(Row)(_read)
 
 def _array_at(context: Any, builder: Any, kind: Any, address: Any, size: Any) -> Any:
     array = context.make_array(kind)(context, builder)
-    itemsize = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+    size_of_one = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    itemsize = context.get_constant(types.intp, size_of_one)
     data = builder.inttoptr(address, array.data.type)
     populate_array(array, data, [size], [itemsize], itemsize, meminfo=None)
     return array._getvalue()
+
+
+@intrinsic()
+def array_at(typing: Any, address: Any, size: Any, like: Any) -> Any:
+    """The array of ``size`` numbers at an address, of the dtype of ``like``.
+
+    Where the address is 0, it must not be read.
+    """
+    kind = types.Array(like.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _array_at(context, builder, kind, *arguments[:2])
+
+    return kind(types.int64, types.int64, like), generate
 
 
 @intrinsic()
@@ -156,7 +173,7 @@ UNCOUNTED: Any = {"_nrt": False}
 OPTIONS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, **UNCOUNTED}
 
 
-Kernel = TypeVar("Kernel", bound=Callable[[Any, Group], None])
+Kernel = TypeVar("Kernel", bound=Callable[[Any, Any], None])
 
 
 def inner(**options: Any) -> Callable[[Function], Function]:
@@ -180,13 +197,28 @@ def uncounted(function: Function) -> Function:
     return jit(function, **UNCOUNTED)
 
 
-def form_for(kernel: Any, instruction: type, dtype: np.dtype) -> Form:
-    """The form of ``kernel`` for numbers of this dtype."""
+def row_of(kind: type) -> np.ndarray:
+    """A row for the fields of ``kind``, all 0."""
+    return np.zeros(sum(_width(hint) for _, hint in columns_of(kind).values()), np.int64)
+
+
+def write(kind: type, row: np.ndarray, **arrays: Array) -> None:
+    """Write the addresses and sizes of arrays, fields of ``kind``, into its row."""
+    for name, array in arrays.items():
+        column, _ = columns_of(kind)[name]
+        row[column], row[column + 1] = array.ctypes.data, array.size
+
+
+def form_for(kernel: Any, instruction: type, dtype: np.dtype, where: type = Group) -> Form:
+    """The form of ``kernel`` for numbers of this dtype.
+
+    It takes an ``instruction`` and the row that says where: a ``Group`` of images.
+    """
     number = numba.from_dtype(dtype)
-    return Form(kernel, (Row(instruction, number), Row(Group, number)))
+    return Form(kernel, (Row(instruction, number), Row(where, number)))
 
 
-def address_of(kernel: Any, instruction: type, dtype: np.dtype) -> int:
-    """Where the machine code of ``kernel`` for numbers of this dtype lies: compiled, or loaded."""
-    form = compiled(*form_for(kernel, instruction, dtype))
+def address_of(kernel: Any, instruction: type, dtype: np.dtype, where: type = Group) -> int:
+    """Where the machine code of such a form lies: compiled, or loaded."""
+    form = compiled(*form_for(kernel, instruction, dtype, where))
     return int(form.library.get_pointer_to_function(form.fndesc.llvm_func_name))

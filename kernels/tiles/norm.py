@@ -20,7 +20,7 @@ from .sums import first_of, in_float64
 class Moments(NamedTuple):
     """For each channel the sums of x - k and of (x - k)² over the group's images, in float64.
 
-    k is the first x that this thread sees of the channel (if it is finite): without it, the
+    k is the first x that this share has of the channel (if it is finite): without it, the
     variance of numbers far from 0 would be a small difference of two large ones.
     """
 

@@ -85,19 +85,6 @@ def program_of(ops: list[tuple[type, list[int]]], dtype: np.dtype) -> np.ndarray
     return program
 
 
-def new_row() -> np.ndarray:
-    """A row for a ``Group``."""
-    size = sum(1 if hint is int else 2 for _, hint in columns_of(Group).values())
-    return np.zeros(size, np.int64)
-
-
-def write(row: np.ndarray, **arrays: Array) -> None:
-    """Write the addresses and sizes of arrays of a ``Group`` into its row."""
-    for name, array in arrays.items():
-        column = COLUMNS[name]
-        row[column], row[column + 1] = array.ctypes.data, array.size
-
-
 @uncounted
 def run(
     program: Array,

@@ -10,7 +10,7 @@ import pytest
 import minicnn
 from minicnn import Tensor, models, nn, random
 from minicnn.compiler.record import record
-from minicnn.kernels.cpu.threads import together
+from minicnn.kernels.cpu.threads import take_turns
 from tests.compiler.nets import (
     DROPOUTS,
     DTYPES,
@@ -123,19 +123,18 @@ def test_threads_change_the_rounding_at_most(name: str, threads: int) -> None:
 
 def test_little_work_stays_on_the_calling_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minicnn.compiler.cpu.engine.WORTH_A_THREAD", 10_000_000)
-    pieces: list[int] = []
+    threads: list[int] = []
 
-    def counted(calls: list[Any]) -> None:
-        if calls[0].func.__name__ == "_run":  # parameters are copied by threads of their own
-            pieces.append(len(calls))
-        together(calls)
+    def counted(task: Any, number: int) -> None:
+        threads.append(number)
+        take_turns(task, number)
 
-    monkeypatch.setattr("minicnn.compiler.cpu.engine.together", counted)
+    monkeypatch.setattr("minicnn.compiler.cpu.shares.take_turns", counted)
     minicnn.set_num_threads(2)
     predict = minicnn.compile(models.mlp())  # 0.4 million multiply-adds an image
     for images in (24, 17, 50):
         predict(np.zeros((images, 1, 28, 28), np.uint8))
-    assert pieces == [1, 1, 2]
+    assert threads == [1, 1, 2]
 
 
 def test_threads_may_change_between_steps() -> None:

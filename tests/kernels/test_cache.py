@@ -105,23 +105,23 @@ def test_a_compiled_step_is_never_older_than_a_source(checkout: Path) -> None:
 
 
 UPDATE = """
-import numpy as np
-from minicnn.kernels.tiles import parameters as tiles
-x, gradient = np.ones(3), np.full(3, 0.5)
-table = np.zeros(1, tiles.PARAMETER)
-table["address"], table["size"] = x.ctypes.data, 3
-tiles.update_sgd(0, 3, table, gradient, *map(float, (0.1, 0, 0, 0, 0, 0)))
-print(*x)
+import minicnn
+from minicnn import nn, optim
+net = nn.Linear(1, 2, bias=False)
+net.weight.data[:] = 1
+step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.1))
+step(minicnn.tensor([[2.0]]), [0])  # p is 1/2: the gradient is (1/2 - 1, 1/2) times 2
+print(*net.weight.numpy().ravel())
 """
 
 
 def test_an_update_is_never_older_than_the_file_it_calls_into(checkout: Path) -> None:
-    assert result(UPDATE, checkout) == "0.95 0.95 0.95\n"
+    assert result(UPDATE, checkout) == "1.1 0.9\n"
     edit(checkout, *CHANGES[0])
-    assert result(UPDATE, checkout) == "0.85 0.85 0.85\n"
+    assert result(UPDATE, checkout) == "1.3 0.7\n"
     edit(checkout, CHANGES[0][0], *reversed(CHANGES[0][1:]))
     before = [path.stat().st_mtime_ns for path in sorted(checkout.rglob("*.nbc"))]
-    assert result(UPDATE, checkout) == "0.95 0.95 0.95\n"
+    assert result(UPDATE, checkout) == "1.1 0.9\n"
     assert [path.stat().st_mtime_ns for path in sorted(checkout.rglob("*.nbc"))] == before
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from minicnn.kernels.tiles import program
-from minicnn.kernels.tiles.instruction import Group, address_of, columns_of, inner
-from minicnn.kernels.tiles.program import new_row, program_of, run, write
+from minicnn.kernels.tiles.instruction import Group, address_of, columns_of, inner, row_of, write
+from minicnn.kernels.tiles.program import program_of, run
 
 DTYPES = ["float32", "float64"]
 
@@ -81,9 +81,9 @@ def arrays_of(dtype: str, groups: int) -> Arrays:
 
 def execute(made: np.ndarray, arrays: Arrays, first: int, last: int, group: int) -> None:
     """Run a program for these tiles of a batch of 119 images."""
-    row, memory = new_row(), arrays["memory"]
+    row, memory = row_of(Group), arrays["memory"]
     names = ("weights", "gradients", "sums", "tables", "keys")
-    write(row, memory=memory[0], **{name: arrays[name] for name in names})
+    write(Group, row, memory=memory[0], **{name: arrays[name] for name in names})
     batch = arrays["pictures"], arrays["labels"], arrays["logits"]
     start, step = memory.ctypes.data, memory[0].nbytes
     run(made, row, start, step, len(memory), first, last, group, 119, *batch)
@@ -92,7 +92,7 @@ def execute(made: np.ndarray, arrays: Arrays, first: int, last: int, group: int)
 def test_a_tuple_takes_as_many_columns_as_it_has_fields_and_an_array_two() -> None:
     assert [column for column, _ in columns_of(Read).values()] == [0, 1, 3]
     assert [column for column, _ in columns_of(Group).values()] == [0, 1, 2, *range(3, 21, 2)]
-    assert new_row().shape == (21,)
+    assert row_of(Group).shape == (21,)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

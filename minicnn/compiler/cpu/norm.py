@@ -62,19 +62,19 @@ class BatchNorm(CpuLowering):
             move_running(layer.running_mean, layer.running_var, *as_dtype, count, momentum)
 
     def _moments(self, step: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of the batch from those of each thread's images.
+        """Mean and variance of the batch from those of each share's images.
 
-        With the threads' shares w, means m and variances v (Chan, Golub and LeVeque, 1979):
+        With the shares' parts w, means m and variances v (Chan, Golub and LeVeque, 1979):
         mean = sum w m, var = sum w (v + (m - mean)²).
         """
-        # each (threads, C); every thread has at least one image, so no count is 0
-        near, sums, squares, counts = step.sums_of_threads(self.sums, 4, self.channels)
+        # each (shares, C); every share has at least one image, so no count is 0
+        near, sums, squares, counts = step.sums_of_shares(self.sums, 4, self.channels)
         shifted = sums / counts
         means, variances = near + shifted, squares / counts - shifted * shifted
-        shares = counts / counts.sum(axis=0)
-        # counted from the first thread's: a sum of shares of large numbers would round
-        mean = means[0] + (shares * (means - means[0])).sum(axis=0)
-        return mean, (shares * (variances + (means - mean) ** 2)).sum(axis=0)
+        parts = counts / counts.sum(axis=0)
+        # counted from the first share's: a sum of parts of large numbers would round
+        mean = means[0] + (parts * (means - means[0])).sum(axis=0)
+        return mean, (parts * (variances + (means - mean) ** 2)).sum(axis=0)
 
     def _set(self, step: Any, mean: np.ndarray, var: np.ndarray, eps: float) -> None:
         gamma: Any = 1
@@ -101,7 +101,7 @@ class BatchNorm(CpuLowering):
 
     def set_gradients(self, step: Any) -> None:
         """Between the parts: dgamma and dbeta, and the means that dx takes away."""
-        dbeta, dgamma = step.sums_of_threads(self.dsums, 2, self.channels).sum(axis=1)
+        dbeta, dgamma = step.sums_of_shares(self.dsums, 2, self.channels).sum(axis=1)
         numbers = step.constants_at(self.numbers, 6 * self.channels).reshape(6, self.channels)
         gamma, count = numbers[2], step.images * self.values
         # dz = gamma dy: the means of dz and dz z are those of dy and dy z, times gamma

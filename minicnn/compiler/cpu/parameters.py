@@ -7,10 +7,9 @@ from operator import is_not
 import numpy as np
 
 from minicnn import optim
-from minicnn.kernels.cpu.jit import compiled
-from minicnn.kernels.cpu.ready import Form, form_of
-from minicnn.kernels.cpu.threads import share
+from minicnn.kernels.cpu.ready import Form
 from minicnn.kernels.tiles import parameters as tiles
+from minicnn.kernels.tiles.instruction import address_of, form_for, row_of, write
 
 from ..accepted import learned_by
 from .plan import Plan
@@ -39,17 +38,28 @@ class Parameters:
         self.arrays: list[np.ndarray | None] = [None] * len(self.tensors)
         self.states: list[list[np.ndarray]] = [[] for _ in self.tensors]
         self.are_plain = False
-        self.compiled: set[str] = set()  # the optimisers' kernels that are ready
+        self.kernels: dict[str, int] = {}  # the addresses of the optimisers' kernels
+        self.update = row_of(tiles.Update)
+        self.is_prepared = False
+        self.rows: list[int] = []  # of the parameters that the optimiser changes
+        self.chosen = self.table  # these rows
+        self.settings = np.zeros(tiles.MOST_SETTINGS)
 
     def forms(self, optimizer: optim.Optimizer | None) -> list[Form]:
-        """Of the kernels that read the parameters, and update them."""
-        take = form_of(tiles.take, 0, 0, self.table, self.weights)
-        return [take] if optimizer is None else [take, self._form_of_update(optimizer)]
+        """Of the kernel that updates the parameters."""
+        return [] if optimizer is None else [self._form_of_update(optimizer)]
 
     def _form_of_update(self, optimizer: optim.Optimizer) -> Form:
-        self.compiled.add(optimizer.kernel)
-        settings = map(float, optimizer.settings())
-        return form_of(tiles.UPDATES[optimizer.kernel], 0, 0, self.table, self.weights, *settings)
+        kernel = tiles.UPDATES[optimizer.kernel]
+        return form_for(kernel, tiles.Update, self.weights.dtype, where=tiles.Places)
+
+    def kernel_of(self, optimizer: optim.Optimizer) -> int:
+        """The address of the kernel of the optimiser's step: from the disk, or compiled now."""
+        if optimizer.kernel not in self.kernels:
+            kernel, dtype = tiles.UPDATES[optimizer.kernel], self.weights.dtype
+            address = address_of(kernel, tiles.Update, dtype, where=tiles.Places)
+            self.kernels[optimizer.kernel] = address
+        return self.kernels[optimizer.kernel]
 
     def are_known(self) -> bool:
         """Whether all have the arrays that they had at the last ``take``, and learn as at first."""
@@ -64,8 +74,8 @@ class Parameters:
             for p, shape, learns in rows
         )
 
-    def take(self) -> None:
-        """Copy all of them, as they are now.
+    def look_up(self) -> bool:
+        """Find all of them, as they are now. Where no kernel can copy them (False), copy them.
 
         Raises:
             ValueError: one has another shape than the plan was made for.
@@ -77,35 +87,59 @@ class Parameters:
                 self._find(row, array)
             are_plain = are_plain and array.flags.carray and array.dtype == self.weights.dtype
         self.are_plain = are_plain
-        if are_plain:
-            # threads share the places, not the parameters: one may hold nearly all numbers
-            share(tiles.take, self.size, self.size, self.table, self.weights)
-            return
+        if not are_plain:
+            self.copy()
+        return are_plain
+
+    def copy(self) -> None:
+        """Copy all of them without a kernel."""
         for row, tensor in enumerate(self.tensors):
             np.copyto(self.part_of(row, self.weights), tensor.data)
 
-    def step(self, optimizer: optim.Optimizer, gradients: np.ndarray) -> None:
-        """``optimizer.step()`` with gradients that lie as ``weights`` do."""
-        if optimizer.kernel not in self.compiled:
-            compiled(*self._form_of_update(optimizer))
-        learned = {
-            i: self.row_of[id(optimizer.params[i])] for i in learned_by(optimizer, self.row_of)
-        }
+    def prepare(self, optimizer: optim.Optimizer, gradients: np.ndarray) -> np.ndarray | None:
+        """The row of the optimiser's step, an ``Update``; None if a kernel cannot take the step.
+
+        gradients: they lie as ``weights`` do.
+        """
+        learned = self._learned(optimizer)
         rows = [*learned.values()]
         # one that the optimiser holds twice has two states, and its row has room for one
-        if not self.are_plain or len(set(rows)) < len(rows):
-            for i, row in learned.items():
-                optimizer.update(i, self.part_of(row, gradients))
-            return
+        self.is_prepared = self.are_plain and len(set(rows)) == len(rows)
+        if not self.is_prepared:
+            self.rows = []
+            return None
         if optimizer.keeps_state:
             for i, row in learned.items():
                 self._find_state(optimizer, i, row)
-        # the rows are independent of each other, so their order does not matter
-        table = self.table if len(rows) == len(self.table) else self.table[rows]
-        update, settings = tiles.UPDATES[optimizer.kernel], map(float, optimizer.settings())
-        share(update, self.size, self.size, table, gradients, *settings)
-        for row in rows:
-            self.tensors[row].increment_version()
+        if rows != self.rows:
+            self._choose(rows, gradients)
+        settings = optimizer.settings()
+        self.settings[: len(settings)] = settings
+        if len(self.chosen) < len(self.table):
+            self.chosen[:] = self.table[rows]
+        return self.update
+
+    def _choose(self, rows: list[int], gradients: np.ndarray) -> None:
+        """Write the row of an ``Update`` that changes these parameters only."""
+        # they are independent of each other, so their order does not matter
+        self.chosen = self.table if len(rows) == len(self.table) else self.table[rows]
+        arrays = {"parameters": self.chosen, "gradients": gradients, "settings": self.settings}
+        write(tiles.Update, self.update, **arrays)
+        self.rows = rows
+
+    def finish(self, optimizer: optim.Optimizer, gradients: np.ndarray) -> None:
+        """After a step: count the changes, or if no kernel has taken it, ``optimizer.step()``."""
+        if self.is_prepared:
+            for row in self.rows:
+                self.tensors[row].increment_version()
+            return
+        for i, row in self._learned(optimizer).items():
+            optimizer.update(i, self.part_of(row, gradients))
+
+    def _learned(self, optimizer: optim.Optimizer) -> dict[int, int]:
+        """The row of each parameter that the step changes, by its number in the optimiser."""
+        params, row_of = optimizer.params, self.row_of
+        return {i: row_of[id(params[i])] for i in learned_by(optimizer, row_of)}
 
     def part_of(self, row: int, flat: np.ndarray) -> np.ndarray:
         """The part of a flat array that belongs to the parameter of this row, in its shape."""

@@ -238,7 +238,9 @@ class Plan:
 
     def _footer(self) -> str:
         size = self.memory * self.dtype.itemsize / 1e6
-        return f"groups of {self.images} images; memory {size:.2f} MB a thread, reused"
+        # groups that wait for each other between two parts keep their results
+        whose = "a thread, reused" if len(self.parts) == 1 else "a group"
+        return f"groups of {self.images} images; memory {size:.2f} MB {whose}"
 
 
 CpuLowering: TypeAlias = Lowering[Plan, Buffer, Buffer]

@@ -105,11 +105,11 @@ class CpuStep(_OnCpu, CompiledStep):
         # a mean's gradient is the sum's over the divisor; 0 / 0 with all labels ignored, as eager's
         self._set_loss(engine, gradient / divisor if divisor else math.nan)
         indices = labels.astype(np.int64, copy=False)
-        engine.run(pixels, indices, logits, self._mask_keys(engine), self.profile)
+        masks = self._mask_keys(engine)
+        engine.run(pixels, indices, logits, masks, self.profile, self.optimizer)
         total, correct = engine.loss_and_correct()
         loss = np.array(total / divisor if divisor else math.nan, logits.dtype)
         self.means.add(float(loss), correct, len(labels))
-        engine.step(self.optimizer)
         return Tensor(loss), scores
 
     def _divisor(self, scores: Tensor, labels: Array) -> float:

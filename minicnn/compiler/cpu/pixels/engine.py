@@ -9,10 +9,12 @@ import numpy as np
 
 from minicnn.kernels.cpu import jit
 from minicnn.kernels.cpu.ready import form_of, make_ready
-from minicnn.kernels.tiles.program import forms_of, new_row, program_of, run_images, write
+from minicnn.kernels.tiles.instruction import Group, row_of, write
+from minicnn.kernels.tiles.program import forms_of, program_of, run_images
 from minicnn.tensor import Tensor
 
-from ..engine import aligned, said_if_slow
+from ..engine import said_if_slow
+from ..shares import aligned
 from .plan import PixelPlan
 
 ROOM = 64  # numbers that a register may read after the last one of ``weights``
@@ -49,8 +51,9 @@ class PixelEngine:
         self.memory = aligned(plan.memory, plan.dtype)
         self.tables = np.array([*plan.tables, 0], np.int64)  # never empty
         self.no_labels = np.zeros(1, np.int64)
-        self.row = new_row()
-        write(self.row, memory=self.memory, weights=self.weights, tables=self.tables)
+        self.row = row_of(Group)
+        arrays = {"weights": self.weights, "tables": self.tables}
+        write(Group, self.row, memory=self.memory, **arrays)
         self._compile()
         self._find()
 

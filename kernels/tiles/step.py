@@ -1,0 +1,252 @@
+"""A part of a step, shared among threads: each takes the next piece that nobody has taken yet.
+
+A part has phases, a phase has pieces with numbers. A thread that is free takes the next number,
+from a counter; if another program keeps a thread from its core, the others take what it would have
+taken. The next phase begins when all pieces are done. What a piece computes depends on its number
+only: each share of the batch has gradients of its own, which are added in the shares' order. So the
+results are the same bits, whoever took which piece.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from ..arrays import LANES, Array
+from ..cpu.jit import compiled
+from ..cpu.ready import Form, form_of
+from ..cpu.turns import LOOKS, add, look, pause, wait_for
+from ..cpu.windows import at
+from .instruction import (
+    Group,
+    Numbers,
+    address_of,
+    array_at,
+    call,
+    columns_of,
+    form_for,
+    inner,
+    kernel,
+    row_of,
+    uncounted,
+    write,
+)
+from .parameters import PARAMETER, Places, take
+from .program import run
+
+# The phases. The parameters are copied; what a plan does once a step before its groups; the shares
+# of the batch; their gradients are added up; what a plan does once a step with the sums; the
+# optimiser's step.
+COPY, PROLOGUE, SHARES, SUM, EPILOGUE, UPDATE = range(6)
+PHASES = 6
+
+# Among the turns there are two counters for each phase: the pieces taken, and then those done.
+DONE = PHASES
+FINISHED = 2 * PHASES  # grows when all is done
+ASLEEP = FINISHED + 1  # not 0: the thread that called the others waits for a report
+TURNS = ASLEEP + 1  # counters in all
+
+WIDTH = row_of(Group).size
+GRADIENTS, SUMS = (columns_of(Group)[name][0] for name in ("gradients", "sums"))
+
+
+class Work(NamedTuple):
+    """A part of a step. In its row an array takes two places, as in ``Group``."""
+
+    turns: Annotated[Array, "int64"]  # the counters
+    bell: Annotated[Array, "int64"]  # grows when there is work: see ``_listen``
+    pieces: Annotated[Array, "int64"]  # of each phase; 0: it is left out
+    # the parameters
+    parameters_size: int  # the places that they take
+    gradients_size: int  # those that the gradients take
+    parameters: Annotated[Array, PARAMETER]
+    weights: Numbers
+    update: int  # the address of the optimiser's kernel
+    op: int  # that of its ``Update``
+    # the shares
+    shares: int
+    edges: Annotated[Array, "int64"]  # the first tile of each share; then the number of tiles
+    rows: Annotated[Array, "int64"]  # a ``Group`` for each share
+    sums: Annotated[Array, "float64"]  # those of all shares
+    begins: int  # 1 in a step's first part: gradients and sums are set to 0
+    group: int  # tiles in a group
+    memory: int  # the address of rows of memory
+    step: int  # bytes from one row to the next
+    slots: Annotated[Array, "int64"]  # the row of each share's first group; or none: then each
+    # thread has a row, which serves its groups in turn
+    # the plan
+    program: Annotated[Array, "int64"]  # see ``program_of``
+    width: int  # of an instruction
+    prologue: int  # instructions: the first ones of the program
+    first: int  # the instruction with which this part begins
+    last: int  # the one after its last
+    epilogue: int  # where the epilogue begins; it goes to the program's end
+    # the batch
+    images: int
+    pictures: Annotated[Array, "uint8"]
+    labels: Annotated[Array, "int64"]
+    logits: Numbers
+
+
+COLUMNS = {name: column for name, (column, _) in columns_of(Work).items()}
+
+
+class Thread(NamedTuple):
+    """One that takes part."""
+
+    number: int  # from 0
+    places: Annotated[Array, "int64"]  # its ``Places``
+
+
+@kernel
+def take_part(work: Work, thread: Thread) -> None:
+    """Take pieces until none is left, or until another thread's piece takes too long to wait."""
+    turns, heard = work.turns, add(work.bell, 0, 1 if thread.number == 0 else 0)
+    for phase in range(PHASES):
+        pieces = work.pieces[phase]
+        piece = add(turns, phase, 1)
+        while piece < pieces:
+            _do(work, thread, phase, piece)
+            add(turns, DONE + phase, 1)
+            piece = add(turns, phase, 1)
+        if not wait_for(turns, DONE + phase, pieces):
+            return
+    add(turns, FINISHED, 1)
+    if thread.number > 0:
+        _listen(work, heard)
+
+
+@inner()
+def _do(work: Work, thread: Thread, phase: int, piece: int) -> None:
+    if phase == SHARES:
+        _run_share(work, thread.number, piece)
+    elif phase == PROLOGUE:
+        _run_once(work, 0, work.prologue)
+    elif phase == EPILOGUE:
+        _run_once(work, work.epilogue, work.program.size // work.width)
+    else:
+        size = work.gradients_size if phase == SUM else work.parameters_size
+        pieces, places = work.pieces[phase], thread.places
+        places[0], places[1] = _edge(size, piece, pieces), _edge(size, piece + 1, pieces)
+        if phase == COPY:
+            take(places[0], places[1], work.parameters, work.weights)
+        elif phase == SUM:
+            _add_up(work, places[0], places[1])
+        else:
+            call(work.update, work.op, places.ctypes.data)
+
+
+@inner()
+def _edge(size: int, piece: int, pieces: int) -> int:
+    """The place where a piece begins: a multiple of 16, as where a parameter begins."""
+    return size // LANES * piece // pieces * LANES
+
+
+@inner()
+def _run_share(work: Work, number: int, share: int) -> None:
+    row = work.rows[share * WIDTH : (share + 1) * WIDTH]
+    if work.begins:
+        array_at(row[GRADIENTS], row[GRADIENTS + 1], work.weights)[:] = 0
+        work.sums[share * row[SUMS + 1] : (share + 1) * row[SUMS + 1]] = 0
+    first, last = work.edges[share], work.edges[share + 1]
+    if work.slots.size == 0:
+        memory, slots = work.memory + number * work.step, 1
+    else:  # as many as a share can have groups: each in a slot of its own
+        memory, slots = work.memory + work.slots[share] * work.step, last - first
+    program = work.program.reshape((-1, work.width))[work.first : work.last]
+    batch = work.images, work.pictures, work.labels, work.logits
+    run(program, row, memory, work.step, slots, first, last, work.group, *batch)
+
+
+@inner()
+def _run_once(work: Work, first: int, last: int) -> None:
+    """The instructions from ``first`` to before ``last``, which see no images: for one group."""
+    program = work.program.reshape((-1, work.width))[first:last]
+    batch = work.images, work.pictures, work.labels, work.logits
+    run(program, work.rows[:WIDTH], work.memory, 0, 1, 0, 1, 1, *batch)
+
+
+@inner()
+def _add_up(work: Work, first: int, last: int) -> None:
+    """Add the other shares' gradients to those of the first, in the shares' order."""
+    size = work.rows[GRADIENTS + 1]
+    total = array_at(work.rows[GRADIENTS], size, work.weights)
+    for share in range(1, work.shares):
+        more = array_at(work.rows[share * WIDTH + GRADIENTS], size, work.weights)
+        for place in range(first, last):
+            total[at(place)] += more[at(place)]
+
+
+@inner()
+def _listen(work: Work, heard: int) -> None:
+    """Look out for the next step for a moment: a thread that does not sleep need not be woken."""
+    for _ in range(LOOKS):
+        if look(work.bell, 0) != heard or look(work.turns, ASLEEP):
+            return
+        pause()
+
+
+def _column_of(name: str) -> int:
+    return columns_of(Work)[name][0]
+
+
+OF_TURNS, OF_PIECES, OF_IMAGES = map(_column_of, ("turns", "pieces", "images"))
+OF_PICTURES, OF_LABELS, OF_LOGITS = map(_column_of, ("pictures", "labels", "logits"))
+
+
+@uncounted
+def set_batch(
+    work: Array,
+    turns: Array,
+    pieces: Array,
+    images: int,
+    pictures: Array,
+    labels: Array,
+    logits: Array,
+) -> None:
+    """``write`` what is another array in each call; from Python that takes 20 µs."""
+    work[OF_TURNS], work[OF_TURNS + 1] = turns.ctypes.data, turns.size
+    work[OF_PIECES], work[OF_PIECES + 1] = pieces.ctypes.data, pieces.size
+    work[OF_IMAGES] = images
+    work[OF_PICTURES], work[OF_PICTURES + 1] = pictures.ctypes.data, pictures.size
+    work[OF_LABELS], work[OF_LABELS + 1] = labels.ctypes.data, labels.size
+    work[OF_LOGITS], work[OF_LOGITS + 1] = logits.ctypes.data, logits.size
+
+
+@uncounted
+def take_turns(kernel: int, work: Array, thread: Array, turns: Array) -> bool:
+    """Have a thread take part in a ``Work``; whether all is done.
+
+    kernel: the address of ``take_part``.
+    """
+    call(kernel, work.ctypes.data, thread.ctypes.data)
+    finished = look(turns, FINISHED) > 0
+    if not finished and thread[0] == 0:
+        add(turns, ASLEEP, 1)
+    return finished
+
+
+def forms_for(dtype: np.dtype) -> list[Form]:
+    """Of all that a step with numbers of this dtype calls, but the instructions."""
+    row, logits = row_of(Work), np.zeros(0, dtype)
+    return [
+        form_of(take_turns, 0, row, row, row),
+        form_of(set_batch, row, row, row, 0, np.zeros(0, np.uint8), row, logits),
+        form_for(take_part, Work, dtype, where=Thread),
+    ]
+
+
+def kernel_for(dtype: np.dtype) -> int:
+    """The address of ``take_part`` for numbers of this dtype, and all of ``forms_for`` ready."""
+    for form in forms_for(dtype):
+        compiled(*form)
+    return address_of(take_part, Work, dtype, where=Thread)
+
+
+def new_thread(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """The row of a ``Thread``, and its places, to which the row points."""
+    row, places = row_of(Thread), row_of(Places)
+    row[0] = number
+    write(Thread, row, places=places)
+    return row, places

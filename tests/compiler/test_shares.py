@@ -1,0 +1,157 @@
+"""A batch's shares: who takes them does not matter, and how many there are does not change."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn.compiler import CompiledStep
+from minicnn.compiler.cpu import shares as cut
+from minicnn.compiler.cpu.engine import Engine
+from minicnn.compiler.cpu.plan import Plan
+from minicnn.kernels.arrays import LANES
+from minicnn.kernels.cpu.threads import take_turns
+from minicnn.kernels.tiles import program
+from minicnn.kernels.tiles.instruction import Group, address_of, columns_of, inner
+from tests.compiler.nets import NETS, NORMED, batch, build, compiled, result_of
+
+pytestmark = pytest.mark.usefixtures("share_the_least_work")
+
+MEMORY = columns_of(Group)["memory"][0]
+IMAGES = 403  # 26 tiles, the last one with 3 images
+
+
+@pytest.fixture(autouse=True)
+def many_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a large net: several shares for each of two threads."""
+    monkeypatch.setattr(cut, "WORTH_A_SHARE", 1)
+    minicnn.set_num_threads(2)
+
+
+@contextmanager
+def late(thread: int, delay: float = 0.02) -> Iterator[None]:
+    """Inside, this thread comes late to each part of a step, so that the other takes its share."""
+
+    def late_turns(task: Callable[[int], bool], threads: int) -> None:
+        def late_task(number: int) -> bool:
+            if number == thread:
+                time.sleep(delay)
+            return task(number)
+
+        take_turns(late_task, threads)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cut, "take_turns", late_turns)
+        yield
+
+
+def shares_of(step: CompiledStep) -> cut.Shares:
+    return step._engine_of_last_call().shares
+
+
+def takers(step: CompiledStep) -> list[int]:
+    """The thread that took each share: its kernels worked in that thread's memory."""
+    shares = shares_of(step)
+    threads = (shares.rows[:, MEMORY] - shares.memory.ctypes.data) // shares.memory.strides[0]
+    return threads.tolist()
+
+
+def learn(step: CompiledStep, steps: int = 3) -> list[bytes]:
+    """Losses, logits and gradients of some steps, and the parameters after them: their bits."""
+    x, y = batch(IMAGES, "float32")
+    bits = []
+    for _ in range(steps):
+        loss, logits, gradients = result_of(step, x, y)
+        bits += [loss.tobytes(), logits.tobytes(), *(g.tobytes() for g in gradients.values())]
+    return bits + [tensor.numpy().tobytes() for tensor in step.net.state_dict().values()]
+
+
+def new_step(name: str) -> CompiledStep:
+    net = build({**NETS, **NORMED}[name], "float32")
+    minicnn.manual_seed(5)  # of the dropout masks
+    return compiled(net, lr=0.1, momentum=0.9)
+
+
+@pytest.mark.parametrize("name", ["deep-conv-everything", "dropout-everywhere", "norms-in-a-row"])
+def test_whoever_takes_the_shares_the_bits_are_the_same(name: str) -> None:
+    expected = learn(new_step(name))
+    for thread in (0, 1):
+        step = new_step(name)
+        with late(thread):
+            assert learn(step) == expected
+        assert shares_of(step).count == 6
+        if name not in NORMED:  # whose groups have memory of their own
+            assert takers(step) == [1 - thread] * 6
+
+
+def test_next_to_busy_processes_the_bits_are_the_same() -> None:
+    expected = learn(new_step("deep-conv-everything"), steps=100)
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        assert learn(new_step("deep-conv-everything"), steps=100) == expected
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("parameters", [100, 50_000])
+def test_a_share_has_the_more_images_the_larger_its_gradients_are(
+    parameters: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the threshold as it is
+    plan = Plan(1, np.dtype(np.float32))
+    plan.parameters_size = parameters
+    nothing = np.zeros(1, np.float32)
+    shares = cut.Shares(plan, True, weights=nothing)
+    counts = []
+    for count, threads in [(3, 1), (3, 2), (17, 2), (100, 2), (100, 3), (5000, 2), (1, 1), (0, 1)]:
+        shares.cut_up(count, 200_000, threads)
+        counts.append(shares.count)
+        assert shares.edges[0] == 0
+        assert shares.edges[-1] == count
+        assert len(shares.edges) == shares.count + 1
+        sizes = np.diff(shares.edges)
+        assert sizes.max() - sizes.min() <= 1
+    assert counts == ([1, 2, 8, 8, 12, 8, 1, 1] if parameters == 100 else [1, 2, 2, 2, 3, 8, 1, 1])
+
+
+class Fail(NamedTuple):
+    """Raises an error in the group whose first image has this number."""
+
+    image: int
+
+
+# with ``inner``, because ``kernel`` would keep it on disk: this file is not among its sources
+@inner()
+def fail(op: Fail, group: Group) -> None:
+    if op.image == group.first:
+        raise ValueError("this group")
+    group.logits[group.first] = 1
+
+
+@pytest.mark.parametrize("slow", [0, 1])
+def test_what_a_kernel_raises_on_any_thread_is_raised_and_the_next_step_is_whole(
+    slow: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(program.KERNELS, Fail, fail)
+    dtype = np.dtype(np.float64)
+    address_of(fail, Fail, dtype)
+    plan = Plan(1, dtype)
+    plan.emit(Fail(5 * LANES), "fail", flops=10**6)
+    plan.finish()
+    engine = Engine(plan, (1,), None)
+    logits, x = np.zeros(10 * LANES), np.zeros((10 * LANES, 1))
+    with late(slow), pytest.raises(ValueError, match="this group"):
+        engine.run(x, engine.no_labels, logits, [])
+    logits[:] = 0
+    engine.run(x[: 5 * LANES], engine.no_labels, logits[: 5 * LANES], [])
+    np.testing.assert_array_equal(np.flatnonzero(logits), range(0, 5 * LANES, LANES))
