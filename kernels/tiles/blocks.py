@@ -13,6 +13,8 @@ it.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 from llvmlite import ir
@@ -70,45 +72,114 @@ def take_at(typing: Any, array: Any, places: Any, away: Any) -> Any:
     return result(array, places, types.intp), generate
 
 
+def _cells(
+    builder: Any, shape: tuple[int, int], first: Any, size: Any
+) -> Iterator[tuple[Any, Any]]:
+    """Of each cell of a piece its number in a picture of ``size``, and whether it lies inside.
+
+    The piece has ``shape`` lines and columns, from line first[0] and column first[1] on.
+    """
+    (line, column), (height, width) = first, size
+    for i in range(shape[0]):
+        h = builder.add(line, ir.Constant(line.type, i))
+        # compared as if without a sign: a negative one is then a huge one
+        in_height = builder.icmp_unsigned("<", h, height)
+        start = builder.mul(h, width)
+        for k in range(shape[1]):
+            w = builder.add(column, ir.Constant(column.type, k))
+            inside = builder.and_(in_height, builder.icmp_unsigned("<", w, width))
+            yield builder.add(start, w), inside
+
+
 @intrinsic(prefer_literal=True)
 def places_of(
-    typing: Any, count: Any, line: Any, first: Any, width: Any, step: Any, nowhere: Any
+    typing: Any, lines: Any, columns: Any, x: Any, first: Any, size: Any, nowhere: Any
 ) -> Any:
-    """The places of the cells first, first + 1, ... (``count``) of a line of ``width`` cells.
+    """The places of a piece's cells in the picture at ``x``, 16 places a cell.
 
-    Cell k lies at line + k step; one that the line does not have, at ``nowhere``.
+    The piece has ``lines`` and ``columns`` (constants) from line first[0] and column first[1] on. A
+    cell outside of the picture, whose height and width are ``size``, is at ``nowhere``.
     """
-    result = types.UniTuple(types.intp, count.literal_value)
+    shape = lines.literal_value, columns.literal_value
+    result = types.UniTuple(types.intp, shape[0] * shape[1])
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, line, first, width, step, nowhere = arguments
-        places = []
-        for k in range(result.count):
-            cell = builder.add(first, ir.Constant(first.type, k))
-            inside = builder.icmp_unsigned("<", cell, width)  # a negative one is a huge one
-            place = builder.add(line, builder.mul(cell, step))
+        _, _, x, first, size, nowhere = arguments
+        first, size = (unpack_tuple(builder, part) for part in (first, size))
+        lanes, places = ir.Constant(x.type, LANES), []
+        for number, inside in _cells(builder, shape, first, size):
+            place = builder.add(x, builder.mul(number, lanes))
             places.append(builder.select(inside, place, nowhere))
         return context.make_tuple(builder, result, places)
 
-    return result(count, *[types.intp] * 5), generate
+    pair = types.UniTuple(types.intp, 2)
+    return result(lines, columns, types.intp, pair, pair, types.intp), generate
 
 
-@intrinsic()
-def weighted(typing: Any, numbers: Any, place: Any, vectors: Any) -> Any:
-    """numbers[place] vectors[0] + numbers[place + 1] vectors[1] + ..."""
+@intrinsic(prefer_literal=True)
+def put_piece(
+    typing: Any,
+    lines: Any,
+    columns: Any,
+    array: Any,
+    y: Any,
+    first: Any,
+    size: Any,
+    after: Any,
+    bias: Any,
+    values: Any,
+) -> Any:
+    """Store a piece's cells into the picture at ``y``, each plus ``bias``: see ``places_of``.
+
+    Pieces begin 4 lines and 4 columns apart. What lies also in the piece before (after[0]: there is
+    one above; after[1]: there is one to the left) is added to.
+    """
+    shape = lines.literal_value, columns.literal_value
+    overlap = [max(0, length - 4) for length in shape]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        numbers, place, vectors = arguments
-        data = context.make_array(signature.args[0])(context, builder, numbers).data
-        total = None
-        for k, vector in enumerate(unpack_tuple(builder, vectors)):
-            index = builder.add(place, ir.Constant(place.type, k))
-            number = splat(builder, builder.load(builder.gep(data, [index])), signature.return_type)
-            part = builder.fmul(number, vector, flags=CONTRACT)
-            total = part if total is None else builder.fadd(total, part, flags=CONTRACT)
-        return total
+        _, _, array, y, first, size, after, bias, values = arguments
+        first, size, after, values = (
+            unpack_tuple(builder, part) for part in (first, size, after, values)
+        )
+        kind, lanes = signature.args[2], signature.args[7]
+        step, align = ir.Constant(y.type, LANES), kind.dtype.bitwidth // 8
+        for cell, (number, inside) in enumerate(_cells(builder, shape, first, size)):
+            i, k = divmod(cell, shape[1])
+            with builder.if_then(inside):
+                index = builder.add(y, builder.mul(number, step))
+                address = place_of(context, builder, kind, array, index, lanes)
+                value = builder.fadd(values[cell], bias, flags=CONTRACT)
+                there = [after[n] for n, at in enumerate((i, k)) if at < overlap[n]]
+                if there:
+                    old = builder.load(address)
+                    old.align = align
+                    seen = functools.reduce(builder.or_, there)
+                    seen = builder.icmp_unsigned("!=", seen, ir.Constant(seen.type, 0))
+                    zero = ir.Constant(old.type, [0.0] * lanes.width)
+                    value = builder.fadd(value, builder.select(seen, old, zero), flags=CONTRACT)
+                builder.store(value, address).align = align
+        return context.get_dummy_value()
 
-    return vectors.dtype(numbers, types.intp, vectors), generate
+    pair, index = types.UniTuple(types.intp, 2), types.intp
+    arguments = lines, columns, array, index, pair, pair, pair, bias, values
+    return types.void(*arguments), generate
+
+
+@intrinsic(prefer_literal=True)
+def steps(typing: Any, count: Any, start: Any, step: Any) -> Any:
+    """The places start, start + step, ...: ``count`` of them."""
+    result = types.UniTuple(types.intp, count.literal_value)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, place, step = arguments
+        places = []
+        for _ in range(result.count):
+            places.append(place)
+            place = builder.add(place, step)
+        return context.make_tuple(builder, result, places)
+
+    return result(count, types.intp, types.intp), generate
 
 
 @intrinsic(prefer_literal=True)

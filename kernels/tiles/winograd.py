@@ -1,15 +1,17 @@
 """Winograd's convolution over tiles: into its points and back (``kernels.winograd``).
 
-A convolution along a line is one product a *point* instead of one a tap of the kernel's row; over
-channels and the kernel's lines it stays the sum that ``product`` computes:
+A convolution is one product a *point* instead of one a tap; over the channels it stays the sum that
+``product`` computes:
 
-    forward   y  = Aᵀ sum over (c, i) of (G w) * (Bᵀ x)     ToPoints of x, Product, FromPoints
-    backward  dx = B  sum over (o, i) of (G w) * (A dy)     ToPoints of dy, Product, FromPoints
+    forward   y  = Aᵀ sum over c of (G w) * (Bᵀ x)     ToPoints of x, Product, FromPoints
+    backward  dx = B  sum over o of (G w) * (A dy)     ToPoints of dy, Product, FromPoints
               dw = Gᵀ sum over images and outputs of (A dy) * (Bᵀ x)    ConvDWeight
 
-A line is cut into *pieces* of M outputs, each with its N points. A picture (c, h, w) becomes
-(c, point, h, piece): at one point the pieces of all lines lie next to each other, and a product
-goes through them in one run.
+Along a *row*, a line is cut into pieces of M = 4 outputs with N points each; the sums run over the
+kernel's lines, too. As a *square*, F(4 x 4, 3 x 3), a picture is cut into pieces of 4 x 4 outputs
+with N² points: the matrices are applied along the lines and along the columns. A picture (c, h, w)
+becomes (c, point, line of pieces, piece): at one point the pieces of all lines lie next to each
+other, and a product goes through them in one run.
 """
 
 from __future__ import annotations
@@ -17,194 +19,235 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from ..arrays import LANES, Array
+import numpy as np
+
+from ..arrays import LANES
 from ..cpu.windows import at
-from .blocks import load_each, places_of, weighted
+from ..winograd import matrices
+from .blocks import load_each, places_of, put_piece, steps, store_each
 from .instruction import Group, Place, inner, kernel
-from .lanes import fill, load, store
-from .move import set_zero
+from .lanes import fill
+from .linear_map import linear_map
+
+OUTPUTS = 4  # of a piece, along a line: M
 
 
 class Pieces(NamedTuple):
-    """How the lines of a picture are cut into pieces.
+    """How a picture is cut into pieces.
 
-    Piece k has the columns from k ``step`` - ``left`` on. Some may lie outside the picture.
+    Piece (r, k) has the columns from k OUTPUTS - ``left`` on. Along a row it has one line, number
+    r - ``top``; as a square those from r OUTPUTS - ``top`` on. Outside the picture there are zeros.
     """
 
     channels: int
     height: int  # of the picture
     width: int
-    number: int  # in a line
-    step: int  # columns from a piece to the next: M
+    lines: int  # of pieces
+    number: int  # of pieces in a line
+    top: int
     left: int
-    top: int  # lines of zeros above the picture, among the points
-    lines: int  # among the points
-    points: int  # N: of a piece
+    taps: int  # of the kernel, along a line: 3 or 5
+    is_gradient: int  # 1: of dy or dx
 
 
-class ToPoints(NamedTuple):
-    """out[point] = sum over cells of matrix[point, cell] x[cell], for each piece: Bᵀ x, or A dy."""
+class RowToPoints(NamedTuple):
+    """The values of each piece of a line at its points: Bᵀ x; of a result's gradient A dy."""
 
     x: Place
     out: Place
-    matrix: Place  # in ``weights``
-    cells: int  # of a piece: columns of the matrix
     pieces: Pieces
-    x_tile: int
+    x_tile: int  # from one tile to the next
     out_tile: int
     zeros: Place  # a cell of zeros
 
 
-OfLine: TypeAlias = Callable[[ToPoints, int, int, Array, Array], None]
+class SquareToPoints(NamedTuple):
+    """The same of each square piece: Bᵀ x B; of a result's gradient A dy Aᵀ."""
+
+    x: Place
+    out: Place
+    pieces: Pieces
+    x_tile: int
+    out_tile: int
+    zeros: Place
 
 
-def _make_to_points(cells: int) -> OfLine:
-    """All pieces of a line of the picture, which begins at ``x``; its points go to ``out``."""
+ToPoints: TypeAlias = Callable[[RowToPoints | SquareToPoints, Group], None]
+
+
+def _make_to_points(matrix: np.ndarray, is_square: bool) -> ToPoints:
+    """A walk over all pieces."""
+    cells = matrix.shape[1]
+    lines, down = (cells, OUTPUTS) if is_square else (1, 1)
+    points, map_to_points = len(matrix) ** (1 + is_square), linear_map(matrix, is_square)
 
     @inner()
-    def of_line(op: ToPoints, x: int, out: int, memory: Array, weights: Array) -> None:
-        pieces = op.pieces
-        plane = pieces.lines * pieces.number * LANES  # from one point to the next
-        for k in range(pieces.number):
-            first = k * pieces.step - pieces.left
-            places = places_of(cells, x, first, pieces.width, LANES, op.zeros)
-            piece = load_each(LANES, memory, places, 0)
-            for p in range(pieces.points):
-                cell = weighted(weights, op.matrix + p * cells, piece)
-                store(memory, out + p * plane + k * LANES, cell)
+    def walk(op: RowToPoints | SquareToPoints, group: Group) -> None:
+        memory, of = group.memory, op.pieces
+        size, plane = (of.height, of.width), of.lines * of.number * LANES
+        for t in range(group.tiles):
+            for c in range(of.channels):
+                x = op.x + t * op.x_tile + c * of.height * of.width * LANES
+                out = op.out + t * op.out_tile + c * points * plane
+                for r in range(of.lines):
+                    for k in range(of.number):
+                        first = r * down - of.top, k * OUTPUTS - of.left
+                        places = places_of(lines, cells, x, first, size, op.zeros)
+                        values = map_to_points(load_each(LANES, memory, places, 0))
+                        store_each(memory, steps(points, out, plane), 0, points, values)
+                        out += LANES
 
-    return of_line
+    return walk
 
 
-_of_eight, _of_six, _of_four = (_make_to_points(cells) for cells in (8, 6, 4))
+ROW3, ROW5 = matrices(OUTPUTS, 3), matrices(OUTPUTS, 5)
+_x3, _x5 = (_make_to_points(form.inputs, False) for form in (ROW3, ROW5))
+_dy3, _dy5 = (_make_to_points(form.outputs.T, False) for form in (ROW3, ROW5))
+_square_x, _square_dy = (_make_to_points(m, True) for m in (ROW3.inputs, ROW3.outputs.T))
 
 
 @kernel
-def to_points(op: ToPoints, group: Group) -> None:
-    """Line by line; zeros where the picture has none."""
-    memory, weights, pieces = group.memory, group.weights, op.pieces
-    length = pieces.number * LANES
-    for t in range(group.tiles):
-        for c in range(pieces.channels):
-            for line in range(pieces.lines):
-                out = op.out + t * op.out_tile
-                out += (c * pieces.points * pieces.lines + line) * length
-                h = line - pieces.top
-                x = op.x + t * op.x_tile + (c * pieces.height + h) * pieces.width * LANES
-                if h < 0 or h >= pieces.height:
-                    for p in range(pieces.points):
-                        set_zero(memory, out + p * pieces.lines * length, length)
-                elif op.cells == 8:
-                    _of_eight(op, x, out, memory, weights)
-                elif op.cells == 6:
-                    _of_six(op, x, out, memory, weights)
-                else:
-                    _of_four(op, x, out, memory, weights)
+def row_to_points(op: RowToPoints, group: Group) -> None:
+    """Piece by piece of 16 images."""
+    if op.pieces.taps == 3 and op.pieces.is_gradient:
+        _dy3(op, group)
+    elif op.pieces.taps == 3:
+        _x3(op, group)
+    elif op.pieces.is_gradient:
+        _dy5(op, group)
+    else:
+        _x5(op, group)
 
 
-class FromPoints(NamedTuple):
-    """y[cell] = sum over points of matrix[cell, point] x[point]: Aᵀ, or B.
+@kernel
+def square_to_points(op: SquareToPoints, group: Group) -> None:
+    """Piece by piece of 16 images."""
+    if op.pieces.is_gradient:
+        _square_dy(op, group)
+    else:
+        _square_x(op, group)
 
-    Neighbouring pieces of dx overlap: there their cells are added.
-    """
 
-    x: Place  # as ``ToPoints`` leaves it
+class RowFromPoints(NamedTuple):
+    """Back: y = Aᵀ m + b; of a gradient dx = B m, cells of neighbours added up."""
+
+    x: Place  # as ``RowToPoints`` leaves it
     y: Place
-    matrix: Place  # in ``weights``
-    cells: int  # of a piece: rows of the matrix
-    pieces: Pieces
+    pieces: Pieces  # of y
     x_tile: int
     y_tile: int
     bias: Place  # in ``weights``, a number a channel
     has_bias: int
 
 
-FromLine: TypeAlias = Callable[[FromPoints, int, int, float, Array, Array], None]
+class SquareFromPoints(NamedTuple):
+    """Back: y = Aᵀ m A + b; of a gradient dx = B m Bᵀ, cells of neighbours added up."""
+
+    x: Place
+    y: Place
+    pieces: Pieces
+    x_tile: int
+    y_tile: int
+    bias: Place
+    has_bias: int
 
 
-def _make_from_points(points: int) -> FromLine:
-    """All pieces of a line: its points begin at ``x``, the line of the picture at ``y``."""
+FromPoints: TypeAlias = Callable[[RowFromPoints | SquareFromPoints, Group], None]
+
+
+def _make_from_points(matrix: np.ndarray, is_square: bool) -> FromPoints:
+    """A walk over all pieces."""
+    cells, points = len(matrix), matrix.shape[1] ** (1 + is_square)
+    lines, down = (cells, OUTPUTS) if is_square else (1, 1)
+    map_from_points = linear_map(matrix, is_square)
 
     @inner()
-    def from_line(
-        op: FromPoints, x: int, y: int, bias: float, memory: Array, weights: Array
-    ) -> None:
-        pieces = op.pieces
-        plane = pieces.lines * pieces.number * LANES
-        overlap = op.cells - pieces.step
-        places = places_of(points, x, 0, points, plane, x)
-        for k in range(pieces.number):
-            piece = load_each(LANES, memory, places, k * LANES)
-            for cell in range(op.cells):
-                column = k * pieces.step - pieces.left + cell
-                if 0 <= column < pieces.width:
-                    a = fill(LANES, bias) + weighted(weights, op.matrix + cell * points, piece)
-                    if k > 0 and cell < overlap:  # the piece before has been here
-                        a = a + load(LANES, memory, y + column * LANES)
-                    store(memory, y + column * LANES, a)
+    def walk(op: RowFromPoints | SquareFromPoints, group: Group) -> None:
+        memory, of = group.memory, op.pieces
+        size, plane = (of.height, of.width), of.lines * of.number * LANES
+        for t in range(group.tiles):
+            for c in range(of.channels):
+                number = group.weights[at(op.bias + c)] if op.has_bias else memory.dtype.type(0)
+                bias = fill(LANES, number)
+                x = op.x + t * op.x_tile + c * points * plane
+                y = op.y + t * op.y_tile + c * of.height * of.width * LANES
+                for r in range(of.lines):
+                    for k in range(of.number):
+                        first, after = (r * down - of.top, k * OUTPUTS - of.left), (r, k)
+                        piece = load_each(LANES, memory, steps(points, x, plane), 0)
+                        values = map_from_points(piece)
+                        put_piece(lines, cells, memory, y, first, size, after, bias, values)
+                        x += LANES
 
-    return from_line
+    return walk
 
 
-_from_eight, _from_six = (_make_from_points(points) for points in (8, 6))
+_y3, _y5 = (_make_from_points(form.outputs, False) for form in (ROW3, ROW5))
+_dx3, _dx5 = (_make_from_points(form.inputs.T, False) for form in (ROW3, ROW5))
+_square_y, _square_dx = (_make_from_points(m, True) for m in (ROW3.outputs, ROW3.inputs.T))
 
 
 @kernel
-def from_points(op: FromPoints, group: Group) -> None:
-    """Line by line."""
-    memory, weights, pieces = group.memory, group.weights, op.pieces
-    for t in range(group.tiles):
-        for c in range(pieces.channels):
-            bias = weights[at(op.bias + c)] if op.has_bias else memory.dtype.type(0)
-            for h in range(pieces.height):
-                x = op.x + t * op.x_tile
-                x += (c * pieces.points * pieces.lines + h) * pieces.number * LANES
-                y = op.y + t * op.y_tile + (c * pieces.height + h) * pieces.width * LANES
-                if pieces.points == 8:
-                    _from_eight(op, x, y, bias, memory, weights)
-                else:
-                    _from_six(op, x, y, bias, memory, weights)
+def row_from_points(op: RowFromPoints, group: Group) -> None:
+    """Piece by piece of 16 images."""
+    if op.pieces.taps == 3 and op.pieces.is_gradient:
+        _dx3(op, group)
+    elif op.pieces.taps == 3:
+        _y3(op, group)
+    elif op.pieces.is_gradient:
+        _dx5(op, group)
+    else:
+        _y5(op, group)
+
+
+@kernel
+def square_from_points(op: SquareFromPoints, group: Group) -> None:
+    """Piece by piece of 16 images."""
+    if op.pieces.is_gradient:
+        _square_dx(op, group)
+    else:
+        _square_y(op, group)
 
 
 class WeightsToPoints(NamedTuple):
-    """G w for both products, once a step: four rows lie next to each other, tap by tap.
+    """G w (of a square G w Gᵀ) for both products, once a step: four rows next to each other.
 
     Number (o, c, i) at a point stands, for the forward product with rows o and taps (c, i), at
 
         out + point size + ((o // 4) taps + tap) 4 + o % 4
 
-    and for that of dX, with rows c and taps (i, o), likewise at ``turned``.
+    and for that of dX, with rows c and taps (i, o), likewise at ``turned``. A square has no i.
     """
 
     w: Place  # (O, C, KH, KW)
     out: Place  # in ``weights``, as all of these
     turned: Place
     with_turned: int  # 0: nobody asks for dX
-    matrix: Place  # G, (N, KW)
+    matrix: Place  # (points, cells): of a row G and a line of the kernel; of a square its 9 cells
     points: int
+    cells: int
     outputs: int  # O
     channels: int  # C
-    kh: int
-    kw: int
+    lines: int  # KH; of a square 1
 
 
 @kernel
 def weights_to_points(op: WeightsToPoints, group: Group) -> None:
     """Number by number."""
-    w = group.weights
-    taps, turned_taps = op.channels * op.kh, op.kh * op.outputs
+    w, cells = group.weights, op.cells
+    taps, turned_taps = op.channels * op.lines, op.lines * op.outputs
     size = (op.outputs + 3) // 4 * 4 * taps
     turned_size = (op.channels + 3) // 4 * 4 * turned_taps
     for o in range(op.outputs):
         for c in range(op.channels):
-            for i in range(op.kh):
-                row = op.w + ((o * op.channels + c) * op.kh + i) * op.kw
-                place = op.out + ((o // 4) * taps + c * op.kh + i) * 4 + o % 4
+            for i in range(op.lines):
+                first = op.w + ((o * op.channels + c) * op.lines + i) * cells
+                place = op.out + ((o // 4) * taps + c * op.lines + i) * 4 + o % 4
                 other = op.turned + ((c // 4) * turned_taps + i * op.outputs + o) * 4 + c % 4
                 for p in range(op.points):
                     total = w.dtype.type(0)
-                    for j in range(op.kw):
-                        total += w[at(op.matrix + p * op.kw + j)] * w[at(row + j)]
+                    for j in range(cells):
+                        total += w[at(op.matrix + p * cells + j)] * w[at(first + j)]
                     w[at(place + p * size)] = total
                     if op.with_turned:
                         w[at(other + p * turned_size)] = total
@@ -213,21 +256,21 @@ def weights_to_points(op: WeightsToPoints, group: Group) -> None:
 class WeightGradient(NamedTuple):
     """dw += Gᵀ (what ``ConvDWeight`` has summed at the points), once a step."""
 
-    sums: Place  # in ``gradients``: (N, O, C KH)
+    sums: Place  # in ``gradients``: (points, O, C, lines)
     dweight: Place  # in ``gradients``: (O, C, KH, KW)
-    matrix: Place  # G, (N, KW)
+    matrix: Place  # as in ``WeightsToPoints``
     points: int
-    rows: int  # O C KH
-    kw: int
+    cells: int
+    rows: int  # O C lines
 
 
 @kernel
 def weight_gradient(op: WeightGradient, group: Group) -> None:
     """Row by row of the kernels."""
     for row in range(op.rows):
-        for j in range(op.kw):
+        for j in range(op.cells):
             total = group.gradients.dtype.type(0)
             for p in range(op.points):
-                factor = group.weights[at(op.matrix + p * op.kw + j)]
+                factor = group.weights[at(op.matrix + p * op.cells + j)]
                 total += factor * group.gradients[at(op.sums + p * op.rows + row)]
-            group.gradients[at(op.dweight + row * op.kw + j)] += total
+            group.gradients[at(op.dweight + row * op.cells + j)] += total

@@ -1,9 +1,9 @@
-"""Convolution by Winograd's algorithm in a compiled step on the CPU: fewer products along a line.
+"""Convolution by Winograd's algorithm in a compiled step on the CPU: fewer products.
 
 ``kernels/winograd.py`` has the matrices, ``kernels/tiles/winograd.py`` the instructions and the
-formulas, docs/winograd.md derives them. At each of a piece's N points the convolution is again a
-sum over channels and the kernel's lines, so the products are the same ``Product`` and
-``ConvDWeight`` as in ``conv.py``; only the tables differ.
+formulas, docs/winograd.md derives them. At each of a piece's points the convolution is again a sum
+over channels (along a row, over channels and the kernel's lines), so the products are the same
+``Product`` and ``ConvDWeight`` as in ``conv.py``; only the tables differ.
 """
 
 from __future__ import annotations
@@ -13,14 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn.kernels.arrays import LANES
+from minicnn.kernels.tiles import winograd as tiles
 from minicnn.kernels.tiles.product import FROM_ZERO, ConvDWeight, Product, SumRows
-from minicnn.kernels.tiles.winograd import (
-    FromPoints,
-    Pieces,
-    ToPoints,
-    WeightGradient,
-    WeightsToPoints,
-)
+from minicnn.kernels.tiles.winograd import OUTPUTS, Pieces
 from minicnn.kernels.winograd import matrices
 
 from ..record import Stage
@@ -28,157 +23,162 @@ from ..table import shapes
 from .conv import Conv2d, strips_of
 from .plan import Buffer, CpuLowering, Plan
 
-# By the kernel's columns, the outputs of a piece that are tried. Their number is bounded by what is
-# lost to rounding (docs/winograd.md).
-OUTPUTS = {3: (4, 6), 5: (4, 2), 7: (2,)}
 WORTH = 0.9  # of the direct sums' work: less is not worth the rounding
-POINT_ONE = 1  # the number of the point 1: there A dy is the sum of a piece
 
 
-class Cut(NamedTuple):
-    """Lines cut into ``pieces`` pieces of ``outputs`` outputs and ``points`` points each."""
+class Form(NamedTuple):
+    """How a convolution is cut.
 
-    outputs: int
+    Attributes:
+        is_square: F(4 x 4, 3 x 3); otherwise F(4, 3) or F(4, 5) along each line.
+        points: of a piece.
+        lines: of the kernel, among the taps: KH, and 1 of a square.
+        steps: vector operations of a piece: x to its points, dy to them, y from them, dx from them.
+    """
+
+    is_square: bool
     points: int
-    pieces: int
+    lines: int
+    steps: tuple[int, int, int, int]
 
 
-def best_cut(stage: Stage, needs_dinput: bool) -> Cut | None:
-    """The cut that takes the fewest multiplications, or None where all sums as they are do.
+def forms_of(kernel_size: tuple[int, int]) -> list[Form]:
+    """Those that such a kernel can take."""
+    kh, kw = kernel_size
+    rows = {
+        3: [Form(False, 6, kh, (30, 22, 22, 32))],
+        5: [Form(False, 8, kh, (46, 28, 30, 50))],
+    }
+    squares = [Form(True, 36, 1, (300, 160, 160, 320))] if kh == kw == 3 else []
+    return rows.get(kw, []) + squares
 
-    Counted for an image, as in training. Going to the points and back takes twice as long as its
-    multiplications: a number is loaded and stored for a few of them.
+
+def best_form(stage: Stage, needs_dinput: bool) -> Form | None:
+    """The form with the least work, or None where that is to compute the sums as they are defined.
+
+    Work is counted in vector operations for a tile, as in training. A row of a product costs about
+    four more than it has taps.
     """
     operation: Any = stage.operation
     stride, _, dilation = operation.window
-    (o, c, kh, kw), (oh, ow) = stage.parameters[0].shape, operation.output
-    h = stage.input_shape[1]
     if stride != (1, 1) or dilation != (1, 1):
         return None
+    (o, c, kh, kw), (oh, ow) = stage.parameters[0].shape, operation.output
     passes = 3 if needs_dinput else 2
-    best, least = None, WORTH * passes * o * c * kh * kw * oh * ow
-    for outputs in OUTPUTS.get(kw, ()):
-        points, count = outputs + kw - 1, -(-ow // outputs)
-        there_and_back = 2 * o * oh * points * outputs + (passes - 1) * c * h * points * points
-        products = passes * o * c * kh * oh * points
-        work = count * (products + 2 * there_and_back)
+    best, least = None, WORTH * passes * o * (c * kh * kw + 4) * oh * ow
+    for form in forms_of((kh, kw)):
+        pieces = (-(-oh // OUTPUTS) if form.is_square else oh) * -(-ow // OUTPUTS)
+        products = passes * o * (c * form.lines + 4) * form.points
+        of_x, of_dy, of_y, of_dx = form.steps
+        there_and_back = c * (of_x + of_dx * needs_dinput) + o * (of_dy + of_y)
+        work = pieces * (products + there_and_back)
         if work < least:
-            best, least = Cut(outputs, points, count), work
+            best, least = form, work
     return best
 
 
 def conv2d(stage: Stage, needs_dinput: bool) -> CpuLowering:
     """The lowering of a convolution, whichever takes less time."""
-    cut = best_cut(stage, needs_dinput)
-    return Conv2d(stage, needs_dinput) if cut is None else WinogradConv2d(stage, needs_dinput, cut)
+    form = best_form(stage, needs_dinput)
+    if form is None:
+        return Conv2d(stage, needs_dinput)
+    return WinogradConv2d(stage, needs_dinput, form)
 
 
 class WinogradConv2d(CpuLowering):
     """See ``ops.conv`` for the names O, C, KH, KW, OH...; stride and dilation are 1.
 
     Attributes:
-        cut: how lines are cut; ``length`` is that of a line's pieces at one point.
+        length: of a line of pieces at one point, in places.
+        x_lines, y_lines, dx_lines: lines of pieces.
         x_plane, y_plane: of a channel at one point, in places.
         x, dy: the input and its result's gradient, at the points.
     """
 
-    def __init__(self, stage: Stage, needs_dinput: bool, cut: Cut):
+    def __init__(self, stage: Stage, needs_dinput: bool, form: Form):
         super().__init__(stage, needs_dinput)
-        self.cut, self.length = cut, cut.pieces * LANES
-        self.shape = self.o, self.c, self.kh, self.kw = stage.parameters[0].shape
-        self.ph, self.pw = self.operation.window[1]
-        self.h, self.w = stage.input_shape[1:]
-        self.oh, self.ow = self.operation.output
-        self.x_lines = self.h + 2 * self.ph
-        self.x_plane, self.y_plane = self.x_lines * self.length, self.oh * self.length
-        self.matrices = matrices(cut.outputs, self.kw)
+        self.form = form
+        self.shape = self.o, self.c, kh, kw = stage.parameters[0].shape
+        self.padding = ph, _ = self.operation.window[1]
+        (_, h, _), (oh, ow) = stage.input_shape, self.operation.output
+        self.pieces = -(-ow // OUTPUTS)  # in a line
+        if form.is_square:
+            self.x_lines = self.y_lines = self.dx_lines = -(-oh // OUTPUTS)
+            self.name = f"F({OUTPUTS}x{OUTPUTS}, {kh}x{kw})"
+        else:
+            self.x_lines, self.y_lines, self.dx_lines = h + 2 * ph, oh, h
+            self.name = f"F({OUTPUTS}, {kw})"
+        self.length = self.pieces * LANES
+        self.x_plane, self.y_plane = self.x_lines * self.length, self.y_lines * self.length
+        self.taps = self.c * form.lines
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
-        points, taps = self.cut.points, self.c * self.kh
+        points = self.form.points
         self.places = [plan.parameter(p) for p in self.stage.parameters]
-        self.weights_to_points(plan)
-        pieces = self._pieces_of_x(self.ph, self.x_lines)
-        self.x = self._to_points(plan, x, self.matrices.inputs, pieces, "conv to points")
+        self._weights_to_points(plan)
+        self.x = self._to_points(plan, x, self._pieces_of_x(self.x_lines), "conv to points")
         # tap (c, i), counted from the line of channel 0 at a point
-        self.x_taps = plan.table(
-            [
-                c * points * self.x_plane + i * self.length
-                for c in range(self.c)
-                for i in range(self.kh)
-            ]
-        )
+        x_taps = [
+            c * points * self.x_plane + i * self.length
+            for c in range(self.c)
+            for i in range(self.form.lines)
+        ]
+        self.x_taps = plan.table(x_taps)
         # a row is an output channel: of the result, and of dy, at a point
         self.y_rows = plan.table(range(0, self.o * points * self.y_plane, points * self.y_plane))
-        at_points = plan.buffer((self.o * points, self.oh, self.cut.pieces), by_tile=True)
-        # a line for each point: all of a channel's lines in one run
+        at_points = plan.buffer((self.o * points, self.y_lines, self.pieces), by_tile=True)
+        # a line for each point: all of a channel's pieces in one run
         lines = [
-            (p * self.y_plane, p * self.x_plane, p * taps, taps, self.y_plane)
+            (p * self.y_plane, p * self.x_plane, p * self.taps, self.taps, self.y_plane)
             for p in range(points)
         ]
-        # the weights at a point; those at the next one follow
-        w_size = -(-self.o // 4) * 4 * taps
         op = Product(
             y=at_points,
             x=self.x,
             w=self.weights,
             rows=self.o,
             y_rows=self.y_rows,
-            w_rows=plan.table(_fours(self.o, taps)),
-            x_taps=plan.table(plan.tables[self.x_taps : self.x_taps + taps] * points),
-            w_taps=plan.table([p * w_size + 4 * k for p in range(points) for k in range(taps)]),
+            w_rows=plan.table(_fours(self.o, self.taps)),
+            x_taps=plan.table(x_taps * points),
+            w_taps=plan.table(_weights_at_points(points, self.o, self.taps)),
             lines=points,
             line_table=plan.table([number for line in lines for number in line]),
             begin=FROM_ZERO,
             y_tile=at_points.cells * LANES,
             x_tile=self.x.cells * LANES,
         )
-        y = plan.buffer((self.o, self.oh, self.ow), by_tile=True)
-        self.flops = 2 * at_points.cells * taps
-        form = f"{self.kh}x{self.kw}, F({self.cut.outputs}, {self.kw})"
-        plan.emit(op, "conv", f"{shapes(self.stage.input_shape, y.shape)}, {form}", self.flops)
-        pieces = self._pieces_of_y()
-        self._from_points(plan, at_points, y, self.matrices.outputs, pieces, "conv from points")
-        return y
+        self.flops = 2 * at_points.cells * self.taps
+        what = f"{shapes(self.stage.input_shape, self.stage.output_shape)}, {self.name}"
+        plan.emit(op, "conv", what, self.flops)
+        return self._from_points(plan, at_points, self._pieces_of_y(), "conv from points")
 
-    def weights_to_points(self, plan: Plan) -> None:
+    def _weights_to_points(self, plan: Plan) -> None:
         """G w, for both products: once a step."""
-        o, c, kh, kw = self.shape
-        points = self.cut.points
-        self.g = plan.constant(_numbers(self.matrices.weights))
-        self.weights = plan.constant(np.zeros(points * -(-o // 4) * 4 * c * kh))
-        # rows in fours: the last four may not be complete
-        size = points * -(-c // 4) * 4 * kh * o if self.needs_dinput else 0
-        self.turned = plan.constant(np.zeros(size))
-        op = WeightsToPoints(
-            self.places[0],
-            self.weights,
-            self.turned,
-            int(self.needs_dinput),
-            self.g,
-            points,
-            *self.shape,
-        )
-        plan.emit_once(
-            plan.prologue, op, "conv weights", f"{shapes(self.shape)}, F({self.cut.outputs}, {kw})"
-        )
+        g: Any = np.asarray(matrices(OUTPUTS, self.shape[3]).weights, np.float64)
+        # of a square: cell (i, j) at point (p, q) is multiplied by G[p, i] G[q, j]
+        g = np.kron(g, g) if self.form.is_square else g
+        self.g, (points, cells) = plan.constant(g), g.shape
+        self.weights = plan.constant(np.zeros(points * _up_to_four(self.o) * self.taps))
+        turned = points * _up_to_four(self.c) * self.form.lines * self.o
+        self.turned = plan.constant(np.zeros(turned if self.needs_dinput else 0))
+        places = self.places[0], self.weights, self.turned, int(self.needs_dinput), self.g
+        op = tiles.WeightsToPoints(*places, points, cells, self.o, self.c, self.form.lines)
+        plan.emit_once(plan.prologue, op, "conv weights", f"{shapes(self.shape)}, to points")
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
-        learns_bias = len(self.learns) > 1 and self.learns[1]
-        matrix = self.matrices.outputs.T
-        self.dy = self._to_points(plan, dy, matrix, self._pieces_of_y(), "conv dy to points")
+        if len(self.learns) > 1 and self.learns[1]:
+            plane = dy.cells // self.o * LANES
+            op = SumRows(dy, self.places[1], self.o, plane, plane, dy.cells * LANES)
+            plan.emit(op, "conv dbias", shapes(dy.shape, dy.shape[:1]), dy.cells)
+        if self.learns[0] or self.needs_dinput:
+            pieces = self._pieces_of_y()._replace(is_gradient=1)
+            self.dy = self._to_points(plan, dy, pieces, "conv dy to points")
         if self.learns[0]:
             self._dweight(plan)
-        if learns_bias:
-            pitch, first = self.cut.points * self.y_plane, POINT_ONE * self.y_plane
-            tile = self.dy.cells * LANES
-            op = SumRows(self.dy, self.places[1], self.o, pitch, self.y_plane, tile, first)
-            plan.emit(
-                op, "conv dbias", shapes(dy.shape, dy.shape[:1]), self.dy.cells // self.cut.points
-            )
         return self._dinput(plan) if self.needs_dinput else None
 
     def _dweight(self, plan: Plan) -> None:
-        points, rows = self.cut.points, self.o * self.c * self.kh
+        points, rows = self.form.points, self.o * self.taps
         sums = plan.extra(points * rows)
         # each point has a dW of its own: its place, and the runs of a strip
         cuts = [
@@ -193,7 +193,7 @@ class WinogradConv2d(CpuLowering):
             dweight=sums,
             rows=self.o,
             y_rows=self.y_rows,
-            taps=self.c * self.kh,
+            taps=self.taps,
             x_taps=self.x_taps,
             strips=len(lines),
             strip_table=plan.table(
@@ -203,40 +203,39 @@ class WinogradConv2d(CpuLowering):
             y_tile=self.dy.cells * LANES,
             x_tile=self.x.cells * LANES,
         )
-        plan.emit(op, "conv dweight", shapes((self.o, self.oh, self.ow), self.shape), self.flops)
-        once = WeightGradient(sums, self.places[0], self.g, points, rows, self.kw)
+        what = shapes(self.stage.output_shape, self.shape)
+        plan.emit(op, "conv dweight", what, self.flops)
+        cells = self.stage.parameters[0].size // rows
+        once = tiles.WeightGradient(sums, self.places[0], self.g, points, cells, rows)
         plan.emit_once(plan.epilogue, once, "conv dweight", f"{shapes(self.shape)}, from points")
 
     def _dinput(self, plan: Plan) -> Buffer:
-        """Rows are channels of dx, taps (i, output channel): line h gets line h + PH - i of dy.
-
-        Where a line has all i, so have its neighbours: one run goes through all of them.
-        """
-        points, taps, plane = self.cut.points, self.kh * self.o, self.h * self.length
-        # its first line, how many lines, their first i, how many i
-        runs: list[list[int]] = []
-        for h in range(self.h):
-            inside = [i for i in range(self.kh) if 0 <= h + self.ph - i < self.oh]
-            i = [inside[0], len(inside)]
-            if runs and runs[-1][2:] == i:
-                runs[-1][1] += 1
-            else:
-                runs.append([h, 1, *i])
+        """A ``Product`` with channels of dx as rows and (i, output channel) as taps."""
+        points, taps, plane = (
+            self.form.points,
+            self.form.lines * self.o,
+            self.dx_lines * self.length,
+        )
+        runs = self._runs_of_dx()
         # at each point: its place in dx and in dy, its first tap and its taps, its length
         lines = [
             (
-                p * plane + h * self.length,
-                p * self.y_plane + (h + self.ph) * self.length,
+                p * plane + line * self.length,
+                p * self.y_plane + dy_line * self.length,
                 p * taps + first * self.o,
                 count * self.o,
-                n * self.length,
+                number * self.length,
             )
             for p in range(points)
-            for h, n, first, count in runs
+            for line, dy_line, number, first, count in runs
+        ]
+        x_taps = [
+            output * points * self.y_plane - i * self.length
+            for i in range(self.form.lines)
+            for output in range(self.o)
         ]
         # dx at the points, without the padding, for which nobody asks
-        at_points = plan.buffer((self.c * points, self.h, self.cut.pieces), by_tile=True)
-        w_size = -(-self.c // 4) * 4 * taps
+        at_points = plan.buffer((self.c * points, self.dx_lines, self.pieces), by_tile=True)
         op = Product(
             y=at_points,
             x=self.dy,
@@ -244,63 +243,73 @@ class WinogradConv2d(CpuLowering):
             rows=self.c,
             y_rows=plan.table(range(0, self.c * points * plane, points * plane)),
             w_rows=plan.table(_fours(self.c, taps)),
-            x_taps=plan.table(
-                [
-                    output * points * self.y_plane - i * self.length
-                    for i in range(self.kh)
-                    for output in range(self.o)
-                ]
-                * points
-            ),
-            w_taps=plan.table([p * w_size + 4 * k for p in range(points) for k in range(taps)]),
+            x_taps=plan.table(x_taps * points),
+            w_taps=plan.table(_weights_at_points(points, self.c, taps)),
             lines=len(lines),
             line_table=plan.table([number for line in lines for number in line]),
             begin=FROM_ZERO,
             y_tile=at_points.cells * LANES,
             x_tile=self.dy.cells * LANES,
         )
-        products = points * self.cut.pieces * self.c * self.o
-        flops = 2 * products * sum(n * count for _, n, _, count in runs)
-        plan.emit(
-            op, "conv dinput", shapes((self.o, self.oh, self.ow), self.stage.input_shape), flops
-        )
-        dx = plan.buffer(self.stage.input_shape, by_tile=True)
-        matrix, pieces = self.matrices.inputs.T, self._pieces_of_x(0, self.h)
-        self._from_points(plan, at_points, dx, matrix, pieces, "conv dinput from points")
-        return dx
+        of_lines = sum(number * count for _, _, number, _, count in runs)
+        flops = 2 * points * self.pieces * self.c * self.o * of_lines
+        what = shapes(self.stage.output_shape, self.stage.input_shape)
+        plan.emit(op, "conv dinput", what, flops)
+        pieces = self._pieces_of_x(self.dx_lines)._replace(is_gradient=1)
+        if not self.form.is_square:  # a line of pieces is a line of dx, not of the padded one
+            pieces = pieces._replace(top=0)
+        return self._from_points(plan, at_points, pieces, "conv dinput from points")
+
+    def _runs_of_dx(self) -> list[tuple[int, int, int, int, int]]:
+        """Lines of dx that get something through the same lines i of the kernel, in one run.
+
+        Of each the first line, the line of dy from which its taps count back, how many lines; their
+        first i, and how many i. Line h gets line h + PH - i of dy through the kernel's line i.
+        """
+        if self.form.is_square:
+            return [(0, 0, self.dx_lines, 0, 1)]
+        runs: list[tuple[int, int, int, int, int]] = []
+        ph = self.padding[0]
+        for h in range(self.dx_lines):
+            inside = [i for i in range(self.form.lines) if 0 <= h + ph - i < self.y_lines]
+            through = inside[0], len(inside)
+            if runs and runs[-1][3:] == through:
+                first, dy_line, number, *_ = runs.pop()
+                runs.append((first, dy_line, number + 1, *through))
+            else:
+                runs.append((h, h + ph, 1, *through))
+        return runs
 
     # Pieces ---------------------------------------------------------------------------------------
 
-    def _pieces_of_x(self, top: int, lines: int) -> Pieces:
-        cut = self.cut
-        return Pieces(
-            self.c, self.h, self.w, cut.pieces, cut.outputs, self.pw, top, lines, cut.points
-        )
+    def _pieces_of_x(self, lines: int) -> Pieces:
+        (c, h, w), (ph, pw) = self.stage.input_shape, self.padding
+        return Pieces(c, h, w, lines, self.pieces, ph, pw, self.shape[3], is_gradient=0)
 
     def _pieces_of_y(self) -> Pieces:
-        cut = self.cut
-        return Pieces(self.o, self.oh, self.ow, cut.pieces, cut.outputs, 0, 0, self.oh, cut.points)
+        o, oh, ow = self.stage.output_shape
+        return Pieces(o, oh, ow, self.y_lines, self.pieces, 0, 0, self.shape[3], is_gradient=0)
 
-    def _to_points(
-        self, plan: Plan, x: Buffer, matrix: np.ndarray, pieces: Pieces, name: str
-    ) -> Buffer:
-        out = plan.buffer((pieces.channels * pieces.points, pieces.lines, pieces.number), True)
-        cells = max(4, matrix.shape[1])  # two cells are taken as four, two of them times zero
-        numbers = np.zeros((len(matrix), cells))
-        numbers[:, : matrix.shape[1]] = matrix
-        constant, tiles = plan.constant(numbers), (x.cells * LANES, out.cells * LANES)
-        op = ToPoints(x, out, constant, cells, pieces, *tiles, plan.zeros())
-        plan.emit(op, name, shapes(x.shape, out.shape))
+    def _to_points(self, plan: Plan, x: Buffer, pieces: Pieces, name: str) -> Buffer:
+        shape = pieces.channels * self.form.points, pieces.lines, pieces.number
+        out = plan.buffer(shape, by_tile=True)
+        kind = tiles.SquareToPoints if self.form.is_square else tiles.RowToPoints
+        op = kind(x, out, pieces, x.cells * LANES, out.cells * LANES, plan.zeros())
+        plan.emit(op, name, shapes(x.shape, shape))
         return out
 
-    def _from_points(
-        self, plan: Plan, x: Buffer, y: Buffer, matrix: np.ndarray, pieces: Pieces, name: str
-    ) -> None:
-        is_result = len(matrix) == pieces.step  # only the forward result has a bias
-        has_bias = is_result and len(self.places) > 1
-        constant, tiles = plan.constant(_numbers(matrix)), (x.cells * LANES, y.cells * LANES)
-        op = FromPoints(x, y, constant, len(matrix), pieces, *tiles, self.places[-1], int(has_bias))
+    def _from_points(self, plan: Plan, x: Buffer, pieces: Pieces, name: str) -> Buffer:
+        y = plan.buffer((pieces.channels, pieces.height, pieces.width), by_tile=True)
+        has_bias = len(self.places) > 1 and not pieces.is_gradient
+        kind = tiles.SquareFromPoints if self.form.is_square else tiles.RowFromPoints
+        bias = self.places[-1], int(has_bias)
+        op = kind(x, y, pieces, x.cells * LANES, y.cells * LANES, *bias)
         plan.emit(op, name, shapes(x.shape, y.shape))
+        return y
+
+
+def _up_to_four(rows: int) -> int:
+    return -(-rows // 4) * 4
 
 
 def _fours(rows: int, taps: int) -> list[int]:
@@ -308,5 +317,6 @@ def _fours(rows: int, taps: int) -> list[int]:
     return [row // 4 * 4 * taps + row % 4 for row in range(rows)]
 
 
-def _numbers(matrix: Any) -> np.ndarray:
-    return np.asarray(matrix, np.float64)
+def _weights_at_points(points: int, rows: int, taps: int) -> list[int]:
+    """Where each tap's weights lie, of one point after the other."""
+    return [p * _up_to_four(rows) * taps + 4 * tap for p in range(points) for tap in range(taps)]
