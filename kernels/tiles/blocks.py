@@ -182,6 +182,39 @@ def steps(typing: Any, count: Any, start: Any, step: Any) -> Any:
     return result(count, types.intp, types.intp), generate
 
 
+@intrinsic()
+def scatter(typing: Any, array: Any, place: Any, step: Any, count: Any, vector: Any) -> Any:
+    """array[place + k step] = vector[k] for the first ``count`` cells of the vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, place, step, count, vector = arguments
+        data = context.make_array(signature.args[0])(context, builder, array).data
+        for k in range(signature.args[4].width):
+            with builder.if_then(builder.icmp_signed("<", ir.Constant(count.type, k), count)):
+                address = builder.gep(data, [place])
+                cell = builder.extract_element(vector, ir.Constant(ir.IntType(32), k))
+                builder.store(cell, address)
+            place = builder.add(place, step)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp, vector), generate
+
+
+@intrinsic(prefer_literal=True)
+def take_run(typing: Any, count: Any, array: Any, place: Any) -> Any:
+    """array[place], array[place + 1], ...: ``count`` numbers."""
+    result = types.UniTuple(array.dtype, count.literal_value)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, array, place = arguments
+        data = context.make_array(signature.args[1])(context, builder, array).data
+        indices = [builder.add(place, ir.Constant(place.type, k)) for k in range(result.count)]
+        numbers = [builder.load(builder.gep(data, [index])) for index in indices]
+        return context.make_tuple(builder, result, numbers)
+
+    return result(count, array, types.intp), generate
+
+
 @intrinsic(prefer_literal=True)
 def fill_each(typing: Any, width: Any, numbers: Any) -> Any:
     """``fill`` for each of the numbers."""

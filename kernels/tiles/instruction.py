@@ -46,6 +46,7 @@ class Group(NamedTuple):
     tiles: int  # in this group
     first: int  # the batch's number of the group's first image
     images: int  # in the batch
+    strip: int  # the number of the strip, where a picture goes through instructions in strips
     memory: Numbers  # the results of all instructions, of this group
     weights: Numbers  # the parameters one after the other, then constants
     gradients: Numbers  # this share's gradients, placed as the parameters; added to

@@ -25,6 +25,7 @@ from .blocks import (
     store_each,
     take,
     take_at,
+    take_run,
     total_each,
 )
 from .instruction import Group, Place, inner, kernel
@@ -76,6 +77,8 @@ class Product(NamedTuple):
     y_tile: int = 0  # from one tile to the next; 0: y and x are matrices of the whole group
     x_tile: int = 0
     is_gradient: int = 0  # 1 for dW
+    in_sixteens: int = 0  # 1: the weights of the rows 16 k to 16 k + 15 lie next to each other
+    x_strip: int = 0  # from one strip to the next (``Group.strip``); y is that of one strip
 
 
 class Line(NamedTuple):
@@ -92,7 +95,21 @@ Block: TypeAlias = Callable[[Product, Line, int, int, Array, Array, Array, Array
 
 
 def _make_block(rows: int, width: int) -> Block:
-    """``rows`` (4 or 2) rows of a product by ``width`` cells: the sums stay in registers."""
+    """``rows`` rows of a product by ``width`` cells: the sums stay in registers.
+
+    The weights of more than four rows lie next to each other.
+    """
+    heads = min(4, rows)
+
+    @inner(forceinline=True)
+    def four(w: Array, of_row: tuple[int, ...], place: int) -> tuple[float, ...]:
+        return take_at(w, of_row, place)
+
+    @inner(forceinline=True)
+    def more(w: Array, of_row: tuple[int, ...], place: int) -> tuple[float, ...]:
+        return take_run(rows, w, place + of_row[0])
+
+    numbers_of = four if rows <= 4 else more
 
     @inner(forceinline=True)
     def block(
@@ -113,10 +130,10 @@ def _make_block(rows: int, width: int) -> Block:
         else:
             sums = repeat(rows, fill(width, y.dtype.type(0)))
 
-        of_row = take(rows, tables, op.w_rows + row, op.w_rows + last)
+        of_row = take(heads, tables, op.w_rows + row, op.w_rows + last)
         for tap in range(line.first, line.first + line.taps):
             v = load(width, x, line.x + m + tables[at(op.x_taps + tap)])
-            numbers = take_at(w, of_row, op.w + tables[at(op.w_taps + tap)])
+            numbers = numbers_of(w, of_row, op.w + tables[at(op.w_taps + tap)])
             sums = add_outer(sums, numbers, (v,))
 
         places = take(rows, tables, op.y_rows + row, op.y_rows + last)
@@ -131,9 +148,10 @@ def _make_block(rows: int, width: int) -> Block:
 Rows: TypeAlias = Callable[[Product, Line, int, Array, Array, Array, Array, Array], None]
 
 
-def _make_rows(width: int) -> Rows:
-    """All rows by ``width`` cells, four rows at a time (two, where two or one are left)."""
-    four, two = _make_block(4, width), _make_block(2, width)
+def _make_rows(width: int, many: int) -> Rows:
+    """All rows by ``width`` cells: ``many`` at a time where they lie in sixteens, the others four
+    at a time (two, where two or one are left)."""
+    block, four, two = (_make_block(rows, width) for rows in (many, 4, 2))
 
     @inner()
     def rows(
@@ -146,8 +164,11 @@ def _make_rows(width: int) -> Rows:
         weights: Array,
         tables: Array,
     ) -> None:
+        by_many = op.rows // many * many if op.in_sixteens and many > 4 else 0
+        for row in range(0, by_many, many):
+            block(op, line, row, m, y, x, w, weights, tables)
         by_four = 4 * ((op.rows + 1) // 4)  # three rows left over are computed as four
-        for row in range(0, by_four, 4):
+        for row in range(by_many, by_four, 4):
             four(op, line, row, m, y, x, w, weights, tables)
         if by_four < op.rows:
             two(op, line, by_four, m, y, x, w, weights, tables)
@@ -155,7 +176,9 @@ def _make_rows(width: int) -> Rows:
     return rows
 
 
-_rows_by_64, _rows_by_32, _rows_by_16 = (_make_rows(width) for width in (64, 32, 16))
+# Sixteen registers of sums each. CPUs without AVX-512 have but sixteen registers in all.
+_rows_by_64, _rows_by_32 = _make_rows(64, 4), _make_rows(32, 8)
+_rows_by_16 = _make_rows(16, 16 if WIDE == 64 else 4)
 
 
 @kernel
@@ -171,7 +194,7 @@ def product(op: Product, group: Group) -> None:
         for k in range(op.line_table, op.line_table + 5 * op.lines, 5):
             line = Line(
                 op.y + tile * op.y_tile + tables[at(k)],
-                op.x + tile * op.x_tile + tables[at(k + 1)],
+                op.x + tile * op.x_tile + group.strip * op.x_strip + tables[at(k + 1)],
                 tables[at(k + 2)],
                 images if tables[at(k + 3)] == IMAGES else tables[at(k + 3)],
                 images if tables[at(k + 4)] == IMAGES else tables[at(k + 4)],

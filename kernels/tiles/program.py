@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import LANES, Array
 from ..cpu.ready import Form
 from . import activation, join, loss, move, norm, pixels, pool, product, winograd
-from .instruction import Group, address_of, call, columns_of, form_for, uncounted
+from .instruction import Group, address_of, call, columns_of, form_for, inner, uncounted
 
 KERNELS: dict[type, Any] = {
     move.LoadPixels: move.load_pixels,
@@ -60,8 +60,12 @@ KERNELS: dict[type, Any] = {
 
 
 COLUMNS = {name: column for name, (column, _) in columns_of(Group).items()}
-TILES, FIRST, IMAGES, MEMORY = (COLUMNS[name] for name in ("tiles", "first", "images", "memory"))
+TILES, FIRST, IMAGES, STRIP = (COLUMNS[name] for name in ("tiles", "first", "images", "strip"))
+MEMORY = COLUMNS["memory"]
 PICTURES, LABELS, LOGITS = (COLUMNS[name] for name in ("pictures", "labels", "logits"))
+
+
+EMPTY: dict[int, tuple[int, int]] = {}
 
 
 @functools.cache
@@ -74,13 +78,24 @@ def forms_of(instructions: Iterable[type], dtype: np.dtype) -> list[Form]:
     return [form_for(KERNELS[kind], kind, dtype) for kind in dict.fromkeys(instructions)]
 
 
-def program_of(ops: list[tuple[type, list[int]]], dtype: np.dtype) -> np.ndarray:
+KERNEL, BACK, STRIPS, FIELDS = range(4)  # columns of a program; the fields are the last ones
+
+
+def program_of(
+    ops: list[tuple[type, list[int]]], dtype: np.dtype, loops: dict[int, tuple[int, int]] = EMPTY
+) -> np.ndarray:
     """Instructions, each its kind and its fields, as rows: the kernel's address, then the fields.
+
+    loops: instructions after which the last few are done again, for the next strip: how many steps
+    back that is, and the number of strips.
 
     The kernels are compiled for numbers of this dtype, or loaded from the disk, as far as they are
     not there yet.
     """
-    rows = [[_kernel_of(kind, dtype), *fields] for kind, fields in ops]
+    rows = [
+        [_kernel_of(kind, dtype), *loops.get(k, (0, 0)), *fields]
+        for k, (kind, fields) in enumerate(ops)
+    ]
     program = np.zeros((len(rows), max(map(len, rows), default=1)), np.int64)
     for k, row in enumerate(rows):
         program[k, : len(row)] = row
@@ -120,8 +135,22 @@ def run(
         row[MEMORY] = memory + ((start - first) // group) % slots * step
         row[TILES] = min(group, last - start)
         row[FIRST] = start * LANES
-        for k in range(len(program)):
-            call(program[k, 0], program[k, 1:].ctypes.data, row.ctypes.data)
+        execute(program, row)
+
+
+@inner()
+def execute(program: Array, row: Array) -> None:
+    """One instruction after the other; where it says so, the last few again for the next strip."""
+    k = 0
+    while k < len(program):
+        call(program[k, KERNEL], program[k, FIELDS:].ctypes.data, row.ctypes.data)
+        if row[STRIP] + 1 < program[k, STRIPS]:
+            row[STRIP] += 1
+            k -= program[k, BACK]
+        else:
+            if program[k, STRIPS]:
+                row[STRIP] = 0
+            k += 1
 
 
 @uncounted
@@ -136,5 +165,4 @@ def run_images(
     row[LOGITS], row[LOGITS + 1] = logits.ctypes.data, logits.size
     for image in range(first, last):
         row[FIRST] = image
-        for k in range(len(program)):
-            call(program[k, 0], program[k, 1:].ctypes.data, row.ctypes.data)
+        execute(program, row)

@@ -10,8 +10,8 @@ A convolution is one product a *point* instead of one a tap; over the channels i
 Along a *row*, a line is cut into pieces of M = 4 outputs with N points each; the sums run over the
 kernel's lines, too. As a *square*, F(4 x 4, 3 x 3), a picture is cut into pieces of 4 x 4 outputs
 with N² points: the matrices are applied along the lines and along the columns. A picture (c, h, w)
-becomes (c, point, line of pieces, piece): at one point the pieces of all lines lie next to each
-other, and a product goes through them in one run.
+becomes (point, c, piece): at one point the pieces of a channel lie next to each other, and a
+product goes through them in one run.
 """
 
 from __future__ import annotations
@@ -24,26 +24,27 @@ import numpy as np
 from ..arrays import LANES
 from ..cpu.windows import at
 from ..winograd import matrices
-from .blocks import load_each, places_of, put_piece, steps, store_each
+from .blocks import load_each, places_of, put_piece, scatter, steps, store_each
 from .instruction import Group, Place, inner, kernel
-from .lanes import fill
+from .lanes import fill, gather_some, load
 from .linear_map import linear_map
 
 OUTPUTS = 4  # of a piece, along a line: M
 
 
 class Pieces(NamedTuple):
-    """How a picture is cut into pieces.
+    """How a picture is cut into pieces, numbered from left to right, line by line.
 
-    Piece (r, k) has the columns from k OUTPUTS - ``left`` on. Along a row it has one line, number
-    r - ``top``; as a square those from r OUTPUTS - ``top`` on. Outside the picture there are zeros.
+    Number k of line r has the columns from k OUTPUTS - ``left`` on. Along a row it has one line of
+    the picture, r - ``top``; as a square those from r OUTPUTS - ``top`` on. Outside the picture
+    there are zeros. Some pieces together are a *strip*: see ``Group.strip``.
     """
 
     channels: int
     height: int  # of the picture
     width: int
-    lines: int  # of pieces
-    number: int  # of pieces in a line
+    across: int  # pieces in a line
+    number: int  # of pieces in a strip
     top: int
     left: int
     taps: int  # of the kernel, along a line: 3 or 5
@@ -57,7 +58,7 @@ class RowToPoints(NamedTuple):
     out: Place
     pieces: Pieces
     x_tile: int  # from one tile to the next
-    out_tile: int
+    out_tile: int  # all strips of a tile lie one after the other
     zeros: Place  # a cell of zeros
 
 
@@ -84,18 +85,19 @@ def _make_to_points(matrix: np.ndarray, is_square: bool) -> ToPoints:
     @inner()
     def walk(op: RowToPoints | SquareToPoints, group: Group) -> None:
         memory, of = group.memory, op.pieces
-        size, plane = (of.height, of.width), of.lines * of.number * LANES
+        size, plane = (of.height, of.width), of.number * LANES
+        point, start = of.channels * plane, group.strip * of.number
         for t in range(group.tiles):
+            out = op.out + t * op.out_tile + group.strip * points * point
             for c in range(of.channels):
                 x = op.x + t * op.x_tile + c * of.height * of.width * LANES
-                out = op.out + t * op.out_tile + c * points * plane
-                for r in range(of.lines):
-                    for k in range(of.number):
-                        first = r * down - of.top, k * OUTPUTS - of.left
-                        places = places_of(lines, cells, x, first, size, op.zeros)
-                        values = map_to_points(load_each(LANES, memory, places, 0))
-                        store_each(memory, steps(points, out, plane), 0, points, values)
-                        out += LANES
+                for piece in range(start, start + of.number):
+                    r, k = piece // of.across, piece % of.across
+                    first = r * down - of.top, k * OUTPUTS - of.left
+                    places = places_of(lines, cells, x, first, size, op.zeros)
+                    values = map_to_points(load_each(LANES, memory, places, 0))
+                    store_each(memory, steps(points, out, point), 0, points, values)
+                    out += LANES
 
     return walk
 
@@ -131,7 +133,7 @@ def square_to_points(op: SquareToPoints, group: Group) -> None:
 class RowFromPoints(NamedTuple):
     """Back: y = Aᵀ m + b; of a gradient dx = B m, cells of neighbours added up."""
 
-    x: Place  # as ``RowToPoints`` leaves it
+    x: Place  # as ``RowToPoints`` leaves it, one strip
     y: Place
     pieces: Pieces  # of y
     x_tile: int
@@ -164,20 +166,20 @@ def _make_from_points(matrix: np.ndarray, is_square: bool) -> FromPoints:
     @inner()
     def walk(op: RowFromPoints | SquareFromPoints, group: Group) -> None:
         memory, of = group.memory, op.pieces
-        size, plane = (of.height, of.width), of.lines * of.number * LANES
+        size, plane = (of.height, of.width), of.number * LANES
+        point, start = of.channels * plane, group.strip * of.number
         for t in range(group.tiles):
+            x = op.x + t * op.x_tile
             for c in range(of.channels):
                 number = group.weights[at(op.bias + c)] if op.has_bias else memory.dtype.type(0)
                 bias = fill(LANES, number)
-                x = op.x + t * op.x_tile + c * points * plane
                 y = op.y + t * op.y_tile + c * of.height * of.width * LANES
-                for r in range(of.lines):
-                    for k in range(of.number):
-                        first, after = (r * down - of.top, k * OUTPUTS - of.left), (r, k)
-                        piece = load_each(LANES, memory, steps(points, x, plane), 0)
-                        values = map_from_points(piece)
-                        put_piece(lines, cells, memory, y, first, size, after, bias, values)
-                        x += LANES
+                for piece in range(start, start + of.number):
+                    r, k = piece // of.across, piece % of.across
+                    first = r * down - of.top, k * OUTPUTS - of.left
+                    values = map_from_points(load_each(LANES, memory, steps(points, x, point), 0))
+                    put_piece(lines, cells, memory, y, first, size, (r, k), bias, values)
+                    x += LANES
 
     return walk
 
@@ -210,11 +212,11 @@ def square_from_points(op: SquareFromPoints, group: Group) -> None:
 
 
 class WeightsToPoints(NamedTuple):
-    """G w (of a square G w Gᵀ) for both products, once a step: four rows next to each other.
+    """G w (of a square G w Gᵀ) for both products, once a step: 16 rows next to each other.
 
     Number (o, c, i) at a point stands, for the forward product with rows o and taps (c, i), at
 
-        out + point size + ((o // 4) taps + tap) 4 + o % 4
+        out + point size + ((o // 16) taps + tap) 16 + o % 16
 
     and for that of dX, with rows c and taps (i, o), likewise at ``turned``. A square has no i.
     """
@@ -233,24 +235,32 @@ class WeightsToPoints(NamedTuple):
 
 @kernel
 def weights_to_points(op: WeightsToPoints, group: Group) -> None:
-    """Number by number."""
-    w, cells = group.weights, op.cells
-    taps, turned_taps = op.channels * op.lines, op.lines * op.outputs
-    size = (op.outputs + 3) // 4 * 4 * taps
-    turned_size = (op.channels + 3) // 4 * 4 * turned_taps
+    """16 channels at a time."""
+    w, cells, channels = group.weights, op.cells, op.channels
+    taps, turned_taps = channels * op.lines, op.lines * op.outputs
+    size, turned_size = whole(op.outputs) * taps, whole(channels) * turned_taps
+    zero = fill(LANES, w.dtype.type(0))
     for o in range(op.outputs):
-        for c in range(op.channels):
-            for i in range(op.lines):
-                first = op.w + ((o * op.channels + c) * op.lines + i) * cells
-                place = op.out + ((o // 4) * taps + c * op.lines + i) * 4 + o % 4
-                other = op.turned + ((c // 4) * turned_taps + i * op.outputs + o) * 4 + c % 4
+        for i in range(op.lines):
+            for c in range(0, channels, LANES):
+                first = op.w + ((o * channels + c) * op.lines + i) * cells
+                number = min(LANES, channels - c)
+                place = op.out + ((o // LANES) * taps + c * op.lines + i) * LANES + o % LANES
+                other = op.turned + ((c // LANES) * turned_taps + i * op.outputs + o) * LANES
                 for p in range(op.points):
-                    total = w.dtype.type(0)
+                    total = zero
                     for j in range(cells):
-                        total += w[at(op.matrix + p * cells + j)] * w[at(first + j)]
-                    w[at(place + p * size)] = total
+                        cell = gather_some(LANES, w, first + j, op.lines * cells, number)
+                        total = total + w[at(op.matrix + p * cells + j)] * cell
+                    scatter(w, place + p * size, op.lines * LANES, number, total)
                     if op.with_turned:
-                        w[at(other + p * turned_size)] = total
+                        scatter(w, other + p * turned_size, 1, number, total)
+
+
+@inner()
+def whole(rows: int) -> int:
+    """Up to a multiple of 16."""
+    return (rows + LANES - 1) // LANES * LANES
 
 
 class WeightGradient(NamedTuple):
@@ -266,11 +276,13 @@ class WeightGradient(NamedTuple):
 
 @kernel
 def weight_gradient(op: WeightGradient, group: Group) -> None:
-    """Row by row of the kernels."""
-    for row in range(op.rows):
+    """16 rows of the kernels at a time."""
+    gradients, zero = group.gradients, fill(LANES, group.gradients.dtype.type(0))
+    for row in range(0, op.rows, LANES):
+        number = min(LANES, op.rows - row)
         for j in range(op.cells):
-            total = group.gradients.dtype.type(0)
+            total = zero
             for p in range(op.points):
                 factor = group.weights[at(op.matrix + p * op.cells + j)]
-                total += factor * group.gradients[at(op.sums + p * op.rows + row)]
-            group.gradients[at(op.dweight + row * op.cells + j)] += total
+                total = total + factor * load(LANES, gradients, op.sums + p * op.rows + row)
+            scatter(gradients, op.dweight + row * op.cells + j, op.cells, number, total)

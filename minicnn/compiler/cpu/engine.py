@@ -18,7 +18,7 @@ from minicnn.kernels.cpu.ready import make_ready
 from minicnn.kernels.cpu.threads import get_num_threads, together
 from minicnn.kernels.tiles import step as tiles
 from minicnn.kernels.tiles.instruction import write
-from minicnn.kernels.tiles.program import forms_of, program_of, run
+from minicnn.kernels.tiles.program import STRIP, STRIPS, forms_of, program_of, run
 from minicnn.tensor import Tensor
 from minicnn.terminal import remark
 
@@ -44,6 +44,18 @@ def said_if_slow() -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def in_strips(part: Part) -> Iterator[tuple[int, int]]:
+    """The numbers of a part's instructions in the order in which they run, and of their strips."""
+    k = strip = 0
+    while k < len(part.lines):
+        yield k, strip
+        back, strips = part.lines[k].again
+        if strip + 1 < strips:
+            k, strip = k - back, strip + 1
+        else:
+            k, strip = k + 1, 0 if strips else strip
 
 
 class Engine:
@@ -81,7 +93,8 @@ class Engine:
         forms = [*tiles.forms_for(plan.dtype), *self.parameters.forms(optimizer)]
         with said_if_slow():
             make_ready([*forms, *forms_of([kind for kind, _ in ops], plan.dtype)])
-            self.program = program_of(ops, plan.dtype)
+            again = {k: line.again for k, line in enumerate(plan.lines)}
+            self.program = program_of(ops, plan.dtype, again)
             self.kernel = tiles.kernel_for(plan.dtype)
             if optimizer is not None:
                 self.parameters.kernel_of(optimizer)
@@ -188,10 +201,14 @@ class Engine:
         self._time(part, first, (row, memory, 0, 1, 0, 1, 1, *batch))
 
     def _time(self, part: Part, first: int, arguments: tuple[Any, ...]) -> None:
-        for k, line in enumerate(part.lines, first):
+        row = arguments[0]
+        for k, strip in in_strips(part):
+            one = self.program[first + k : first + k + 1].copy()
+            one[:, STRIPS], row[STRIP] = 0, strip
             began = time.perf_counter()
-            run(self.program[k : k + 1], *arguments)
-            line.seconds += time.perf_counter() - began
+            run(one, *arguments)
+            part.lines[k].seconds += time.perf_counter() - began
+        row[STRIP] = 0
 
     def loss_and_correct(self) -> tuple[float, int]:
         """Of the last batch: the sum of its losses, and the number of correct predictions."""

@@ -7,6 +7,7 @@ instruction does, next to its kernel in ``kernels/tiles``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, TypeAlias
@@ -60,9 +61,15 @@ class Extra(int):
 
 @dataclass(kw_only=True)
 class CpuLine(Line):
-    """An instruction, and what the table says about it."""
+    """An instruction, and what the table says about it.
+
+    Attributes:
+        again: if this is the last of some that are done strip by strip: how many steps back the
+            first of them is, and the number of strips.
+    """
 
     op: Instruction
+    again: tuple[int, int] = (0, 0)
 
 
 @dataclass
@@ -175,6 +182,23 @@ class Plan:
                 value.last = now
                 moved += value.cells * self.dtype.itemsize
         self.parts[-1].lines.append(CpuLine(name=name, what=what, flops=flops, bytes=moved, op=op))
+
+    @contextmanager
+    def strips(self, number: int) -> Iterator[None]:
+        """What is emitted inside is done for one strip after the other: see ``Group.strip``."""
+        lines = self.parts[-1].lines
+        first = len(lines)
+        yield
+        if number == 1:
+            return
+        lines[-1].again = len(lines) - 1 - first, number
+        # what is used in one strip has to stay for the next one
+        end = sum(len(part.lines) for part in self.parts) - 1
+        begin = end - lines[-1].again[0]
+        for line in lines[first:]:
+            for value in _fields_of(line.op):
+                if isinstance(value, Buffer):
+                    value.first, value.last = min(value.first, begin), max(value.last, end)
 
     def emit_once(self, part: Part, op: Instruction, name: str, what: str = "") -> None:
         """Add an instruction to ``prologue`` or ``epilogue``: it sees no images and no buffers."""

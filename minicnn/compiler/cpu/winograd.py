@@ -23,6 +23,7 @@ from ..table import shapes
 from .conv import Conv2d, strips_of
 from .plan import Buffer, CpuLowering, Plan
 
+STRIP_BYTES = 600_000  # of a strip's points, so that they stay in a core's second cache
 WORTH = 0.9  # of the direct sums' work: less is not worth the rounding
 
 
@@ -89,10 +90,10 @@ class WinogradConv2d(CpuLowering):
     """See ``ops.conv`` for the names O, C, KH, KW, OH...; stride and dilation are 1.
 
     Attributes:
-        length: of a line of pieces at one point, in places.
-        x_lines, y_lines, dx_lines: lines of pieces.
-        x_plane, y_plane: of a channel at one point, in places.
-        x, dy: the input and its result's gradient, at the points.
+        across: pieces in a line, each 16 places long at one point.
+        x_plane, y_plane, dx_plane: of a channel's pieces in a strip, at one point, in places.
+        strips: that a picture is cut into, so that a strip's points stay in the cache.
+        x, dy: the input and its result's gradient, at the points: (strip, point, channel, piece).
     """
 
     def __init__(self, stage: Stage, needs_dinput: bool, form: Form):
@@ -101,56 +102,62 @@ class WinogradConv2d(CpuLowering):
         self.shape = self.o, self.c, kh, kw = stage.parameters[0].shape
         self.padding = ph, _ = self.operation.window[1]
         (_, h, _), (oh, ow) = stage.input_shape, self.operation.output
-        self.pieces = -(-ow // OUTPUTS)  # in a line
+        self.across = -(-ow // OUTPUTS)
         if form.is_square:
-            self.x_lines = self.y_lines = self.dx_lines = -(-oh // OUTPUTS)
+            pieces = -(-oh // OUTPUTS) * self.across
+            a_piece = (self.c + self.o) * form.points * LANES * stage.parameters[0].dtype.itemsize
+            number = min(pieces, *(n for n in (4, 2, 1) if n == 1 or n * a_piece <= STRIP_BYTES))
+            self.strips = -(-pieces // number)
+            self.x_plane = self.y_plane = self.dx_plane = number * LANES
             self.name = f"F({OUTPUTS}x{OUTPUTS}, {kh}x{kw})"
-        else:
-            self.x_lines, self.y_lines, self.dx_lines = h + 2 * ph, oh, h
-            self.name = f"F({OUTPUTS}, {kw})"
-        self.length = self.pieces * LANES
-        self.x_plane, self.y_plane = self.x_lines * self.length, self.y_lines * self.length
+        else:  # the kernel's lines see neighbouring lines: a picture in one strip
+            self.strips, line = 1, self.across * LANES
+            self.x_plane, self.y_plane = (h + 2 * ph) * line, oh * line
+            self.dx_plane, self.name = h * line, f"F({OUTPUTS}, {kw})"
         self.taps = self.c * form.lines
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
-        points = self.form.points
+        points, line = self.form.points, self.across * LANES
         self.places = [plan.parameter(p) for p in self.stage.parameters]
         self._weights_to_points(plan)
-        self.x = self._to_points(plan, x, self._pieces_of_x(self.x_lines), "conv to points")
         # tap (c, i), counted from the line of channel 0 at a point
         x_taps = [
-            c * points * self.x_plane + i * self.length
-            for c in range(self.c)
-            for i in range(self.form.lines)
+            c * self.x_plane + i * line for c in range(self.c) for i in range(self.form.lines)
         ]
         self.x_taps = plan.table(x_taps)
         # a row is an output channel: of the result, and of dy, at a point
-        self.y_rows = plan.table(range(0, self.o * points * self.y_plane, points * self.y_plane))
-        at_points = plan.buffer((self.o * points, self.y_lines, self.pieces), by_tile=True)
+        self.y_rows = plan.table(range(0, self.o * self.y_plane, self.y_plane))
         # a line for each point: all of a channel's pieces in one run
+        y_point, x_point = self.o * self.y_plane, self.c * self.x_plane
         lines = [
-            (p * self.y_plane, p * self.x_plane, p * self.taps, self.taps, self.y_plane)
+            (p * y_point, p * x_point, p * self.taps, self.taps, self.y_plane)
             for p in range(points)
         ]
-        op = Product(
-            y=at_points,
-            x=self.x,
-            w=self.weights,
-            rows=self.o,
-            y_rows=self.y_rows,
-            w_rows=plan.table(_fours(self.o, self.taps)),
-            x_taps=plan.table(x_taps * points),
-            w_taps=plan.table(_weights_at_points(points, self.o, self.taps)),
-            lines=points,
-            line_table=plan.table([number for line in lines for number in line]),
-            begin=FROM_ZERO,
-            y_tile=at_points.cells * LANES,
-            x_tile=self.x.cells * LANES,
-        )
-        self.flops = 2 * at_points.cells * self.taps
-        what = f"{shapes(self.stage.input_shape, self.stage.output_shape)}, {self.name}"
-        plan.emit(op, "conv", what, self.flops)
-        return self._from_points(plan, at_points, self._pieces_of_y(), "conv from points")
+        with plan.strips(self.strips):
+            self.x = self._to_points(plan, x, self._pieces_of_x(self.x_plane), "conv to points")
+            at_points = plan.buffer((points, self.o, self.y_plane // LANES), by_tile=True)
+            op = Product(
+                y=at_points,
+                x=self.x,
+                w=self.weights,
+                rows=self.o,
+                y_rows=self.y_rows,
+                w_rows=plan.table(_sixteens(self.o, self.taps)),
+                x_taps=plan.table(x_taps * points),
+                w_taps=plan.table(_weights_at_points(points, self.o, self.taps)),
+                lines=points,
+                line_table=plan.table([number for line in lines for number in line]),
+                begin=FROM_ZERO,
+                y_tile=at_points.cells * LANES,
+                x_tile=self.x.cells * LANES,
+                in_sixteens=1,
+                x_strip=points * x_point,
+            )
+            self.flops = 2 * at_points.cells * self.strips * self.taps
+            what = f"{shapes(self.stage.input_shape, self.stage.output_shape)}, {self.name}"
+            plan.emit(op, "conv", what, self.flops)
+            pieces = self._pieces_of_y()
+            return self._from_points(plan, at_points, pieces, "conv from points")
 
     def _weights_to_points(self, plan: Plan) -> None:
         """G w, for both products: once a step."""
@@ -158,8 +165,8 @@ class WinogradConv2d(CpuLowering):
         # of a square: cell (i, j) at point (p, q) is multiplied by G[p, i] G[q, j]
         g = np.kron(g, g) if self.form.is_square else g
         self.g, (points, cells) = plan.constant(g), g.shape
-        self.weights = plan.constant(np.zeros(points * _up_to_four(self.o) * self.taps))
-        turned = points * _up_to_four(self.c) * self.form.lines * self.o
+        self.weights = plan.constant(np.zeros(points * _whole(self.o) * self.taps))
+        turned = points * _whole(self.c) * self.form.lines * self.o
         self.turned = plan.constant(np.zeros(turned if self.needs_dinput else 0))
         places = self.places[0], self.weights, self.turned, int(self.needs_dinput), self.g
         op = tiles.WeightsToPoints(*places, points, cells, self.o, self.c, self.form.lines)
@@ -170,23 +177,36 @@ class WinogradConv2d(CpuLowering):
             plane = dy.cells // self.o * LANES
             op = SumRows(dy, self.places[1], self.o, plane, plane, dy.cells * LANES)
             plan.emit(op, "conv dbias", shapes(dy.shape, dy.shape[:1]), dy.cells)
-        if self.learns[0] or self.needs_dinput:
-            pieces = self._pieces_of_y()._replace(is_gradient=1)
-            self.dy = self._to_points(plan, dy, pieces, "conv dy to points")
+        dx = None
+        with plan.strips(self.strips):
+            if self.learns[0] or self.needs_dinput:
+                pieces = self._pieces_of_y()._replace(is_gradient=1)
+                self.dy = self._to_points(plan, dy, pieces, "conv dy to points")
+            if self.needs_dinput:
+                dx = self._dinput(plan)
         if self.learns[0]:
             self._dweight(plan)
-        return self._dinput(plan) if self.needs_dinput else None
+        return dx
 
     def _dweight(self, plan: Plan) -> None:
         points, rows = self.form.points, self.o * self.taps
         sums = plan.extra(points * rows)
-        # each point has a dW of its own: its place, and the runs of a strip
-        cuts = [
-            (p * rows, *strips_of([(p * self.y_plane, p * self.x_plane, self.y_plane)]))
-            for p in range(points)
-        ]
-        lines = [line for _, _, pieces in cuts for line in pieces]
-        dweights = [dweight for dweight, strips, _ in cuts for _ in strips]
+        # each point has a dW of its own: its place, and the runs that are summed for it
+        strip_table: list[int] = []
+        lines: list[tuple[int, int, int]] = []
+        for p in range(points):
+            runs = [
+                (
+                    (strip * points + p) * self.o * self.y_plane,
+                    (strip * points + p) * self.c * self.x_plane,
+                    self.y_plane,
+                )
+                for strip in range(self.strips)
+            ]
+            strips, pieces = strips_of(runs)
+            for first, number in strips:
+                strip_table += [p * rows, len(lines) + first, number]
+            lines += pieces
         op = ConvDWeight(
             dy=self.dy,
             x=self.x,
@@ -195,10 +215,8 @@ class WinogradConv2d(CpuLowering):
             y_rows=self.y_rows,
             taps=self.taps,
             x_taps=self.x_taps,
-            strips=len(lines),
-            strip_table=plan.table(
-                [n for k, dweight in enumerate(dweights) for n in (dweight, k, 1)]
-            ),
+            strips=len(strip_table) // 3,
+            strip_table=plan.table(strip_table),
             line_table=plan.table([number for line in lines for number in line]),
             y_tile=self.dy.cells * LANES,
             x_tile=self.x.cells * LANES,
@@ -211,38 +229,34 @@ class WinogradConv2d(CpuLowering):
 
     def _dinput(self, plan: Plan) -> Buffer:
         """A ``Product`` with channels of dx as rows and (i, output channel) as taps."""
-        points, taps, plane = (
-            self.form.points,
-            self.form.lines * self.o,
-            self.dx_lines * self.length,
-        )
+        points, taps, line = self.form.points, self.form.lines * self.o, self.across * LANES
         runs = self._runs_of_dx()
         # at each point: its place in dx and in dy, its first tap and its taps, its length
         lines = [
             (
-                p * plane + line * self.length,
-                p * self.y_plane + dy_line * self.length,
+                p * self.c * self.dx_plane + h * line,
+                p * self.o * self.y_plane + dy_line * line,
                 p * taps + first * self.o,
                 count * self.o,
-                number * self.length,
+                length,
             )
             for p in range(points)
-            for line, dy_line, number, first, count in runs
+            for h, dy_line, length, first, count in runs
         ]
         x_taps = [
-            output * points * self.y_plane - i * self.length
+            output * self.y_plane - i * line
             for i in range(self.form.lines)
             for output in range(self.o)
         ]
         # dx at the points, without the padding, for which nobody asks
-        at_points = plan.buffer((self.c * points, self.dx_lines, self.pieces), by_tile=True)
+        at_points = plan.buffer((points, self.c, self.dx_plane // LANES), by_tile=True)
         op = Product(
             y=at_points,
             x=self.dy,
             w=self.turned,
             rows=self.c,
-            y_rows=plan.table(range(0, self.c * points * plane, points * plane)),
-            w_rows=plan.table(_fours(self.c, taps)),
+            y_rows=plan.table(range(0, self.c * self.dx_plane, self.dx_plane)),
+            w_rows=plan.table(_sixteens(self.c, taps)),
             x_taps=plan.table(x_taps * points),
             w_taps=plan.table(_weights_at_points(points, self.c, taps)),
             lines=len(lines),
@@ -250,12 +264,13 @@ class WinogradConv2d(CpuLowering):
             begin=FROM_ZERO,
             y_tile=at_points.cells * LANES,
             x_tile=self.dy.cells * LANES,
+            in_sixteens=1,
+            x_strip=points * self.o * self.y_plane,
         )
-        of_lines = sum(number * count for _, _, number, _, count in runs)
-        flops = 2 * points * self.pieces * self.c * self.o * of_lines
+        cells = sum(length // LANES * count for _, _, length, _, count in runs) * self.strips
         what = shapes(self.stage.output_shape, self.stage.input_shape)
-        plan.emit(op, "conv dinput", what, flops)
-        pieces = self._pieces_of_x(self.dx_lines)._replace(is_gradient=1)
+        plan.emit(op, "conv dinput", what, 2 * points * self.c * self.o * cells)
+        pieces = self._pieces_of_x(self.dx_plane)._replace(is_gradient=1)
         if not self.form.is_square:  # a line of pieces is a line of dx, not of the padded one
             pieces = pieces._replace(top=0)
         return self._from_points(plan, at_points, pieces, "conv dinput from points")
@@ -263,35 +278,36 @@ class WinogradConv2d(CpuLowering):
     def _runs_of_dx(self) -> list[tuple[int, int, int, int, int]]:
         """Lines of dx that get something through the same lines i of the kernel, in one run.
 
-        Of each the first line, the line of dy from which its taps count back, how many lines; their
-        first i, and how many i. Line h gets line h + PH - i of dy through the kernel's line i.
+        Of each the first line, the line of dy from which its taps count back, its length; its first
+        i, and how many i. Line h gets line h + PH - i of dy through the kernel's line i.
         """
         if self.form.is_square:
-            return [(0, 0, self.dx_lines, 0, 1)]
+            return [(0, 0, self.dx_plane, 0, 1)]
         runs: list[tuple[int, int, int, int, int]] = []
-        ph = self.padding[0]
-        for h in range(self.dx_lines):
-            inside = [i for i in range(self.form.lines) if 0 <= h + ph - i < self.y_lines]
+        ph, line = self.padding[0], self.across * LANES
+        for h in range(self.dx_plane // line):
+            inside = [i for i in range(self.form.lines) if 0 <= h + ph - i < self.y_plane // line]
             through = inside[0], len(inside)
             if runs and runs[-1][3:] == through:
-                first, dy_line, number, *_ = runs.pop()
-                runs.append((first, dy_line, number + 1, *through))
+                first, dy_line, length, *_ = runs.pop()
+                runs.append((first, dy_line, length + line, *through))
             else:
-                runs.append((h, h + ph, 1, *through))
+                runs.append((h, h + ph, line, *through))
         return runs
 
     # Pieces ---------------------------------------------------------------------------------------
 
-    def _pieces_of_x(self, lines: int) -> Pieces:
+    def _pieces_of_x(self, plane: int) -> Pieces:
         (c, h, w), (ph, pw) = self.stage.input_shape, self.padding
-        return Pieces(c, h, w, lines, self.pieces, ph, pw, self.shape[3], is_gradient=0)
+        return Pieces(c, h, w, self.across, plane // LANES, ph, pw, self.shape[3], is_gradient=0)
 
     def _pieces_of_y(self) -> Pieces:
-        o, oh, ow = self.stage.output_shape
-        return Pieces(o, oh, ow, self.y_lines, self.pieces, 0, 0, self.shape[3], is_gradient=0)
+        (o, oh, ow), number = self.stage.output_shape, self.y_plane // LANES
+        return Pieces(o, oh, ow, self.across, number, 0, 0, self.shape[3], is_gradient=0)
 
     def _to_points(self, plan: Plan, x: Buffer, pieces: Pieces, name: str) -> Buffer:
-        shape = pieces.channels * self.form.points, pieces.lines, pieces.number
+        """All strips are kept: dW is summed from them."""
+        shape = self.strips * self.form.points, pieces.channels, pieces.number
         out = plan.buffer(shape, by_tile=True)
         kind = tiles.SquareToPoints if self.form.is_square else tiles.RowToPoints
         op = kind(x, out, pieces, x.cells * LANES, out.cells * LANES, plan.zeros())
@@ -308,15 +324,16 @@ class WinogradConv2d(CpuLowering):
         return y
 
 
-def _up_to_four(rows: int) -> int:
-    return -(-rows // 4) * 4
+def _whole(rows: int) -> int:
+    """Up to a multiple of 16."""
+    return -(-rows // LANES) * LANES
 
 
-def _fours(rows: int, taps: int) -> list[int]:
-    """Where each row's weights begin: four rows lie next to each other, tap by tap."""
-    return [row // 4 * 4 * taps + row % 4 for row in range(rows)]
+def _sixteens(rows: int, taps: int) -> list[int]:
+    """Where each row's weights begin: sixteen rows lie next to each other, tap by tap."""
+    return [row // LANES * LANES * taps + row % LANES for row in range(rows)]
 
 
 def _weights_at_points(points: int, rows: int, taps: int) -> list[int]:
     """Where each tap's weights lie, of one point after the other."""
-    return [p * _up_to_four(rows) * taps + 4 * tap for p in range(points) for tap in range(taps)]
+    return [p * _whole(rows) * taps + LANES * tap for p in range(points) for tap in range(taps)]
