@@ -86,7 +86,7 @@ def _make_to_points(matrix: np.ndarray, is_square: bool) -> ToPoints:
     def walk(op: RowToPoints | SquareToPoints, group: Group) -> None:
         memory, of = group.memory, op.pieces
         size, plane = (of.height, of.width), of.number * LANES
-        point, start = of.channels * plane, group.strip * of.number
+        point, start = of.channels * plane + LANES, group.strip * of.number
         for t in range(group.tiles):
             out = op.out + t * op.out_tile + group.strip * points * point
             for c in range(of.channels):
@@ -167,7 +167,7 @@ def _make_from_points(matrix: np.ndarray, is_square: bool) -> FromPoints:
     def walk(op: RowFromPoints | SquareFromPoints, group: Group) -> None:
         memory, of = group.memory, op.pieces
         size, plane = (of.height, of.width), of.number * LANES
-        point, start = of.channels * plane, group.strip * of.number
+        point, start = of.channels * plane + LANES, group.strip * of.number
         for t in range(group.tiles):
             x = op.x + t * op.x_tile
             for c in range(of.channels):

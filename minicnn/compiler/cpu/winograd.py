@@ -106,7 +106,8 @@ class WinogradConv2d(CpuLowering):
         if form.is_square:
             pieces = -(-oh // OUTPUTS) * self.across
             a_piece = (self.c + self.o) * form.points * LANES * stage.parameters[0].dtype.itemsize
-            number = min(pieces, *(n for n in (4, 2, 1) if n == 1 or n * a_piece <= STRIP_BYTES))
+            fitting = [n for n in (4, 2) if n * a_piece <= STRIP_BYTES]
+            number = min(pieces, *fitting[:1] or [1])
             self.strips = -(-pieces // number)
             self.x_plane = self.y_plane = self.dx_plane = number * LANES
             self.name = f"F({OUTPUTS}x{OUTPUTS}, {kh}x{kw})"
@@ -115,6 +116,14 @@ class WinogradConv2d(CpuLowering):
             self.x_plane, self.y_plane = (h + 2 * ph) * line, oh * line
             self.dx_plane, self.name = h * line, f"F({OUTPUTS}, {kw})"
         self.taps = self.c * form.lines
+        self.x_point, self.y_point, self.dx_point = (
+            _pitch(channels * plane)
+            for channels, plane in (
+                (self.c, self.x_plane),
+                (self.o, self.y_plane),
+                (self.c, self.dx_plane),
+            )
+        )
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         points, line = self.form.points, self.across * LANES
@@ -128,14 +137,13 @@ class WinogradConv2d(CpuLowering):
         # a row is an output channel: of the result, and of dy, at a point
         self.y_rows = plan.table(range(0, self.o * self.y_plane, self.y_plane))
         # a line for each point: all of a channel's pieces in one run
-        y_point, x_point = self.o * self.y_plane, self.c * self.x_plane
         lines = [
-            (p * y_point, p * x_point, p * self.taps, self.taps, self.y_plane)
+            (p * self.y_point, p * self.x_point, p * self.taps, self.taps, self.y_plane)
             for p in range(points)
         ]
         with plan.strips(self.strips):
             self.x = self._to_points(plan, x, self._pieces_of_x(self.x_plane), "conv to points")
-            at_points = plan.buffer((points, self.o, self.y_plane // LANES), by_tile=True)
+            at_points = plan.buffer((points, self.y_point // LANES), by_tile=True)
             op = Product(
                 y=at_points,
                 x=self.x,
@@ -151,9 +159,10 @@ class WinogradConv2d(CpuLowering):
                 y_tile=at_points.cells * LANES,
                 x_tile=self.x.cells * LANES,
                 in_sixteens=1,
-                x_strip=points * x_point,
+                x_strip=points * self.x_point,
             )
-            self.flops = 2 * at_points.cells * self.strips * self.taps
+            of_points = points * self.o * self.y_plane // LANES
+            self.flops = 2 * of_points * self.strips * self.taps
             what = f"{shapes(self.stage.input_shape, self.stage.output_shape)}, {self.name}"
             plan.emit(op, "conv", what, self.flops)
             pieces = self._pieces_of_y()
@@ -197,8 +206,8 @@ class WinogradConv2d(CpuLowering):
         for p in range(points):
             runs = [
                 (
-                    (strip * points + p) * self.o * self.y_plane,
-                    (strip * points + p) * self.c * self.x_plane,
+                    (strip * points + p) * self.y_point,
+                    (strip * points + p) * self.x_point,
                     self.y_plane,
                 )
                 for strip in range(self.strips)
@@ -234,8 +243,8 @@ class WinogradConv2d(CpuLowering):
         # at each point: its place in dx and in dy, its first tap and its taps, its length
         lines = [
             (
-                p * self.c * self.dx_plane + h * line,
-                p * self.o * self.y_plane + dy_line * line,
+                p * self.dx_point + h * line,
+                p * self.y_point + dy_line * line,
                 p * taps + first * self.o,
                 count * self.o,
                 length,
@@ -249,7 +258,7 @@ class WinogradConv2d(CpuLowering):
             for output in range(self.o)
         ]
         # dx at the points, without the padding, for which nobody asks
-        at_points = plan.buffer((points, self.c, self.dx_plane // LANES), by_tile=True)
+        at_points = plan.buffer((points, self.dx_point // LANES), by_tile=True)
         op = Product(
             y=at_points,
             x=self.dy,
@@ -265,7 +274,7 @@ class WinogradConv2d(CpuLowering):
             y_tile=at_points.cells * LANES,
             x_tile=self.dy.cells * LANES,
             in_sixteens=1,
-            x_strip=points * self.o * self.y_plane,
+            x_strip=points * self.y_point,
         )
         cells = sum(length // LANES * count for _, _, length, _, count in runs) * self.strips
         what = shapes(self.stage.output_shape, self.stage.input_shape)
@@ -307,7 +316,8 @@ class WinogradConv2d(CpuLowering):
 
     def _to_points(self, plan: Plan, x: Buffer, pieces: Pieces, name: str) -> Buffer:
         """All strips are kept: dW is summed from them."""
-        shape = self.strips * self.form.points, pieces.channels, pieces.number
+        point = _pitch(pieces.channels * pieces.number * LANES) // LANES
+        shape = self.strips * self.form.points, point
         out = plan.buffer(shape, by_tile=True)
         kind = tiles.SquareToPoints if self.form.is_square else tiles.RowToPoints
         op = kind(x, out, pieces, x.cells * LANES, out.cells * LANES, plan.zeros())
@@ -322,6 +332,12 @@ class WinogradConv2d(CpuLowering):
         op = kind(x, y, pieces, x.cells * LANES, y.cells * LANES, *bias)
         plan.emit(op, name, shapes(x.shape, y.shape))
         return y
+
+
+def _pitch(size: int) -> int:
+    """From one point to the next. A power of two would put them all into the same few places of the
+    first cache."""
+    return size + LANES
 
 
 def _whole(rows: int) -> int:
