@@ -78,17 +78,19 @@ class Product(NamedTuple):
     x_tile: int = 0
     is_gradient: int = 0  # 1 for dW
     in_sixteens: int = 0  # 1: the weights of the rows 16 k to 16 k + 15 lie next to each other
-    x_strip: int = 0  # from one strip to the next (``Group.strip``); y is that of one strip
+    w_tile: int = 0  # from one tile to the next, for dW
 
 
 class Line(NamedTuple):
-    """One line of a ``Product``: its places in y and x, its first tap and its taps, its length."""
+    """One line of a ``Product``: its places in y and x, its first tap and its taps, its length;
+    where the weights begin."""
 
     y: int
     x: int
     first: int
     taps: int
     length: int
+    w: int
 
 
 Block: TypeAlias = Callable[[Product, Line, int, int, Array, Array, Array, Array, Array], None]
@@ -133,7 +135,7 @@ def _make_block(rows: int, width: int) -> Block:
         of_row = take(heads, tables, op.w_rows + row, op.w_rows + last)
         for tap in range(line.first, line.first + line.taps):
             v = load(width, x, line.x + m + tables[at(op.x_taps + tap)])
-            numbers = numbers_of(w, of_row, op.w + tables[at(op.w_taps + tap)])
+            numbers = numbers_of(w, of_row, line.w + tables[at(op.w_taps + tap)])
             sums = add_outer(sums, numbers, (v,))
 
         places = take(rows, tables, op.y_rows + row, op.y_rows + last)
@@ -190,14 +192,15 @@ def product(op: Product, group: Group) -> None:
     memory, weights, tables = group.memory, group.weights, group.tables
     y, w = (group.gradients, memory) if op.is_gradient else (memory, weights)
     images = group.tiles * LANES
-    for tile in range(group.tiles if op.y_tile else 1):
+    for tile in range(group.tiles if op.x_tile else 1):
         for k in range(op.line_table, op.line_table + 5 * op.lines, 5):
             line = Line(
                 op.y + tile * op.y_tile + tables[at(k)],
-                op.x + tile * op.x_tile + group.strip * op.x_strip + tables[at(k + 1)],
+                op.x + tile * op.x_tile + tables[at(k + 1)],
                 tables[at(k + 2)],
                 images if tables[at(k + 3)] == IMAGES else tables[at(k + 3)],
                 images if tables[at(k + 4)] == IMAGES else tables[at(k + 4)],
+                op.w + tile * op.w_tile,
             )
             arrays = y, memory, w, weights, tables
             m = 0

@@ -30,6 +30,7 @@ KERNELS: dict[type, Any] = {
     winograd.RowFromPoints: winograd.row_from_points,
     winograd.SquareToPoints: winograd.square_to_points,
     winograd.SquareFromPoints: winograd.square_from_points,
+    winograd.TurnPoints: winograd.turn_points,
     winograd.WeightGradient: winograd.weight_gradient,
     pool.AvgPool: pool.avg_pool,
     pool.AvgPoolBackward: pool.avg_pool_backward,

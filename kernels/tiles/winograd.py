@@ -5,7 +5,7 @@ A convolution is one product a *point* instead of one a tap; over the channels i
 
     forward   y  = Aᵀ sum over c of (G w) * (Bᵀ x)     ToPoints of x, Product, FromPoints
     backward  dx = B  sum over o of (G w) * (A dy)     ToPoints of dy, Product, FromPoints
-              dw = Gᵀ sum over images and outputs of (A dy) * (Bᵀ x)    ConvDWeight
+              dw = Gᵀ sum over images and pieces of (A dy) * (Bᵀ x)
 
 Along a *row*, a line is cut into pieces of M = 4 outputs with N points each; the sums run over the
 kernel's lines, too. As a *square*, F(4 x 4, 3 x 3), a picture is cut into pieces of 4 x 4 outputs
@@ -26,7 +26,7 @@ from ..cpu.windows import at
 from ..winograd import matrices
 from .blocks import load_each, places_of, put_piece, scatter, steps, store_each
 from .instruction import Group, Place, inner, kernel
-from .lanes import fill, gather_some, load
+from .lanes import fill, gather_some, load, transpose
 from .linear_map import linear_map
 
 OUTPUTS = 4  # of a piece, along a line: M
@@ -55,10 +55,10 @@ class RowToPoints(NamedTuple):
     """The values of each piece of a line at its points: Bᵀ x; of a result's gradient A dy."""
 
     x: Place
-    out: Place
+    out: Place  # one strip
     pieces: Pieces
     x_tile: int  # from one tile to the next
-    out_tile: int  # all strips of a tile lie one after the other
+    out_tile: int
     zeros: Place  # a cell of zeros
 
 
@@ -88,7 +88,7 @@ def _make_to_points(matrix: np.ndarray, is_square: bool) -> ToPoints:
         size, plane = (of.height, of.width), of.number * LANES
         point, start = of.channels * plane + LANES, group.strip * of.number
         for t in range(group.tiles):
-            out = op.out + t * op.out_tile + group.strip * points * point
+            out = op.out + t * op.out_tile
             for c in range(of.channels):
                 x = op.x + t * op.x_tile + c * of.height * of.width * LANES
                 for piece in range(start, start + of.number):
@@ -263,26 +263,60 @@ def whole(rows: int) -> int:
     return (rows + LANES - 1) // LANES * LANES
 
 
-class WeightGradient(NamedTuple):
-    """dw += Gᵀ (what ``ConvDWeight`` has summed at the points), once a step."""
+class TurnPoints(NamedTuple):
+    """(point, channel, piece, image) to (point, piece, image, channel): see ``move.Turn``."""
 
-    sums: Place  # in ``gradients``: (points, O, C, lines)
+    inp: Place  # one strip
+    out: Place
+    points: int
+    channels: int
+    plane: int  # of a channel at one point
+    point: int  # from one point to the next in ``inp``
+    pitch: int  # from one image to the next in ``out``: the channels, up to a multiple of 16
+    inp_tile: int
+    out_tile: int
+
+
+@kernel
+def turn_points(op: TurnPoints, group: Group) -> None:
+    """16 channels of 16 images at a time; of the last channels there may be fewer."""
+    memory = group.memory
+    for t in range(group.tiles):
+        for p in range(op.points):
+            inp = op.inp + t * op.inp_tile + p * op.point
+            out = op.out + t * op.out_tile + p * op.plane * op.pitch
+            for first in range(0, op.plane, LANES):
+                for c in range(0, op.channels, LANES):
+                    # beyond the last channel stands what is not asked for
+                    place, start = out + first * op.pitch + c, inp + c * op.plane + first
+                    transpose(memory, place, op.pitch, memory, start, op.plane)
+
+
+class WeightGradient(NamedTuple):
+    """dw += Gᵀ (what has been summed at the points), once a step."""
+
+    sums: Place  # in ``gradients``: (points, O, C lines), each row ``pitch`` long
     dweight: Place  # in ``gradients``: (O, C, KH, KW)
     matrix: Place  # as in ``WeightsToPoints``
     points: int
     cells: int
-    rows: int  # O C lines
+    outputs: int  # O
+    row: int  # C lines
+    pitch: int
 
 
 @kernel
 def weight_gradient(op: WeightGradient, group: Group) -> None:
-    """16 rows of the kernels at a time."""
+    """16 numbers of a row at a time."""
     gradients, zero = group.gradients, fill(LANES, group.gradients.dtype.type(0))
-    for row in range(0, op.rows, LANES):
-        number = min(LANES, op.rows - row)
-        for j in range(op.cells):
-            total = zero
-            for p in range(op.points):
-                factor = group.weights[at(op.matrix + p * op.cells + j)]
-                total = total + factor * load(LANES, gradients, op.sums + p * op.rows + row)
-            scatter(gradients, op.dweight + row * op.cells + j, op.cells, number, total)
+    for o in range(op.outputs):
+        for k in range(0, op.row, LANES):
+            number = min(LANES, op.row - k)
+            start, place = op.sums + o * op.pitch + k, op.dweight + (o * op.row + k) * op.cells
+            for j in range(op.cells):
+                total = zero
+                for p in range(op.points):
+                    factor = group.weights[at(op.matrix + p * op.cells + j)]
+                    sums = load(LANES, gradients, start + p * op.outputs * op.pitch)
+                    total = total + factor * sums
+                scatter(gradients, place + j, op.cells, number, total)

@@ -14,14 +14,14 @@ import numpy as np
 
 from minicnn.kernels.arrays import LANES
 from minicnn.kernels.tiles import winograd as tiles
-from minicnn.kernels.tiles.product import FROM_ZERO, ConvDWeight, Product, SumRows
+from minicnn.kernels.tiles.product import ADD, FROM_ZERO, ConvDWeight, Product, SumRows
 from minicnn.kernels.tiles.winograd import OUTPUTS, Pieces
 from minicnn.kernels.winograd import matrices
 
 from ..record import Stage
 from ..table import shapes
 from .conv import Conv2d, strips_of
-from .plan import Buffer, CpuLowering, Plan
+from .plan import Buffer, CpuLowering, Extra, Plan
 
 STRIP_BYTES = 600_000  # of a strip's points, so that they stay in a core's second cache
 WORTH = 0.9  # of the direct sums' work: less is not worth the rounding
@@ -93,7 +93,10 @@ class WinogradConv2d(CpuLowering):
         across: pieces in a line, each 16 places long at one point.
         x_plane, y_plane, dx_plane: of a channel's pieces in a strip, at one point, in places.
         strips: that a picture is cut into, so that a strip's points stay in the cache.
-        x, dy: the input and its result's gradient, at the points: (strip, point, channel, piece).
+        x_cells: the input.
+        x, dy: the input and its result's gradient at a strip's points: (point, channel, piece). Of
+            several strips those of x are computed again on the way back: that takes less time
+            than to keep them meanwhile, outside of the caches.
     """
 
     def __init__(self, stage: Stage, needs_dinput: bool, form: Form):
@@ -142,7 +145,8 @@ class WinogradConv2d(CpuLowering):
             for p in range(points)
         ]
         with plan.strips(self.strips):
-            self.x = self._to_points(plan, x, self._pieces_of_x(self.x_plane), "conv to points")
+            self.x_cells = x
+            self.x = self._x_to_points(plan, "conv to points")
             at_points = plan.buffer((points, self.y_point // LANES), by_tile=True)
             op = Product(
                 y=at_points,
@@ -159,7 +163,6 @@ class WinogradConv2d(CpuLowering):
                 y_tile=at_points.cells * LANES,
                 x_tile=self.x.cells * LANES,
                 in_sixteens=1,
-                x_strip=points * self.x_point,
             )
             of_points = points * self.o * self.y_plane // LANES
             self.flops = 2 * of_points * self.strips * self.taps
@@ -191,30 +194,39 @@ class WinogradConv2d(CpuLowering):
             if self.learns[0] or self.needs_dinput:
                 pieces = self._pieces_of_y()._replace(is_gradient=1)
                 self.dy = self._to_points(plan, dy, pieces, "conv dy to points")
+            if self.learns[0]:
+                if self.strips > 1:
+                    self.x = self._x_to_points(plan, "conv x to points")
+                self._dweight(plan)
             if self.needs_dinput:
                 dx = self._dinput(plan)
-        if self.learns[0]:
-            self._dweight(plan)
         return dx
 
     def _dweight(self, plan: Plan) -> None:
-        points, rows = self.form.points, self.o * self.taps
-        sums = plan.extra(points * rows)
+        """At each point; once a step, dW from that. Long runs are summed by ``ConvDWeight``.
+
+        A square's strip has few pieces. There it pays to turn x, and the sum is a ``Product`` as
+        that of a dense layer: rows are output channels, taps images of pieces, and runs channels.
+        """
+        points, pitch = self.form.points, _whole(self.c) if self.form.is_square else self.taps
+        sums = plan.extra(points * self.o * pitch)
+        if self.form.is_square:
+            self._product_dweight(plan, sums, pitch)
+        else:
+            self._row_dweight(plan, sums)
+        cells = self.stage.parameters[0].size // (self.o * self.taps)
+        places = sums, self.places[0], self.g
+        once = tiles.WeightGradient(*places, points, cells, self.o, self.taps, pitch)
+        plan.emit_once(plan.epilogue, once, "conv dweight", f"{shapes(self.shape)}, from points")
+
+    def _row_dweight(self, plan: Plan, sums: Extra) -> None:
         # each point has a dW of its own: its place, and the runs that are summed for it
         strip_table: list[int] = []
         lines: list[tuple[int, int, int]] = []
-        for p in range(points):
-            runs = [
-                (
-                    (strip * points + p) * self.y_point,
-                    (strip * points + p) * self.x_point,
-                    self.y_plane,
-                )
-                for strip in range(self.strips)
-            ]
-            strips, pieces = strips_of(runs)
+        for p in range(self.form.points):
+            strips, pieces = strips_of([(p * self.y_point, p * self.x_point, self.y_plane)])
             for first, number in strips:
-                strip_table += [p * rows, len(lines) + first, number]
+                strip_table += [p * self.o * self.taps, len(lines) + first, number]
             lines += pieces
         op = ConvDWeight(
             dy=self.dy,
@@ -230,11 +242,37 @@ class WinogradConv2d(CpuLowering):
             y_tile=self.dy.cells * LANES,
             x_tile=self.x.cells * LANES,
         )
-        what = shapes(self.stage.output_shape, self.shape)
-        plan.emit(op, "conv dweight", what, self.flops)
-        cells = self.stage.parameters[0].size // rows
-        once = tiles.WeightGradient(sums, self.places[0], self.g, points, cells, rows)
-        plan.emit_once(plan.epilogue, once, "conv dweight", f"{shapes(self.shape)}, from points")
+        plan.emit(op, "conv dweight", shapes(self.stage.output_shape, self.shape), self.flops)
+
+    def _product_dweight(self, plan: Plan, sums: Extra, pitch: int) -> None:
+        points, images = self.form.points, self.x_plane
+        turned = plan.buffer((points, images // LANES, pitch), by_tile=True)
+        tile, turned_tile = self.x.cells * LANES, turned.cells * LANES
+        of_x = points, self.c, self.x_plane, self.x_point, pitch
+        turn = tiles.TurnPoints(self.x, turned, *of_x, tile, turned_tile)
+        plan.emit(turn, "turn", shapes(self.x.shape, turned.shape))
+        # at each point: its place in dW and in x, its first tap and its taps, the length of a row
+        lines = [
+            (p * self.o * pitch, p * images * pitch, p * images, images, pitch)
+            for p in range(points)
+        ]
+        op = Product(
+            y=sums,
+            x=turned,
+            w=self.dy,
+            rows=self.o,
+            y_rows=plan.table(range(0, self.o * pitch, pitch)),
+            w_rows=self.y_rows,
+            x_taps=plan.table([*range(0, images * pitch, pitch)] * points),
+            w_taps=plan.table([p * self.y_point + k for p in range(points) for k in range(images)]),
+            lines=points,
+            line_table=plan.table([number for line in lines for number in line]),
+            begin=ADD,
+            x_tile=turned_tile,
+            is_gradient=1,
+            w_tile=self.dy.cells * LANES,
+        )
+        plan.emit(op, "conv dweight", shapes(self.stage.output_shape, self.shape), self.flops)
 
     def _dinput(self, plan: Plan) -> Buffer:
         """A ``Product`` with channels of dx as rows and (i, output channel) as taps."""
@@ -274,7 +312,6 @@ class WinogradConv2d(CpuLowering):
             y_tile=at_points.cells * LANES,
             x_tile=self.dy.cells * LANES,
             in_sixteens=1,
-            x_strip=points * self.y_point,
         )
         cells = sum(length // LANES * count for _, _, length, _, count in runs) * self.strips
         what = shapes(self.stage.output_shape, self.stage.input_shape)
@@ -314,10 +351,11 @@ class WinogradConv2d(CpuLowering):
         (o, oh, ow), number = self.stage.output_shape, self.y_plane // LANES
         return Pieces(o, oh, ow, self.across, number, 0, 0, self.shape[3], is_gradient=0)
 
+    def _x_to_points(self, plan: Plan, name: str) -> Buffer:
+        return self._to_points(plan, self.x_cells, self._pieces_of_x(self.x_plane), name)
+
     def _to_points(self, plan: Plan, x: Buffer, pieces: Pieces, name: str) -> Buffer:
-        """All strips are kept: dW is summed from them."""
-        point = _pitch(pieces.channels * pieces.number * LANES) // LANES
-        shape = self.strips * self.form.points, point
+        shape = self.form.points, _pitch(pieces.channels * pieces.number * LANES) // LANES
         out = plan.buffer(shape, by_tile=True)
         kind = tiles.SquareToPoints if self.form.is_square else tiles.RowToPoints
         op = kind(x, out, pieces, x.cells * LANES, out.cells * LANES, plan.zeros())
