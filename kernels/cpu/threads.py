@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from itertools import pairwise
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -131,13 +133,16 @@ def together(calls: Sequence[Callable[[], None]]) -> None:
             raise error
 
 
+MOMENT = 5e-5  # seconds of sleep
+
+
 def take_turns(task: Callable[[int], bool], threads: int) -> None:
     """Call ``task(k)`` for k = 0, 1, ... before ``threads``: 0 here, the others on other threads.
 
     The calls take the pieces of one work in turns, and each returns whether all of them are done.
-    So nobody waits for a thread that is late: a call that has not begun when all is done never
-    begins. If ``task(0)`` returns False, because another call is still at work, it is called again
-    when one has ended.
+    One that returns False, because another call is still at work on what must come first, is made
+    again after a moment. Nobody waits for a thread that is late: a call that has not begun when all
+    is done never begins. A call that raises must see to it that the others return True.
 
     What a call raises is raised here, once all have ended; so is an interrupt (Ctrl-C).
     """
@@ -149,10 +154,11 @@ def take_turns(task: Callable[[int], bool], threads: int) -> None:
             _team(max(1, _threads - 1)).calls.put((partial(_make_next, waiting), reports))
         try:
             while not task(0):
-                error = reports.get()
-                missing -= 1
-                if error is not None:
-                    raise error
+                with suppress(Empty):
+                    error = reports.get(timeout=MOMENT)
+                    missing -= 1
+                    if error is not None:
+                        raise error
         except BaseException:
             waiting.clear()
             for _ in range(missing):
@@ -167,4 +173,5 @@ def _make_next(waiting: list[Callable[[], Any]]) -> None:
         call = waiting.pop()
     except IndexError:
         return
-    call()
+    while not call():
+        time.sleep(MOMENT)

@@ -182,22 +182,61 @@ def steps(typing: Any, count: Any, start: Any, step: Any) -> Any:
     return result(count, types.intp, types.intp), generate
 
 
-@intrinsic()
-def scatter(typing: Any, array: Any, place: Any, step: Any, count: Any, vector: Any) -> Any:
-    """array[place + k step] = vector[k] for the first ``count`` cells of the vector."""
+@intrinsic(prefer_literal=True)
+def gather_each(typing: Any, count: Any, array: Any, place: Any, step: Any, number: Any) -> Any:
+    """``count`` vectors of 16: vector v has array[place + v + k step] for k = 0, 1, ...
+
+    Of k only ``number`` are read; in their stead the first is taken again.
+    """
+    lanes = Lanes(array.dtype, LANES)
+    result = types.UniTuple(lanes, count.literal_value)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, place, step, count, vector = arguments
-        data = context.make_array(signature.args[0])(context, builder, array).data
-        for k in range(signature.args[4].width):
-            with builder.if_then(builder.icmp_signed("<", ir.Constant(count.type, k), count)):
-                address = builder.gep(data, [place])
-                cell = builder.extract_element(vector, ir.Constant(ir.IntType(32), k))
-                builder.store(cell, address)
-            place = builder.add(place, step)
-        return context.get_dummy_value()
+        _, array, place, step, number = arguments
+        data = context.make_array(signature.args[1])(context, builder, array).data
+        nothing = splat(builder, ir.Constant(data.type.pointee, 0.0), lanes)
+        vectors, index = [nothing] * result.count, place
+        for k in range(LANES):
+            there = builder.icmp_signed("<", ir.Constant(number.type, k), number)
+            first = builder.select(there, index, place)
+            for v in range(result.count):
+                cell = builder.gep(data, [builder.add(first, ir.Constant(first.type, v))])
+                lane = ir.Constant(ir.IntType(32), k)
+                vectors[v] = builder.insert_element(vectors[v], builder.load(cell), lane)
+            index = builder.add(index, step)
+        return context.make_tuple(builder, result, vectors)
 
-    return types.void(array, types.intp, types.intp, types.intp, vector), generate
+    index = types.intp
+    return result(count, array, index, index, index), generate
+
+
+def _scattering(add: bool) -> Any:
+    @intrinsic()
+    def put(typing: Any, array: Any, places: Any, step: Any, number: Any, vectors: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array, places, step, number, vectors = arguments
+            data = context.make_array(signature.args[0])(context, builder, array).data
+            places, vectors = (unpack_tuple(builder, part) for part in (places, vectors))
+            away = ir.Constant(step.type, 0)
+            for k in range(LANES):
+                with builder.if_then(builder.icmp_signed("<", ir.Constant(number.type, k), number)):
+                    for place, vector in zip(places, vectors, strict=True):
+                        cell = builder.extract_element(vector, ir.Constant(ir.IntType(32), k))
+                        address = builder.gep(data, [builder.add(place, away)])
+                        if add:
+                            cell = builder.fadd(builder.load(address), cell)
+                        builder.store(cell, address)
+                away = builder.add(away, step)
+            return context.get_dummy_value()
+
+        return types.void(array, places, types.intp, types.intp, vectors), generate
+
+    return put
+
+
+# (array, places, step, number, vectors): array[place + k step] = vector[k], or += vector[k], for k
+# before ``number``, for each place with its vector of 16 cells.
+scatter_each, scatter_add_each = _scattering(add=False), _scattering(add=True)
 
 
 @intrinsic(prefer_literal=True)

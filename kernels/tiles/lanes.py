@@ -264,25 +264,6 @@ def gather_bytes(typing: Any, width: Any, like: Any, memory: Any, start: Any, st
 
 
 @intrinsic(prefer_literal=True)
-def gather_some(typing: Any, width: Any, array: Any, index: Any, step: Any, count: Any) -> Any:
-    """array[index], array[index + step], ...: ``count`` numbers, then the first one again."""
-    lanes = Lanes(array.dtype, width.literal_value)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, array, index, step, count = arguments
-        data = context.make_array(signature.args[1])(context, builder, array).data
-        vector, first = ir.Constant(_vector(lanes), ir.Undefined), index
-        for lane in range(lanes.width):
-            there = builder.icmp_signed("<", ir.Constant(count.type, lane), count)
-            cell = builder.load(builder.gep(data, [builder.select(there, index, first)]))
-            vector = builder.insert_element(vector, cell, ir.Constant(ir.IntType(32), lane))
-            index = builder.add(index, step)
-        return vector
-
-    return lanes(width, array, types.intp, types.intp, types.intp), generate
-
-
-@intrinsic(prefer_literal=True)
 def gather(typing: Any, width: Any, like: Any, memory: Any, start: Any, step: Any) -> Any:
     """memory[start], memory[start + step], ..., ``memory`` read as numbers of ``like``'s dtype."""
     return _gather(width, like, memory, from_bytes=False)

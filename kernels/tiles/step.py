@@ -78,10 +78,9 @@ class Work(NamedTuple):
     # the plan
     program: Annotated[Array, "int64"]  # see ``program_of``
     width: int  # of an instruction
-    prologue: int  # instructions: the first ones of the program
     first: int  # the instruction with which this part begins
     last: int  # the one after its last
-    epilogue: int  # where the epilogue begins; it goes to the program's end
+    epilogue: int  # where the epilogue begins; the prologue begins at 0
     # the batch
     images: int
     pictures: Annotated[Array, "uint8"]
@@ -122,9 +121,9 @@ def _do(work: Work, thread: Thread, phase: int, piece: int) -> None:
     if phase == SHARES:
         _run_share(work, thread.number, piece)
     elif phase == PROLOGUE:
-        _run_once(work, 0, work.prologue)
+        _run_once(work, piece)
     elif phase == EPILOGUE:
-        _run_once(work, work.epilogue, work.program.size // work.width)
+        _run_once(work, work.epilogue + piece)
     else:
         size = work.gradients_size if phase == SUM else work.parameters_size
         pieces, places = work.pieces[phase], thread.places
@@ -160,9 +159,9 @@ def _run_share(work: Work, number: int, share: int) -> None:
 
 
 @inner()
-def _run_once(work: Work, first: int, last: int) -> None:
-    """The instructions from ``first`` to before ``last``, which see no images: for one group."""
-    program = work.program.reshape((-1, work.width))[first:last]
+def _run_once(work: Work, number: int) -> None:
+    """An instruction that sees no images: for one group."""
+    program = work.program.reshape((-1, work.width))[number : number + 1]
     batch = work.images, work.pictures, work.labels, work.logits
     run(program, work.rows[:WIDTH], work.memory, 0, 1, 0, 1, 1, *batch)
 

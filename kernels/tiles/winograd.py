@@ -24,9 +24,18 @@ import numpy as np
 from ..arrays import LANES
 from ..cpu.windows import at
 from ..winograd import matrices
-from .blocks import load_each, places_of, put_piece, scatter, steps, store_each
+from .blocks import (
+    gather_each,
+    load_each,
+    places_of,
+    put_piece,
+    scatter_add_each,
+    scatter_each,
+    steps,
+    store_each,
+)
 from .instruction import Group, Place, inner, kernel
-from .lanes import fill, gather_some, load, transpose
+from .lanes import fill, transpose
 from .linear_map import linear_map
 
 OUTPUTS = 4  # of a piece, along a line: M
@@ -225,36 +234,55 @@ class WeightsToPoints(NamedTuple):
     out: Place  # in ``weights``, as all of these
     turned: Place
     with_turned: int  # 0: nobody asks for dX
-    matrix: Place  # (points, cells): of a row G and a line of the kernel; of a square its 9 cells
-    points: int
-    cells: int
+    cells: int  # of a line of the kernel, 3 or 5; of a square 9
     outputs: int  # O
     channels: int  # C
     lines: int  # KH; of a square 1
+    first: int  # the first output channel
+    last: int  # the one after the last
+
+
+def _make_weights(matrix: np.ndarray, is_square: bool) -> Callable[[WeightsToPoints, Group], None]:
+    points, cells = (size ** (1 + is_square) for size in matrix.shape)
+    map_weights = linear_map(matrix, is_square)
+
+    @inner()
+    def walk(op: WeightsToPoints, group: Group) -> None:
+        w, channels = group.weights, op.channels
+        taps, turned_taps = channels * op.lines, op.lines * op.outputs
+        size, turned_size = whole(op.outputs) * taps, whole(channels) * turned_taps
+        for o in range(op.first, op.last):
+            for i in range(op.lines):
+                for c in range(0, channels, LANES):
+                    first = op.w + ((o * channels + c) * op.lines + i) * cells
+                    number = min(LANES, channels - c)
+                    some = gather_each(cells, w, first, op.lines * cells, number)
+                    values = map_weights(some)
+                    place = op.out + ((o // LANES) * taps + c * op.lines + i) * LANES + o % LANES
+                    places = steps(points, place, size)
+                    scatter_each(w, places, op.lines * LANES, number, values)
+                    if op.with_turned:  # beyond the last channel nobody looks
+                        place = (
+                            op.turned + ((c // LANES) * turned_taps + i * op.outputs + o) * LANES
+                        )
+                        store_each(w, steps(points, place, turned_size), 0, points, values)
+
+    return walk
+
+
+_weights3, _weights5 = (_make_weights(form.weights, False) for form in (ROW3, ROW5))
+_square_weights = _make_weights(ROW3.weights, True)
 
 
 @kernel
 def weights_to_points(op: WeightsToPoints, group: Group) -> None:
     """16 channels at a time."""
-    w, cells, channels = group.weights, op.cells, op.channels
-    taps, turned_taps = channels * op.lines, op.lines * op.outputs
-    size, turned_size = whole(op.outputs) * taps, whole(channels) * turned_taps
-    zero = fill(LANES, w.dtype.type(0))
-    for o in range(op.outputs):
-        for i in range(op.lines):
-            for c in range(0, channels, LANES):
-                first = op.w + ((o * channels + c) * op.lines + i) * cells
-                number = min(LANES, channels - c)
-                place = op.out + ((o // LANES) * taps + c * op.lines + i) * LANES + o % LANES
-                other = op.turned + ((c // LANES) * turned_taps + i * op.outputs + o) * LANES
-                for p in range(op.points):
-                    total = zero
-                    for j in range(cells):
-                        cell = gather_some(LANES, w, first + j, op.lines * cells, number)
-                        total = total + w[at(op.matrix + p * cells + j)] * cell
-                    scatter(w, place + p * size, op.lines * LANES, number, total)
-                    if op.with_turned:
-                        scatter(w, other + p * turned_size, 1, number, total)
+    if op.cells == 9:
+        _square_weights(op, group)
+    elif op.cells == 5:
+        _weights5(op, group)
+    else:
+        _weights3(op, group)
 
 
 @inner()
@@ -297,26 +325,42 @@ class WeightGradient(NamedTuple):
 
     sums: Place  # in ``gradients``: (points, O, C lines), each row ``pitch`` long
     dweight: Place  # in ``gradients``: (O, C, KH, KW)
-    matrix: Place  # as in ``WeightsToPoints``
-    points: int
-    cells: int
+    cells: int  # of a line of the kernel, 3 or 5; of a square 9
     outputs: int  # O
     row: int  # C lines
     pitch: int
+    first: int  # the first output channel
+    last: int  # the one after the last
+
+
+def _make_gradient(matrix: np.ndarray, is_square: bool) -> Callable[[WeightGradient, Group], None]:
+    points, cells = (size ** (1 + is_square) for size in matrix.shape)
+    map_gradient = linear_map(matrix.T, is_square)
+
+    @inner()
+    def walk(op: WeightGradient, group: Group) -> None:
+        gradients = group.gradients
+        for o in range(op.first, op.last):
+            for k in range(0, op.row, LANES):
+                places = steps(points, op.sums + o * op.pitch + k, op.outputs * op.pitch)
+                values = map_gradient(load_each(LANES, gradients, places, 0))
+                place = op.dweight + (o * op.row + k) * cells
+                number = min(LANES, op.row - k)
+                scatter_add_each(gradients, steps(cells, place, 1), cells, number, values)
+
+    return walk
+
+
+_gradient3, _gradient5 = (_make_gradient(form.weights, False) for form in (ROW3, ROW5))
+_square_gradient = _make_gradient(ROW3.weights, True)
 
 
 @kernel
 def weight_gradient(op: WeightGradient, group: Group) -> None:
     """16 numbers of a row at a time."""
-    gradients, zero = group.gradients, fill(LANES, group.gradients.dtype.type(0))
-    for o in range(op.outputs):
-        for k in range(0, op.row, LANES):
-            number = min(LANES, op.row - k)
-            start, place = op.sums + o * op.pitch + k, op.dweight + (o * op.row + k) * op.cells
-            for j in range(op.cells):
-                total = zero
-                for p in range(op.points):
-                    factor = group.weights[at(op.matrix + p * op.cells + j)]
-                    sums = load(LANES, gradients, start + p * op.outputs * op.pitch)
-                    total = total + factor * sums
-                scatter(gradients, place + j, op.cells, number, total)
+    if op.cells == 9:
+        _square_gradient(op, group)
+    elif op.cells == 5:
+        _gradient5(op, group)
+    else:
+        _gradient3(op, group)

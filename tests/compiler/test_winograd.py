@@ -10,7 +10,7 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, nn, optim
-from minicnn.compiler.cpu import winograd
+from minicnn.compiler.cpu import form as forms
 from minicnn.kernels.winograd import matrices
 from minicnn.nn.arguments import pair
 
@@ -57,17 +57,17 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
 def test_results_and_gradients_are_eagers(
     case: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    form, (size, options) = case.partition(")")[0], CASES[case]
+    name, (size, options) = case.partition(")")[0], CASES[case]
     kernel_size = pair("kernel", size)
-    forms = [f for f in winograd.forms_of(kernel_size) if f.is_square == ("x" in form)]
-    of_this_size = {kernel_size: forms}  # the net's 1 x 1 convolution has none
-    monkeypatch.setattr(winograd, "forms_of", lambda size: of_this_size.get(size, []))
-    monkeypatch.setattr(winograd, "WORTH", 100)
+    kinds = [form for form in forms.forms_of(kernel_size) if form.is_square == ("x" in name)]
+    of_this_size = {kernel_size: kinds}  # the net's 1 x 1 convolution has none
+    monkeypatch.setattr(forms, "forms_of", lambda size: of_this_size.get(size, []))
+    monkeypatch.setattr(forms, "WORTH", 100)
     net, rng = net_of(dtype, size, **options), np.random.default_rng(5)
     x, y = rng.standard_normal((37, *PICTURE)).astype(dtype), rng.integers(0, 5, 37)
     step = step_of(net)
     _, logits = step(x, y)
-    assert f", {form})" in str(step.plan)
+    assert f", {name})" in str(step.plan)
     expected = net(Tensor(x))
     nn.CrossEntropyLoss()(expected, Tensor(y)).backward()
     pairs: list[Any] = [(logits, expected)]
@@ -75,6 +75,22 @@ def test_results_and_gradients_are_eagers(
     for ours, theirs in pairs:
         error = np.abs(ours.numpy() - theirs.numpy()).max() / np.abs(theirs.numpy()).max()
         assert error < (1e-12 if dtype == "float64" else 5e-6)
+
+
+def test_a_weight_used_twice_gets_both_gradients() -> None:
+    """On pictures of different sizes, for which different forms may be best."""
+    minicnn.manual_seed(4)
+    twice = nn.Conv2d(7, 7, 3, padding=1)
+    net = nn.Sequential(twice, nn.MaxPool2d(3), twice, nn.Flatten(), nn.LazyLinear(5))
+    rng = np.random.default_rng(8)
+    x, y = rng.standard_normal((37, *PICTURE)), rng.integers(0, 5, 37)
+    net(Tensor(x.astype(np.float32)))
+    step = step_of(net.to("float64"))
+    step(x, y)
+    nn.CrossEntropyLoss()(net(Tensor(x)), Tensor(y)).backward()
+    assert twice.weight.grad is not None
+    ours, theirs = step.gradients()["0.weight"].numpy(), twice.weight.grad.numpy()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
 def test_without_it_sums_of_whole_numbers_are_exact() -> None:

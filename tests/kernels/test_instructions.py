@@ -55,9 +55,21 @@ def fail(op: Fail, group: Group) -> None:
     group.sums[0] += op.number
 
 
+class Note(NamedTuple):
+    """Notes its number and the strip, so that the order can be told."""
+
+    number: int
+
+
+@inner()
+def note(op: Note, group: Group) -> None:
+    group.sums[0] = 3 * group.sums[0] + op.number + 100 * group.strip
+
+
 @pytest.fixture(autouse=True)
 def kernels_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(program.KERNELS, Read, read)
+    monkeypatch.setitem(program.KERNELS, Note, note)
     monkeypatch.setitem(program.KERNELS, Fail, fail)
 
 
@@ -91,8 +103,8 @@ def execute(made: np.ndarray, arrays: Arrays, first: int, last: int, group: int)
 
 def test_a_tuple_takes_as_many_columns_as_it_has_fields_and_an_array_two() -> None:
     assert [column for column, _ in columns_of(Read).values()] == [0, 1, 3]
-    assert [column for column, _ in columns_of(Group).values()] == [0, 1, 2, *range(3, 21, 2)]
-    assert row_of(Group).shape == (21,)
+    assert [column for column, _ in columns_of(Group).values()] == [0, 1, 2, 3, *range(4, 22, 2)]
+    assert row_of(Group).shape == (22,)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -100,7 +112,8 @@ def test_a_program_has_an_instruction_a_row(dtype: str) -> None:
     number = np.dtype(dtype)
     made = program_of([(Fail, [5]), (Read, [1, 2, 3, 4])], number)
     addresses = address_of(fail, Fail, number), address_of(read, Read, number)
-    np.testing.assert_array_equal(made, [[addresses[0], 5, 0, 0, 0], [addresses[1], 1, 2, 3, 4]])
+    rows = [[addresses[0], 0, 0, 5, 0, 0, 0], [addresses[1], 0, 0, 1, 2, 3, 4]]
+    np.testing.assert_array_equal(made, rows)
     assert made.dtype == np.int64
     assert addresses[0] != addresses[1]
 
@@ -117,6 +130,19 @@ def test_a_kernel_finds_every_field_where_it_is_declared(dtype: str) -> None:
     np.testing.assert_array_equal(found["gradients"], [0, 0, 30, 0])
     np.testing.assert_array_equal(found["sums"], [0, 40, 0, 0, 0])
     np.testing.assert_array_equal(found["logits"], [0] * 8 + [50])
+
+
+def test_the_last_few_instructions_are_done_again_for_each_strip() -> None:
+    """5, then (7, 11) three times, then 13."""
+    found = arrays_of("float64", groups=1)
+    ops: list[tuple[type, list[int]]] = [(Note, [number]) for number in (5, 7, 11, 13)]
+    made = program_of(ops, np.dtype("float64"), {2: (1, 3)})
+    execute(made, found, first=0, last=1, group=1)
+    noted = [(5, 0), (7, 0), (11, 0), (7, 1), (11, 1), (7, 2), (11, 2), (13, 0)]
+    expected = 0
+    for number, strip in noted:
+        expected = 3 * expected + number + 100 * strip
+    assert found["sums"][0] == expected
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -100,7 +100,6 @@ class Engine:
                 self.parameters.kernel_of(optimizer)
         self.shares.write(
             width=self.program.shape[1],
-            prologue=len(plan.prologue.lines),
             epilogue=len(ops) - len(plan.epilogue.lines),
         )
         arrays = {"program": self.program.reshape(-1), "parameters": self.parameters.table}

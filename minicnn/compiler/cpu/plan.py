@@ -101,6 +101,7 @@ class Plan:
         before: functions called at the beginning of each step.
         loss_settings: the constants of the loss: smoothing, scale of the gradient, ignored class,
             class weights.
+        shared: what lowerings that have a parameter in common decide, or make, but once.
         masks: dropout masks drawn a step.
         sums: places for sums over the batch.
         loss_sums: two of them: the losses, and the correct predictions.
@@ -112,6 +113,7 @@ class Plan:
         self.parts, self.prologue, self.epilogue = [Part()], Part(), Part()
         self.buffers: list[Buffer] = []
         self._zeros: Buffer | None = None
+        self.shared: dict[Any, Any] = {}
         self.parameters: dict[int, tuple[Tensor, int]] = {}  # by id
         self.constants: list[np.ndarray] = []
         self.constants_size = self.parameters_size = self.extras_size = 0
@@ -201,7 +203,10 @@ class Plan:
                     value.first, value.last = min(value.first, begin), max(value.last, end)
 
     def emit_once(self, part: Part, op: Instruction, name: str, what: str = "") -> None:
-        """Add an instruction to ``prologue`` or ``epilogue``: it sees no images and no buffers."""
+        """Add an instruction to ``prologue`` or ``epilogue``: it sees no images and no buffers.
+
+        Threads take these in any order.
+        """
         part.lines.append(CpuLine(name=name, what=what, flops=0, bytes=0, op=op))
 
     def wait(self, afterwards: Callable[[Any], None]) -> None:

@@ -121,10 +121,10 @@ class Shares:
         parameters, gradients = plan.parameters_size, plan.parameters_size + plan.extras_size
         self.pieces = {
             tiles.COPY: max(1, min(most, parameters // PIECE)),
-            tiles.PROLOGUE: int(len(plan.prologue.lines) > 0),
+            tiles.PROLOGUE: len(plan.prologue.lines),
             tiles.SHARES: self.count,
             tiles.SUM: max(1, min(most, gradients // PIECE)) if self.count > 1 else 0,
-            tiles.EPILOGUE: int(len(plan.epilogue.lines) > 0),
+            tiles.EPILOGUE: len(plan.epilogue.lines),
             tiles.UPDATE: max(1, min(most, parameters // PIECE)),
         }
         self.write(parameters_size=parameters, gradients_size=gradients)
@@ -160,6 +160,10 @@ class Shares:
         def take_part(thread: int) -> bool:
             # if it comes too late, ``turns`` says that nothing is left
             row, _ = self.team[thread]
-            return tiles.take_turns(kernel, work, row, turns)
+            try:
+                return tiles.take_turns(kernel, work, row, turns)
+            except BaseException:
+                turns[tiles.FINISHED] = 1  # what is left will not be done
+                raise
 
         take_turns(take_part, self.threads)

@@ -8,74 +8,21 @@ over channels (along a row, over channels and the kernel's lines), so the produc
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
 
 from minicnn.kernels.arrays import LANES
 from minicnn.kernels.tiles import winograd as tiles
 from minicnn.kernels.tiles.product import ADD, FROM_ZERO, ConvDWeight, Product, SumRows
 from minicnn.kernels.tiles.winograd import OUTPUTS, Pieces
-from minicnn.kernels.winograd import matrices
 
 from ..record import Stage
 from ..table import shapes
 from .conv import Conv2d, strips_of
+from .form import Form, best_form
 from .plan import Buffer, CpuLowering, Extra, Plan
 
 STRIP_BYTES = 600_000  # of a strip's points, so that they stay in a core's second cache
-WORTH = 0.9  # of the direct sums' work: less is not worth the rounding
-
-
-class Form(NamedTuple):
-    """How a convolution is cut.
-
-    Attributes:
-        is_square: F(4 x 4, 3 x 3); otherwise F(4, 3) or F(4, 5) along each line.
-        points: of a piece.
-        lines: of the kernel, among the taps: KH, and 1 of a square.
-        steps: vector operations of a piece: x to its points, dy to them, y from them, dx from them.
-    """
-
-    is_square: bool
-    points: int
-    lines: int
-    steps: tuple[int, int, int, int]
-
-
-def forms_of(kernel_size: tuple[int, int]) -> list[Form]:
-    """Those that such a kernel can take."""
-    kh, kw = kernel_size
-    rows = {
-        3: [Form(False, 6, kh, (30, 22, 22, 32))],
-        5: [Form(False, 8, kh, (46, 28, 30, 50))],
-    }
-    squares = [Form(True, 36, 1, (300, 160, 160, 320))] if kh == kw == 3 else []
-    return rows.get(kw, []) + squares
-
-
-def best_form(stage: Stage, needs_dinput: bool) -> Form | None:
-    """The form with the least work, or None where that is to compute the sums as they are defined.
-
-    Work is counted in vector operations for a tile, as in training. A row of a product costs about
-    four more than it has taps.
-    """
-    operation: Any = stage.operation
-    stride, _, dilation = operation.window
-    if stride != (1, 1) or dilation != (1, 1):
-        return None
-    (o, c, kh, kw), (oh, ow) = stage.parameters[0].shape, operation.output
-    passes = 3 if needs_dinput else 2
-    best, least = None, WORTH * passes * o * (c * kh * kw + 4) * oh * ow
-    for form in forms_of((kh, kw)):
-        pieces = (-(-oh // OUTPUTS) if form.is_square else oh) * -(-ow // OUTPUTS)
-        products = passes * o * (c * form.lines + 4) * form.points
-        of_x, of_dy, of_y, of_dx = form.steps
-        there_and_back = c * (of_x + of_dx * needs_dinput) + o * (of_dy + of_y)
-        work = pieces * (products + there_and_back)
-        if work < least:
-            best, least = form, work
-    return best
+ONCE = 100_000  # weights that are taken to the points, and back, in one piece of work
 
 
 def conv2d(stage: Stage, needs_dinput: bool) -> CpuLowering:
@@ -102,13 +49,20 @@ class WinogradConv2d(CpuLowering):
     def __init__(self, stage: Stage, needs_dinput: bool, form: Form):
         super().__init__(stage, needs_dinput)
         self.form = form
-        self.shape = self.o, self.c, kh, kw = stage.parameters[0].shape
+
+    def _measure(self) -> None:
+        self.shape = self.o, self.c, kh, kw = self.stage.parameters[0].shape
         self.padding = ph, _ = self.operation.window[1]
-        (_, h, _), (oh, ow) = stage.input_shape, self.operation.output
+        (_, h, _), (oh, ow) = self.stage.input_shape, self.operation.output
         self.across = -(-ow // OUTPUTS)
-        if form.is_square:
+        if self.form.is_square:
             pieces = -(-oh // OUTPUTS) * self.across
-            a_piece = (self.c + self.o) * form.points * LANES * stage.parameters[0].dtype.itemsize
+            a_piece = (
+                (self.c + self.o)
+                * self.form.points
+                * LANES
+                * self.stage.parameters[0].dtype.itemsize
+            )
             fitting = [n for n in (4, 2) if n * a_piece <= STRIP_BYTES]
             number = min(pieces, *fitting[:1] or [1])
             self.strips = -(-pieces // number)
@@ -118,7 +72,10 @@ class WinogradConv2d(CpuLowering):
             self.strips, line = 1, self.across * LANES
             self.x_plane, self.y_plane = (h + 2 * ph) * line, oh * line
             self.dx_plane, self.name = h * line, f"F({OUTPUTS}, {kw})"
-        self.taps = self.c * form.lines
+        self.taps = self.c * self.form.lines
+        self.cells = (
+            kh * kw // self.form.lines
+        )  # of the kernel, that a number at the points is made of
         self.x_point, self.y_point, self.dx_point = (
             _pitch(channels * plane)
             for channels, plane in (
@@ -129,6 +86,9 @@ class WinogradConv2d(CpuLowering):
         )
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        # a weight that several stages share: all in the form of the first of them
+        self.form = plan.shared.setdefault(("form", id(self.stage.parameters[0])), self.form)
+        self._measure()
         points, line = self.form.points, self.across * LANES
         self.places = [plan.parameter(p) for p in self.stage.parameters]
         self._weights_to_points(plan)
@@ -173,16 +133,22 @@ class WinogradConv2d(CpuLowering):
 
     def _weights_to_points(self, plan: Plan) -> None:
         """G w, for both products: once a step."""
-        g: Any = np.asarray(matrices(OUTPUTS, self.shape[3]).weights, np.float64)
-        # of a square: cell (i, j) at point (p, q) is multiplied by G[p, i] G[q, j]
-        g = np.kron(g, g) if self.form.is_square else g
-        self.g, (points, cells) = plan.constant(g), g.shape
+        points = self.form.points
         self.weights = plan.constant(np.zeros(points * _whole(self.o) * self.taps))
+        # of dX, with rows and taps exchanged
         turned = points * _whole(self.c) * self.form.lines * self.o
         self.turned = plan.constant(np.zeros(turned if self.needs_dinput else 0))
-        places = self.places[0], self.weights, self.turned, int(self.needs_dinput), self.g
-        op = tiles.WeightsToPoints(*places, points, cells, self.o, self.c, self.form.lines)
-        plan.emit_once(plan.prologue, op, "conv weights", f"{shapes(self.shape)}, to points")
+        places = self.places[0], self.weights, self.turned, int(self.needs_dinput)
+        for first, last in self._some_outputs():
+            op = tiles.WeightsToPoints(
+                *places, self.cells, self.o, self.c, self.form.lines, first, last
+            )
+            plan.emit_once(plan.prologue, op, "conv weights", f"{shapes(self.shape)}, to points")
+
+    def _some_outputs(self) -> list[tuple[int, int]]:
+        """Output channels that a thread takes at a time, where the kernels are many."""
+        some = max(1, ONCE // (self.stage.parameters[0].size // self.o))
+        return [(first, min(self.o, first + some)) for first in range(0, self.o, some)]
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if len(self.learns) > 1 and self.learns[1]:
@@ -209,15 +175,18 @@ class WinogradConv2d(CpuLowering):
         that of a dense layer: rows are output channels, taps images of pieces, and runs channels.
         """
         points, pitch = self.form.points, _whole(self.c) if self.form.is_square else self.taps
-        sums = plan.extra(points * self.o * pitch)
+        key, size = ("sums", id(self.stage.parameters[0])), points * self.o * pitch
+        is_first = key not in plan.shared
+        sums = plan.shared[key] = plan.extra(size) if is_first else plan.shared[key]
         if self.form.is_square:
             self._product_dweight(plan, sums, pitch)
         else:
             self._row_dweight(plan, sums)
-        cells = self.stage.parameters[0].size // (self.o * self.taps)
-        places = sums, self.places[0], self.g
-        once = tiles.WeightGradient(*places, points, cells, self.o, self.taps, pitch)
-        plan.emit_once(plan.epilogue, once, "conv dweight", f"{shapes(self.shape)}, from points")
+        places = sums, self.places[0]
+        for first, last in self._some_outputs() if is_first else []:
+            once = tiles.WeightGradient(*places, self.cells, self.o, self.taps, pitch, first, last)
+            what = f"{shapes(self.shape)}, from points"
+            plan.emit_once(plan.epilogue, once, "conv dweight", what)
 
     def _row_dweight(self, plan: Plan, sums: Extra) -> None:
         # each point has a dW of its own: its place, and the runs that are summed for it
@@ -246,6 +215,7 @@ class WinogradConv2d(CpuLowering):
 
     def _product_dweight(self, plan: Plan, sums: Extra, pitch: int) -> None:
         points, images = self.form.points, self.x_plane
+        # images of all pieces of a strip; of each all channels, side by side
         turned = plan.buffer((points, images // LANES, pitch), by_tile=True)
         tile, turned_tile = self.x.cells * LANES, turned.cells * LANES
         of_x = points, self.c, self.x_plane, self.x_point, pitch
