@@ -189,16 +189,25 @@ def test_a_prediction_is_eagers_in_evaluation_mode(name: str) -> None:
     assert_close(ours, net.eval()(Tensor(x)).numpy(), 1e-11, "logits")
 
 
-@pytest.mark.parametrize("name", ["resnet", "dense-net"])
-def test_training_is_eagers(name: str) -> None:
-    ours, theirs = build(GRAPHS[name], "float32"), build(GRAPHS[name], "float32")
+@pytest.mark.parametrize(
+    ("name", "dtype", "tolerance"),
+    [
+        # In float32 a cell at relu's kink may fall on the other side, and all that follows does so
+        # (the same happens if eager mode begins with weights that are changed by 1e-7): so float64.
+        ("resnet", "float64", 1e-8),
+        ("dense-net", "float64", 1e-5),
+        ("smooth-blocks", "float32", 1e-4),
+    ],
+)
+def test_training_is_eagers(name: str, dtype: str, tolerance: float) -> None:
+    ours, theirs = build(GRAPHS[name], dtype), build(GRAPHS[name], dtype)
     loss, rate = nn.CrossEntropyLoss(), 0.02
     step = minicnn.compile(ours, loss, optim.SGD(ours.parameters(), rate, momentum=0.5))
     other = EagerStep(theirs, loss, optim.SGD(theirs.parameters(), rate, momentum=0.5))
-    expected = losses_of(other, "float32", 60)
-    np.testing.assert_allclose(losses_of(step, "float32", 60), expected, rtol=1e-4)
+    expected = losses_of(other, dtype, 100)
+    np.testing.assert_allclose(losses_of(step, dtype, 100), expected, rtol=tolerance)
     assert min(expected) < 0.8 * expected[0]
-    assert_same_state(ours, theirs, 1e-3)
+    assert_same_state(ours, theirs, 10 * tolerance)
 
 
 @pytest.mark.parametrize("name", ["smooth-blocks", "shortcut-around-shortcuts"])

@@ -150,9 +150,11 @@ class Shares:
         kernel: the address of ``tiles.take_part``.
         """
         images, pictures, labels, logits = batch
-        # new in each call: a thread that is late still has those of its own
-        work, turns = self.work.copy(), np.zeros(tiles.TURNS, np.int64)
-        pieces = np.zeros(tiles.PHASES, np.int64)
+        # new in each call, and in one array: a thread that is late keeps those of its own call
+        end = len(self.work) + tiles.TURNS
+        own = np.zeros(end + tiles.PHASES, np.int64)
+        work, turns, pieces = own[: len(self.work)], own[len(self.work) : end], own[end:]
+        work[:] = self.work
         for phase in phases:
             pieces[phase] = self.pieces[phase]
         tiles.set_batch(work, turns, pieces, images, pictures, labels, logits)
@@ -162,8 +164,12 @@ class Shares:
             row, _ = self.team[thread]
             try:
                 return tiles.take_turns(kernel, work, row, turns)
-            except BaseException:
+            except BaseException as error:
+                errors.append(error)
                 turns[tiles.FINISHED] = 1  # what is left will not be done
-                raise
+                return True
 
+        errors: list[BaseException] = []
         take_turns(take_part, self.threads)
+        if errors:
+            raise errors[0]
