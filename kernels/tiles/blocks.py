@@ -210,35 +210,6 @@ def gather_each(typing: Any, count: Any, array: Any, place: Any, step: Any, numb
     return result(count, array, index, index, index), generate
 
 
-def _scattering(add: bool) -> Any:
-    @intrinsic()
-    def put(typing: Any, array: Any, places: Any, step: Any, number: Any, vectors: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            array, places, step, number, vectors = arguments
-            data = context.make_array(signature.args[0])(context, builder, array).data
-            places, vectors = (unpack_tuple(builder, part) for part in (places, vectors))
-            away = ir.Constant(step.type, 0)
-            for k in range(LANES):
-                with builder.if_then(builder.icmp_signed("<", ir.Constant(number.type, k), number)):
-                    for place, vector in zip(places, vectors, strict=True):
-                        cell = builder.extract_element(vector, ir.Constant(ir.IntType(32), k))
-                        address = builder.gep(data, [builder.add(place, away)])
-                        if add:
-                            cell = builder.fadd(builder.load(address), cell)
-                        builder.store(cell, address)
-                away = builder.add(away, step)
-            return context.get_dummy_value()
-
-        return types.void(array, places, types.intp, types.intp, vectors), generate
-
-    return put
-
-
-# (array, places, step, number, vectors): array[place + k step] = vector[k], or += vector[k], for k
-# before ``number``, for each place with its vector of 16 cells.
-scatter_each, scatter_add_each = _scattering(add=False), _scattering(add=True)
-
-
 @intrinsic(prefer_literal=True)
 def take_run(typing: Any, count: Any, array: Any, place: Any) -> Any:
     """array[place], array[place + 1], ...: ``count`` numbers."""

@@ -33,6 +33,7 @@ from .lanes import fill, has_avx512, load, total
 
 TAPS = 5  # ``dots`` keeps the sums of 4 rows and 5 taps in registers
 WIDE = 64 if has_avx512() else 16  # ``product`` keeps the sums of 4 rows and 64 numbers there
+MANY = 16 if has_avx512() else 4  # rows of 16 numbers there: sixteen registers of sums each
 FROM_ZERO, FROM_BIAS, ADD = 0, 1, 2  # y is written, with the sum alone or plus a bias; or added to
 IMAGES = 0  # as a length, or as a number of taps: the images of the group
 
@@ -150,10 +151,16 @@ def _make_block(rows: int, width: int) -> Block:
 Rows: TypeAlias = Callable[[Product, Line, int, Array, Array, Array, Array, Array], None]
 
 
-def _make_rows(width: int, many: int) -> Rows:
+_four_by_64, _two_by_64 = _make_block(4, 64), _make_block(2, 64)
+_eight_by_32, _four_by_32 = _make_block(8, 32), _make_block(4, 32)
+_many_by_16, _four_by_16, _two_by_16 = (_make_block(rows, 16) for rows in (MANY, 4, 2))
+
+
+def _make_rows(width: int, many: int, blocks: tuple[Block, Block, Block]) -> Rows:
     """All rows by ``width`` cells: ``many`` at a time where they lie in sixteens, the others four
-    at a time (two, where two or one are left)."""
-    block, four, two = (_make_block(rows, width) for rows in (many, 4, 2))
+    at a time, and the last one or two by the third block, which may be 16 cells wide."""
+    block, four, two = blocks
+    narrow = 16 if two is _two_by_16 else width
 
     @inner()
     def rows(
@@ -166,21 +173,22 @@ def _make_rows(width: int, many: int) -> Rows:
         weights: Array,
         tables: Array,
     ) -> None:
-        by_many = op.rows // many * many if op.in_sixteens and many > 4 else 0
+        by_many = op.rows // many * many if op.in_sixteens else 0
         for row in range(0, by_many, many):
             block(op, line, row, m, y, x, w, weights, tables)
         by_four = 4 * ((op.rows + 1) // 4)  # three rows left over are computed as four
         for row in range(by_many, by_four, 4):
             four(op, line, row, m, y, x, w, weights, tables)
         if by_four < op.rows:
-            two(op, line, by_four, m, y, x, w, weights, tables)
+            for k in range(m, m + width, narrow):
+                two(op, line, by_four, k, y, x, w, weights, tables)
 
     return rows
 
 
-# Sixteen registers of sums each. CPUs without AVX-512 have but sixteen registers in all.
-_rows_by_64, _rows_by_32 = _make_rows(64, 4), _make_rows(32, 8)
-_rows_by_16 = _make_rows(16, 16 if WIDE == 64 else 4)
+_rows_by_64 = _make_rows(64, 4, (_four_by_64, _four_by_64, _two_by_64))
+_rows_by_32 = _make_rows(32, 8, (_eight_by_32, _four_by_32, _two_by_16))
+_rows_by_16 = _make_rows(16, MANY, (_many_by_16, _four_by_16, _two_by_16))
 
 
 @kernel
@@ -226,6 +234,7 @@ class ConvDWeight(NamedTuple):
     dy: Place  # in ``memory``
     x: Place  # in ``memory``: the input in its frame
     dweight: Place  # in ``gradients``
+    pitch: int  # from one row of dW to the next
     rows: int  # output channels
     y_rows: int  # table, for each channel: where it begins in a tile of dy
     taps: int  # C KH KW
@@ -278,7 +287,7 @@ def _make_dots(rows: int) -> Dots:
         totals = total_each(sums)
         for r in range(min(rows, op.rows - row)):
             for k in range(min(TAPS, op.taps - tap)):
-                place = strip.dweight + (row + r) * op.taps + tap + k
+                place = strip.dweight + (row + r) * op.pitch + tap + k
                 gradients[at(place)] += totals[r * TAPS + k]
 
     return dots

@@ -29,8 +29,6 @@ from .blocks import (
     load_each,
     places_of,
     put_piece,
-    scatter_add_each,
-    scatter_each,
     steps,
     store_each,
 )
@@ -221,24 +219,24 @@ def square_from_points(op: SquareFromPoints, group: Group) -> None:
 
 
 class WeightsToPoints(NamedTuple):
-    """G w (of a square G w Gᵀ) for both products, once a step: 16 rows next to each other.
+    """G w (of a square G w Gᵀ), once a step: a ``Product``'s weights, 16 rows next to each other.
 
-    Number (o, c, i) at a point stands, for the forward product with rows o and taps (c, i), at
+    Its rows are output channels and its taps (c, i), i a line of the kernel (a square has none);
+    or, for dX, its rows are channels and its taps (i, o). Number (row, (j, k)) at a point stands at
 
-        out + point size + ((o // 16) taps + tap) 16 + o % 16
-
-    and for that of dX, with rows c and taps (i, o), likewise at ``turned``. A square has no i.
+        out + point size + ((row // 16) taps + tap) 16 + row % 16,  tap = j inner + k
     """
 
-    w: Place  # (O, C, KH, KW)
-    out: Place  # in ``weights``, as all of these
-    turned: Place
-    with_turned: int  # 0: nobody asks for dX
+    w: Place  # in ``weights``: of row 0 and tap 0
+    out: Place  # in ``weights``
     cells: int  # of a line of the kernel, 3 or 5; of a square 9
-    outputs: int  # O
-    channels: int  # C
-    lines: int  # KH; of a square 1
-    first: int  # the first output channel
+    rows: int
+    row_step: int  # in ``w``, from one row to the next
+    outer: int
+    outer_step: int
+    inner: int
+    inner_step: int
+    first: int  # the first row, a multiple of 16
     last: int  # the one after the last
 
 
@@ -248,24 +246,16 @@ def _make_weights(matrix: np.ndarray, is_square: bool) -> Callable[[WeightsToPoi
 
     @inner()
     def walk(op: WeightsToPoints, group: Group) -> None:
-        w, channels = group.weights, op.channels
-        taps, turned_taps = channels * op.lines, op.lines * op.outputs
-        size, turned_size = whole(op.outputs) * taps, whole(channels) * turned_taps
-        for o in range(op.first, op.last):
-            for i in range(op.lines):
-                for c in range(0, channels, LANES):
-                    first = op.w + ((o * channels + c) * op.lines + i) * cells
-                    number = min(LANES, channels - c)
-                    some = gather_each(cells, w, first, op.lines * cells, number)
-                    values = map_weights(some)
-                    place = op.out + ((o // LANES) * taps + c * op.lines + i) * LANES + o % LANES
-                    places = steps(points, place, size)
-                    scatter_each(w, places, op.lines * LANES, number, values)
-                    if op.with_turned:  # beyond the last channel nobody looks
-                        place = (
-                            op.turned + ((c // LANES) * turned_taps + i * op.outputs + o) * LANES
-                        )
-                        store_each(w, steps(points, place, turned_size), 0, points, values)
+        w, taps = group.weights, op.outer * op.inner
+        size = (op.rows + LANES - 1) // LANES * LANES * taps
+        for row in range(op.first, op.last, LANES):
+            out, number = op.out + row * taps, min(LANES, op.rows - row)
+            for j in range(op.outer):
+                for k in range(op.inner):
+                    place = op.w + row * op.row_step + j * op.outer_step + k * op.inner_step
+                    values = map_weights(gather_each(cells, w, place, op.row_step, number))
+                    store_each(w, steps(points, out, size), 0, points, values)
+                    out += LANES
 
     return walk
 
@@ -276,19 +266,13 @@ _square_weights = _make_weights(ROW3.weights, True)
 
 @kernel
 def weights_to_points(op: WeightsToPoints, group: Group) -> None:
-    """16 channels at a time."""
+    """16 rows at a time."""
     if op.cells == 9:
         _square_weights(op, group)
     elif op.cells == 5:
         _weights5(op, group)
     else:
         _weights3(op, group)
-
-
-@inner()
-def whole(rows: int) -> int:
-    """Up to a multiple of 16."""
-    return (rows + LANES - 1) // LANES * LANES
 
 
 class TurnPoints(NamedTuple):
@@ -321,14 +305,14 @@ def turn_points(op: TurnPoints, group: Group) -> None:
 
 
 class WeightGradient(NamedTuple):
-    """dw += Gᵀ (what has been summed at the points), once a step."""
+    """dw += Gᵀ (what has been summed at the points), once a step. It leaves none of the sums."""
 
-    sums: Place  # in ``gradients``: (points, O, C lines), each row ``pitch`` long
+    sums: Place  # in ``gradients``: (points, O, C lines)
     dweight: Place  # in ``gradients``: (O, C, KH, KW)
     cells: int  # of a line of the kernel, 3 or 5; of a square 9
     outputs: int  # O
     row: int  # C lines
-    pitch: int
+    pitch: int  # from one row of the sums to the next: a multiple of 16
     first: int  # the first output channel
     last: int  # the one after the last
 
@@ -339,14 +323,17 @@ def _make_gradient(matrix: np.ndarray, is_square: bool) -> Callable[[WeightGradi
 
     @inner()
     def walk(op: WeightGradient, group: Group) -> None:
-        gradients = group.gradients
+        gradients, point = group.gradients, op.outputs * op.pitch
         for o in range(op.first, op.last):
             for k in range(0, op.row, LANES):
-                places = steps(points, op.sums + o * op.pitch + k, op.outputs * op.pitch)
-                values = map_gradient(load_each(LANES, gradients, places, 0))
+                start = op.sums + o * op.pitch + k
+                values = map_gradient(load_each(LANES, gradients, steps(points, start, point), 0))
+                store_each(gradients, steps(cells, start, point), 0, cells, values)
                 place = op.dweight + (o * op.row + k) * cells
-                number = min(LANES, op.row - k)
-                scatter_add_each(gradients, steps(cells, place, 1), cells, number, values)
+                for lane in range(min(LANES, op.row - k)):
+                    for cell in range(cells):
+                        number = gradients[at(start + cell * point + lane)]
+                        gradients[at(place + lane * cells + cell)] += number
 
     return walk
 

@@ -154,6 +154,7 @@ class Conv2d(CpuLowering):
             dy=dy,
             x=self.x,
             dweight=self.places[0],  # gradients lie as the weights do
+            pitch=self.taps,
             rows=self.shape[0],
             y_rows=self.y_rows,
             taps=self.taps,

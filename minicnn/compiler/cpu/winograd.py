@@ -19,7 +19,7 @@ from ..record import Stage
 from ..table import shapes
 from .conv import Conv2d, strips_of
 from .form import Form, best_form
-from .plan import Buffer, CpuLowering, Extra, Plan
+from .plan import Buffer, Constant, CpuLowering, Extra, Plan
 
 STRIP_BYTES = 600_000  # of a strip's points, so that they stay in a core's second cache
 ONCE = 100_000  # weights that are taken to the points, and back, in one piece of work
@@ -135,20 +135,27 @@ class WinogradConv2d(CpuLowering):
         """G w, for both products: once a step."""
         points = self.form.points
         self.weights = plan.constant(np.zeros(points * _whole(self.o) * self.taps))
-        # of dX, with rows and taps exchanged
+        # the steps from one output channel, channel and line of the kernel to the next
+        of_o, of_c, of_i = self.taps * self.cells, self.form.lines * self.cells, self.cells
+        taps = self.c, of_c, self.form.lines, of_i
+        self._emit_weights(plan, self.weights, (self.o, of_o, *taps))
+        # those of dX, with rows and taps exchanged
         turned = points * _whole(self.c) * self.form.lines * self.o
         self.turned = plan.constant(np.zeros(turned if self.needs_dinput else 0))
-        places = self.places[0], self.weights, self.turned, int(self.needs_dinput)
-        for first, last in self._some_outputs():
-            op = tiles.WeightsToPoints(
-                *places, self.cells, self.o, self.c, self.form.lines, first, last
-            )
+        if self.needs_dinput:
+            taps = self.form.lines, of_i, self.o, of_o
+            self._emit_weights(plan, self.turned, (self.c, of_c, *taps))
+
+    def _emit_weights(self, plan: Plan, out: Constant, layout: tuple[int, ...]) -> None:
+        for first, last in self._some(layout[0], LANES):
+            numbers = (*layout, first, last)
+            op = tiles.WeightsToPoints._make((self.places[0], out, self.cells, *numbers))
             plan.emit_once(plan.prologue, op, "conv weights", f"{shapes(self.shape)}, to points")
 
-    def _some_outputs(self) -> list[tuple[int, int]]:
-        """Output channels that a thread takes at a time, where the kernels are many."""
-        some = max(1, ONCE // (self.stage.parameters[0].size // self.o))
-        return [(first, min(self.o, first + some)) for first in range(0, self.o, some)]
+    def _some(self, rows: int, multiple: int) -> list[tuple[int, int]]:
+        """Rows that a thread takes at a time, where the kernels are many."""
+        some = max(1, ONCE * rows // self.stage.parameters[0].size // multiple) * multiple
+        return [(first, min(rows, first + some)) for first in range(0, rows, some)]
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if len(self.learns) > 1 and self.learns[1]:
@@ -174,33 +181,34 @@ class WinogradConv2d(CpuLowering):
         A square's strip has few pieces. There it pays to turn x, and the sum is a ``Product`` as
         that of a dense layer: rows are output channels, taps images of pieces, and runs channels.
         """
-        points, pitch = self.form.points, _whole(self.c) if self.form.is_square else self.taps
+        points, pitch = self.form.points, _whole(self.taps)
         key, size = ("sums", id(self.stage.parameters[0])), points * self.o * pitch
         is_first = key not in plan.shared
         sums = plan.shared[key] = plan.extra(size) if is_first else plan.shared[key]
         if self.form.is_square:
             self._product_dweight(plan, sums, pitch)
         else:
-            self._row_dweight(plan, sums)
+            self._row_dweight(plan, sums, pitch)
         places = sums, self.places[0]
-        for first, last in self._some_outputs() if is_first else []:
+        for first, last in self._some(self.o, 1) if is_first else []:
             once = tiles.WeightGradient(*places, self.cells, self.o, self.taps, pitch, first, last)
             what = f"{shapes(self.shape)}, from points"
             plan.emit_once(plan.epilogue, once, "conv dweight", what)
 
-    def _row_dweight(self, plan: Plan, sums: Extra) -> None:
+    def _row_dweight(self, plan: Plan, sums: Extra, pitch: int) -> None:
         # each point has a dW of its own: its place, and the runs that are summed for it
         strip_table: list[int] = []
         lines: list[tuple[int, int, int]] = []
         for p in range(self.form.points):
             strips, pieces = strips_of([(p * self.y_point, p * self.x_point, self.y_plane)])
             for first, number in strips:
-                strip_table += [p * self.o * self.taps, len(lines) + first, number]
+                strip_table += [p * self.o * pitch, len(lines) + first, number]
             lines += pieces
         op = ConvDWeight(
             dy=self.dy,
             x=self.x,
             dweight=sums,
+            pitch=pitch,
             rows=self.o,
             y_rows=self.y_rows,
             taps=self.taps,
