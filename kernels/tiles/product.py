@@ -104,17 +104,17 @@ def _make_block(rows: int, width: int) -> Block:
     """
     heads = min(4, rows)
 
-    @inner(forceinline=True)
+    @inner(inline="always")
     def four(w: Array, of_row: tuple[int, ...], place: int) -> tuple[float, ...]:
         return take_at(w, of_row, place)
 
-    @inner(forceinline=True)
+    @inner(inline="always")
     def more(w: Array, of_row: tuple[int, ...], place: int) -> tuple[float, ...]:
         return take_run(rows, w, place + of_row[0])
 
     numbers_of = four if rows <= 4 else more
 
-    @inner(forceinline=True)
+    @inner(inline="always")
     def block(
         op: Product,
         line: Line,
@@ -210,16 +210,15 @@ def product(op: Product, group: Group) -> None:
                 images if tables[at(k + 4)] == IMAGES else tables[at(k + 4)],
                 op.w + tile * op.w_tile,
             )
-            arrays = y, memory, w, weights, tables
             m = 0
             while WIDE == 64 and m < line.length - 48:
-                _rows_by_64(op, line, m, *arrays)
+                _rows_by_64(op, line, m, y, memory, w, weights, tables)
                 m += 64
             if WIDE == 64 and m < line.length - 16:
-                _rows_by_32(op, line, m, *arrays)
+                _rows_by_32(op, line, m, y, memory, w, weights, tables)
                 m += 32
             while m < line.length:
-                _rows_by_16(op, line, m, *arrays)
+                _rows_by_16(op, line, m, y, memory, w, weights, tables)
                 m += 16
 
 

@@ -89,7 +89,7 @@ def _make_to_points(matrix: np.ndarray, is_square: bool) -> ToPoints:
     lines, down = (cells, OUTPUTS) if is_square else (1, 1)
     points, map_to_points = len(matrix) ** (1 + is_square), linear_map(matrix, is_square)
 
-    @inner()
+    @inner(inline="always")
     def walk(op: RowToPoints | SquareToPoints, group: Group) -> None:
         memory, of = group.memory, op.pieces
         size, plane = (of.height, of.width), of.number * LANES
@@ -170,7 +170,7 @@ def _make_from_points(matrix: np.ndarray, is_square: bool) -> FromPoints:
     lines, down = (cells, OUTPUTS) if is_square else (1, 1)
     map_from_points = linear_map(matrix, is_square)
 
-    @inner()
+    @inner(inline="always")
     def walk(op: RowFromPoints | SquareFromPoints, group: Group) -> None:
         memory, of = group.memory, op.pieces
         size, plane = (of.height, of.width), of.number * LANES
@@ -244,7 +244,7 @@ def _make_weights(matrix: np.ndarray, is_square: bool) -> Callable[[WeightsToPoi
     points, cells = (size ** (1 + is_square) for size in matrix.shape)
     map_weights = linear_map(matrix, is_square)
 
-    @inner()
+    @inner(inline="always")
     def walk(op: WeightsToPoints, group: Group) -> None:
         w, taps = group.weights, op.outer * op.inner
         size = (op.rows + LANES - 1) // LANES * LANES * taps
@@ -321,7 +321,7 @@ def _make_gradient(matrix: np.ndarray, is_square: bool) -> Callable[[WeightGradi
     points, cells = (size ** (1 + is_square) for size in matrix.shape)
     map_gradient = linear_map(matrix.T, is_square)
 
-    @inner()
+    @inner(inline="always")
     def walk(op: WeightGradient, group: Group) -> None:
         gradients, point = group.gradients, op.outputs * op.pitch
         for o in range(op.first, op.last):
