@@ -16,7 +16,7 @@ COMMANDS = {
     "explain": "show a layer forward and backward, cell by cell, on a page",
     "export": "hand a trained net over: one C file, ONNX, PyTorch",
     "d2l": "run a chapter of the book, cell by cell",
-    "rungs": "prove three implementations of convolution equal and time them",
+    "rungs": "prove four implementations of convolution equal and time them",
     "selfcheck": "check that this machine computes what the formulas say",
 }
 STATUSES = {

@@ -28,7 +28,7 @@ Import = ast.Import | ast.ImportFrom
 # Who may import whom: a module from its own line and from those below.
 STOREYS = """
     tests benchmarks docs
-    __main__ compare explain predict visualize d2l selfcheck rungs sklearn export
+    __main__ compare explain predict visualize d2l selfcheck rungs winograd sklearn export
     interop onnx
     exchange
     train training command minicnn

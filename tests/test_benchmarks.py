@@ -461,17 +461,25 @@ def test_a_side_has_the_colour_of_the_longest_name_it_begins_with() -> None:
 def test_the_rungs_are_milliseconds_an_image(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    took = {"loops": (1.0, 3.0), "im2col": (0.032, 0.064), "fast": (0.0064, 0.0128)}
+    took = {
+        "loops": (1.0, 3.0),
+        "im2col": (0.032, 0.064),
+        "winograd": (0.016, 0.032),
+        "fast": (0.0064, 0.0128),
+    }
     monkeypatch.setattr(rungs, "seconds", lambda rung, images: took[rung])
     assert rungs.timings(64, 3) == {
         "loops": (1, 1000.0, 3000.0),
         "im2col": (64, 0.5, 1.0),
+        "winograd": (64, 0.25, 0.5),
         "fast": (64, pytest.approx(0.1), pytest.approx(0.2)),
     }
     rungs.race(64, 3)
-    loops, im2col, fast = (line.split() for line in capsys.readouterr().out.splitlines()[5:8])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[5:9]]
+    loops, im2col, winograd, fast = rows
     assert loops == ["loops", "1", "1000.0000", "3000.0000", "1"]
     assert im2col == ["im2col", "64", "0.5000", "1.0000", "2,667"]
+    assert winograd == ["winograd", "64", "0.2500", "0.5000", "5,333"]
     assert fast == ["fast", "64", "0.1000", "0.2000", "13,333"]
 
 

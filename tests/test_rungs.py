@@ -1,4 +1,4 @@
-"""Three rungs of convolution: equal, and each what it claims to be."""
+"""Four rungs of convolution: equal, and each what it claims to be."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import minicnn
 from minicnn import Tensor, kernels, ops, rungs
 from minicnn.kernels import reference
 from minicnn.nn import functional as F
+from minicnn.winograd import Winograd
 from tests import oracle
 
 conv2d: Callable[..., Tensor] = rungs.conv2d  # the arguments come as lists and dicts
@@ -33,10 +34,23 @@ def test_the_loops_are_the_definition(name: str, rng: np.random.Generator) -> No
     np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("rung", rungs.RUNGS)
-@pytest.mark.parametrize("name", rungs.CASES)
+COMPUTED = [
+    (rung, name)
+    for rung in rungs.RUNGS
+    for name, case in rungs.CASES.items()
+    if not rungs.left_out(case, rung)
+]
+
+
+def test_winograd_alone_leaves_out_what_has_a_stride_or_a_dilation() -> None:
+    every = {(rung, name) for rung in rungs.RUNGS for name in rungs.CASES}
+    without = {"stride that does not fit", "dilation", "all of these"}
+    assert every - set(COMPUTED) == {("winograd", name) for name in without}
+
+
+@pytest.mark.parametrize(("rung", "name"), COMPUTED)
 def test_every_rung_has_the_gradients_of_finite_differences(
-    name: str, rung: str, rng: np.random.Generator
+    rung: str, name: str, rng: np.random.Generator
 ) -> None:
     case = rungs.CASES[name]
     inputs = inputs_of(case, rng)
@@ -45,7 +59,7 @@ def test_every_rung_has_the_gradients_of_finite_differences(
 
 @pytest.mark.parametrize("rung", rungs.RUNGS)
 def test_every_rung_is_the_engines_convolution(rung: str, rng: np.random.Generator) -> None:
-    case = rungs.CASES["all of these"]
+    case = rungs.CASES["more columns" if rung == "winograd" else "all of these"]
     ours, theirs = (inputs_of(case, np.random.default_rng(4)) for _ in range(2))
     y, expected = conv2d(*ours, **case.options, rung=rung), engines_conv2d(*theirs, **case.options)
     dy = rng.standard_normal(y.shape)
@@ -75,7 +89,12 @@ def test_the_switch_chooses_the_operation_and_its_kernels(monkeypatch: pytest.Mo
     x, weight = minicnn.randn(1, 1, 3, 3), Tensor(np.ones((1, 1, 2, 2), np.float32), True)
     nodes = {rung: rungs.conv2d(x, weight, rung=rung).node for rung in rungs.RUNGS}
     found = {rung: type(node.operation) for rung, node in nodes.items() if node is not None}
-    assert found == {"loops": rungs.Loops, "im2col": rungs.Im2col, "fast": ops.Conv2d}
+    assert found == {
+        "loops": rungs.Loops,
+        "im2col": rungs.Im2col,
+        "winograd": Winograd,
+        "fast": ops.Conv2d,
+    }
     assert asked == ["reference", kernels.host_kernels().__name__.rpartition(".")[2]]
 
 
@@ -93,7 +112,7 @@ def test_every_product_stands_once_in_the_loops() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"rung": "gpu"}, "rung is 'gpu'; wanted one of loops, im2col, fast"),
+        ({"rung": "gpu"}, "rung is 'gpu'; wanted one of loops, im2col, winograd, fast"),
         ({"stride": 0}, "stride is 0"),
         ({"padding": -1}, "padding is -1"),
         ({"dilation": 4}, "larger than the padded input"),
@@ -102,6 +121,50 @@ def test_every_product_stands_once_in_the_loops() -> None:
 def test_a_mistake_is_named(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         rungs.conv2d(minicnn.randn(1, 1, 4, 4), minicnn.randn(1, 1, 2, 2), **options)
+
+
+@pytest.mark.parametrize("columns", [1, 4, 6, 9])  # of y, in pieces of four
+@pytest.mark.parametrize("kw", [2, 3, 4, 5])
+def test_winograds_convolution_is_the_definition(
+    kw: int, columns: int, rng: np.random.Generator
+) -> None:
+    case = rungs.Case((2, 3, 4, columns + kw - 1), (4, 3, 2, kw), {})
+    ours, theirs = (inputs_of(case, np.random.default_rng(kw)) for _ in range(2))
+    y, expected = conv2d(*ours, rung="winograd"), conv2d(*theirs, rung="loops")
+    dy = rng.standard_normal(expected.shape)
+    y.backward(dy)
+    expected.backward(dy)
+    np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-12, atol=1e-12)
+    for x, z in zip(ours, theirs, strict=True):
+        assert x.grad is not None
+        assert z.grad is not None
+        np.testing.assert_allclose(x.grad.numpy(), z.grad.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_winograd_multiplies_at_points_in_the_inputs_dtype() -> None:
+    x, weight = minicnn.randn(3, 2, 5, 9), minicnn.randn(4, 2, 2, 3)  # OW 7: two pieces
+    node = rungs.conv2d(Tensor(x.numpy(), requires_grad=True), weight, rung="winograd").node
+    assert node is not None
+    assert isinstance(node.operation, Winograd)
+    assert node.operation.x.shape == (6, 2, 3, 5, 2)  # points, C, N, H, pieces
+    assert node.operation.x.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("options", "columns", "complaint"),
+    [
+        ({"stride": (2, 1)}, 3, r"conv2d: stride is \(2, 1\); rung 'winograd' wants 1"),
+        ({"dilation": 2}, 3, r"conv2d: dilation is \(2, 2\); rung 'winograd' wants 1"),
+        ({}, 1, "conv2d: kernel has KW = 1; rung 'winograd' wants 2 to 5"),
+        ({}, 6, "conv2d: kernel has KW = 6; rung 'winograd' wants 2 to 5"),
+    ],
+)
+def test_what_winograd_does_not_compute_is_named(
+    options: dict[str, Any], columns: int, complaint: str
+) -> None:
+    x, weight = minicnn.randn(1, 1, 8, 8), minicnn.randn(1, 1, 3, columns)
+    with pytest.raises(ValueError, match=complaint):
+        conv2d(x, weight, **options, rung="winograd")
 
 
 # The command --------------------------------------------------------------------------------------
@@ -113,9 +176,11 @@ def test_the_command_proves_them_equal_and_times_them(capsys: pytest.CaptureFixt
     assert "Equal up to rounding" in printed
     rows = [line.split() for line in printed.splitlines()]
     compared = [row for row in rows if row and row[0] in rungs.RUNGS and "e-" in row[-1] + row[-2]]
-    assert len(compared) == 2 * len(rungs.CASES)
-    timed = [row for row in rows if row and row[0] in rungs.RUNGS][-3:]
-    assert [row[:2] for row in timed] == [["loops", "1"], ["im2col", "2"], ["fast", "2"]]
+    assert len(compared) == len(COMPUTED) - len(rungs.CASES)  # without the loops
+    assert "winograd  dilation                    left out: dilation is (3, 2)" in printed
+    timed = [row for row in rows if row and row[0] in rungs.RUNGS][-4:]
+    images = {"loops": "1", "im2col": "2", "winograd": "2", "fast": "2"}
+    assert {row[0]: row[1] for row in timed} == images
     assert all(float(milliseconds) > 0 for row in timed for milliseconds in row[2:4])
 
 
