@@ -69,8 +69,8 @@ def test_the_plan_is_a_table_to_read(lenet_step: CompiledStep) -> None:
 def test_the_plan_says_how_many_flops_a_layer_takes(lenet_step: CompiledStep) -> None:
     lenet_step(*batch(32, "float32", (1, 28, 28)))
     first, second = rows_named(lenet_step, "conv")
-    assert str(2 * 6 * 28 * 28 * 5 * 5) in first
-    # F(4, 5): 3 pieces of 8 points for each of its 10 lines, instead of 10 x 5 products
+    # F(4, 5): in a line 7 pieces of 8 points instead of 28 x 5 products, and 3 instead of 10 x 5
+    assert str(2 * 6 * 28 * (7 * 8) * 5) in first
     assert str(2 * 16 * 10 * (3 * 8) * 6 * 5) in second
     assert [str(2 * n) in row for n, row in zip(
         (400 * 120, 120 * 84, 84 * 10), rows_named(lenet_step, "dense"), strict=True

@@ -8,7 +8,7 @@ from minicnn.kernels.tiles.winograd import OUTPUTS
 
 from ..record import Stage
 
-WORTH = 0.9  # of the direct sums' work: less is not worth the rounding
+WORTH = 0.95  # of the direct sums' work: less is not worth the rounding
 
 
 class Form(NamedTuple):
