@@ -39,6 +39,15 @@ def _cell(framed: Framed, c: int, h: int, w: int) -> int:
     return (line + column % framed.stride) * framed.columns + column // framed.stride
 
 
+@inner()
+def _columns(framed: Framed, remainder: int) -> tuple[int, int, int]:
+    """Of a framed line's columns with this remainder the first that is the picture's, the one after
+    the last, and which of the picture's columns the first one is."""
+    first = max(0, (framed.left - remainder + framed.stride - 1) // framed.stride)
+    last = (framed.left + framed.width - remainder + framed.stride - 1) // framed.stride
+    return first, last, first * framed.stride + remainder - framed.left
+
+
 class SetZero(NamedTuple):
     """Zeros in a result of every tile."""
 
@@ -58,6 +67,23 @@ def set_zero(memory: Array, start: int, size: int) -> None:
     zero = fill(16, memory.dtype.type(0))
     for m in range(start, start + size, 16):
         store(memory, m, zero)
+
+
+@inner()
+def _set_margin(memory: Array, out: int, framed: Framed) -> None:
+    """Zeros around the framed picture at ``out``."""
+    line, part = framed.stride * framed.columns * LANES, framed.columns * LANES
+    for _ in range(framed.channels):
+        for h in range(-framed.top, framed.lines - framed.top):
+            if 0 <= h < framed.height:
+                for remainder in range(framed.stride):
+                    first, last, _ = _columns(framed, remainder)
+                    place = out + remainder * part
+                    set_zero(memory, place, first * LANES)
+                    set_zero(memory, place + last * LANES, part - last * LANES)
+            else:
+                set_zero(memory, out, line)
+            out += line
 
 
 class LoadPixels(NamedTuple):
@@ -91,10 +117,13 @@ def _for_lines(load_line: LoadLine) -> Callable[[LoadPixels | LoadNumbers, Group
     def walk(op: LoadPixels | LoadNumbers, group: Group) -> None:
         framed = op.framed
         cells = framed.channels * framed.height * framed.width
-        set_zero(group.memory, op.out, group.tiles * op.tile)
         for t in range(group.tiles):
             image, out = group.first + t * LANES, op.out + t * op.tile
             lanes = min(LANES, group.images - image)
+            if lanes == LANES:
+                _set_margin(group.memory, out, framed)
+            else:
+                set_zero(group.memory, out, op.tile)
             for c in range(framed.channels):
                 for h in range(framed.height):
                     start = image * cells + (c * framed.height + h) * framed.width
@@ -181,17 +210,22 @@ class Frame(NamedTuple):
 
 @kernel
 def frame(op: Frame, group: Group) -> None:
-    """Cell by cell of 16 images."""
-    memory, picture = group.memory, op.framed
-    set_zero(memory, op.out, group.tiles * op.out_tile)
+    """Line by line, those columns together that have the same remainder."""
+    memory, framed = group.memory, op.framed
+    step = framed.stride * LANES  # in the picture, from one of these columns to the next
     for t in range(group.tiles):
         inp, out = op.inp + t * op.inp_tile, op.out + t * op.out_tile
-        for c in range(picture.channels):
-            for h in range(picture.height):
-                for w in range(picture.width):
-                    place = inp + ((c * picture.height + h) * picture.width + w) * LANES
-                    cell = load(16, memory, place)
-                    store(memory, out + _cell(picture, c, h, w) * LANES, cell)
+        _set_margin(memory, out, framed)
+        for c in range(framed.channels):
+            for h in range(framed.height):
+                line = out + (c * framed.lines + h + framed.top) * framed.columns * step
+                for remainder in range(framed.stride):
+                    first, last, column = _columns(framed, remainder)
+                    place, start = line + remainder * framed.columns * LANES, inp + column * LANES
+                    for k in range(first, last):
+                        store(memory, place + k * LANES, load(16, memory, start))
+                        start += step
+                inp += framed.width * LANES
 
 
 class Unframe(NamedTuple):
@@ -206,15 +240,80 @@ class Unframe(NamedTuple):
 
 @kernel
 def unframe(op: Unframe, group: Group) -> None:
-    """Cell by cell of 16 images."""
-    memory, picture = group.memory, op.framed
+    """As in ``frame``."""
+    memory, framed = group.memory, op.framed
+    step = framed.stride * LANES
     for t in range(group.tiles):
         inp, out = op.inp + t * op.inp_tile, op.out + t * op.out_tile
-        for c in range(picture.channels):
-            for h in range(picture.height):
-                for w in range(picture.width):
-                    place = out + ((c * picture.height + h) * picture.width + w) * LANES
-                    store(memory, place, load(16, memory, inp + _cell(picture, c, h, w) * LANES))
+        for c in range(framed.channels):
+            for h in range(framed.height):
+                line = inp + (c * framed.lines + h + framed.top) * framed.columns * step
+                for remainder in range(framed.stride):
+                    first, last, column = _columns(framed, remainder)
+                    place, start = line + remainder * framed.columns * LANES, out + column * LANES
+                    for k in range(first, last):
+                        store(memory, start, load(16, memory, place + k * LANES))
+                        start += step
+                out += framed.width * LANES
+
+
+class Picked(NamedTuple):
+    """Pictures (channels, height, width), and every ``down``-th line and ``along``-th column."""
+
+    channels: int
+    height: int
+    width: int
+    lines: int  # that are picked
+    columns: int
+    down: int
+    along: int
+
+
+class Pick(NamedTuple):
+    """These lines and columns of pictures: all that a 1 x 1 kernel with a stride sees."""
+
+    inp: Place
+    out: Place
+    picked: Picked
+
+
+@kernel
+def pick(op: Pick, group: Group) -> None:
+    """Cell by cell of 16 images."""
+    memory, of = group.memory, op.picked
+    inp, out = op.inp, op.out
+    for _ in range(group.tiles * of.channels):
+        for h in range(of.lines):
+            start = inp + h * of.down * of.width * LANES
+            for _ in range(of.columns):
+                store(memory, out, load(16, memory, start))
+                start += of.along * LANES
+                out += LANES
+        inp += of.height * of.width * LANES
+
+
+class Spread(NamedTuple):
+    """The opposite of ``Pick``, with zeros where nothing was picked."""
+
+    inp: Place
+    out: Place
+    picked: Picked
+
+
+@kernel
+def spread(op: Spread, group: Group) -> None:
+    """Channel by channel: zeros, and then the cells."""
+    memory, of = group.memory, op.picked
+    inp, out = op.inp, op.out
+    for _ in range(group.tiles * of.channels):
+        set_zero(memory, out, of.height * of.width * LANES)
+        for h in range(of.lines):
+            start = out + h * of.down * of.width * LANES
+            for _ in range(of.columns):
+                store(memory, start, load(16, memory, inp))
+                start += of.along * LANES
+                inp += LANES
+        out += of.height * of.width * LANES
 
 
 class Flatten(NamedTuple):

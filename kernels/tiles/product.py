@@ -311,6 +311,29 @@ def conv_dweight(op: ConvDWeight, group: Group) -> None:
                 _two_dots(op, strip, row, tap, group.tiles, *arrays)
 
 
+class KernelGradient(NamedTuple):
+    """dW[o, c, k] += what was summed as [k, o, c], once a step; k = i KW + j."""
+
+    sums: Place  # in ``gradients``
+    dweight: Place  # in ``gradients``
+    cells: int  # KH KW
+    outputs: int  # O
+    channels: int  # C
+    first: int  # the first output channel
+    last: int  # the one after the last
+
+
+@kernel
+def kernel_gradient(op: KernelGradient, group: Group) -> None:
+    """Number by number."""
+    gradients, row = group.gradients, op.channels * op.cells
+    for o in range(op.first, op.last):
+        for k in range(op.cells):
+            start, place = op.sums + (k * op.outputs + o) * op.channels, op.dweight + o * row + k
+            for c in range(op.channels):
+                gradients[at(place + c * op.cells)] += gradients[at(start + c)]
+
+
 class SumRows(NamedTuple):
     """db[row] += the sum of a row of dy: of a channel's plane, or of a dense layer's output."""
 

@@ -13,6 +13,9 @@ column j = 0 they see ``. B D``, through j = 1 ``A C E``, through j = 2 ``B D .`
 of these is a *run*, columns that lie next to each other. It is a line of im2col's row (c, i, j),
 and it need not be copied. So a line of outputs is a sum of runs, each times a weight: a ``Product``
 (``kernels/tiles/product.py``). Its tables say where the runs begin; this file makes them.
+
+A kernel of 1 x 1 with a stride sees some lines and columns only. They are *picked*, and on what is
+picked the kernel has no stride.
 """
 
 from __future__ import annotations
@@ -20,21 +23,32 @@ from __future__ import annotations
 from math import prod
 
 from minicnn.kernels.arrays import LANES
-from minicnn.kernels.tiles.move import SetZero
+from minicnn.kernels.tiles.move import Picked, SetZero
 from minicnn.kernels.tiles.product import (
     ADD,
     FROM_BIAS,
     FROM_ZERO,
     ConvDWeight,
+    KernelGradient,
     Product,
     SumRows,
 )
+from minicnn.kernels.tiles.winograd import TurnPoints
 
 from ..table import shapes
-from .layout import Images, frame_of, into_frame, out_of_frame, shape_of
+from .layout import (
+    Images,
+    frame_of,
+    into_frame,
+    out_of_frame,
+    pick_from,
+    shape_of,
+    spread_out,
+)
 from .plan import Buffer, CpuLowering, Plan
 
 STRIP = 64 * LANES  # numbers of a channel in a strip of ``ConvDWeight``
+ONCE = 40_000  # weights whose gradients are put in order in one piece of work
 
 
 def strips_of(
@@ -60,26 +74,34 @@ class Conv2d(CpuLowering):
     """See ``ops.conv`` for the formulas and the names O, C, KH, KW, SH, DH...
 
     Attributes:
+        picked: the lines and columns that are picked, if the kernel is one of 1 x 1 with a stride.
+        stride: of lines; 1 if they are picked.
         framed: the frame; ``line`` is the distance from one of its lines to the next.
         runs: for each column j of the kernel, where its run begins in a line of the frame.
         x_line, y_line: from what one line of outputs sees, or is, to the next line's.
+        lines: of outputs, each its place in y, in x, its length. Where y and x go on alike from one
+            line to the next, all are one.
     """
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         self._measure()
+        if self.picked is not None:
+            x = pick_from(plan, x, self.picked)
         self.x = into_frame(plan, x, self.framed) if self.is_framed else x
         return self._forward(plan)
 
     def forward_of(self, plan: Plan, images: Images) -> Buffer:
         """If it is the net's first layer: the pictures are loaded into their frame right away."""
         self._measure()
+        if self.picked is not None:
+            return self.forward(plan, images.load(plan))
         self.x = images.load(plan, self.framed)
         return self._forward(plan)
 
     def _forward(self, plan: Plan) -> Buffer:
         c, lines, _ = shape_of(self.framed)
         (o, _, kh, kw), (oh, ow) = self.shape, self.operation.output
-        (sh, _), _, (dh, _) = self.operation.window
+        dh = self.operation.window[2][0]
         self.places = [plan.parameter(p) for p in self.stage.parameters]
         self.taps = c * kh * kw
         # tap (channel, i, j), counted from the line of channel 0 where a line of windows begins
@@ -96,10 +118,11 @@ class Conv2d(CpuLowering):
         # a row is an output channel: of y, and of the weights as a matrix (O, C KH KW)
         self.y_rows = plan.table(range(0, o * plane, plane))
         # the windows of the next line of outputs begin SH lines further down in the frame
-        self.x_line = sh * self.line
-        line_table = [
-            (r * self.y_line, r * self.x_line, 0, self.taps, self.y_line) for r in range(oh)
-        ]
+        self.x_line = self.stride * self.line
+        self.lines = [(r * self.y_line, r * self.x_line, self.y_line) for r in range(oh)]
+        if self.x_line == self.y_line:
+            self.lines = [(0, 0, plane)]
+        line_table = [(y_place, x_place, 0, self.taps, n) for y_place, x_place, n in self.lines]
         self.flops = 2 * y.cells * self.taps
         op = Product(
             y=y,
@@ -110,7 +133,7 @@ class Conv2d(CpuLowering):
             w_rows=plan.table(range(0, o * self.taps, self.taps)),
             x_taps=self.x_taps,
             w_taps=plan.table(range(self.taps)),
-            lines=oh,
+            lines=len(self.lines),
             line_table=plan.table([number for line in line_table for number in line]),
             begin=FROM_BIAS if len(self.places) > 1 else FROM_ZERO,
             bias=self.places[-1],  # not read from zero
@@ -126,11 +149,16 @@ class Conv2d(CpuLowering):
         (sh, sw), (ph, pw), (dh, dw) = self.operation.window
         oh, ow = self.operation.output
         self.shape = self.stage.parameters[0].shape
-        (_, _, kh, kw), (_, h, w) = self.shape, self.stage.input_shape
+        (_, _, kh, kw), (c, h, w) = self.shape, self.stage.input_shape
+        self.picked = None
+        if kh == kw == 1 and (ph, pw) == (0, 0) and (sh, sw) != (1, 1):
+            self.picked = Picked(c, h, w, oh, ow, sh, sw)
+            h, w, sh, sw = oh, ow, 1, 1
+        self.stride = sh
         # the picture with its padding or, where the last windows reach further, as far as they do
         lines = max(h + 2 * ph, (oh - 1) * sh + (kh - 1) * dh + 1)
         columns = max(w + 2 * pw, (ow - 1) * sw + (kw - 1) * dw + 1)
-        self.framed = frame_of(self.stage.input_shape, (lines, columns), (ph, pw), sw)
+        self.framed = frame_of((c, h, w), (lines, columns), (ph, pw), sw)
         self.is_framed = sw > 1 or (lines, columns) != (h, w)
         fw = self.framed.columns
         self.line = sw * fw * LANES
@@ -147,9 +175,15 @@ class Conv2d(CpuLowering):
         return self._dinput(plan, dy) if self.needs_dinput else None
 
     def _dweight(self, plan: Plan, dy: Buffer) -> None:
-        strips, lines = strips_of(
-            [(r * self.y_line, r * self.x_line, self.y_line) for r in range(dy.shape[1])]
-        )
+        """A sum over cells. Where the channels fill registers, it pays to turn x."""
+        outputs, channels = self.shape[:2]
+        if outputs >= LANES and channels % LANES == 0:
+            self._product_dweight(plan, dy)
+        else:
+            self._dots_dweight(plan, dy)
+
+    def _dots_dweight(self, plan: Plan, dy: Buffer) -> None:
+        strips, lines = strips_of(self.lines)
         op = ConvDWeight(
             dy=dy,
             x=self.x,
@@ -167,6 +201,48 @@ class Conv2d(CpuLowering):
         )
         plan.emit(op, "conv dweight", shapes(dy.shape, self.shape), self.flops)
 
+    def _product_dweight(self, plan: Plan, dy: Buffer) -> None:
+        """A ``Product`` as a dense layer's dW: a row is an output channel, a tap an image of a cell
+        of dy, and a run all channels of x there.
+
+        For that x is turned: an image of a cell has its channels side by side. A line is a cell
+        (i, j) of the kernel. So the sums lie as (i, j, o, c), which is put in order once a step.
+        """
+        (o, c, kh, kw), (oh, ow) = self.shape, dy.shape[1:]
+        framed_plane, tile = self.x.cells // c * LANES, self.x.cells * LANES
+        turned = plan.buffer((self.x.cells // c, c), by_tile=True)
+        turn = TurnPoints(self.x, turned, 1, c, framed_plane, 0, c, tile, tile)
+        plan.emit(turn, "turn", shapes(self.x.shape, turned.shape))
+        key = "sums of the kernel's cells", id(self.stage.parameters[0])
+        is_first = key not in plan.shared
+        sums = plan.shared[key] = plan.extra(kh * kw * o * c) if is_first else plan.shared[key]
+        # a place p in the framed picture's first channel is p C in the turned one
+        dh, plane = self.operation.window[2][0], oh * ow * LANES
+        seen = [i * dh * self.line + run for i in range(kh) for run in self.runs]
+        lines = [(n * o * c, place * c, 0, plane, c) for n, place in enumerate(seen)]
+        taps = [r * self.x_line + k for r in range(oh) for k in range(self.y_line)]
+        op = Product(
+            y=sums,
+            x=turned,
+            w=dy,
+            rows=o,
+            y_rows=plan.table(range(0, o * c, c)),
+            w_rows=self.y_rows,
+            x_taps=plan.table([place * c for place in taps]),
+            w_taps=plan.table(range(plane)),
+            lines=len(lines),
+            line_table=plan.table([number for line in lines for number in line]),
+            begin=ADD,
+            x_tile=tile,
+            is_gradient=1,
+            w_tile=dy.cells * LANES,
+        )
+        plan.emit(op, "conv dweight", shapes(dy.shape, self.shape), self.flops)
+        some = max(1, ONCE // self.taps)  # output channels
+        for first in range(0, o, some) if is_first else []:
+            once = KernelGradient(sums, self.places[0], kh * kw, o, c, first, min(o, first + some))
+            plan.emit_once(plan.epilogue, once, "conv dweight", f"{shapes(self.shape)}, in order")
+
     def _dinput(self, plan: Plan, dy: Buffer) -> Buffer:
         """A ``Product`` that adds lines of dy to lines of the framed dx.
 
@@ -178,16 +254,19 @@ class Conv2d(CpuLowering):
 
         With KH = 3, SH = 2, DH = 1: i = 0 and 2 serve even h, i = 1 odd ones; the order is 0, 2, 1.
         """
-        (sh, _), _, (dh, _) = self.operation.window
+        sh, (dh, _) = self.stride, self.operation.window[2]
         (o, c, kh, kw), (oh, plane) = self.shape, (dy.shape[1], prod(dy.shape[1:]) * LANES)
         lines = self.framed.lines
         dframed = plan.buffer(shape_of(self.framed), by_tile=True)
-        plan.emit(SetZero(dframed, dframed.cells * LANES), "zero", shapes(dframed.shape))
+        is_cell = kh == kw == 1 and not self.is_framed
+        if not is_cell:
+            plan.emit(SetZero(dframed, dframed.cells * LANES), "zero", shapes(dframed.shape))
         sorted_i = [i for remainder in range(sh) for i in range(kh) if i * dh % sh == remainder]
         # line h of dx; line h // SH of dy, from where its taps count back (it need not exist
         # itself); its first tap, and how many it has; the length of its runs
-        line_table: list[int] = []
-        for h in range(lines):
+        line_table: list[int] = [0, 0, 0, o, plane] if is_cell else []
+        # nobody asks for the lines of padding
+        for h in () if is_cell else range(self.framed.top, self.framed.top + self.framed.height):
             used = [
                 n
                 for n, i in enumerate(sorted_i)
@@ -216,9 +295,11 @@ class Conv2d(CpuLowering):
             ),
             lines=len(line_table) // 5,
             line_table=plan.table(line_table),
-            begin=ADD,
+            begin=FROM_ZERO if is_cell else ADD,
             y_tile=dframed.cells * LANES,
             x_tile=dy.cells * LANES,
         )
-        plan.emit(op, "conv dinput", shapes(dy.shape, self.stage.input_shape), self.flops)
-        return out_of_frame(plan, dframed, self.framed) if self.is_framed else dframed
+        without_frame = c, self.framed.height, self.framed.width
+        plan.emit(op, "conv dinput", shapes(dy.shape, without_frame), self.flops)
+        dx = out_of_frame(plan, dframed, self.framed) if self.is_framed else dframed
+        return dx if self.picked is None else spread_out(plan, dx, self.picked)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from math import prod
 
 from minicnn.kernels.arrays import LANES
-from minicnn.kernels.tiles.move import Flatten, Frame, Framed, LoadNumbers, LoadPixels, Unframe
+from minicnn.kernels.tiles.move import (
+    Flatten,
+    Frame,
+    Framed,
+    LoadNumbers,
+    LoadPixels,
+    Pick,
+    Picked,
+    Spread,
+    Unframe,
+)
 
 from ..table import shapes
 from .plan import Buffer, Plan
@@ -64,6 +74,20 @@ def out_of_frame(plan: Plan, x: Buffer, framed: Framed, name: str = "unframe") -
     y = plan.buffer((framed.channels, framed.height, framed.width), by_tile=True)
     op = Unframe(x, y, x.cells * LANES, y.cells * LANES, framed)
     plan.emit(op, name, shapes(x.shape, y.shape))
+    return y
+
+
+def pick_from(plan: Plan, x: Buffer, of: Picked) -> Buffer:
+    """Emit the copy of some lines and columns of the pictures ``x``."""
+    y = plan.buffer((of.channels, of.lines, of.columns), by_tile=True)
+    plan.emit(Pick(x, y, of), "pick", shapes(x.shape, y.shape))
+    return y
+
+
+def spread_out(plan: Plan, x: Buffer, of: Picked) -> Buffer:
+    """Emit the copy of ``x`` to where it was picked from, among zeros."""
+    y = plan.buffer((of.channels, of.height, of.width), by_tile=True)
+    plan.emit(Spread(x, y, of), "spread", shapes(x.shape, y.shape))
     return y
 
 
