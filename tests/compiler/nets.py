@@ -41,6 +41,11 @@ def deep_conv(*arguments: Any, **options: Any) -> nn.Sequential:
     return of_picture(nn.Conv2d(3, 2, (2, 3)), nn.Tanh(), nn.Conv2d(2, *arguments, **options))
 
 
+def many_channels(*arguments: Any, **options: Any) -> nn.Sequential:
+    """The channels of the second convolution fill two vector registers."""
+    return of_picture(nn.Conv2d(3, 32, (2, 3)), nn.Tanh(), nn.Conv2d(32, *arguments, **options))
+
+
 def pool(kind: type[nn.Module], *arguments: Any, **options: Any) -> nn.Sequential:
     return of_picture(nn.Conv2d(3, 4, (2, 3)), kind(*arguments, **options))
 
@@ -98,6 +103,19 @@ class SharedConv(nn.Module):
         return self.head(x.reshape(len(x), -1))
 
 
+class SharedWideConv(nn.Module):
+    """One strided convolution twice, of pictures of unequal sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Conv2d(3, 16, 1), nn.Linear(288, 5)
+        self.twice = nn.Conv2d(16, 16, (3, 2), stride=(2, 1), padding=(1, 0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.twice(self.twice(self.first(x)).tanh())
+        return self.head(x.reshape(len(x), -1))
+
+
 def frozen(first: int) -> nn.Sequential:
     """The first ``first`` layers do not learn."""
     layers = nn.Conv2d(3, 4, (3, 2)), nn.Tanh(), nn.Conv2d(4, 3, (2, 3)), nn.AvgPool2d((2, 3))
@@ -134,6 +152,11 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "padded-first": lambda: of_picture(Padded(0, 4, 1, 0), nn.MaxPool2d((3, 2))),
     "conv-one-output": lambda: conv(1, (3, 2), stride=(20, 30)),
     "deep-conv-1x1": lambda: deep_conv(7, 1, stride=(3, 2)),
+    "conv-1x1-stride": lambda: conv(4, 1, stride=(2, 3)),
+    "deep-conv-one-column": lambda: deep_conv(3, (3, 1)),
+    "deep-conv-of-many-channels": lambda: many_channels(17, (3, 2), stride=(2, 3), padding=(2, 1)),
+    "deep-conv-of-many-channels-1x1": lambda: many_channels(16, 1, stride=(1, 2)),
+    "shared-conv-of-many-channels": SharedWideConv,
     "deep-conv-stride": lambda: deep_conv(5, (3, 4), stride=(2, 3)),
     "deep-conv-stride-over-kernel": lambda: deep_conv(4, (1, 2), stride=(2, 4)),
     "deep-conv-padding": lambda: deep_conv(3, (2, 3), padding=(1, 2)),
