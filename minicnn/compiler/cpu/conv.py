@@ -120,7 +120,7 @@ class Conv2d(CpuLowering):
         # the windows of the next line of outputs begin SH lines further down in the frame
         self.x_line = self.stride * self.line
         self.lines = [(r * self.y_line, r * self.x_line, self.y_line) for r in range(oh)]
-        if self.x_line == self.y_line:
+        if self.x_line == self.y_line:  # as with a kernel of one column, no stride and no padding
             self.lines = [(0, 0, plane)]
         line_table = [(y_place, x_place, 0, self.taps, n) for y_place, x_place, n in self.lines]
         self.flops = 2 * y.cells * self.taps
@@ -151,6 +151,7 @@ class Conv2d(CpuLowering):
         self.shape = self.stage.parameters[0].shape
         (_, _, kh, kw), (c, h, w) = self.shape, self.stage.input_shape
         self.picked = None
+        # what is picked is a picture as large as the result
         if kh == kw == 1 and (ph, pw) == (0, 0) and (sh, sw) != (1, 1):
             self.picked = Picked(c, h, w, oh, ow, sh, sw)
             h, w, sh, sw = oh, ow, 1, 1
@@ -213,14 +214,18 @@ class Conv2d(CpuLowering):
         turned = plan.buffer((self.x.cells // c, c), by_tile=True)
         turn = TurnPoints(self.x, turned, 1, c, framed_plane, 0, c, tile, tile)
         plan.emit(turn, "turn", shapes(self.x.shape, turned.shape))
+        # stages that share the weight add to the same sums, which are put in order but once
         key = "sums of the kernel's cells", id(self.stage.parameters[0])
         is_first = key not in plan.shared
         sums = plan.shared[key] = plan.extra(kh * kw * o * c) if is_first else plan.shared[key]
         # a place p in the framed picture's first channel is p C in the turned one
         dh, plane = self.operation.window[2][0], oh * ow * LANES
+        # where the kernel's cell (i, j) sees the first window
         seen = [i * dh * self.line + run for i in range(kh) for run in self.runs]
         lines = [(n * o * c, place * c, 0, plane, c) for n, place in enumerate(seen)]
+        # where cell (i, j) = (0, 0) sees image k of line r: one place for each number of dy's plane
         taps = [r * self.x_line + k for r in range(oh) for k in range(self.y_line)]
+        # all tiles are added to the same sums: y has no step from tile to tile, x and w have
         op = Product(
             y=sums,
             x=turned,
@@ -258,6 +263,7 @@ class Conv2d(CpuLowering):
         (o, c, kh, kw), (oh, plane) = self.shape, (dy.shape[1], prod(dy.shape[1:]) * LANES)
         lines = self.framed.lines
         dframed = plan.buffer(shape_of(self.framed), by_tile=True)
+        # then each line of dx is one of dy's, and nothing is added to it
         is_cell = kh == kw == 1 and not self.is_framed
         if not is_cell:
             plan.emit(SetZero(dframed, dframed.cells * LANES), "zero", shapes(dframed.shape))
