@@ -48,8 +48,9 @@ class Winograd(Operation):
         self.w = (weight @ g.T).transpose(2, 3, 0, 1)  # (KH, points, O, C)
         self.x = to_points(x, self.padding, self.output[1], b)
         y = sum(self.w[i] @ self.seen_through(i) for i in range(kh))  # (points, O, N OH pieces)
-        y = from_points(y.reshape(len(b), out_channels, len(x), self.output[0], -1), a)
-        y = y.reshape(*y.shape[:3], -1)[..., : self.output[1]]
+        number = self.x.shape[-1]  # of pieces in a line
+        y = from_points(y.reshape(len(b), out_channels, len(x), self.output[0], number), a)
+        y = y.reshape(*y.shape[:3], number * PIECE)[..., : self.output[1]]
         return y if bias is None else y + bias[:, None, None]
 
     def backward(self, dy: Array) -> tuple[Array, ...]:

@@ -150,6 +150,17 @@ def test_winograd_multiplies_at_points_in_the_inputs_dtype() -> None:
     assert node.operation.x.dtype == np.float32
 
 
+def test_winograd_takes_a_batch_of_no_images() -> None:
+    x, weight = Tensor(np.zeros((0, 2, 4, 7)), True), Tensor(np.ones((3, 2, 2, 3)), True)
+    y = rungs.conv2d(x, weight, rung="winograd")
+    y.backward(np.zeros((0, 3, 3, 5)))
+    assert y.shape == (0, 3, 3, 5)
+    assert x.grad is not None
+    assert weight.grad is not None
+    assert x.grad.shape == x.shape
+    np.testing.assert_array_equal(weight.grad.numpy(), np.zeros(weight.shape))
+
+
 @pytest.mark.parametrize(
     ("options", "columns", "complaint"),
     [
