@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -124,6 +126,17 @@ def test_a_share_has_the_more_images_the_larger_its_gradients_are(
     assert counts == ([1, 2, 8, 8, 12, 8, 1, 1] if parameters == 100 else [1, 2, 2, 2, 3, 8, 1, 1])
 
 
+def test_a_cut_that_does_not_succeed_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = cut.Shares(Plan(1, np.dtype(np.float32)), True, weights=np.zeros(1, np.float32))
+    shares.cut_up(2, 200_000, 2)
+    before = shares.count, shares.edges.tolist()
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(shares, "_make_rows", Mock(side_effect=MemoryError))
+        shares.cut_up(100, 200_000, 2)
+    shares.cut_up(2, 200_000, 2)
+    assert (shares.count, shares.edges.tolist()) == before
+
+
 class Fail(NamedTuple):
     """Raises an error in the group whose first image has this number."""
 
@@ -155,3 +168,32 @@ def test_what_a_kernel_raises_on_any_thread_is_raised_and_the_next_step_is_whole
     logits[:] = 0
     engine.run(x[: 5 * LANES], engine.no_labels, logits[: 5 * LANES], [])
     np.testing.assert_array_equal(np.flatnonzero(logits), range(0, 5 * LANES, LANES))
+
+
+def test_when_an_error_is_raised_no_thread_is_still_at_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(program.KERNELS, Fail, fail)
+    plan = Plan(1, np.dtype(np.float64))
+    plan.emit(Fail(0), "fail", flops=10**6)
+    plan.finish()
+    engine = Engine(plan, (1,), None)
+    begun, ended = threading.Event(), threading.Event()
+
+    def slow_turns(task: Callable[[int], bool], threads: int) -> None:
+        def slow_task(number: int) -> bool:
+            if number == 0:
+                begun.wait(5)
+                return task(number)
+            begun.set()
+            time.sleep(0.02)
+            finished = task(number)
+            ended.set()
+            return finished
+
+        take_turns(slow_task, threads)
+
+    monkeypatch.setattr(cut, "take_turns", slow_turns)
+    with pytest.raises(ValueError, match="this group"):
+        engine.run(np.zeros((10 * LANES, 1)), engine.no_labels, np.zeros(10 * LANES), [])
+    assert begun.is_set() and ended.is_set()

@@ -72,6 +72,7 @@ class Shares:
         """
         if (count, threads) == self.cut:
             return
+        self.cut = -1, -1  # until all is written: memory may run out, and a Ctrl-C may come
         self.threads = threads
         self.count = threads * self._shares_of_a_thread(count, flops)
         # sizes differ by one tile at most
@@ -161,15 +162,16 @@ class Shares:
 
         def take_part(thread: int) -> bool:
             # if it comes too late, ``turns`` says that nothing is left
-            row, _ = self.team[thread]
+            row, _ = team[thread]
+            finished = True
             try:
-                return tiles.take_turns(kernel, work, row, turns)
+                finished = tiles.take_turns(kernel, work, row, turns)
             except BaseException as error:
                 errors.append(error)
                 turns[tiles.FINISHED] = 1  # what is left will not be done
-                return True
+            if errors and thread == 0:
+                raise errors[0]  # ``threads.take_turns`` waits for those that are still at work
+            return finished
 
-        errors: list[BaseException] = []
+        team, errors = self.team, list[BaseException]()
         take_turns(take_part, self.threads)
-        if errors:
-            raise errors[0]
