@@ -23,8 +23,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Small numbers with small powers: the further from 1, the more is lost to rounding.
-POINTS = (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2))
+# The finite points, by their number: pairs a and -a, which share most of their sums, with small powers
+# and small inverses. Of five, 3/4 and 3/2 lose the least to rounding (docs/winograd.md).
+POINTS = {
+    3: (0, 1, -1),
+    5: (0, Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2)),
+    7: (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2)),
+}
 
 
 class Matrices(NamedTuple):
@@ -43,12 +48,12 @@ class Matrices(NamedTuple):
 
 @cache
 def matrices(outputs: int, taps: int) -> Matrices:
-    """F(M, R) at the first M + R - 2 of ``POINTS`` and at infinity.
+    """F(M, R) at M + R - 2 of ``POINTS`` and at infinity.
 
     outputs: M; taps: R; M + R - 2 may be 7 at most.
     """
-    number = outputs + taps - 1
-    points = [Fraction(p) for p in POINTS[: number - 1]]
+    finite = outputs + taps - 2
+    points = [Fraction(p) for p in POINTS.get(finite, POINTS[7][:finite])]
     # N_i, the product of a point's distances from the others
     scale = [prod(p - q for q in points if q != p) for p in points]
     powers = [[p**k for k in range(max(outputs, taps))] for p in points]

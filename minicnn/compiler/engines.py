@@ -91,7 +91,8 @@ class Compiled:
         return {**vars(self), "_entries": [], "_now": None, "_known": {}, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.RLock())
+        # what version 0.1 pickled has no ``_known``
+        vars(self).update({"_known": {}, **state}, _lock=threading.RLock())
 
     @property
     def plan(self) -> Any:

@@ -105,8 +105,8 @@ def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimiz
         nn.Sigmoid(), nn.Dropout(0.5), nn.Linear(32, CLASSES), nn.Tanh(),
     )  # fmt: skip
     second = nn.Sequential(
-        nn.Conv2d(2, 5, 2), nn.Sigmoid(), Branches(add, nn.Conv2d(5, 5, 1), nn.Identity()),
-        norm(5, affine=False), nn.Tanh(),
+        nn.Conv2d(2, 5, 2), nn.Sigmoid(), norm(5, affine=False), nn.Tanh(),
+        Branches(add, nn.Conv2d(5, 5, 1), nn.Identity()),
         nn.Conv2d(5, 3, (1, 2), stride=2, padding=(1, 0)), nn.ReLU(),
         nn.AvgPool2d((3, 2), stride=1, padding=1), nn.Tanh(),
         Branches(cat, nn.Identity(), nn.ReLU()), nn.Flatten(),
