@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-# The finite points, by their number: pairs a and -a, which share most of their sums, with small powers
-# and small inverses. Of five, 3/4 and 3/2 lose the least to rounding (docs/winograd.md).
+# The finite points, by their number: pairs a and -a, which share most of their sums, with small
+# powers and small inverses. Of five, these lose the least to rounding (docs/winograd.md).
 POINTS = {
     3: (0, 1, -1),
     5: (0, Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2)),
