@@ -93,6 +93,20 @@ def test_a_weight_used_twice_gets_both_gradients() -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
+def test_where_only_the_bias_learns_no_strip_is_left_out() -> None:
+    """The way back then has nothing to do strip by strip."""
+    minicnn.manual_seed(4)
+    conv, rng = nn.Conv2d(16, 32, 3, padding=1), np.random.default_rng(9)
+    net = nn.Sequential(conv, nn.Flatten(), nn.Linear(32 * 16 * 16, 3))
+    x, y = rng.standard_normal((37, 16, 16, 16)).astype(np.float32), rng.integers(0, 3, 37)
+    conv.weight.requires_grad = False
+    step = step_of(net)
+    for _ in range(2):  # groups and steps that come later use the same memory
+        _, logits = step(x, y)
+        np.testing.assert_allclose(logits.numpy(), net(Tensor(x)).numpy(), atol=1e-4)
+    assert "F(4x4" in str(step.plan)
+
+
 def test_without_it_sums_of_whole_numbers_are_exact() -> None:
     """Small whole numbers: every product and every sum is one that float32 can hold."""
     net, rng = net_of("float32", 3, padding=1), np.random.default_rng(6)

@@ -191,7 +191,7 @@ class Plan:
         lines = self.parts[-1].lines
         first = len(lines)
         yield
-        if number == 1:
+        if number == 1 or len(lines) == first:  # nothing is repeated
             return
         lines[-1].again = len(lines) - 1 - first, number
         # what is used in one strip has to stay for the next one
