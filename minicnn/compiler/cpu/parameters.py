@@ -62,7 +62,7 @@ class Parameters:
         return self.kernels[optimizer.kernel]
 
     def are_known(self) -> bool:
-        """Whether all have the arrays that they had at the last ``take``, and learn as at first."""
+        """Whether all have the arrays of the last ``look_up``, and learn as at first."""
         rows = zip(self.tensors, self.arrays, self.learn, strict=True)
         return all(p.data is array and p.requires_grad is learns for p, array, learns in rows)
 
