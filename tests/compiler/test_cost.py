@@ -42,7 +42,7 @@ def test_a_step_allocates_next_to_nothing(name: str, threads: int) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 100e3
-    assert left < 5e3
+    assert left < 20e3  # a thread that is late still has what its own call was given
 
 
 @pytest.fixture

@@ -101,6 +101,7 @@ class Plan:
         before: functions called at the beginning of each step.
         loss_settings: the constants of the loss: smoothing, scale of the gradient, ignored class,
             class weights.
+        slack: places after the last buffer, which may be read or written but hold nothing.
         shared: what lowerings that have a parameter in common decide, or make, but once.
         masks: dropout masks drawn a step.
         sums: places for sums over the batch.
@@ -113,6 +114,7 @@ class Plan:
         self.parts, self.prologue, self.epilogue = [Part()], Part(), Part()
         self.buffers: list[Buffer] = []
         self._zeros: Buffer | None = None
+        self.slack = 64
         self.shared: dict[Any, Any] = {}
         self.parameters: dict[int, tuple[Tensor, int]] = {}  # by id
         self.constants: list[np.ndarray] = []
@@ -234,8 +236,8 @@ class Plan:
                 offset = max(offset, other.offset + other.size)
             buffer.offset = offset
             placed.append(buffer)
-        # 64 places more: the last row of a product may be stored to a register's end
-        self.memory = max((b.offset + b.size for b in placed), default=0) + 64
+        # the last row of a product may be stored to a register's end
+        self.memory = max((b.offset + b.size for b in placed), default=0) + self.slack
 
     def numbers_of(self, op: Instruction) -> list[int]:
         """The fields of an instruction, each place as a number: what its kernel reads."""

@@ -227,6 +227,9 @@ class WinogradConv2d(CpuLowering):
         turned = plan.buffer((points, images // LANES, pitch), by_tile=True)
         tile, turned_tile = self.x.cells * LANES, turned.cells * LANES
         of_x = points, self.c, self.x_plane, self.x_point, pitch
+        plan.slack = max(
+            plan.slack, LANES * self.x_plane
+        )  # sixteen channels, though there are fewer
         turn = tiles.TurnPoints(self.x, turned, *of_x, tile, turned_tile)
         plan.emit(turn, "turn", shapes(self.x.shape, turned.shape))
         # at each point: its place in dW and in x, its first tap and its taps, the length of a row
