@@ -107,6 +107,26 @@ def test_where_only_the_bias_learns_no_strip_is_left_out() -> None:
     assert "F(4x4" in str(step.plan)
 
 
+def test_a_weight_used_at_points_and_directly_is_put_in_order_by_one_kind_of_instruction() -> None:
+    """Threads take these instructions in any order: two kinds would add at the same time."""
+    minicnn.manual_seed(4)
+    twice, first = nn.Conv2d(16, 16, 3, padding=1), nn.Conv2d(7, 16, 1)
+    net = nn.Sequential(first, twice, nn.MaxPool2d(7), twice, nn.Flatten(), nn.LazyLinear(5))
+    rng = np.random.default_rng(8)
+    x, y = rng.standard_normal((37, *PICTURE)), rng.integers(0, 5, 37)
+    net(Tensor(x.astype(np.float32)))
+    step = step_of(net.to("float64"))
+    step(x, y)
+    forms = [line.what for line in step.plan.lines if line.name == "conv" and "3x3" in line.what]
+    assert ["F(" in form for form in forms] == [True, False]
+    kinds = {type(line.op).__name__ for line in step.plan.epilogue.lines}
+    assert kinds == {"WeightGradient"}
+    nn.CrossEntropyLoss()(net(Tensor(x)), Tensor(y)).backward()
+    assert twice.weight.grad is not None
+    ours, theirs = step.gradients()["1.weight"].numpy(), twice.weight.grad.numpy()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
 def test_without_it_sums_of_whole_numbers_are_exact() -> None:
     """Small whole numbers: every product and every sum is one that float32 can hold."""
     net, rng = net_of("float32", 3, padding=1), np.random.default_rng(6)

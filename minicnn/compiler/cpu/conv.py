@@ -178,7 +178,10 @@ class Conv2d(CpuLowering):
     def _dweight(self, plan: Plan, dy: Buffer) -> None:
         """A sum over cells. Where the channels fill registers, it pays to turn x."""
         outputs, channels = self.shape[:2]
-        if outputs >= LANES and channels % LANES == 0:
+        # what another stage sums at points is added to the same weight's gradient once a step; two
+        # kinds of sums would be added there at the same time
+        at_points = ("form", id(self.stage.parameters[0])) in plan.shared
+        if outputs >= LANES and channels % LANES == 0 and not at_points:
             self._product_dweight(plan, dy)
         else:
             self._dots_dweight(plan, dy)

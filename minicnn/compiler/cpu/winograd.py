@@ -57,12 +57,8 @@ class WinogradConv2d(CpuLowering):
         self.across = -(-ow // OUTPUTS)
         if self.form.is_square:
             pieces = -(-oh // OUTPUTS) * self.across
-            a_piece = (
-                (self.c + self.o)
-                * self.form.points
-                * LANES
-                * self.stage.parameters[0].dtype.itemsize
-            )
+            channels, itemsize = self.c + self.o, self.stage.parameters[0].dtype.itemsize
+            a_piece = channels * self.form.points * LANES * itemsize
             fitting = [n for n in (4, 2) if n * a_piece <= STRIP_BYTES]
             number = min(pieces, *fitting[:1] or [1])
             self.strips = -(-pieces // number)
@@ -73,17 +69,10 @@ class WinogradConv2d(CpuLowering):
             self.x_plane, self.y_plane = (h + 2 * ph) * line, oh * line
             self.dx_plane, self.name = h * line, f"F({OUTPUTS}, {kw})"
         self.taps = self.c * self.form.lines
-        self.cells = (
-            kh * kw // self.form.lines
-        )  # of the kernel, that a number at the points is made of
-        self.x_point, self.y_point, self.dx_point = (
-            _pitch(channels * plane)
-            for channels, plane in (
-                (self.c, self.x_plane),
-                (self.o, self.y_plane),
-                (self.c, self.dx_plane),
-            )
-        )
+        # of the kernel, that a number at the points is made of
+        self.cells = kh * kw // self.form.lines
+        self.x_point, self.dx_point = _pitch(self.c * self.x_plane), _pitch(self.c * self.dx_plane)
+        self.y_point = _pitch(self.o * self.y_plane)
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         # a weight that several stages share: all in the form of the first of them
