@@ -81,11 +81,14 @@ TESTS = {
     "test_functions_that_tensors_do_not_have_give_arrays": "NumPy's arrays",
     "test_nothing_is_said_of_a_gradient_that_resembles_nothing": "a bug written with NumPy",
     "test_old_pickles_load": "of a net on the CPU",
+    "test_only_a_large_batch_goes_by_image": "on a GPU none does",
+    "test_only_a_new_array_becomes_a_gradient_without_a_copy": "NumPy's memory",
     "test_options_that_tensors_lack_are_numpys": "options that CuPy lacks",
     "test_repr_says_values_dtype_and_origin": "the repr names the device",
     "test_summary_sizes_lazy_layers_and_lists_each_once": "lazy layers of a net on the CPU",
     "test_the_learners_convolution_without_a_bug_passes": "written with NumPy",
     "test_to_cpu_changes_nothing": "of a net on the CPU",
+    "test_what_a_large_batch_reads_again_must_not_change": "on a GPU no batch goes by image",
     "test_wrong_gradients_fail[sum not spread]": "its wrong gradient is written with NumPy",
 }
 
