@@ -343,7 +343,6 @@ class SumRows(NamedTuple):
     pitch: int  # from one row to the next
     length: int  # of a row in a tile, in numbers: a multiple of 16; or IMAGES
     tile: int  # from one tile to the next; 0: dy is a matrix of the whole group
-    first: int = 0  # where row 0 begins in a tile
 
 
 @kernel
@@ -356,7 +355,7 @@ def sum_rows(op: SumRows, group: Group) -> None:
     for row in range(op.rows):
         wide, narrow = fill(64, zero), fill(16, zero)
         for t in range(tiles):
-            start = op.dy + op.first + t * op.tile + row * op.pitch
+            start = op.dy + t * op.tile + row * op.pitch
             for m in range(start, start + whole, 64):
                 wide = wide + load(64, memory, m)
             for m in range(start + whole, start + length, 16):

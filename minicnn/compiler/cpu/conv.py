@@ -217,10 +217,8 @@ class Conv2d(CpuLowering):
         turned = plan.buffer((self.x.cells // c, c), by_tile=True)
         turn = TurnPoints(self.x, turned, 1, c, framed_plane, 0, c, tile, tile)
         plan.emit(turn, "turn", shapes(self.x.shape, turned.shape))
-        # stages that share the weight add to the same sums, which are put in order but once
-        key = "sums of the kernel's cells", id(self.stage.parameters[0])
-        is_first = key not in plan.shared
-        sums = plan.shared[key] = plan.extra(kh * kw * o * c) if is_first else plan.shared[key]
+        weight, size = self.stage.parameters[0], kh * kw * o * c
+        sums, is_first = plan.sums_for(weight, "sums of the kernel's cells", size)
         # a place p in the framed picture's first channel is p C in the turned one
         dh, plane = self.operation.window[2][0], oh * ow * LANES
         # where the kernel's cell (i, j) sees the first window

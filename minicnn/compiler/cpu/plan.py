@@ -168,6 +168,16 @@ class Plan:
         self.extras_size += -(-size // LANES) * LANES
         return place
 
+    def sums_for(self, parameter: Tensor, kind: str, size: int) -> tuple[Extra, bool]:
+        """A place for sums of which a parameter's gradient is made, and whether it is a new one.
+
+        Stages that share the parameter add to the same sums.
+        """
+        key = kind, id(parameter)
+        is_new = key not in self.shared
+        place = self.shared[key] = self.extra(size) if is_new else self.shared[key]
+        return place, is_new
+
     def table(self, offsets: Sequence[int] | np.ndarray) -> int:
         """The place of a list of offsets; equal lists are kept once."""
         key = tuple(int(offset) for offset in offsets)

@@ -171,9 +171,8 @@ class WinogradConv2d(CpuLowering):
         that of a dense layer: rows are output channels, taps images of pieces, and runs channels.
         """
         points, pitch = self.form.points, _whole(self.taps)
-        key, size = ("sums", id(self.stage.parameters[0])), points * self.o * pitch
-        is_first = key not in plan.shared
-        sums = plan.shared[key] = plan.extra(size) if is_first else plan.shared[key]
+        weight, size = self.stage.parameters[0], points * self.o * pitch
+        sums, is_first = plan.sums_for(weight, "sums at points", size)
         if self.form.is_square:
             self._product_dweight(plan, sums, pitch)
         else:
