@@ -2,6 +2,9 @@
 
 In ``weights`` at ``numbers`` stand six numbers a channel, C of each: mean, 1 / s, gamma, beta and,
 for the way back, mean(dz) and mean(dz z). See ``minicnn.ops.norm`` for the formulas.
+
+A ReLU that follows is part of the passes (``kind``). The way back finds its slope by computing its
+result again: x has to be read anyway, so that the result need not be kept.
 """
 
 from __future__ import annotations
@@ -10,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import LANES
+from ..arrays import LANES, RELU, Array
 from ..cpu.windows import at
-from .instruction import Group, Place, kernel
-from .lanes import fill, load, store, total
+from .activation import slope_times
+from .instruction import Group, Place, inner, kernel
+from .lanes import Vector, fill, load, store, total, winner
 from .sums import first_of, in_float64
 
 
@@ -53,13 +57,24 @@ def moments(op: Moments, group: Group) -> None:
 
 
 class Normalise(NamedTuple):
-    """y = gamma z + beta, z = (x - mean) / s."""
+    """y = gamma z + beta, z = (x - mean) / s; or the ReLU of it."""
 
     x: Place
     y: Place
     numbers: Place
     channels: int
     cells: int  # of a channel
+    kind: int  # RELU or NONE: what follows
+
+
+@inner(forceinline=True)
+def _result(memory: Array, z: Vector, gamma: float, beta: Vector, kind: int) -> Vector:
+    """gamma z + beta, or the ReLU of it: the same bits on the way back as on the way forward."""
+    y = gamma * z + beta
+    if kind == RELU:
+        zero = fill(16, memory.dtype.type(0))
+        return winner(y, zero, y, zero)
+    return y
 
 
 @kernel
@@ -74,7 +89,7 @@ def normalise(op: Normalise, group: Group) -> None:
             beta = fill(16, weights[at(place + 3 * op.channels)])
             for m in range(start, start + plane, 16):
                 z = scale * (load(16, memory, op.x + m) - mean)
-                store(memory, op.y + m, gamma * z + beta)
+                store(memory, op.y + m, _result(memory, z, gamma, beta, op.kind))
 
 
 class NormaliseMoments(NamedTuple):
@@ -86,6 +101,7 @@ class NormaliseMoments(NamedTuple):
     numbers: Place
     channels: int
     cells: int  # of a channel
+    kind: int  # RELU or NONE: dy is that of its result
 
 
 @kernel
@@ -96,9 +112,13 @@ def normalise_moments(op: NormaliseMoments, group: Group) -> None:
         for c in range(op.channels):
             place, start = op.numbers + c, (t * op.channels + c) * plane
             mean, scale = fill(16, weights[at(place)]), weights[at(place + op.channels)]
+            gamma = weights[at(place + 2 * op.channels)]
+            beta = fill(16, weights[at(place + 3 * op.channels)])
             s = q = fill(16, np.float64(0))
             for m in range(start, start + plane, 16):
-                dy, z = load(16, memory, op.dy + m), scale * (load(16, memory, op.x + m) - mean)
+                z = scale * (load(16, memory, op.x + m) - mean)
+                y = _result(memory, z, gamma, beta, op.kind)
+                dy = slope_times(16, memory, load(16, memory, op.dy + m), y, op.kind)
                 s = s + in_float64(dy)
                 q = q + in_float64(dy * z)
             sums[at(op.sums + c)] += total(s)
@@ -114,6 +134,7 @@ class NormaliseBackward(NamedTuple):
     numbers: Place
     channels: int
     cells: int  # of a channel
+    kind: int  # RELU or NONE: dy is that of its result
 
 
 @kernel
@@ -126,10 +147,12 @@ def normalise_backward(op: NormaliseBackward, group: Group) -> None:
             place, start = op.numbers + c, (t * op.channels + c) * plane
             mean, scale = fill(16, weights[at(place)]), weights[at(place + op.channels)]
             gamma = weights[at(place + 2 * op.channels)]
+            beta = fill(16, weights[at(place + 3 * op.channels)])
             mean_dz = fill(16, weights[at(place + 4 * op.channels)])
             mean_dzz = weights[at(place + 5 * op.channels)]
             for m in range(start, start + plane, 16):
                 z = scale * (load(16, memory, op.x + m) - mean)
-                dz = gamma * load(16, memory, op.dy + m)
+                y = _result(memory, z, gamma, beta, op.kind)
+                dz = gamma * slope_times(16, memory, load(16, memory, op.dy + m), y, op.kind)
                 dx = scale * (dz - mean_dz - mean_dzz * z)
                 store(memory, op.dx + m, first_of(dx, lanes))

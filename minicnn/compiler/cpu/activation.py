@@ -14,9 +14,17 @@ FORWARD = {SIGMOID: tiles.Sigmoid, TANH: tiles.Tanh, RELU: tiles.ReLU}
 
 
 class Activation(CpuLowering):
-    """The result replaces x if nothing else needs x; backward, dx replaces dy likewise."""
+    """The result replaces x if nothing else needs x; backward, dx replaces dy likewise.
+
+    Attributes:
+        is_in_norm: the batch normalisation before it computes it, both ways.
+    """
+
+    is_in_norm = False
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
+        if self.is_in_norm:
+            return x
         self.kind = ACTIVATIONS[type(self.operation)]
         self.name = self.operation.name.lower()
         self.is_done = False  # by the pooling that follows, in one instruction with its own
@@ -29,7 +37,7 @@ class Activation(CpuLowering):
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         if not self.needs_dinput:
             return None
-        if self.is_done:
+        if self.is_in_norm or self.is_done:
             return dy
         dx = plan.over(dy)
         op = tiles.ActivateBackward(dy, dx, self.y, self.kind, *extent(dy))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minicnn import nn, ops
+from minicnn.kernels.arrays import RELU
 from minicnn.kernels.tiles.loss import CrossEntropy, GiveLogits
 
 from ..lowering import add_backward, add_forward, lowerings_of, readers_of
@@ -72,11 +73,18 @@ def _lower(stages: list[Stage], winograd: bool) -> list[CpuLowering]:
     for lowering in lowerings_of(stages, known):
         number = lowering.stage.inputs[0]  # 0 are the pictures, k the result of the k-th stage
         before = lowerings[number - 1] if number else None
-        # the way back through both is then one instruction, if no other reads what is between them
-        if isinstance(lowering, Pool) and isinstance(before, Activation) and before.readers == 1:
-            lowering.before = before
+        if before is not None and before.readers == 1:
+            _unite(before, lowering)
         lowerings.append(lowering)
     return lowerings
+
+
+def _unite(before: CpuLowering, after: CpuLowering) -> None:
+    """Let one instruction do what both would, if no other reads what is between them."""
+    if isinstance(before, Activation) and isinstance(after, Pool) and not before.is_in_norm:
+        after.before = before  # on the way back
+    if isinstance(before, BatchNorm) and isinstance(after.operation, ops.ReLU):
+        before.after, after.is_in_norm = RELU, True
 
 
 def _begin(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.kernels.arrays import NONE
 from minicnn.kernels.tiles import norm as tiles
 from minicnn.nn.functional.norm import move_running
 
@@ -18,9 +19,13 @@ class BatchNorm(CpuLowering):
     """See ``ops.norm``. All groups wait until the batch's statistics are known.
 
     Its numbers among the constants, C of each: mean, 1 / s, gamma, beta, mean(dz), mean(dz z).
+
+    Attributes:
+        after: the activation that it computes as well, both ways: RELU, or NONE.
     """
 
     depends_on_x = True  # mean and variance do
+    after = NONE
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         # nothing overwrites x: backward computes z from it again
@@ -31,8 +36,9 @@ class BatchNorm(CpuLowering):
         self.places = [plan.parameter(p) for p in self.stage.parameters]
         self.batch_statistics(plan, x)
         y = plan.buffer(x.shape, by_tile=True)
-        op = tiles.Normalise(x, y, self.numbers, c, self.values)
-        plan.emit(op, "normalise", shapes(x.shape))
+        op = tiles.Normalise(x, y, self.numbers, c, self.values, self.after)
+        name = "normalise" if self.after == NONE else "normalise, relu"
+        plan.emit(op, name, shapes(x.shape))
         return y
 
     def batch_statistics(self, plan: Plan, x: Buffer) -> None:
@@ -88,7 +94,7 @@ class BatchNorm(CpuLowering):
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
         self.dsums, plan.sums = plan.sums, plan.sums + 2 * self.channels
-        sizes = self.channels, self.values
+        sizes = self.channels, self.values, self.after
         sums = tiles.NormaliseMoments(dy, self.x, self.dsums, self.numbers, *sizes)
         plan.emit(sums, "norm. dweight", shapes(dy.shape, (self.channels,)), 4 * dy.cells)
         plan.wait(self.set_gradients)
