@@ -303,15 +303,16 @@ store_each, add_each = _storing(add=False), _storing(add=True)
 
 @intrinsic()
 def total_each(typing: Any, sums: Any) -> Any:
-    """The sum of the cells of each of the vectors, which have 16."""
+    """The sum of the cells of each of the vectors, whose width is a power of two."""
     result = types.UniTuple(sums.dtype.dtype, sums.count)
+    width = sums.dtype.width
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vectors = unpack_tuple(builder, arguments[0])
         totals = []
-        for first in range(0, len(vectors), LANES):
-            some = vectors[first : first + LANES]
-            total = _totals(builder, some)
+        for first in range(0, len(vectors), width):
+            some = vectors[first : first + width]
+            total = _totals(builder, some, width)
             index = [ir.Constant(ir.IntType(32), k) for k in range(len(some))]
             totals += [builder.extract_element(total, k) for k in index]
         return context.make_tuple(builder, result, totals)
@@ -319,17 +320,17 @@ def total_each(typing: Any, sums: Any) -> Any:
     return result(sums), generate
 
 
-def _totals(builder: Any, vectors: list[Any]) -> Any:
+def _totals(builder: Any, vectors: list[Any], width: int) -> Any:
     """One vector: its cell k is the sum of vector k.
 
     Two vectors become one, halves added to halves: (a0 + a2, a1 + a3, b0 + b2, b1 + b3). Two such
     become one again in the same way, part by part, until a part is a single cell.
     """
-    length = LANES  # cells of a part
-    kind = ir.VectorType(ir.IntType(32), LANES)
+    length = width  # cells of a part
+    kind = ir.VectorType(ir.IntType(32), width)
     while length > 1:
         # the cells of each part's first half, of both vectors; those of its second half
-        low = [k for k in range(2 * LANES) if k % length < length // 2]
+        low = [k for k in range(2 * width) if k % length < length // 2]
         masks = [ir.Constant(kind, low), ir.Constant(kind, [k + length // 2 for k in low])]
         others = [*vectors[1::2], vectors[-1]]  # an odd one is added up next to itself
         vectors = [

@@ -31,9 +31,11 @@ from .blocks import (
 from .instruction import Group, Place, inner, kernel
 from .lanes import fill, has_avx512, load, total
 
-TAPS = 5  # ``dots`` keeps the sums of 4 rows and 5 taps in registers
-WIDE = 64 if has_avx512() else 16  # ``product`` keeps the sums of 4 rows and 64 numbers there
-MANY = 16 if has_avx512() else 4  # rows of 16 numbers there: sixteen registers of sums each
+# What stays in registers, of which AVX-512 has 32 of 64 bytes, AVX2 16 of 32. ``product`` keeps the
+# sums of 4 rows and WIDE numbers there, or of MANY rows and 16 numbers; ``dots`` those of 4 rows and
+# TAPS taps, CELLS numbers each.
+WIDE, MANY, TAPS, CELLS = (64, 16, 5, 16) if has_avx512() else (16, 6, 3, 8)
+FEW = 6  # rows whose weights may lie anywhere: a register with the place of each
 FROM_ZERO, FROM_BIAS, ADD = 0, 1, 2  # y is written, with the sum alone or plus a bias; or added to
 IMAGES = 0  # as a length, or as a number of taps: the images of the group
 
@@ -100,19 +102,19 @@ Block: TypeAlias = Callable[[Product, Line, int, int, Array, Array, Array, Array
 def _make_block(rows: int, width: int) -> Block:
     """``rows`` rows of a product by ``width`` cells: the sums stay in registers.
 
-    The weights of more than four rows lie next to each other.
+    The weights of more than six rows lie next to each other.
     """
-    heads = min(4, rows)
+    heads = rows if rows <= FEW else 1
 
     @inner(inline="always")
-    def four(w: Array, of_row: tuple[int, ...], place: int) -> tuple[float, ...]:
+    def few(w: Array, of_row: tuple[int, ...], place: int) -> tuple[float, ...]:
         return take_at(w, of_row, place)
 
     @inner(inline="always")
     def more(w: Array, of_row: tuple[int, ...], place: int) -> tuple[float, ...]:
         return take_run(rows, w, place + of_row[0])
 
-    numbers_of = four if rows <= 4 else more
+    numbers_of = few if rows <= FEW else more
 
     @inner(inline="always")
     def block(
@@ -157,8 +159,9 @@ _many_by_16, _four_by_16, _two_by_16 = (_make_block(rows, 16) for rows in (MANY,
 
 
 def _make_rows(width: int, many: int, blocks: tuple[Block, Block, Block]) -> Rows:
-    """All rows by ``width`` cells: ``many`` at a time where they lie in sixteens, the others four
-    at a time, and the last one or two by the third block, which may be 16 cells wide."""
+    """All rows by ``width`` cells: ``many`` at a time if their weights lie as the first block wants,
+    the others four at a time, and the last one or two by the third block, which may be 16 cells
+    wide."""
     block, four, two = blocks
     narrow = 16 if two is _two_by_16 else width
 
@@ -173,10 +176,11 @@ def _make_rows(width: int, many: int, blocks: tuple[Block, Block, Block]) -> Row
         weights: Array,
         tables: Array,
     ) -> None:
-        by_many = op.rows // many * many if op.in_sixteens else 0
+        by_many = op.rows // many * many if many <= FEW or op.in_sixteens else 0
         for row in range(0, by_many, many):
             block(op, line, row, m, y, x, w, weights, tables)
-        by_four = 4 * ((op.rows + 1) // 4)  # three rows left over are computed as four
+        # three rows left over are computed as four
+        by_four = by_many + 4 * ((op.rows - by_many + 1) // 4)
         for row in range(by_many, by_four, 4):
             four(op, line, row, m, y, x, w, weights, tables)
         if by_four < op.rows:
@@ -257,7 +261,7 @@ Dots: TypeAlias = Callable[[ConvDWeight, Strip, int, int, int, Array, Array, Arr
 
 
 def _make_dots(rows: int) -> Dots:
-    """``rows`` (4 or 2) rows of dy against 5 taps: 20 sums of products, 16 cells each."""
+    """``rows`` (4 or 2) rows of dy against TAPS taps: sums of products, CELLS numbers each."""
     cells = rows * TAPS
 
     @inner()
@@ -274,14 +278,14 @@ def _make_dots(rows: int) -> Dots:
         # ``take`` repeats the last row or tap; what is too much is not added
         of_row = take(rows, tables, op.y_rows + row, op.y_rows + op.rows - 1)
         of_tap = take(TAPS, tables, op.x_taps + tap, op.x_taps + op.taps - 1)
-        sums = repeat(cells, fill(16, memory.dtype.type(0)))
+        sums = repeat(cells, fill(CELLS, memory.dtype.type(0)))
         for t in range(tiles):
             for k in range(strip.first, strip.last, 3):
                 dy = op.dy + t * op.y_tile + tables[at(k)]
                 x = op.x + t * op.x_tile + tables[at(k + 1)]
-                for m in range(0, tables[at(k + 2)], 16):
-                    of_dy = load_each(16, memory, of_row, dy + m)
-                    of_x = load_each(16, memory, of_tap, x + m)
+                for m in range(0, tables[at(k + 2)], CELLS):
+                    of_dy = load_each(CELLS, memory, of_row, dy + m)
+                    of_x = load_each(CELLS, memory, of_tap, x + m)
                     sums = add_outer(sums, of_dy, of_x)
         totals = total_each(sums)
         for r in range(min(rows, op.rows - row)):
@@ -297,7 +301,7 @@ _four_dots, _two_dots = _make_dots(4), _make_dots(2)
 
 @kernel
 def conv_dweight(op: ConvDWeight, group: Group) -> None:
-    """Strip by strip, four rows of dy against five taps at a time."""
+    """Strip by strip, four rows of dy against TAPS taps at a time."""
     arrays = group.memory, group.gradients, group.tables
     by_four = 4 * ((op.rows + 1) // 4)
     for k in range(op.strip_table, op.strip_table + 3 * op.strips, 3):

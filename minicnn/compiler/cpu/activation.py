@@ -5,7 +5,7 @@ from __future__ import annotations
 from minicnn.kernels.arrays import LANES, MASK, RELU, SIGMOID, TANH
 from minicnn.kernels.tiles import activation as tiles
 
-from ..record import ACTIVATIONS
+from ..record import ACTIVATIONS, Stage
 from ..table import shapes
 from .layout import extent
 from .plan import Buffer, CpuLowering, Plan
@@ -22,10 +22,13 @@ class Activation(CpuLowering):
 
     is_in_norm = False
 
+    def __init__(self, stage: Stage, needs_dinput: bool):
+        super().__init__(stage, needs_dinput)
+        self.kind = ACTIVATIONS[type(self.operation)]
+
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         if self.is_in_norm:
             return x
-        self.kind = ACTIVATIONS[type(self.operation)]
         self.name = self.operation.name.lower()
         self.is_done = False  # by the pooling that follows, in one instruction with its own
         self.y = plan.over(x)

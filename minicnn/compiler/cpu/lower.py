@@ -83,7 +83,7 @@ def _unite(before: CpuLowering, after: CpuLowering) -> None:
     """Let one instruction do what both would, if no other reads what is between them."""
     if isinstance(before, Activation) and isinstance(after, Pool) and not before.is_in_norm:
         after.before = before  # on the way back
-    if isinstance(before, BatchNorm) and isinstance(after.operation, ops.ReLU):
+    if isinstance(before, BatchNorm) and isinstance(after, Activation) and after.kind == RELU:
         before.after, after.is_in_norm = RELU, True
 
 
