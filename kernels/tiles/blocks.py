@@ -19,6 +19,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.cgutils import unpack_tuple
 
 from ..arrays import LANES
@@ -299,6 +300,26 @@ def _storing(add: bool) -> Any:
 # (array, places, away, count, rows): the first ``count`` rows, each to its place + away. Added one
 # after the other: where rows overlap, each finds what the one before has left.
 store_each, add_each = _storing(add=False), _storing(add=True)
+
+
+@intrinsic()
+def ask_for_each(typing: Any, array: Any, places: Any, away: Any) -> Any:
+    """Have the cache fetch what stands at place + away, for each of the places."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, places, away = arguments
+        data = context.make_array(signature.args[0])(context, builder, array).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        # to be written, to stay in all caches, data
+        how = [ir.Constant(number, n) for n in (1, 3, 1)]
+        for place in unpack_tuple(builder, places):
+            address = builder.gep(data, [builder.add(place, away)])
+            builder.call(fetch, [builder.bitcast(address, byte), *how])
+        return context.get_dummy_value()
+
+    return types.void(array, places, types.intp), generate
 
 
 @intrinsic()

@@ -19,6 +19,7 @@ from ..cpu.windows import at
 from .blocks import (
     add_each,
     add_outer,
+    ask_for_each,
     fill_each,
     load_each,
     repeat,
@@ -135,13 +136,15 @@ def _make_block(rows: int, width: int) -> Block:
         else:
             sums = repeat(rows, fill(width, y.dtype.type(0)))
 
+        places = take(rows, tables, op.y_rows + row, op.y_rows + last)
+        if op.begin == ADD:
+            ask_for_each(y, places, line.y + m)
         of_row = take(heads, tables, op.w_rows + row, op.w_rows + last)
         for tap in range(line.first, line.first + line.taps):
             v = load(width, x, line.x + m + tables[at(op.x_taps + tap)])
             numbers = numbers_of(w, of_row, line.w + tables[at(op.w_taps + tap)])
             sums = add_outer(sums, numbers, (v,))
 
-        places = take(rows, tables, op.y_rows + row, op.y_rows + last)
         if op.begin == ADD:  # row by row: rows of dX overlap
             add_each(y, places, line.y + m, op.rows - row, sums)
         else:
