@@ -51,6 +51,7 @@ class Group(NamedTuple):
     weights: Numbers  # the parameters one after the other, then constants
     gradients: Numbers  # this share's gradients, placed as the parameters; added to
     sums: Annotated[Array, "float64"]  # this share's sums over images (batch norm, loss); added to
+    sums_of_all: Annotated[Array, "float64"]  # all shares' sums, one share after the other
     tables: Annotated[Array, "int64"]  # where rows, taps and windows begin
     pictures: Annotated[Array, "uint8"]  # the batch, (image, c, h, w); numbers are bytes here too
     labels: Annotated[Array, "int64"]  # the batch's classes

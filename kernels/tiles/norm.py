@@ -1,7 +1,7 @@
 """Batch normalisation over tiles: four passes, between which all groups wait for each other.
 
-In ``weights`` at ``numbers`` stand six numbers a channel, C of each: mean, 1 / s, gamma, beta and,
-for the way back, mean(dz) and mean(dz z). See ``minicnn.ops.norm`` for the formulas.
+In ``weights`` at ``numbers`` stand seven numbers a channel, C of each: mean, 1 / s, gamma, beta,
+for the way back mean(dz) and mean(dz z), and the variance. The formulas: ``minicnn.ops.norm``.
 
 A ReLU that follows is part of the passes (``kind``). The way back finds its slope by computing its
 result again: x has to be read anyway, so that the result need not be kept.
@@ -54,6 +54,60 @@ def moments(op: Moments, group: Group) -> None:
             sums[at(place + channels)] += total(first_of(s, lanes))
             sums[at(place + 2 * channels)] += total(first_of(q, lanes))
             sums[at(place + 3 * channels)] += op.cells * lanes
+
+
+class Statistics(NamedTuple):
+    """Mean and variance of the batch, once: from what its shares' ``Moments`` are.
+
+    With the shares' parts w, means m and variances v (Chan, Golub and LeVeque, 1979):
+    mean = sum w m, var = sum w (v + (m - mean)²).
+    """
+
+    sums: int  # in ``sums``: see ``Moments``
+    numbers: Place
+    gamma: Place  # C of each
+    beta: Place
+    eps: Place
+    channels: int
+
+
+@kernel
+def statistics(op: Statistics, group: Group) -> None:
+    """Of a batch without images there are none: any will do."""
+    weights, channels = group.weights, op.channels
+    for c in range(channels):
+        mean, var = 1.0, 1.0
+        if group.images:
+            mean, var = _moments_of_batch(group, op.sums + c, channels)
+        place = op.numbers + c
+        weights[at(place)] = mean
+        weights[at(place + channels)] = 1 / np.sqrt(var + weights[at(op.eps)])
+        weights[at(place + 2 * channels)] = weights[at(op.gamma + c)]
+        weights[at(place + 3 * channels)] = weights[at(op.beta + c)]
+        weights[at(place + 4 * channels)] = weights[at(place + 5 * channels)] = 0
+        weights[at(place + 6 * channels)] = var
+
+
+@inner()
+def _moments_of_batch(group: Group, place: int, channels: int) -> tuple[float, float]:
+    """Mean and variance of a channel, whose numbers stand ``channels`` places apart."""
+    sums, of_share = group.sums_of_all, group.sums.size
+    count = 0.0
+    for k in range(place, sums.size, of_share):
+        count += sums[at(k + 3 * channels)]
+    # counted from the first share's: a sum of parts of large numbers would round
+    first = sums[at(place)] + sums[at(place + channels)] / sums[at(place + 3 * channels)]
+    away = 0.0
+    for k in range(place, sums.size, of_share):
+        own = sums[at(k + 3 * channels)]
+        away += own / count * (sums[at(k)] + sums[at(k + channels)] / own - first)
+    mean, var = first + away, 0.0
+    for k in range(place, sums.size, of_share):
+        own = sums[at(k + 3 * channels)]
+        shifted, square = sums[at(k + channels)] / own, sums[at(k + 2 * channels)] / own
+        from_mean = sums[at(k)] + shifted - mean
+        var += own / count * (square - shifted * shifted + from_mean * from_mean)
+    return mean, var
 
 
 class Normalise(NamedTuple):
@@ -123,6 +177,41 @@ def normalise_moments(op: NormaliseMoments, group: Group) -> None:
                 q = q + in_float64(dy * z)
             sums[at(op.sums + c)] += total(s)
             sums[at(op.sums + op.channels + c)] += total(q)
+
+
+class NormaliseGradients(NamedTuple):
+    """dgamma and dbeta of the batch, once, and the means that dx takes away.
+
+    dz = gamma dy: the means of dz and dz z are those of dy and dy z, times gamma.
+    """
+
+    sums: int  # see ``NormaliseMoments``
+    numbers: Place
+    dgamma: Place  # in ``gradients``; added to, if ``learns``
+    dbeta: Place
+    learns: int
+    channels: int
+    cells: int  # of a channel; 0: mean and variance do not depend on x
+
+
+@kernel
+def normalise_gradients(op: NormaliseGradients, group: Group) -> None:
+    """Channel by channel, the shares' sums in their order."""
+    weights, gradients, channels = group.weights, group.gradients, op.channels
+    count = group.images * op.cells
+    for c in range(channels):
+        dbeta = dgamma = 0.0
+        for k in range(op.sums + c, group.sums_of_all.size, group.sums.size):
+            dbeta += group.sums_of_all[at(k)]
+            dgamma += group.sums_of_all[at(k + channels)]
+        place = op.numbers + c
+        gamma = weights[at(place + 2 * channels)]
+        if count:
+            weights[at(place + 4 * channels)] = gamma * dbeta / count
+            weights[at(place + 5 * channels)] = gamma * dgamma / count
+        if op.learns:
+            gradients[at(op.dgamma + c)] += dgamma
+            gradients[at(op.dbeta + c)] += dbeta
 
 
 class NormaliseBackward(NamedTuple):

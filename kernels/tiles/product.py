@@ -32,9 +32,9 @@ from .blocks import (
 from .instruction import Group, Place, inner, kernel
 from .lanes import fill, has_avx512, load, total
 
-# What stays in registers, of which AVX-512 has 32 of 64 bytes, AVX2 16 of 32. ``product`` keeps the
-# sums of 4 rows and WIDE numbers there, or of MANY rows and 16 numbers; ``dots`` those of 4 rows and
-# TAPS taps, CELLS numbers each.
+# What stays in registers: AVX-512 has 32 of 64 bytes, AVX2 16 of 32. ``product`` keeps the sums of
+# 4 rows and WIDE numbers there, or of MANY rows and 16 numbers; ``dots`` those of 4 rows and TAPS
+# taps, CELLS numbers each.
 WIDE, MANY, TAPS, CELLS = (64, 16, 5, 16) if has_avx512() else (16, 6, 3, 8)
 FEW = 6  # rows whose weights may lie anywhere: a register with the place of each
 FROM_ZERO, FROM_BIAS, ADD = 0, 1, 2  # y is written, with the sum alone or plus a bias; or added to
@@ -162,9 +162,9 @@ _many_by_16, _four_by_16, _two_by_16 = (_make_block(rows, 16) for rows in (MANY,
 
 
 def _make_rows(width: int, many: int, blocks: tuple[Block, Block, Block]) -> Rows:
-    """All rows by ``width`` cells: ``many`` at a time if their weights lie as the first block wants,
-    the others four at a time, and the last one or two by the third block, which may be 16 cells
-    wide."""
+    """All rows by ``width`` cells: ``many`` at a time if their weights lie as the first block needs
+    them, the others four at a time, and the last one or two by the third block, which may be 16
+    cells wide."""
     block, four, two = blocks
     narrow = 16 if two is _two_by_16 else width
 

@@ -1,6 +1,6 @@
-"""A part of a step, shared among threads: each takes the next piece that nobody has taken yet.
+"""A step, shared among threads: each takes the next piece that nobody has taken yet.
 
-A part has phases, a phase has pieces with numbers. A thread that is free takes the next number,
+A step has phases, a phase has pieces with numbers. A thread that is free takes the next number,
 from a counter; if another program keeps a thread from its core, the others take what it would have
 taken. The next phase begins when all pieces are done. What a piece computes depends on its number
 only: each share of the batch has gradients of its own, which are added in the shares' order. So the
@@ -35,28 +35,29 @@ from .instruction import (
 from .parameters import PARAMETER, Places, take
 from .program import run
 
-# The phases. The parameters are copied; what a plan does once a step before its groups; the shares
-# of the batch; their gradients are added up; what a plan does once a step with the sums; the
-# optimiser's step.
-COPY, PROLOGUE, SHARES, SUM, EPILOGUE, UPDATE = range(6)
-PHASES = 6
+# What a phase does: the parameters are copied; instructions that see no images, each once; the
+# shares of the batch; their gradients are added up; the optimiser's step.
+COPY, ONCE, SHARES, SUM, UPDATE = range(5)
 
-# Among the turns there are two counters for each phase: the pieces taken, and then those done.
-DONE = PHASES
-FINISHED = 2 * PHASES  # grows when all is done
-ASLEEP = FINISHED + 1  # not 0: the thread that called the others waits for a report
-TURNS = ASLEEP + 1  # counters in all
+# The columns of a phase: one of these; its pieces; of ONCE and SHARES the instruction with which it
+# begins, and the one after its last; 1 if it is the first to add to the shares' gradients and sums.
+KIND, PIECES, FIRST, LAST, BEGINS = range(5)
+COLUMNS_OF_PHASE = 5
+
+# The turns are counters. One grows when all is done; one is not 0 while the thread that called the
+# others waits for a report. Then come, for each phase, the pieces taken and those done.
+FINISHED, ASLEEP, TAKEN, DONE = range(4)
 
 WIDTH = row_of(Group).size
 GRADIENTS, SUMS = (columns_of(Group)[name][0] for name in ("gradients", "sums"))
 
 
 class Work(NamedTuple):
-    """A part of a step. In its row an array takes two places, as in ``Group``."""
+    """A step, or phases of one. In its row an array takes two places, as in ``Group``."""
 
     turns: Annotated[Array, "int64"]  # the counters
     bell: Annotated[Array, "int64"]  # grows when there is work: see ``_listen``
-    pieces: Annotated[Array, "int64"]  # of each phase; 0: it is left out
+    phases: Annotated[Array, "int64"]  # row by row
     # the parameters
     parameters_size: int  # the places that they take
     gradients_size: int  # those that the gradients take
@@ -69,7 +70,6 @@ class Work(NamedTuple):
     edges: Annotated[Array, "int64"]  # the first tile of each share; then the number of tiles
     rows: Annotated[Array, "int64"]  # a ``Group`` for each share
     sums: Annotated[Array, "float64"]  # those of all shares
-    begins: int  # 1 in a step's first part: gradients and sums are set to 0
     group: int  # tiles in a group
     memory: int  # the address of rows of memory
     step: int  # bytes from one row to the next
@@ -78,9 +78,6 @@ class Work(NamedTuple):
     # the plan
     program: Annotated[Array, "int64"]  # see ``program_of``
     width: int  # of an instruction
-    first: int  # the instruction with which this part begins
-    last: int  # the one after its last
-    epilogue: int  # where the epilogue begins; the prologue begins at 0
     # the batch
     images: int
     pictures: Annotated[Array, "uint8"]
@@ -102,14 +99,15 @@ class Thread(NamedTuple):
 def take_part(work: Work, thread: Thread) -> None:
     """Take pieces until none is left, or until another thread's piece takes too long to wait."""
     turns, heard = work.turns, add(work.bell, 0, 1 if thread.number == 0 else 0)
-    for phase in range(PHASES):
-        pieces = work.pieces[phase]
-        piece = add(turns, phase, 1)
-        while piece < pieces:
+    phases = work.phases.reshape((-1, COLUMNS_OF_PHASE))
+    for number in range(len(phases)):
+        phase, taken, done = phases[number], TAKEN + 2 * number, DONE + 2 * number
+        piece = add(turns, taken, 1)
+        while piece < phase[PIECES]:
             _do(work, thread, phase, piece)
-            add(turns, DONE + phase, 1)
-            piece = add(turns, phase, 1)
-        if not wait_for(turns, DONE + phase, pieces):
+            add(turns, done, 1)
+            piece = add(turns, taken, 1)
+        if not wait_for(turns, done, phase[PIECES]):
             return
     add(turns, FINISHED, 1)
     if thread.number > 0:
@@ -117,20 +115,18 @@ def take_part(work: Work, thread: Thread) -> None:
 
 
 @inner()
-def _do(work: Work, thread: Thread, phase: int, piece: int) -> None:
-    if phase == SHARES:
-        _run_share(work, thread.number, piece)
-    elif phase == PROLOGUE:
-        _run_once(work, piece)
-    elif phase == EPILOGUE:
-        _run_once(work, work.epilogue + piece)
+def _do(work: Work, thread: Thread, phase: Array, piece: int) -> None:
+    kind, pieces = phase[KIND], phase[PIECES]
+    if kind == SHARES:
+        _run_share(work, thread.number, phase, piece)
+    elif kind == ONCE:
+        _run_once(work, phase[FIRST] + piece)
     else:
-        size = work.gradients_size if phase == SUM else work.parameters_size
-        pieces, places = work.pieces[phase], thread.places
+        size, places = work.gradients_size if kind == SUM else work.parameters_size, thread.places
         places[0], places[1] = _edge(size, piece, pieces), _edge(size, piece + 1, pieces)
-        if phase == COPY:
+        if kind == COPY:
             take(places[0], places[1], work.parameters, work.weights)
-        elif phase == SUM:
+        elif kind == SUM:
             _add_up(work, places[0], places[1])
         else:
             call(work.update, work.op, places.ctypes.data)
@@ -143,9 +139,9 @@ def _edge(size: int, piece: int, pieces: int) -> int:
 
 
 @inner()
-def _run_share(work: Work, number: int, share: int) -> None:
+def _run_share(work: Work, number: int, phase: Array, share: int) -> None:
     row = work.rows[share * WIDTH : (share + 1) * WIDTH]
-    if work.begins:
+    if phase[BEGINS]:
         array_at(row[GRADIENTS], row[GRADIENTS + 1], work.weights)[:] = 0
         work.sums[share * row[SUMS + 1] : (share + 1) * row[SUMS + 1]] = 0
     first, last = work.edges[share], work.edges[share + 1]
@@ -153,7 +149,7 @@ def _run_share(work: Work, number: int, share: int) -> None:
         memory, slots = work.memory + number * work.step, 1
     else:  # as many as a share can have groups: each in a slot of its own
         memory, slots = work.memory + work.slots[share] * work.step, last - first
-    program = work.program.reshape((-1, work.width))[work.first : work.last]
+    program = work.program.reshape((-1, work.width))[phase[FIRST] : phase[LAST]]
     batch = work.images, work.pictures, work.labels, work.logits
     run(program, row, memory, work.step, slots, first, last, work.group, *batch)
 
@@ -190,7 +186,7 @@ def _column_of(name: str) -> int:
     return columns_of(Work)[name][0]
 
 
-OF_TURNS, OF_PIECES, OF_IMAGES = map(_column_of, ("turns", "pieces", "images"))
+OF_TURNS, OF_PHASES, OF_IMAGES = map(_column_of, ("turns", "phases", "images"))
 OF_PICTURES, OF_LABELS, OF_LOGITS = map(_column_of, ("pictures", "labels", "logits"))
 
 
@@ -198,7 +194,7 @@ OF_PICTURES, OF_LABELS, OF_LOGITS = map(_column_of, ("pictures", "labels", "logi
 def set_batch(
     work: Array,
     turns: Array,
-    pieces: Array,
+    phases: Array,
     images: int,
     pictures: Array,
     labels: Array,
@@ -206,7 +202,7 @@ def set_batch(
 ) -> None:
     """``write`` what is another array in each call; from Python that takes 20 µs."""
     work[OF_TURNS], work[OF_TURNS + 1] = turns.ctypes.data, turns.size
-    work[OF_PIECES], work[OF_PIECES + 1] = pieces.ctypes.data, pieces.size
+    work[OF_PHASES], work[OF_PHASES + 1] = phases.ctypes.data, phases.size
     work[OF_IMAGES] = images
     work[OF_PICTURES], work[OF_PICTURES + 1] = pictures.ctypes.data, pictures.size
     work[OF_LABELS], work[OF_LABELS + 1] = labels.ctypes.data, labels.size

@@ -119,7 +119,7 @@ def test_a_weight_used_at_points_and_directly_is_put_in_order_by_one_kind_of_ins
     step(x, y)
     forms = [line.what for line in step.plan.lines if line.name == "conv" and "3x3" in line.what]
     assert ["F(" in form for form in forms] == [True, False]
-    kinds = {type(line.op).__name__ for line in step.plan.epilogue.lines}
+    kinds = {type(line.op).__name__ for line in step.plan.epilogue}
     assert kinds == {"WeightGradient"}
     nn.CrossEntropyLoss()(net(Tensor(x)), Tensor(y)).backward()
     assert twice.weight.grad is not None

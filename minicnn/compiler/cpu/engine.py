@@ -23,8 +23,8 @@ from minicnn.tensor import Tensor
 from minicnn.terminal import remark
 
 from .parameters import Parameters
-from .plan import Part, Plan
-from .shares import Batch, Shares, aligned
+from .plan import CpuLine, Plan
+from .shares import Batch, Phase, Shares, aligned
 
 WORTH_A_THREAD = 8_000_000  # FLOPs: with less to do, waking a thread costs more than it saves
 
@@ -46,12 +46,12 @@ def said_if_slow() -> Iterator[None]:
         timer.cancel()
 
 
-def in_strips(part: Part) -> Iterator[tuple[int, int]]:
+def in_strips(lines: list[CpuLine]) -> Iterator[tuple[int, int]]:
     """The numbers of a part's instructions in the order in which they run, and of their strips."""
     k = strip = 0
-    while k < len(part.lines):
+    while k < len(lines):
         yield k, strip
-        back, strips = part.lines[k].again
+        back, strips = lines[k].again
         if strip + 1 < strips:
             k, strip = k - back, strip + 1
         else:
@@ -98,10 +98,7 @@ class Engine:
             self.kernel = tiles.kernel_for(plan.dtype)
             if optimizer is not None:
                 self.parameters.kernel_of(optimizer)
-        self.shares.write(
-            width=self.program.shape[1],
-            epilogue=len(ops) - len(plan.epilogue.lines),
-        )
+        self.shares.write(width=self.program.shape[1])
         arrays = {"program": self.program.reshape(-1), "parameters": self.parameters.table}
         write(tiles.Work, self.shares.work, **arrays)
 
@@ -119,18 +116,18 @@ class Engine:
         With an optimiser that of the parameters, too.
         """
         self.images = len(x)
-        before = {tiles.COPY} if self.parameters.look_up() else set()
+        copies = self.parameters.look_up()
         self._get_ready(masks)
         self._cut_up()
         batch = len(x), x.reshape(-1).view(np.uint8), labels, logits.reshape(-1)
-        *earlier, last = self.plan.parts
-        before = before | {tiles.PROLOGUE}
-        for part in earlier:
-            self._run_part(part, batch, before, profile)
-            before = set()
-        # not sooner: a batch that is refused between two parts must not count as a step
-        after = self._after(optimizer)
-        self._run_part(last, batch, before | after, profile)
+        # not sooner: a batch that ``_get_ready`` refuses must not count as a step
+        phases = self._phases(copies, optimizer)
+        if profile:
+            self._run_profiled(batch, phases)
+        else:
+            self.shares.take(self.kernel, batch, phases)
+        for finish in self.plan.after:
+            finish(self)
         if optimizer is not None:
             self.parameters.finish(optimizer, self.shares.gradients[0])
         self.plan.images_seen += self.images if profile else 0
@@ -144,69 +141,76 @@ class Engine:
         count = -(-self.images // LANES)  # tiles; the last one may have places without an image
         worth = self.images * self.flops // WORTH_A_THREAD
         threads = max(1, min(get_num_threads(), count, worth))
-        self.shares.cut_up(count, LANES * self.flops, threads)
+        if self.shares.cut_up(count, LANES * self.flops, threads):
+            self.middle = self._phases_of_parts()
 
-    def _after(self, optimizer: optim.Optimizer | None) -> set[int]:
-        """What is to be done after the last share of the last part."""
+    def _phases(self, copies: bool, optimizer: optim.Optimizer | None) -> list[Phase]:
+        """All that is to be done for a batch."""
+        phase = self.shares.phase
+        phases = [phase(tiles.COPY)] if copies else []
+        phases += [*self.middle, *self._last_phases(optimizer)]
+        return phases
+
+    def _last_phases(self, optimizer: optim.Optimizer | None) -> list[Phase]:
+        """What is done with the gradients."""
         if optimizer is None:
-            return set()
+            return []
+        phase, end = self.shares.phase, len(self.program)
+        phases = [
+            phase(tiles.SUM),
+            phase(tiles.ONCE, end - len(self.plan.epilogue), end),
+        ]
         op = self.parameters.prepare(optimizer, self.shares.gradients[0])
-        if op is None:  # then ``Parameters.finish`` takes it
-            return {tiles.SUM, tiles.EPILOGUE}
-        self.shares.write(update=self.parameters.kernel_of(optimizer), op=op.ctypes.data)
-        return {tiles.SUM, tiles.EPILOGUE, tiles.UPDATE}
+        if op is not None:  # otherwise ``Parameters.finish`` takes the step
+            self.shares.write(update=self.parameters.kernel_of(optimizer), op=op.ctypes.data)
+            phases.append(phase(tiles.UPDATE))
+        return phases
 
-    def _run_part(self, part: Part, batch: Batch, others: set[int], profile: bool) -> None:
-        """A part of the plan, and the ``others`` among the phases before and after it."""
-        number = self.plan.parts.index(part)
-        first = sum(len(p.lines) for p in [self.plan.prologue, *self.plan.parts[:number]])
-        self.shares.write(first=first, last=first + len(part.lines), begins=int(number == 0))
-        if profile:
-            self._run_profiled(part, first, batch, others)
-        else:
-            self.shares.take(self.kernel, batch, {tiles.SHARES, *others})
-        if part.afterwards is not None:
-            part.afterwards(self)
+    def _phases_of_parts(self) -> list[Phase]:
+        phase, start = self.shares.phase, len(self.plan.prologue)
+        phases = [phase(tiles.ONCE, 0, start)]
+        for number, part in enumerate(self.plan.parts):
+            middle = start + len(part.lines)
+            end = middle + len(part.once)
+            phases.append(phase(tiles.SHARES, start, middle, begins=number == 0))
+            phases.append(phase(tiles.ONCE, middle, end))
+            start = end
+        return [each for each in phases if each[tiles.PIECES]]
 
-    def _run_profiled(self, part: Part, first: int, batch: Batch, others: set[int]) -> None:
+    def _run_profiled(self, batch: Batch, phases: list[Phase]) -> None:
         """The same with the instructions one by one, each timed."""
-        shares = self.shares
-        shares.take(self.kernel, batch, others & {tiles.COPY})
-        if tiles.PROLOGUE in others:
-            self._time_once(self.plan.prologue, 0, batch)
-        profile = [partial(self._profile, part, first, k, batch) for k in range(shares.threads)]
-        together(profile)
-        shares.take(self.kernel, batch, others & {tiles.SUM})
-        if tiles.EPILOGUE in others:
-            epilogue = self.plan.epilogue
-            self._time_once(epilogue, len(self.program) - len(epilogue.lines), batch)
-        shares.take(self.kernel, batch, others & {tiles.UPDATE})
+        for phase in phases:
+            if phase[tiles.KIND] == tiles.SHARES:
+                threads = range(self.shares.threads)
+                together([partial(self._profile, phase, thread, batch) for thread in threads])
+            elif phase[tiles.KIND] == tiles.ONCE:
+                # instructions that see no images, as if there were one group
+                row, memory = self.shares.rows[0], self.shares.memory.ctypes.data
+                self._time(phase, (row, memory, 0, 1, 0, 1, 1, *batch))
+            else:
+                self.shares.take(self.kernel, batch, [phase])
 
-    def _profile(self, part: Part, first: int, thread: int, batch: Batch) -> None:
+    def _profile(self, phase: Phase, thread: int, batch: Batch) -> None:
         """A thread's shares, group by group."""
         shares, group = self.shares, self.plan.group
         for share in range(thread, shares.count, shares.threads):
-            if part is self.plan.parts[0]:
+            if phase[tiles.BEGINS]:
                 shares.forget(share)
             begin, end = map(int, shares.edges[share : share + 2])
             for start in range(begin, end, group):
                 memory = shares.address_of(share, (start - begin) // group, thread)
                 tiles_of_group = start, min(start + group, end), group
-                self._time(part, first, (shares.rows[share], memory, 0, 1, *tiles_of_group, *batch))
+                self._time(phase, (shares.rows[share], memory, 0, 1, *tiles_of_group, *batch))
 
-    def _time_once(self, part: Part, first: int, batch: Batch) -> None:
-        """Instructions that see no images, as if there were one group."""
-        row, memory = self.shares.rows[0], self.shares.memory.ctypes.data
-        self._time(part, first, (row, memory, 0, 1, 0, 1, 1, *batch))
-
-    def _time(self, part: Part, first: int, arguments: tuple[Any, ...]) -> None:
-        row = arguments[0]
-        for k, strip in in_strips(part):
+    def _time(self, phase: Phase, arguments: tuple[Any, ...]) -> None:
+        row, first = arguments[0], phase[tiles.FIRST]
+        lines = self.plan.lines[first : phase[tiles.LAST]]
+        for k, strip in in_strips(lines):
             one = self.program[first + k : first + k + 1].copy()
             one[:, STRIPS], row[STRIP] = 0, strip
             began = time.perf_counter()
             run(one, *arguments)
-            part.lines[k].seconds += time.perf_counter() - began
+            lines[k].seconds += time.perf_counter() - began
         row[STRIP] = 0
 
     def loss_and_correct(self) -> tuple[float, int]:
@@ -234,18 +238,7 @@ class Engine:
                 self.gradients[number] = view.reshape(tensor.shape)
         return self.gradients.get(id(parameter))
 
-    # For what happens between the parts -----------------------------------------------------------
-
-    def sums_of_shares(self, place: int, kinds: int, channels: int) -> np.ndarray:
-        """Sums of ``kinds`` kinds, as each share has them: (kinds, shares, channels) float64."""
-        sums = self.shares.sums[:, place : place + kinds * channels]
-        return sums.reshape(-1, kinds, channels).swapaxes(0, 1)
-
     def constants_at(self, place: int, size: int) -> np.ndarray:
         """A view of constants."""
         start = self.plan.parameters_size + place
         return self.weights[start : start + size]
-
-    def add_gradient(self, place: int, gradient: np.ndarray) -> None:
-        """Add to the gradient of the parameter at ``place``."""
-        self.shares.gradients[0][place : place + gradient.size] += gradient

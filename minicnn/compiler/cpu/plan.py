@@ -74,13 +74,13 @@ class CpuLine(Line):
 
 @dataclass
 class Part:
-    """Instructions that each group runs without waiting for others; then ``afterwards``, once.
+    """Instructions that each group runs without waiting for others; then ``once`` others.
 
     Most plans have one part. Batch normalisation ends a part: it needs sums over all groups.
     """
 
     lines: list[CpuLine] = field(default_factory=list)
-    afterwards: Callable[[Any], None] | None = None
+    once: list[CpuLine] = field(default_factory=list)
 
 
 class Plan:
@@ -98,7 +98,7 @@ class Plan:
         constants: what follows the parameters in ``weights``.
         extras_size: places that follow the parameters' in ``gradients``.
         tables: offsets of rows and taps.
-        before: functions called at the beginning of each step.
+        before, after: functions called at the beginning and at the end of each step.
         loss_settings: the constants of the loss: smoothing, scale of the gradient, ignored class,
             class weights.
         slack: places after the last buffer, which may be read or written but hold nothing.
@@ -111,7 +111,9 @@ class Plan:
     def __init__(self, group: int, dtype: np.dtype):
         self.group, self.dtype = group, dtype
         self.images = group * LANES
-        self.parts, self.prologue, self.epilogue = [Part()], Part(), Part()
+        self.parts = [Part()]
+        self.prologue: list[CpuLine] = []
+        self.epilogue: list[CpuLine] = []
         self.buffers: list[Buffer] = []
         self._zeros: Buffer | None = None
         self.slack = 64
@@ -122,6 +124,7 @@ class Plan:
         self.tables: list[int] = []
         self._known_tables: dict[tuple[int, ...], int] = {}
         self.before: list[Callable[[Any], None]] = []
+        self.after: list[Callable[[Any], None]] = []
         self.masks = self.sums = self.memory = 0
         self.backward_from = self.loss_settings = self.loss_sums = 0
         self.images_seen = 0  # by a profiled run
@@ -214,16 +217,16 @@ class Plan:
                 if isinstance(value, Buffer):
                     value.first, value.last = min(value.first, begin), max(value.last, end)
 
-    def emit_once(self, part: Part, op: Instruction, name: str, what: str = "") -> None:
+    def emit_once(self, lines: list[CpuLine], op: Instruction, name: str, what: str = "") -> None:
         """Add an instruction to ``prologue`` or ``epilogue``: it sees no images and no buffers.
 
         Threads take these in any order.
         """
-        part.lines.append(CpuLine(name=name, what=what, flops=0, bytes=0, op=op))
+        lines.append(CpuLine(name=name, what=what, flops=0, bytes=0, op=op))
 
-    def wait(self, afterwards: Callable[[Any], None]) -> None:
-        """End a part: ``afterwards(step)`` runs when all groups have come to this point."""
-        self.parts[-1].afterwards = afterwards
+    def wait(self, op: Instruction, name: str, what: str = "") -> None:
+        """End a part: ``op`` runs once, when all groups have come to this point."""
+        self.emit_once(self.parts[-1].once, op, name, what)
         self.parts.append(Part())
 
     def finish(self) -> None:
@@ -265,8 +268,8 @@ class Plan:
     @property
     def lines(self) -> list[CpuLine]:
         """All instructions, in order."""
-        parts = [self.prologue, *self.parts, self.epilogue]
-        return [line for part in parts for line in part.lines]
+        parts = [lines for part in self.parts for lines in (part.lines, part.once)]
+        return [line for lines in (self.prologue, *parts, self.epilogue) for line in lines]
 
     def __str__(self) -> str:
         columns = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +23,7 @@ PIECE = 8192  # parameters, at least, that a thread copies or updates at a time
 
 Batch: TypeAlias = tuple[int, np.ndarray, np.ndarray, np.ndarray]
 """images, pictures, labels, logits"""
+Phase: TypeAlias = tuple[int, int, int, int, int]  # see ``tiles.KIND``
 
 
 def aligned(shape: tuple[int, ...] | int, dtype: Any) -> np.ndarray:
@@ -61,8 +62,8 @@ class Shares:
         self.work = row_of(tiles.Work)
         write(tiles.Work, self.work, bell=bell, weights=arrays["weights"])
 
-    def cut_up(self, count: int, flops: int, threads: int) -> None:
-        """Cut a batch of ``count`` tiles.
+    def cut_up(self, count: int, flops: int, threads: int) -> bool:
+        """Cut a batch of ``count`` tiles; whether it is another cut than the last.
 
         The cut depends on these numbers only, so that each step sums in the same order.
 
@@ -71,7 +72,7 @@ class Shares:
             threads: that take the shares; each is to have one at least, if there are enough tiles.
         """
         if (count, threads) == self.cut:
-            return
+            return False
         self.cut = -1, -1  # until all is written: memory may run out, and a Ctrl-C may come
         self.threads = threads
         self.count = threads * self._shares_of_a_thread(count, flops)
@@ -88,6 +89,7 @@ class Shares:
         self._write_work()
         self._set_pieces()
         self.cut = count, threads
+        return True
 
     def _shares_of_a_thread(self, tiles: int, flops: int) -> int:
         """The more, the less a share's gradients cost in comparison with its images."""
@@ -106,6 +108,7 @@ class Shares:
         self.rows = np.zeros((self.count, tiles.WIDTH), np.int64)
         for row, gradients, sums in zip(self.rows, self.gradients, self.sums, strict=False):
             write(Group, row, gradients=gradients, sums=sums, **self.arrays)
+            write(Group, row, sums_of_all=self.sums)
             write(Group, row, memory=self.memory[:1])  # ``run`` goes on from row to row
 
     def _write_work(self) -> None:
@@ -117,15 +120,13 @@ class Shares:
         self.team = [tiles.new_thread(number) for number in range(self.threads)]
 
     def _set_pieces(self) -> None:
-        """How many pieces each phase has."""
+        """How many pieces the phases of each kind have; one of ONCE has its instructions."""
         plan, most = self.plan, MOST_SHARES * self.threads
         parameters, gradients = plan.parameters_size, plan.parameters_size + plan.extras_size
         self.pieces = {
             tiles.COPY: max(1, min(most, parameters // PIECE)),
-            tiles.PROLOGUE: len(plan.prologue.lines),
             tiles.SHARES: self.count,
             tiles.SUM: max(1, min(most, gradients // PIECE)) if self.count > 1 else 0,
-            tiles.EPILOGUE: len(plan.epilogue.lines),
             tiles.UPDATE: max(1, min(most, parameters // PIECE)),
         }
         self.write(parameters_size=parameters, gradients_size=gradients)
@@ -145,20 +146,25 @@ class Shares:
         row = int(self.slots[share]) + group if len(self.slots) else thread
         return self.memory.ctypes.data + row * self.memory.strides[0]
 
-    def take(self, kernel: int, batch: Batch, phases: Iterable[int]) -> None:
+    def phase(self, kind: int, first: int = 0, last: int = 0, begins: bool = False) -> Phase:
+        """A phase; of ONCE and SHARES with the instructions from ``first`` to before ``last``."""
+        pieces = last - first if kind == tiles.ONCE else self.pieces[kind]
+        return kind, pieces, first, last, int(begins)
+
+    def take(self, kernel: int, batch: Batch, phases: Sequence[Phase]) -> None:
         """Have the threads do these phases of the work.
 
         kernel: the address of ``tiles.take_part``.
         """
         images, pictures, labels, logits = batch
         # new in each call, and in one array: a thread that is late keeps those of its own call
-        end = len(self.work) + tiles.TURNS
-        own = np.zeros(end + tiles.PHASES, np.int64)
-        work, turns, pieces = own[: len(self.work)], own[len(self.work) : end], own[end:]
+        begin = len(self.work)
+        end = begin + tiles.TAKEN + 2 * len(phases)
+        own = np.zeros(end + tiles.COLUMNS_OF_PHASE * len(phases), np.int64)
+        work, turns, rows = own[:begin], own[begin:end], own[end:]
         work[:] = self.work
-        for phase in phases:
-            pieces[phase] = self.pieces[phase]
-        tiles.set_batch(work, turns, pieces, images, pictures, labels, logits)
+        rows.reshape(-1, tiles.COLUMNS_OF_PHASE)[:] = phases
+        tiles.set_batch(work, turns, rows, images, pictures, labels, logits)
 
         def take_part(thread: int) -> bool:
             # if it comes too late, ``turns`` says that nothing is left
