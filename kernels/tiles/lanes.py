@@ -45,10 +45,10 @@ class Lanes(types.Type):
 @register_model(Lanes)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, lanes: Lanes):
-        super().__init__(manager, lanes, _vector(lanes))
+        super().__init__(manager, lanes, vector_of(lanes))
 
 
-def _vector(lanes: Lanes) -> ir.VectorType:
+def vector_of(lanes: Lanes) -> ir.VectorType:
     number = ir.FloatType() if lanes.dtype == types.float32 else ir.DoubleType()
     return ir.VectorType(number, lanes.width)
 
@@ -56,11 +56,11 @@ def _vector(lanes: Lanes) -> ir.VectorType:
 def place_of(context: Any, builder: Any, kind: Any, array: Any, index: Any, lanes: Lanes) -> Any:
     """The address of array[index], as that of a vector."""
     data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), _vector(lanes).as_pointer())
+    return builder.bitcast(builder.gep(data, [index]), vector_of(lanes).as_pointer())
 
 
 def splat(builder: Any, number: Any, lanes: Lanes) -> Any:
-    vector = _vector(lanes)
+    vector = vector_of(lanes)
     nothing = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes.width), [0] * lanes.width)
@@ -161,7 +161,7 @@ def total(typing: Any, lanes: Any) -> Any:
 
 
 def total_of(builder: Any, vector: Any, lanes: Lanes) -> Any:
-    number = _vector(lanes).element
+    number = vector_of(lanes).element
     kind = ir.FunctionType(number, [number, vector.type])
     name = f"llvm.vector.reduce.fadd.v{lanes.width}f{lanes.dtype.bitwidth}"
     reduce = cgutils.get_or_insert_function(builder.module, kind, name)
@@ -198,7 +198,7 @@ def reciprocal(typing: Any, x: Any) -> Any:
     """1 / x for finite x (or NaN), good to a unit in the last place or two."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        one = ir.Constant(_vector(x), [1.0] * x.width)
+        one = ir.Constant(vector_of(x), [1.0] * x.width)
         return builder.fdiv(one, arguments[0], flags=("arcp", "ninf", *CONTRACT))
 
     return x(x), generate
@@ -232,7 +232,7 @@ def power_of_two(typing: Any, z: Any) -> Any:
         integers = ir.VectorType(ir.IntType(32), z.width)
         bits = builder.bitcast(arguments[0], integers)
         exponent = builder.shl(bits, ir.Constant(integers, [23] * z.width))
-        return builder.bitcast(exponent, _vector(z))
+        return builder.bitcast(exponent, vector_of(z))
 
     return z(z), generate
 
@@ -240,7 +240,7 @@ def power_of_two(typing: Any, z: Any) -> Any:
 def _gather(width: Any, like: Any, memory: Any, from_bytes: bool) -> Any:
     """``width`` cells that lie apart: bytes, or numbers of the dtype of ``like`` among bytes."""
     lanes = Lanes(like.dtype, width.literal_value)
-    number = _vector(lanes).element
+    number = vector_of(lanes).element
     cell_type = ir.IntType(8) if from_bytes else number
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -252,7 +252,7 @@ def _gather(width: Any, like: Any, memory: Any, from_bytes: bool) -> Any:
             cell = builder.load(builder.gep(data, [index]))
             vector = builder.insert_element(vector, cell, ir.Constant(ir.IntType(32), lane))
             index = builder.add(index, step)
-        return builder.uitofp(vector, _vector(lanes)) if from_bytes else vector
+        return builder.uitofp(vector, vector_of(lanes)) if from_bytes else vector
 
     return lanes(width, like, memory, types.intp, types.intp), generate
 
@@ -267,76 +267,6 @@ def gather_bytes(typing: Any, width: Any, like: Any, memory: Any, start: Any, st
 def gather(typing: Any, width: Any, like: Any, memory: Any, start: Any, step: Any) -> Any:
     """memory[start], memory[start + step], ..., ``memory`` read as numbers of ``like``'s dtype."""
     return _gather(width, like, memory, from_bytes=False)
-
-
-def _turned(builder: Any, rows: list[Any]) -> list[Any]:
-    """The columns of 16 rows of 16 cells.
-
-    Row k and row k + 8 are shuffled into each other like two halves of a pack of cards; after four
-    such shuffles (2**4 = 16) every cell is where its row and column are exchanged.
-    """
-    low = [place for k in range(8) for place in (k, 16 + k)]
-    masks = [ir.Constant(ir.VectorType(ir.IntType(32), 16), [p + d for p in low]) for d in (0, 8)]
-    for _ in range(4):
-        pairs = zip(rows[:8], rows[8:], strict=True)
-        rows = [builder.shuffle_vector(a, b, mask) for a, b in pairs for mask in masks]
-    return rows
-
-
-def _quotient(builder: Any, x: Any, divisor: Any) -> Any:
-    """x / divisor for vectors: times the inverse, and once more for what is missing.
-
-    A division would take as long as a dozen other instructions.
-    """
-    one = ir.Constant(x.type, [1.0] * x.type.count)
-    inverse = builder.fdiv(one, divisor)
-    y = builder.fmul(x, inverse)
-    missing = builder.fsub(x, builder.fmul(y, divisor, flags=CONTRACT), flags=CONTRACT)
-    return builder.fadd(y, builder.fmul(missing, inverse, flags=CONTRACT), flags=CONTRACT)
-
-
-def _transpose(out: Any, inp: Any, signature: Any) -> Any:
-    lanes = Lanes(out.dtype, 16)
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        out_array, place, step, inp_array, start, inp_step, *divisor = arguments
-        source = context.make_array(inp)(context, builder, inp_array).data
-        cell = ir.VectorType(source.type.pointee, 16)
-        rows = []
-        for _ in range(16):
-            row = builder.load(builder.bitcast(builder.gep(source, [start]), cell.as_pointer()))
-            row.align = inp.dtype.bitwidth // 8
-            rows.append(row)
-            start = builder.add(start, inp_step)
-        for column in _turned(builder, rows):
-            if divisor:
-                number = builder.uitofp(column, _vector(lanes))
-                column = _quotient(builder, number, splat(builder, divisor[0], lanes))
-            address = place_of(context, builder, out, out_array, place, lanes)
-            builder.store(column, address).align = out.dtype.bitwidth // 8
-            place = builder.add(place, step)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-@intrinsic()
-def transpose(
-    typing: Any, out: Any, place: Any, step: Any, inp: Any, start: Any, inp_step: Any
-) -> Any:
-    """16 x 16 cells: out[place + k step + lane] = inp[start + lane inp_step + k]."""
-    index = types.intp
-    return _transpose(out, inp, types.void(out, index, index, inp, index, index))
-
-
-@intrinsic()
-def transpose_bytes(
-    typing: Any, out: Any, place: Any, step: Any, inp: Any, start: Any, inp_step: Any, divisor: Any
-) -> Any:
-    """``transpose`` from bytes to numbers, each over ``divisor``."""
-    index = types.intp
-    signature = types.void(out, index, index, inp, index, index, out.dtype)
-    return _transpose(out, inp, signature)
 
 
 def _operator(symbol: Any, instruction: str) -> None:

@@ -8,7 +8,8 @@ from typing import NamedTuple, TypeAlias
 from ..arrays import LANES, Array
 from ..cpu.windows import at
 from .instruction import Group, Place, inner, kernel
-from .lanes import fill, gather, gather_bytes, load, store, transpose, transpose_bytes
+from .lanes import fill, gather, gather_bytes, load, store
+from .transpose import transpose, transpose_bytes
 
 
 class Framed(NamedTuple):

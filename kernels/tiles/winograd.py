@@ -33,8 +33,9 @@ from .blocks import (
     store_each,
 )
 from .instruction import Group, Place, inner, kernel
-from .lanes import fill, transpose
+from .lanes import fill
 from .linear_map import linear_map
+from .transpose import transpose
 
 OUTPUTS = 4  # of a piece, along a line: M
 
