@@ -36,6 +36,7 @@ from .lanes import fill, has_avx512, load, total
 # 4 rows and WIDE numbers there, or of MANY rows and 16 numbers; ``dots`` those of 4 rows and TAPS
 # taps, CELLS numbers each.
 WIDE, MANY, TAPS, CELLS = (64, 16, 5, 16) if has_avx512() else (16, 6, 3, 8)
+RUN = 2048  # numbers of x, at most, that all rows go through together
 FEW = 6  # rows whose weights may lie anywhere: a register with the place of each
 FROM_ZERO, FROM_BIAS, ADD = 0, 1, 2  # y is written, with the sum alone or plus a bias; or added to
 IMAGES = 0  # as a length, or as a number of taps: the images of the group
@@ -83,6 +84,7 @@ class Product(NamedTuple):
     is_gradient: int = 0  # 1 for dW
     in_sixteens: int = 0  # 1: the weights of the rows 16 k to 16 k + 15 lie next to each other
     w_tile: int = 0  # from one tile to the next, for dW
+    x_strip: int = 0  # from one strip to the next, if x holds all of them: see ``Group.strip``
 
 
 class Line(NamedTuple):
@@ -97,11 +99,18 @@ class Line(NamedTuple):
     w: int
 
 
-Block: TypeAlias = Callable[[Product, Line, int, int, Array, Array, Array, Array, Array], None]
+class Run(NamedTuple):
+    """Some cells of a line: ``width`` of them at a time."""
+
+    first: int
+    last: int  # the one after the last
+
+
+Block: TypeAlias = Callable[[Product, Line, int, Run, Array, Array, Array, Array, Array], None]
 
 
 def _make_block(rows: int, width: int) -> Block:
-    """``rows`` rows of a product by ``width`` cells: the sums stay in registers.
+    """``rows`` rows of a product by ``width`` cells of a run: the sums stay in registers.
 
     The weights of more than six rows lie next to each other.
     """
@@ -122,7 +131,7 @@ def _make_block(rows: int, width: int) -> Block:
         op: Product,
         line: Line,
         row: int,
-        m: int,
+        run: Run,
         y: Array,
         x: Array,
         w: Array,
@@ -131,29 +140,28 @@ def _make_block(rows: int, width: int) -> Block:
     ) -> None:
         # ``take`` repeats the last row where there are fewer; what is too much is not stored
         last = op.rows - 1
-        if op.begin == FROM_BIAS:
-            sums = fill_each(width, take(rows, weights, op.bias + row, op.bias + last))
-        else:
-            sums = repeat(rows, fill(width, y.dtype.type(0)))
-
         places = take(rows, tables, op.y_rows + row, op.y_rows + last)
-        if op.begin == ADD:
-            ask_for_each(y, places, line.y + m)
         of_row = take(heads, tables, op.w_rows + row, op.w_rows + last)
-        for tap in range(line.first, line.first + line.taps):
-            v = load(width, x, line.x + m + tables[at(op.x_taps + tap)])
-            numbers = numbers_of(w, of_row, line.w + tables[at(op.w_taps + tap)])
-            sums = add_outer(sums, numbers, (v,))
-
-        if op.begin == ADD:  # row by row: rows of dX overlap
-            add_each(y, places, line.y + m, op.rows - row, sums)
-        else:
-            store_each(y, places, line.y + m, op.rows - row, sums)
+        for m in range(run.first, run.last, width):
+            if op.begin == FROM_BIAS:
+                sums = fill_each(width, take(rows, weights, op.bias + row, op.bias + last))
+            else:
+                sums = repeat(rows, fill(width, y.dtype.type(0)))
+            if op.begin == ADD:
+                ask_for_each(y, places, line.y + m)
+            for tap in range(line.first, line.first + line.taps):
+                v = load(width, x, line.x + m + tables[at(op.x_taps + tap)])
+                numbers = numbers_of(w, of_row, line.w + tables[at(op.w_taps + tap)])
+                sums = add_outer(sums, numbers, (v,))
+            if op.begin == ADD:  # row by row: rows of dX overlap
+                add_each(y, places, line.y + m, op.rows - row, sums)
+            else:
+                store_each(y, places, line.y + m, op.rows - row, sums)
 
     return block
 
 
-Rows: TypeAlias = Callable[[Product, Line, int, Array, Array, Array, Array, Array], None]
+Rows: TypeAlias = Callable[[Product, Line, Run, Array, Array, Array, Array, Array], None]
 
 
 _four_by_64, _two_by_64 = _make_block(4, 64), _make_block(2, 64)
@@ -161,18 +169,16 @@ _eight_by_32, _four_by_32 = _make_block(8, 32), _make_block(4, 32)
 _many_by_16, _four_by_16, _two_by_16 = (_make_block(rows, 16) for rows in (MANY, 4, 2))
 
 
-def _make_rows(width: int, many: int, blocks: tuple[Block, Block, Block]) -> Rows:
-    """All rows by ``width`` cells: ``many`` at a time if their weights lie as the first block needs
-    them, the others four at a time, and the last one or two by the third block, which may be 16
-    cells wide."""
+def _make_rows(many: int, blocks: tuple[Block, Block, Block]) -> Rows:
+    """All rows by the cells of a run: ``many`` at a time if their weights lie as the first block
+    needs them, the others four at a time, and the last one or two by the third block."""
     block, four, two = blocks
-    narrow = 16 if two is _two_by_16 else width
 
     @inner()
     def rows(
         op: Product,
         line: Line,
-        m: int,
+        run: Run,
         y: Array,
         x: Array,
         w: Array,
@@ -181,52 +187,54 @@ def _make_rows(width: int, many: int, blocks: tuple[Block, Block, Block]) -> Row
     ) -> None:
         by_many = op.rows // many * many if many <= FEW or op.in_sixteens else 0
         for row in range(0, by_many, many):
-            block(op, line, row, m, y, x, w, weights, tables)
+            block(op, line, row, run, y, x, w, weights, tables)
         # three rows left over are computed as four
         by_four = by_many + 4 * ((op.rows - by_many + 1) // 4)
         for row in range(by_many, by_four, 4):
-            four(op, line, row, m, y, x, w, weights, tables)
+            four(op, line, row, run, y, x, w, weights, tables)
         if by_four < op.rows:
-            for k in range(m, m + width, narrow):
-                two(op, line, by_four, k, y, x, w, weights, tables)
+            two(op, line, by_four, run, y, x, w, weights, tables)
 
     return rows
 
 
-_rows_by_64 = _make_rows(64, 4, (_four_by_64, _four_by_64, _two_by_64))
-_rows_by_32 = _make_rows(32, 8, (_eight_by_32, _four_by_32, _two_by_16))
-_rows_by_16 = _make_rows(16, MANY, (_many_by_16, _four_by_16, _two_by_16))
+_rows_by_64 = _make_rows(4, (_four_by_64, _four_by_64, _two_by_64))
+_rows_by_32 = _make_rows(8, (_eight_by_32, _four_by_32, _two_by_16))
+_rows_by_16 = _make_rows(MANY, (_many_by_16, _four_by_16, _two_by_16))
+_rows_by_wide = _rows_by_64 if WIDE == 64 else _rows_by_16
 
 
 @kernel
 def product(op: Product, group: Group) -> None:
-    """Every line of every tile, 64 cells at a time (fewer at its end): what all rows make of them.
+    """Every line of every tile, run by run: what all rows make of a run.
 
-    So these cells of x stay in the first cache while the rows' weights pass by.
+    It is as long as all taps' x of it fit into a quarter of the first cache, where they stay while
+    the rows' weights pass by; but 64 cells at least (fewer at the line's end).
     """
     memory, weights, tables = group.memory, group.weights, group.tables
     y, w = (group.gradients, memory) if op.is_gradient else (memory, weights)
-    images = group.tiles * LANES
+    images, x = group.tiles * LANES, op.x + group.strip * op.x_strip
     for tile in range(group.tiles if op.x_tile else 1):
         for k in range(op.line_table, op.line_table + 5 * op.lines, 5):
             line = Line(
                 op.y + tile * op.y_tile + tables[at(k)],
-                op.x + tile * op.x_tile + tables[at(k + 1)],
+                x + tile * op.x_tile + tables[at(k + 1)],
                 tables[at(k + 2)],
                 images if tables[at(k + 3)] == IMAGES else tables[at(k + 3)],
                 images if tables[at(k + 4)] == IMAGES else tables[at(k + 4)],
                 op.w + tile * op.w_tile,
             )
-            m = 0
-            while WIDE == 64 and m < line.length - 48:
-                _rows_by_64(op, line, m, y, memory, w, weights, tables)
-                m += 64
+            longest = max(WIDE, RUN // max(1, line.taps) // WIDE * WIDE)
+            wide = line.length // WIDE * WIDE
+            for m in range(0, wide, longest):
+                run = Run(m, min(m + longest, wide))
+                _rows_by_wide(op, line, run, y, memory, w, weights, tables)
+            m = wide
             if WIDE == 64 and m < line.length - 16:
-                _rows_by_32(op, line, m, y, memory, w, weights, tables)
+                _rows_by_32(op, line, Run(m, m + 32), y, memory, w, weights, tables)
                 m += 32
-            while m < line.length:
-                _rows_by_16(op, line, m, y, memory, w, weights, tables)
-                m += 16
+            if WIDE == 64 and m < line.length:
+                _rows_by_16(op, line, Run(m, m + 16), y, memory, w, weights, tables)
 
 
 class ConvDWeight(NamedTuple):
@@ -250,12 +258,14 @@ class ConvDWeight(NamedTuple):
     line_table: int  # table, three entries a line: its place in dy, in x, its length in numbers
     y_tile: int  # from one tile to the next
     x_tile: int
+    x_strip: int = 0  # as in ``Product``
 
 
 class Strip(NamedTuple):
-    """One strip of a ``ConvDWeight``: its place in dW, and its lines in ``tables``."""
+    """One strip of a ``ConvDWeight``: its places in dW and x, and its lines in ``tables``."""
 
     dweight: int
+    x: int
     first: int
     last: int
 
@@ -285,7 +295,7 @@ def _make_dots(rows: int) -> Dots:
         for t in range(tiles):
             for k in range(strip.first, strip.last, 3):
                 dy = op.dy + t * op.y_tile + tables[at(k)]
-                x = op.x + t * op.x_tile + tables[at(k + 1)]
+                x = strip.x + t * op.x_tile + tables[at(k + 1)]
                 for m in range(0, tables[at(k + 2)], CELLS):
                     of_dy = load_each(CELLS, memory, of_row, dy + m)
                     of_x = load_each(CELLS, memory, of_tap, x + m)
@@ -306,11 +316,11 @@ _four_dots, _two_dots = _make_dots(4), _make_dots(2)
 def conv_dweight(op: ConvDWeight, group: Group) -> None:
     """Strip by strip, four rows of dy against TAPS taps at a time."""
     arrays = group.memory, group.gradients, group.tables
-    by_four = 4 * ((op.rows + 1) // 4)
+    by_four, x = 4 * ((op.rows + 1) // 4), op.x + group.strip * op.x_strip
     for k in range(op.strip_table, op.strip_table + 3 * op.strips, 3):
         first = op.line_table + 3 * group.tables[at(k + 1)]
         last = first + 3 * group.tables[at(k + 2)]
-        strip = Strip(op.dweight + group.tables[at(k)], first, last)
+        strip = Strip(op.dweight + group.tables[at(k)], x, first, last)
         for tap in range(0, op.taps, TAPS):
             for row in range(0, by_four, 4):
                 _four_dots(op, strip, row, tap, group.tiles, *arrays)

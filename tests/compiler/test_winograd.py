@@ -11,6 +11,7 @@ import pytest
 import minicnn
 from minicnn import Tensor, nn, optim
 from minicnn.compiler.cpu import form as forms
+from minicnn.compiler.cpu import winograd
 from minicnn.kernels.winograd import matrices
 from minicnn.nn.arguments import pair
 
@@ -75,6 +76,39 @@ def test_results_and_gradients_are_eagers(
     for ours, theirs in pairs:
         error = np.abs(ours.numpy() - theirs.numpy()).max() / np.abs(theirs.numpy()).max()
         assert error < (1e-12 if dtype == "float64" else 3e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "padding", "lines", "strips"),
+    [(3, 1, 9, 9), ((2, 3), (0, 1), 8, 4), (5, 2, 9, 3), ((3, 5), (0, 2), 7, 1)],
+)
+def test_a_first_convolution_goes_through_strips_of_lines(
+    size: Any, padding: Any, lines: int, strips: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel_size = pair("kernel", size)
+    rows = [form for form in forms.forms_of(kernel_size) if not form.is_square]
+    monkeypatch.setattr(forms, "forms_of", lambda size: rows)
+    monkeypatch.setattr(forms, "WORTH", 100)
+    a_line = 10 * rows[0].points * 4 * 16 * 8  # bytes: channels, points, pieces, images, a number
+    monkeypatch.setattr(winograd, "LINES_BYTES", lines // strips * a_line)
+    monkeypatch.setattr(winograd, "SHORTEST", 64 * (lines // strips))
+    minicnn.manual_seed(3)
+    conv = nn.Conv2d(7, 10, size, padding=padding)
+    net = nn.Sequential(conv, nn.Flatten(), nn.LazyLinear(5))
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((37, *PICTURE)), rng.integers(0, 5, 37)
+    net(Tensor(x.astype(np.float32)))
+    step = step_of(net.to("float64"))
+    _, logits = step(x, y)
+    repeated = [line.again[1] for line in step.plan.lines if line.again[1]]
+    assert repeated == ([strips] * 2 if strips > 1 else [])  # forward and backward
+    expected = net(Tensor(x))
+    nn.CrossEntropyLoss()(expected, Tensor(y)).backward()
+    np.testing.assert_allclose(logits.numpy(), expected.numpy(), rtol=1e-11, atol=1e-11)
+    for name, p in net.named_parameters():
+        assert p.grad is not None
+        gradient = step.gradients()[name].numpy()
+        np.testing.assert_allclose(gradient, p.grad.numpy(), rtol=1e-9, atol=1e-12)
 
 
 def test_a_weight_used_twice_gets_both_gradients() -> None:

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 
-from minicnn.kernels.tiles import lanes, sums
+from minicnn.kernels.tiles import lanes, sums, transpose
 
 DTYPES = ["float32", "float64"]
 WIDTH = 16
@@ -156,8 +156,8 @@ def test_power_of_two() -> None:
 def test_transpose_reads_numbers_or_bytes(dtype: str) -> None:
     @numba.njit
     def run(y, x, pixels, divisor):  # type: ignore[no-untyped-def]
-        lanes.transpose(y, 3, 17, x, 5, 19)
-        lanes.transpose_bytes(y, 403, 18, pixels, 1, 21, divisor)
+        transpose.transpose(y, 3, 17, x, 5, 19)
+        transpose.transpose_bytes(y, 403, 18, pixels, 1, 21, divisor)
 
     x, y = cells(dtype, 400), np.zeros(800, dtype)
     pixels = np.random.default_rng(1).permutation(400).astype(np.uint8)

@@ -22,6 +22,8 @@ from .form import Form, best_form
 from .plan import Buffer, Constant, CpuLowering, Extra, Plan
 
 STRIP_BYTES = 600_000  # of a strip's points, so that they stay in a core's second cache
+LINES_BYTES = 200_000  # the same of a strip of lines, of the result alone
+SHORTEST = 256  # places of a run: with shorter ones a product takes longer to begin them
 ONCE = 100_000  # weights that are taken to the points, and back, in one piece of work
 
 
@@ -64,15 +66,27 @@ class WinogradConv2d(CpuLowering):
             self.strips = -(-pieces // number)
             self.x_plane = self.y_plane = self.dx_plane = number * LANES
             self.name = f"F({OUTPUTS}x{OUTPUTS}, {kh}x{kw})"
-        else:  # the kernel's lines see neighbouring lines: a picture in one strip
-            self.strips, line = 1, self.across * LANES
-            self.x_plane, self.y_plane = (h + 2 * ph) * line, oh * line
+        else:
+            line = self.across * LANES
+            self.strips = self._strips_of_lines(line)
+            self.x_plane, self.y_plane = (h + 2 * ph) * line, oh // self.strips * line
             self.dx_plane, self.name = h * line, f"F({OUTPUTS}, {kw})"
         self.taps = self.c * self.form.lines
         # of the kernel, that a number at the points is made of
         self.cells = kh * kw // self.form.lines
         self.x_point, self.dx_point = _pitch(self.c * self.x_plane), _pitch(self.c * self.dx_plane)
         self.y_point = _pitch(self.o * self.y_plane)
+
+    def _strips_of_lines(self, line: int) -> int:
+        """A row's strip has some lines of the result. x is at its points as a whole.
+
+        dx would need the neighbouring strips' dy: one strip, then.
+        """
+        oh, itemsize = self.operation.output[0], self.stage.parameters[0].dtype.itemsize
+        a_line = self.o * self.form.points * line * itemsize
+        strips = [n for n in range(1, oh + 1) if oh % n == 0 and oh // n * line >= SHORTEST]
+        fitting = [n for n in strips if oh // n * a_line <= LINES_BYTES]
+        return 1 if self.needs_dinput else min(fitting, default=max(strips, default=1))
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         # a weight that several stages share: all in the form of the first of them
@@ -93,9 +107,12 @@ class WinogradConv2d(CpuLowering):
             (p * self.y_point, p * self.x_point, p * self.taps, self.taps, self.y_plane)
             for p in range(points)
         ]
-        with plan.strips(self.strips):
-            self.x_cells = x
+        self.x_cells = x
+        if not self.form.is_square:
             self.x = self._x_to_points(plan, "conv to points")
+        with plan.strips(self.strips):
+            if self.form.is_square:
+                self.x = self._x_to_points(plan, "conv to points")
             at_points = plan.buffer((points, self.y_point // LANES), by_tile=True)
             op = Product(
                 y=at_points,
@@ -112,6 +129,7 @@ class WinogradConv2d(CpuLowering):
                 y_tile=at_points.cells * LANES,
                 x_tile=self.x.cells * LANES,
                 in_sixteens=1,
+                x_strip=0 if self.form.is_square else self.y_plane,
             )
             of_points = points * self.o * self.y_plane // LANES
             self.flops = 2 * of_points * self.strips * self.taps
@@ -157,7 +175,7 @@ class WinogradConv2d(CpuLowering):
                 pieces = self._pieces_of_y()._replace(is_gradient=1)
                 self.dy = self._to_points(plan, dy, pieces, "conv dy to points")
             if self.learns[0]:
-                if self.strips > 1:
+                if self.form.is_square and self.strips > 1:
                     self.x = self._x_to_points(plan, "conv x to points")
                 self._dweight(plan)
             if self.needs_dinput:
@@ -206,6 +224,7 @@ class WinogradConv2d(CpuLowering):
             line_table=plan.table([number for line in lines for number in line]),
             y_tile=self.dy.cells * LANES,
             x_tile=self.x.cells * LANES,
+            x_strip=self.y_plane,
         )
         plan.emit(op, "conv dweight", shapes(self.stage.output_shape, self.shape), self.flops)
 
