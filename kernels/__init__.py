@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         sigmoid_backward = staticmethod(reference.sigmoid_backward)
         softmax_cross_entropy = staticmethod(reference.softmax_cross_entropy)
         sum_over = staticmethod(reference.sum_over)
+        tanh = staticmethod(reference.tanh)
         tanh_backward = staticmethod(reference.tanh_backward)
 
     class HostKernels(Kernels):

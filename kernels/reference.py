@@ -240,6 +240,12 @@ def sigmoid_backward(dy: Array, s: Array) -> Array:
     return dy * s * (1 - s)
 
 
+def tanh(x: Array) -> Array:
+    """t = (exp(x) - exp(-x)) / (exp(x) + exp(-x)), any shape."""
+    t: Array = array_module(x).tanh(x)
+    return t
+
+
 def tanh_backward(dy: Array, t: Array) -> Array:
     """dx = dy * (1 - t**2), any shape."""
     return dy * (1 - t * t)

@@ -123,6 +123,7 @@ def kernel_cases(dtype: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "avg_pool_backward", (normal(3, 5, *output), divisor, x.shape, size, stride, padding)
     yield "sigmoid", (40 * normal(1031),)
     yield "sigmoid_backward", (normal(1031), rng.random(1031).astype(dtype))
+    yield "tanh", (4 * normal(1031),)
     yield "tanh_backward", (normal(1031), normal(1031))
     yield "relu", (normal(1031),)
     yield "relu_backward", (normal(1031), normal(1031))

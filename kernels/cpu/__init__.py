@@ -8,7 +8,7 @@ threads (``threads.share``): each gets a run of pictures, planes or cells, ``fir
 
 from __future__ import annotations
 
-from .activation import relu, relu_backward, sigmoid, sigmoid_backward, tanh_backward
+from .activation import relu, relu_backward, sigmoid, sigmoid_backward, tanh, tanh_backward
 from .conv import col2im, conv2d, conv2d_dweight, conv2d_dx, im2col
 from .linear import matmul
 from .loss import softmax_cross_entropy
@@ -46,5 +46,6 @@ __all__ = [
     "sigmoid_backward",
     "softmax_cross_entropy",
     "sum_over",
+    "tanh",
     "tanh_backward",
 ]

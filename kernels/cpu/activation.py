@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -76,6 +77,42 @@ def _sigmoid_backward(first: int, last: int, dy: Array, s: Array, dx: Array) -> 
     dy, s, dx = dy[first:last], s[first:last], dx[first:last]
     for k in range(s.size):
         dx[k] = dy[k] * s[k] * (one - s[k])
+
+
+# tanh(x) = x P(x²) / Q(x²), the rational function of Eigen (MPL2; fast tanh) for float32: the
+# coefficients from the highest power down. It passes 1 beyond +-9.1, where a float32 tanh is 1 to
+# half a unit of the last place.
+TANH_P = (
+    *(-2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-08),
+    *(1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03),
+)
+TANH_Q = 1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03
+TANH_ENDS = 9.25
+
+
+def tanh(x: Array) -> Array:
+    """See ``reference.tanh``. In float32 the relative error is at most 4e-7 from 1e-30 on."""
+    if x.dtype != np.float32:
+        return np.asarray(np.tanh(x))
+    x = np.asarray(x, order="C")
+    t = np.empty_like(x)
+    share(_tanh_float32, x.size, x.size // 8, x.reshape(-1), t.reshape(-1))
+    return t
+
+
+# only contracted: the same operations as in compiled steps, so that both are flat at the same x
+@partial(jit, fastmath={"contract"})
+def _tanh_float32(first: int, last: int, x: Array, t: Array) -> None:
+    f, end = np.float32, np.float32(TANH_ENDS)
+    x, t = x[first:last], t[first:last]
+    for k in range(x.size):
+        z = min(max(x[k], -end), end)
+        u, p, q = z * z, f(TANH_P[0]), f(TANH_Q[0])
+        for c in TANH_P[1:]:
+            p = p * u + f(c)
+        for c in TANH_Q[1:]:
+            q = q * u + f(c)
+        t[k] = min(max(z * p * (f(1) / q), f(-1)), f(1))
 
 
 def tanh_backward(dy: Array, t: Array) -> Array:

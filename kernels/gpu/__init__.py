@@ -19,6 +19,7 @@ from ..reference import (
     relu,
     relu_backward,
     sum_over,
+    tanh,
     tanh_backward,
 )
 from .activation import sigmoid, sigmoid_backward
@@ -53,5 +54,6 @@ __all__ = [
     "sigmoid_backward",
     "softmax_cross_entropy",
     "sum_over",
+    "tanh",
     "tanh_backward",
 ]

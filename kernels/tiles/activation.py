@@ -11,6 +11,7 @@ import numpy as np
 from numba.extending import overload
 
 from ..arrays import LANES, MASK, RELU, SIGMOID, TANH, Array
+from ..cpu.activation import TANH_ENDS, TANH_P, TANH_Q
 from ..cpu.random import philox
 from ..cpu.windows import at
 from .instruction import UNCOUNTED, Group, Place, inner, kernel
@@ -57,22 +58,19 @@ def _sigmoid(x: Vector) -> Vector:
 
 @inner()
 def _tanh(x: Vector) -> Vector:
-    """tanh for float32: x P(x²) / Q(x²), the rational function that Eigen uses (MPL2; fast tanh).
-
-    It passes 1 beyond +-9.1, where a float32 tanh is 1 within half a unit of the last place.
-    """
+    """tanh for float32: see ``cpu/activation.py``."""
     f = np.float32
-    x = limited(x, f(-9.25), f(9.25))
+    x = limited(x, f(-TANH_ENDS), f(TANH_ENDS))
     u = x * x
-    p = f(2.00018790482477e-13) + f(-2.76076847742355e-16) * u
-    p = f(-8.60467152213735e-11) + p * u
-    p = f(5.12229709037114e-08) + p * u
-    p = f(1.48572235717979e-05) + p * u
-    p = f(6.37261928875436e-04) + p * u
-    p = f(4.89352455891786e-03) + p * u
-    q = f(1.18534705686654e-04) + f(1.19825839466702e-06) * u
-    q = f(2.26843463243900e-03) + q * u
-    q = f(4.89352518554385e-03) + q * u
+    p = f(TANH_P[1]) + f(TANH_P[0]) * u
+    p = f(TANH_P[2]) + p * u
+    p = f(TANH_P[3]) + p * u
+    p = f(TANH_P[4]) + p * u
+    p = f(TANH_P[5]) + p * u
+    p = f(TANH_P[6]) + p * u
+    q = f(TANH_Q[1]) + f(TANH_Q[0]) * u
+    q = f(TANH_Q[2]) + q * u
+    q = f(TANH_Q[3]) + q * u
     return limited(x * p * reciprocal(q), f(-1), f(1))
 
 

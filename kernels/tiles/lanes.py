@@ -195,11 +195,13 @@ winner = _chooser(_beats)  # a where x beats y
 
 @intrinsic()
 def reciprocal(typing: Any, x: Any) -> Any:
-    """1 / x for finite x (or NaN), good to a unit in the last place or two."""
+    """1 / x for finite x (or NaN), good to a unit in the last place or two; of 1 it is 1."""
+    # what AVX2 has for an estimate would make 0.99999994 of 1, and a flat slope a steep one
+    flags = ("arcp", "ninf", *CONTRACT) if has_avx512() else CONTRACT
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         one = ir.Constant(vector_of(x), [1.0] * x.width)
-        return builder.fdiv(one, arguments[0], flags=("arcp", "ninf", *CONTRACT))
+        return builder.fdiv(one, arguments[0], flags=flags)
 
     return x(x), generate
 

@@ -31,7 +31,7 @@ class Tanh(Operation):
     gives_new_arrays = True
 
     def forward(self, x: Array) -> Array:
-        self.t = array_module(x).tanh(x)
+        self.t = kernels.of(x).tanh(x)
         return self.t
 
     def backward(self, dy: Array) -> Array:

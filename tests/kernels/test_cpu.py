@@ -112,6 +112,7 @@ COMPUTE: dict[str, Callable[[ModuleType, Draw], Any]] = {
     ),
     "sigmoid": lambda k, draw: k.sigmoid(9 * draw(2, 7, 5)),
     "sigmoid_backward": lambda k, draw: k.sigmoid_backward(draw(2, 7, 5), draw(2, 7, 5)),
+    "tanh": lambda k, draw: k.tanh(3 * draw(2, 7, 5)),
     "tanh_backward": lambda k, draw: k.tanh_backward(draw(2, 7, 5), draw(2, 7, 5)),
     "relu": lambda k, draw: k.relu(draw(2, 7, 5)),
     "relu_backward": lambda k, draw: k.relu_backward(draw(2, 7, 5), draw(2, 7, 5)),
@@ -135,6 +136,7 @@ COMPUTE: dict[str, Callable[[ModuleType, Draw], Any]] = {
     "sum_over": lambda k, draw: k.sum_over(draw(2, 3, 701), (0, 1)),
     "sum_over, the last": lambda k, draw: k.sum_over(draw(6, 351, 2), (0, 2), keepdims=True),
     "sigmoid of one number": lambda k, draw: k.sigmoid(draw()),
+    "tanh of one number": lambda k, draw: k.tanh(draw()),
     "softmax_cross_entropy": lambda k, draw: k.softmax_cross_entropy(
         9 * draw(5, 7), np.array([3, -1, 6, 0, 3])
     ),
