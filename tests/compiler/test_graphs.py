@@ -20,6 +20,7 @@ from tests.compiler.nets import (
     TOLERANCE,
     assert_bit_for_bit,
     assert_close,
+    assert_gradients_are_the_slope,
     assert_same,
     assert_same_state,
     assert_step_is_eagers,
@@ -212,18 +213,7 @@ def test_training_is_eagers(name: str, dtype: str, tolerance: float) -> None:
 
 @pytest.mark.parametrize("name", ["smooth-blocks", "shortcut-around-shortcuts"])
 def test_gradients_are_the_slope_of_the_steps_own_loss(name: str, rng: np.random.Generator) -> None:
-    net = build(GRAPHS[name], "float64")
-    step, (x, y), h = compiled(net), batch(21), 1e-6
-    step(x, y)
-    directions = {n: rng.standard_normal(p.shape) for n, p in net.named_parameters()}
-    slope = sum(float((g.numpy() * directions[n]).sum()) for n, g in step.gradients().items())
-
-    def loss_at(distance: float) -> float:
-        for n, p in net.named_parameters():
-            p.data += distance * directions[n]
-        return step(x, y)[0].item()
-
-    assert (loss_at(h) - loss_at(-2 * h)) / (2 * h) == pytest.approx(slope, rel=1e-6)
+    assert_gradients_are_the_slope(build(GRAPHS[name], "float64"), rng)
 
 
 @pytest.mark.parametrize("first", ["left", "right"])

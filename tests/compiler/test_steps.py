@@ -15,6 +15,7 @@ from tests.compiler.nets import (
     NETS,
     NORMED,
     TOLERANCE,
+    assert_gradients_are_the_slope,
     assert_same,
     assert_same_state,
     assert_step_is_eagers,
@@ -184,15 +185,4 @@ def test_the_gradient_to_begin_with(gradient: float) -> None:
     "name", ["deep-conv-everything", "max-pool-padding", "avg-pool-without-frame", "shared-dense"]
 )
 def test_gradients_are_the_slope_of_the_steps_own_loss(name: str, rng: np.random.Generator) -> None:
-    net = build(NETS[name], "float64")
-    step, (x, y), h = compiled(net), batch(21), 1e-6
-    step(x, y)
-    directions = {n: rng.standard_normal(p.shape) for n, p in net.named_parameters()}
-    slope = sum(float((g.numpy() * directions[n]).sum()) for n, g in step.gradients().items())
-
-    def loss_at(distance: float) -> float:
-        for n, p in net.named_parameters():
-            p.data += distance * directions[n]
-        return step(x, y)[0].item()
-
-    assert (loss_at(h) - loss_at(-2 * h)) / (2 * h) == pytest.approx(slope, rel=1e-6)
+    assert_gradients_are_the_slope(build(NETS[name], "float64"), rng)
