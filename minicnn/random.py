@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -128,11 +128,14 @@ def randn(
 
 
 @contextmanager
-def masks_put_back() -> Iterator[None]:
-    """Dropout masks drawn inside do not count: the next mask has the number it would have had."""
+def masks_put_back() -> Iterator[Callable[[], int]]:
+    """Dropout masks drawn inside do not count: the next mask has the number it would have had.
+
+    Yields a function that says how many have been drawn inside so far.
+    """
     draws = _present()
     drawn = draws.masks_drawn
     try:
-        yield
+        yield lambda: draws.masks_drawn - drawn
     finally:
         draws.masks_drawn = drawn

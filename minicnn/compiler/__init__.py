@@ -65,9 +65,10 @@ def compile(
     The plan is made at the first call, and again for another shape of picture or dtype, and when a
     layer, a setting or anything else that a forward reads has changed. On the CPU it serves any
     batch size. What a plan cannot do is refused by name: a forward that decides by the numbers it
-    sees or that does more than compute its result, forward hooks, a loss or an optimiser with
-    methods of its own. Changes of global variables, of variables that a function closes over, and
-    of the classes of ``minicnn`` themselves go unnoticed.
+    sees or that does more than compute its result, a dropout or batch normalisation in training
+    whose result is not used, forward hooks, a loss or an optimiser with methods of its own. Changes
+    of global variables, of variables that a function closes over, and of the classes of ``minicnn``
+    themselves go unnoticed.
 
     Threads may share a prediction or a step: their calls wait for each other. A call that makes a
     plan puts the net into the plan's mode for a moment; no other thread should then train it.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 from minicnn import kernels, nn, ops, random
@@ -66,6 +68,22 @@ class Stage(NamedTuple):
     inputs: tuple[int, ...] = (0,)
 
 
+@dataclass
+class Traces:
+    """What a run of the net leaves besides its result.
+
+    Attributes:
+        norms: the layer of each batch normalisation. (By the operation itself: the id of one that
+            nothing depends on may be another's by now.)
+        batches: how many batches each of the net's layers counted, by the layer's id.
+        masks: the number of dropout masks drawn.
+    """
+
+    norms: dict[ops.Operation, nn.BatchNorm2d] = field(default_factory=dict)
+    batches: Counter[int] = field(default_factory=Counter)
+    masks: int = 0
+
+
 def record(net: nn.Module, pictures: Array, training: bool | None = None) -> list[Stage]:
     """The operations that ``net`` applies to these pictures, in the order of computation.
 
@@ -75,11 +93,12 @@ def record(net: nn.Module, pictures: Array, training: bool | None = None) -> lis
 
     Raises:
         CompileError: the result does not come from the pictures by operations that each read one
-            result (and parameters) or join several.
+            result (and parameters) or join several; nothing depends on the result of a dropout or
+            of a batch normalisation, which draws a mask or moves its statistics all the same.
     """
     x = Tensor(pictures, requires_grad=True)  # so that every operation on it goes on the tape
     which = kernels.by_reference() if x.device == "cpu" else nullcontext()
-    with one_at_a_time, _without_trace(net, training) as norms, which, enable_grad():
+    with one_at_a_time, _without_trace(net, training) as traces, which, enable_grad():
         result = net(x)
     if not isinstance(result, Tensor):
         raise CompileError(f"compile: the net returns a {type(result).__name__}; wanted a Tensor")
@@ -88,7 +107,23 @@ def record(net: nn.Module, pictures: Array, training: bool | None = None) -> lis
     # the latter by which dropout masks are numbered and a shared layer's statistics move
     results = sorted((tensor for tensor in found if tensor is not x), key=_number)
     numbers = {id(tensor): k for k, tensor in enumerate([x, *results])}
-    return [_stage(tensor, numbers, norms) for tensor in results]
+    stages = [_stage(tensor, numbers, traces.norms) for tensor in results]
+    _check_all_is_used(stages, traces)
+    return stages
+
+
+def _check_all_is_used(stages: list[Stage], traces: Traces) -> None:
+    """A plan computes what the net's result depends on, and nothing else."""
+    unused = "compile: the net's result does not depend on that of a"
+    if sum(isinstance(stage.operation, ops.Dropout) for stage in stages) < traces.masks:
+        raise CompileError(f"{unused} Dropout, which draws a mask in eager mode; a plan would not")
+    norms = [stage for stage in stages if isinstance(stage.operation, ops.BatchNorm)]
+    if any(stage.module is None for stage in norms):
+        return  # no layer of ours: lowering will refuse it
+    if traces.batches - Counter(id(stage.module) for stage in norms):
+        raise CompileError(
+            f"{unused} BatchNorm2d, which moves its statistics in eager mode; a plan would not"
+        )
 
 
 def _number(result: Tensor) -> int:
@@ -96,7 +131,9 @@ def _number(result: Tensor) -> int:
     return result.node.number
 
 
-def _stage(result: Tensor, numbers: dict[int, int], norms: dict[int, nn.BatchNorm2d]) -> Stage:
+def _stage(
+    result: Tensor, numbers: dict[int, int], norms: dict[ops.Operation, nn.BatchNorm2d]
+) -> Stage:
     assert result.node is not None
     operation, inputs = result.node.operation, result.node.inputs
     if isinstance(operation, ops.InPieces | ops.Conv2dByImage):  # a plan cuts in its own way
@@ -108,7 +145,7 @@ def _stage(result: Tensor, numbers: dict[int, int], norms: dict[int, nn.BatchNor
         inputs[len(sources) :],
         inputs[0].shape[1:],
         result.shape[1:],
-        norms.get(id(operation)),
+        norms.get(operation),
         tuple(numbers[id(source)] for source in sources),
     )
 
@@ -182,18 +219,18 @@ def _taken_from(stage: Stage) -> Iterator[Any]:
 
 
 @contextmanager
-def _without_trace(net: nn.Module, training: bool | None) -> Iterator[dict[int, nn.BatchNorm2d]]:
+def _without_trace(net: nn.Module, training: bool | None) -> Iterator[Traces]:
     """Inside ``with``, the net is in a mode and without hooks; then everything is put back.
 
-    Yields a dict that collects the layer of each batch normalisation, by the operation's id.
+    Yields what was left inside; its counts are complete afterwards.
     """
-    norms: dict[int, nn.BatchNorm2d] = {}
+    traces = Traces()
 
     def remember(layer: nn.Module, inputs: object, output: Tensor) -> None:
         has_its_forward = type(layer).forward is nn.BatchNorm2d.forward
         # a forward of the user's own may do more than this one operation
         if output.node is not None and has_its_forward and "forward" not in vars(layer):
-            norms[id(output.node.operation)] = cast(nn.BatchNorm2d, layer)
+            traces.norms[output.node.operation] = cast(nn.BatchNorm2d, layer)
 
     modules = list(net.modules())
     # written into their dicts: Module.changes need not count what is put back
@@ -203,11 +240,15 @@ def _without_trace(net: nn.Module, training: bool | None) -> Iterator[dict[int, 
         vars(module)["_forward_hooks"] = [remember] if isinstance(module, nn.BatchNorm2d) else []
         vars(module)["training"] = module.training if training is None else training
     try:
-        with random.masks_put_back():
-            yield norms
+        with random.masks_put_back() as drawn:
+            yield traces
+            traces.masks = drawn()
         for module, buffer, data in buffers:
             # a plan moves running statistics; what else a forward writes into buffers it would not
-            if not isinstance(module, nn.BatchNorm2d) and not (buffer.data == data).all():
+            if isinstance(module, nn.BatchNorm2d):
+                if buffer is module._buffers.get("num_batches_tracked"):
+                    traces.batches[id(module)] = int(buffer.data - data)
+            elif not (buffer.data == data).all():
                 raise CompileError(
                     f"compile: the forward of {type(module).__name__} changes a buffer; only that "
                     "of nn.BatchNorm2d may"

@@ -11,7 +11,18 @@ import pytest
 import minicnn
 from minicnn import Tensor, nn
 from minicnn.nn import functional as F
-from tests.compiler.nets import NETS, PICTURE, Padded, batch, build, compiled, sgd
+from tests.compiler.nets import (
+    NETS,
+    PICTURE,
+    Padded,
+    assert_same,
+    batch,
+    build,
+    compiled,
+    eager,
+    result_of,
+    sgd,
+)
 
 pytestmark = pytest.mark.usefixtures("share_the_least_work")
 
@@ -49,6 +60,51 @@ def test_nets_that_are_no_graph_of_known_operations(net: nn.Module, message: str
     predict = minicnn.compile(net)
     with pytest.raises(minicnn.CompileError, match=message):
         predict(batch(5, "float32")[0])
+
+
+class Unused(nn.Module):
+    """``forward`` calls a layer in some way, and goes on without its result."""
+
+    def __init__(self, layer: nn.Module, call: Callable[[nn.Module, Tensor], Tensor]):
+        super().__init__()
+        self.layer, self.call, self.head = layer, call, nn.Linear(264, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.call(self.layer, x)
+        return self.head(x.reshape(len(x), -1))
+
+
+CALLS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
+    "the layer": lambda layer, x: layer(x),
+    "its forward": lambda layer, x: layer.forward(x),
+    "on what is not on the tape": lambda layer, x: layer(x.detach()),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("kind", ["Dropout", "BatchNorm2d"])
+def test_what_acts_though_its_result_is_not_used_is_refused_in_training(
+    kind: str, call: str
+) -> None:
+    layer = nn.Dropout(0.5) if kind == "Dropout" else nn.BatchNorm2d(3)
+    net, (x, y) = Unused(layer, CALLS[call]).to("float64"), batch(5)
+    with pytest.raises(minicnn.CompileError, match=f"does not depend on that of a {kind}, which"):
+        compiled(net)(x, y)
+    logits = minicnn.compile(net)(x)  # in evaluation mode it does nothing
+    np.testing.assert_allclose(logits.numpy(), net.eval()(Tensor(x)).numpy(), rtol=1e-10)
+
+
+def test_a_norm_that_is_used_and_once_more_not_used_is_refused() -> None:
+    layers = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+    net = nn.Sequential(*layers, Unused(layers[1], CALLS["the layer"]))
+    with pytest.raises(minicnn.CompileError, match="BatchNorm2d, which moves its statistics"):
+        compiled(net.to("float64"))(*batch(5))
+
+
+def test_what_does_nothing_may_stay_unused() -> None:
+    for layer in (nn.Dropout(0.0), nn.BatchNorm2d(3, track_running_stats=False), nn.ReLU()):
+        net, (x, y) = Unused(layer, CALLS["the layer"]).to("float64"), batch(5)
+        assert_same(result_of(compiled(net), x, y), eager(net, x, y), 1e-11)
 
 
 def test_rows_that_are_no_longer_pictures_are_refused() -> None:
