@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import jit
@@ -65,8 +66,12 @@ def _numbers(count: int) -> Iterator[int]:
 
 def _can_help() -> bool:
     """Whether there is a Python to start, and a folder for what it compiles."""
-    # where a program was frozen into one file, its executable is that program, not Python
-    return bool(sys.executable) and not hasattr(sys, "frozen") and jit.can_keep()
+    return _is_python(sys.executable) and not hasattr(sys, "frozen") and jit.can_keep()
+
+
+def _is_python(executable: str | None) -> bool:
+    """By its name: where Python is part of a program, or frozen into one, it is that program's."""
+    return Path(executable or "").name.lower().startswith("python")
 
 
 @contextmanager

@@ -109,18 +109,22 @@ def test_each_is_compiled_once(forms: Forms, helpers: list[Any]) -> None:
     assert len(list(folder.iterdir())) == len(forms)
 
 
-def hanging(folder: Path) -> str:
-    """A program that never ends."""
-    program = folder / "hanging"
-    program.write_text("#!/bin/sh\nexec sleep 600\n")
+def called_python(folder: Path, command: str) -> str:
+    """A program of that name that does something else."""
+    program = folder / "python3"
+    program.write_text(f"#!/bin/sh\nexec {command}\n")
     program.chmod(0o755)
     return str(program)
 
 
 BROKEN: dict[str, Callable[[pytest.MonkeyPatch, Path], None]] = {
     "it cannot be started": lambda patch, _: patch.setattr(sys, "executable", "/no/such/python"),
-    "it fails at once": lambda patch, _: patch.setattr(sys, "executable", "/bin/false"),
-    "it never ends": lambda patch, folder: patch.setattr(sys, "executable", hanging(folder)),
+    "it fails at once": lambda patch, folder: patch.setattr(
+        sys, "executable", called_python(folder, "false")
+    ),
+    "it never ends": lambda patch, folder: patch.setattr(
+        sys, "executable", called_python(folder, "sleep 600")
+    ),
 }
 
 
@@ -161,6 +165,9 @@ ALONE: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "one thread": lambda patch: patch.setattr(ready, "get_num_threads", lambda: 1),
     "no folder": lambda patch: patch.setattr(jit, "folder", lambda: None),
     "a folder to read": lambda patch: patch.setattr(jit, "_can_be_written", lambda place: False),
+    "a program that Python is part of": lambda patch: patch.setattr(sys, "executable", "/bin/sh"),
+    "an executable that Python does not know": lambda patch: patch.setattr(sys, "executable", ""),
+    "one that is None": lambda patch: patch.setattr(sys, "executable", None),
     "a frozen program": lambda patch: patch.setattr(sys, "frozen", True, raising=False),
 }
 
@@ -174,6 +181,7 @@ def test_there_is_no_helper_where_it_would_not_help(
         ready.make_ready(forms)
     ready.make_ready(forms[: ready.WORTH_A_HELPER - 1])
     assert helpers == []
+    assert forms[0].kernel(4) == 5  # compiled where it is called
 
 
 def test_a_cold_step_has_the_bits_of_a_warm_one(
