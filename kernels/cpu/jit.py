@@ -135,7 +135,12 @@ event.register("numba:run_pass", BetweenPasses())
 
 
 class Kept(NullCache):
-    """The compiled forms of one function on disk; Numba's dispatcher calls these methods."""
+    """The compiled forms of one function on disk; Numba's dispatcher calls these methods.
+
+    Each form has a file of its own, named by its types. Numba's files have numbers, which an index
+    leads to; two processes that write the index at the same time can mix them up
+    (``findings/numba-cache-two-processes.sh``).
+    """
 
     def __init__(self, function: Callable[..., Any]):
         line = function.__code__.co_firstlineno
