@@ -173,3 +173,32 @@ def test_a_plans_figures_are_those_of_an_image() -> None:
     assert rows[-1] == (
         f"groups of {plan.images} images; memory {plan.memory * 8 / 1e6:.2f} MB a thread, reused"
     )
+
+
+def test_a_plans_bytes_are_those_of_all_strips() -> None:
+    """A picture of 16 x 16 has 16 square pieces, and a strip four of them."""
+    conv = nn.Conv2d(16, 32, 3, padding=1, bias=False)
+    net = nn.Sequential(conv, nn.Flatten(), nn.Linear(32 * 16 * 16, 5))
+    step = step_of(net)
+    step(np.zeros((16, 16, 16, 16), np.float32), np.zeros(16, np.int64))
+    moved = {line.name: line.bytes // 4 for line in step.plan.parts[0].lines}
+    # 36 points of 16 or 32 channels with four pieces each, and one place more
+    x_points, y_points, turned = 4 * 36 * (16 * 4 + 1), 4 * 36 * (32 * 4 + 1), 4 * 36 * 4 * 16
+    x, y, zeros = 16 * 16 * 16, 32 * 16 * 16, 1
+    assert moved["conv to points"] == x + x_points + zeros
+    assert moved["conv"] == x_points + y_points
+    assert moved["conv from points"] == y_points + y
+    assert moved["conv dy to points"] == y + y_points + zeros
+    assert moved["conv x to points"] == x + x_points + zeros
+    assert moved["turn"] == x_points + turned
+    assert moved["conv dweight"] == turned + y_points
+
+
+def test_a_strip_of_lines_reads_all_of_the_picture_at_its_points() -> None:
+    conv, head = nn.Conv2d(7, 32, (2, 5), bias=False), nn.Linear(32 * 24 * 32, 5)
+    step = step_of(nn.Sequential(conv, nn.Flatten(), head))
+    step(np.zeros((16, 7, 25, 36), np.float32), np.zeros(16, np.int64))
+    lines = {line.name: line for line in step.plan.parts[0].lines}
+    assert lines["conv from points"].again[1] > 1
+    x_points, y_points = 8 * (7 * 25 * 8 + 1), 8 * (32 * 24 * 8)
+    assert lines["conv"].bytes // 4 - x_points == y_points + 8 * lines["conv from points"].again[1]

@@ -34,6 +34,8 @@ class Buffer:
         first, last: the instructions that use it first and last.
         offset: where it begins, once ``Plan.finish`` has placed it.
         is_kept: whether a ``backward`` or another stage reads it later: nothing is written over it.
+        strips: of a picture, that have these places in turn (see ``Plan.strips``); ``shape`` is
+            that of one.
     """
 
     shape: tuple[int, ...]
@@ -44,6 +46,7 @@ class Buffer:
     offset: int = -1
     # two results share a place if no instruction needs both; see Plan.finish
     is_kept: bool = False
+    strips: int = 1
 
     @property
     def cells(self) -> int:
@@ -131,9 +134,9 @@ class Plan:
 
     # Building -------------------------------------------------------------------------------------
 
-    def buffer(self, shape: tuple[int, ...], by_tile: bool) -> Buffer:
-        """Memory for a result of this shape an image."""
-        buffer = Buffer(shape, prod(shape) * self.images, by_tile)
+    def buffer(self, shape: tuple[int, ...], by_tile: bool, strips: int = 1) -> Buffer:
+        """Memory for a result of this shape an image, or a strip of an image."""
+        buffer = Buffer(shape, prod(shape) * self.images, by_tile, strips=strips)
         self.buffers.append(buffer)
         return buffer
 
@@ -192,12 +195,12 @@ class Plan:
     def emit(self, op: Instruction, name: str, what: str = "", flops: int = 0) -> None:
         """Add an instruction; ``name`` and ``what`` are for the printed plan."""
         now = sum(len(part.lines) for part in self.parts)  # the number of this instruction
-        moved = 0  # bytes, of each image
+        moved = 0  # bytes, of each image, in all strips
         for value in _fields_of(op):
             if isinstance(value, Buffer):
                 value.first = now if value.first < 0 else value.first
                 value.last = now
-                moved += value.cells * self.dtype.itemsize
+                moved += value.cells * value.strips * self.dtype.itemsize
         self.parts[-1].lines.append(CpuLine(name=name, what=what, flops=flops, bytes=moved, op=op))
 
     @contextmanager

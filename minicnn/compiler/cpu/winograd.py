@@ -113,7 +113,7 @@ class WinogradConv2d(CpuLowering):
         with plan.strips(self.strips):
             if self.form.is_square:
                 self.x = self._x_to_points(plan, "conv to points")
-            at_points = plan.buffer((points, self.y_point // LANES), by_tile=True)
+            at_points = plan.buffer((points, self.y_point // LANES), True, self.strips)
             op = Product(
                 y=at_points,
                 x=self.x,
@@ -173,7 +173,7 @@ class WinogradConv2d(CpuLowering):
         with plan.strips(self.strips):
             if self.learns[0] or self.needs_dinput:
                 pieces = self._pieces_of_y()._replace(is_gradient=1)
-                self.dy = self._to_points(plan, dy, pieces, "conv dy to points")
+                self.dy = self._to_points(plan, dy, pieces, self.strips, "conv dy to points")
             if self.learns[0]:
                 if self.form.is_square and self.strips > 1:
                     self.x = self._x_to_points(plan, "conv x to points")
@@ -231,7 +231,7 @@ class WinogradConv2d(CpuLowering):
     def _product_dweight(self, plan: Plan, sums: Extra, pitch: int) -> None:
         points, images = self.form.points, self.x_plane
         # images of all pieces of a strip; of each all channels, side by side
-        turned = plan.buffer((points, images // LANES, pitch), by_tile=True)
+        turned = plan.buffer((points, images // LANES, pitch), True, self.strips)
         tile, turned_tile = self.x.cells * LANES, turned.cells * LANES
         of_x = points, self.c, self.x_plane, self.x_point, pitch
         plan.slack = max(
@@ -284,7 +284,7 @@ class WinogradConv2d(CpuLowering):
             for output in range(self.o)
         ]
         # dx at the points, without the padding, for which nobody asks
-        at_points = plan.buffer((points, self.dx_point // LANES), by_tile=True)
+        at_points = plan.buffer((points, self.dx_point // LANES), True, self.strips)
         op = Product(
             y=at_points,
             x=self.dy,
@@ -340,11 +340,13 @@ class WinogradConv2d(CpuLowering):
         return Pieces(o, oh, ow, self.across, number, 0, 0, self.shape[3], is_gradient=0)
 
     def _x_to_points(self, plan: Plan, name: str) -> Buffer:
-        return self._to_points(plan, self.x_cells, self._pieces_of_x(self.x_plane), name)
+        # along a row x is at its points as a whole
+        pieces, strips = self._pieces_of_x(self.x_plane), self.strips if self.form.is_square else 1
+        return self._to_points(plan, self.x_cells, pieces, strips, name)
 
-    def _to_points(self, plan: Plan, x: Buffer, pieces: Pieces, name: str) -> Buffer:
+    def _to_points(self, plan: Plan, x: Buffer, pieces: Pieces, strips: int, name: str) -> Buffer:
         shape = self.form.points, _pitch(pieces.channels * pieces.number * LANES) // LANES
-        out = plan.buffer(shape, by_tile=True)
+        out = plan.buffer(shape, True, strips)
         kind = tiles.SquareToPoints if self.form.is_square else tiles.RowToPoints
         op = kind(x, out, pieces, x.cells * LANES, out.cells * LANES, plan.zeros())
         plan.emit(op, name, shapes(x.shape, shape))
