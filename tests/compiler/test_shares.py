@@ -126,6 +126,13 @@ def test_a_share_has_the_more_images_the_larger_its_gradients_are(
     assert counts == ([1, 2, 8, 8, 12, 8, 1, 1] if parameters == 100 else [1, 2, 2, 2, 3, 8, 1, 1])
 
 
+@pytest.mark.parametrize("size", [1, 3, 17, 1000])
+def test_arrays_begin_where_a_register_of_memory_begins(size: int) -> None:
+    arrays = [cut.aligned((size, 2), np.float32) for _ in range(20)]  # malloc's places differ
+    assert [array.ctypes.data % cut.ALIGNMENT for array in arrays] == [0] * 20
+    assert arrays[0].shape == (size, 2)
+
+
 def test_a_cut_that_does_not_succeed_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     shares = cut.Shares(Plan(1, np.dtype(np.float32)), True, weights=np.zeros(1, np.float32))
     shares.cut_up(2, 200_000, 2)

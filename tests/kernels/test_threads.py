@@ -6,6 +6,7 @@ import queue
 import signal
 import threading
 import time
+import weakref
 from functools import partial
 from typing import Any
 
@@ -100,6 +101,20 @@ def test_threads_of_a_team_end_with_it() -> None:
     for thread in on:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def test_an_idle_thread_holds_no_array() -> None:
+    """The next call may be long in coming."""
+    array = np.zeros(3)
+    held = weakref.ref(array)
+    with three_threads():
+        threads.together([partial(np.sum, array) for _ in range(3)])
+        del array
+        for _ in range(100):  # a thread reports first, and forgets then
+            if held() is None:
+                break
+            time.sleep(0.01)
+        assert held() is None
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from tests.kernels.geometry import three_threads
 def count(counters: np.ndarray, times: int) -> None:
     for _ in range(times):
         turns.add(counters, 1, 1)
+        turns.pause()  # over which no compiler makes one addition of several
 
 
 @numba.njit
@@ -46,9 +47,35 @@ def test_an_addition_returns_what_stood_there_before() -> None:
     np.testing.assert_array_equal(counters, [7, -7, 9])
 
 
+@numba.njit(nogil=True)
+def sees_a_change(counters: np.ndarray, looks: int) -> bool:
+    before = turns.look(counters, 1)
+    while looks > 0 and turns.look(counters, 1) == before:
+        looks -= 1
+    return looks > 0
+
+
+def test_what_another_thread_writes_is_seen_at_the_next_look() -> None:
+    """A number that is merely read would be read once, before the loop."""
+    counters, seen = np.zeros(3, np.int64), list[bool]()
+    assert not sees_a_change(counters, 1000)
+
+    def look() -> None:
+        seen.append(sees_a_change(counters, 10**9))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    time.sleep(0.02)
+    while thread.is_alive():
+        counters[1] += 1
+        time.sleep(0.01)
+    assert seen == [True]
+
+
 def test_waiting_ends_when_the_number_is_reached_and_otherwise_after_a_moment() -> None:
     counters = np.array([7, 20])
     assert turns.wait_for(counters, 1, 20)
+    assert turns.wait_for(counters, 1, 19)  # it may have gone on since
     assert not turns.wait_for(counters, 0, 8)
 
 
@@ -99,18 +126,23 @@ def test_a_thread_that_has_taken_a_piece_is_waited_for() -> None:
     assert set(work.calls) == {0}  # with nothing to do, again and again until the piece was done
 
 
-def test_a_thread_that_comes_too_late_is_not_waited_for_and_never_begins() -> None:
-    """The team is busy elsewhere until all is done."""
+def occupy_the_team() -> threading.Event:
+    """Both threads of a team of two are busy elsewhere until this event."""
     gate, busy, reports = threading.Event(), threading.Barrier(3), queue.SimpleQueue[Any]()
 
     def occupy() -> None:
         busy.wait(10)
         gate.wait(10)
 
+    for _ in range(2):
+        threads._team(2).calls.put((occupy, reports))
+    busy.wait(10)
+    return gate
+
+
+def test_a_thread_that_comes_too_late_is_not_waited_for_and_never_begins() -> None:
     with three_threads():
-        for _ in range(2):
-            threads._team(2).calls.put((occupy, reports))
-        busy.wait(10)
+        gate = occupy_the_team()
         work = Work(5)
         threads.take_turns(work, 3)
         assert sorted(work.done) == list(range(5))
@@ -122,6 +154,34 @@ def test_a_thread_that_comes_too_late_is_not_waited_for_and_never_begins() -> No
 
         threads.together([meet] * 3)  # now the team has been through all that came before
     assert work.calls == [0]
+
+
+def test_a_thread_that_comes_after_an_error_never_begins() -> None:
+    calls = list[int]()
+
+    def task(thread: int) -> bool:
+        calls.append(thread)
+        threading.Timer(0.05, gate.set).start()
+        raise ZeroDivisionError
+
+    with three_threads():
+        gate = occupy_the_team()
+        with pytest.raises(ZeroDivisionError):
+            threads.take_turns(task, 3)
+    assert calls == [0]
+
+
+def test_a_call_that_has_to_wait_for_another_is_made_again() -> None:
+    """On any thread: here the second has not done its piece until it is called once more."""
+    calls = list[int]()
+
+    def task(thread: int) -> bool:
+        calls.append(thread)
+        return calls.count(1) > 1 or len(calls) > 20_000  # a second or more
+
+    with three_threads():
+        threads.take_turns(task, 2)
+    assert calls.count(1) == 2
 
 
 @pytest.mark.parametrize("by", [0, 1])
