@@ -175,6 +175,12 @@ def test_a_plans_figures_are_those_of_an_image() -> None:
     )
 
 
+def test_a_profiled_step_begins_each_time_from_zero() -> None:
+    step = step_of(with_head(nn.BatchNorm2d(3)), profile=True)
+    first, again = (step(*batch(21))[0].item() for _ in range(2))
+    assert again == first
+
+
 def test_a_plans_bytes_are_those_of_all_strips() -> None:
     """A picture of 16 x 16 has 16 square pieces, and a strip four of them."""
     conv = nn.Conv2d(16, 32, 3, padding=1, bias=False)
