@@ -18,7 +18,7 @@ import minicnn
 from minicnn.compiler import CompiledStep
 from minicnn.compiler.cpu import shares as cut
 from minicnn.compiler.cpu.engine import Engine
-from minicnn.compiler.cpu.plan import Plan
+from minicnn.compiler.cpu.plan import Part, Plan
 from minicnn.kernels.arrays import LANES
 from minicnn.kernels.cpu.threads import take_turns
 from minicnn.kernels.tiles import program
@@ -131,6 +131,17 @@ def test_arrays_begin_where_a_register_of_memory_begins(size: int) -> None:
     arrays = [cut.aligned((size, 2), np.float32) for _ in range(20)]  # malloc's places differ
     assert [array.ctypes.data % cut.ALIGNMENT for array in arrays] == [0] * 20
     assert arrays[0].shape == (size, 2)
+
+
+def test_groups_that_wait_for_each_other_have_memory_of_their_own_in_a_larger_batch_too() -> None:
+    plan = Plan(1, np.dtype(np.float32))
+    plan.memory, plan.parts = 64, [Part(), Part()]
+    shares = cut.Shares(plan, True, weights=np.zeros(1, np.float32))
+    for tiles in (3, 20, 5):
+        shares.cut_up(tiles, 200_000, 2)
+        last = max(shares.slots + np.diff(shares.edges)) - 1
+        assert last == tiles - 1
+        assert last < len(shares.memory)
 
 
 def test_a_cut_that_does_not_succeed_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
