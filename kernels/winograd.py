@@ -27,6 +27,7 @@ import numpy as np
 # powers and small inverses. Of five, these lose the least to rounding (docs/winograd.md).
 POINTS = {
     3: (0, 1, -1),
+    4: (0, Fraction(4, 3), Fraction(-4, 3), Fraction(1, 2)),
     5: (0, Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2)),
     7: (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2)),
 }
@@ -47,13 +48,14 @@ class Matrices(NamedTuple):
 
 
 @cache
-def matrices(outputs: int, taps: int) -> Matrices:
+def matrices(outputs: int, taps: int, among: int = 0) -> Matrices:
     """F(M, R) at M + R - 2 of ``POINTS`` and at infinity.
 
-    outputs: M; taps: R; M + R - 2 may be 7 at most.
+    outputs: M; taps: R; M + R - 2 may be 7 at most; among: if not 0, which of ``POINTS`` to take
+    the first of.
     """
     finite = outputs + taps - 2
-    points = [Fraction(p) for p in POINTS.get(finite, POINTS[7][:finite])]
+    points = [Fraction(p) for p in POINTS.get(among or finite, POINTS[7])[:finite]]
     # N_i, the product of a point's distances from the others
     scale = [prod(p - q for q in points if q != p) for p in points]
     powers = [[p**k for k in range(max(outputs, taps))] for p in points]
@@ -64,6 +66,25 @@ def matrices(outputs: int, taps: int) -> Matrices:
     b = [[*_with_zeros([q for q in points if q != p]), Fraction(0)] for p in points]
     b.append(_with_zeros(points))
     return Matrices(np.array(a).T, np.array(g), np.array(b))
+
+
+# of the strided form, the point of each of the 9 values: 5 of even cells, 4 of odd ones
+STRIDED = (0, 1, 2, 3, 4, 0, 1, 2, 4)
+
+
+@cache
+def strided_matrices() -> Matrices:
+    """4 outputs of a kernel of 3 taps with stride 2, from 9 cells: Aᵀ (4, 5), G (9, 3), Bᵀ (9, 9).
+
+    y[k] = w0 x[2k] + w2 x[2k + 2] + w1 x[2k + 1]: the even cells in F(4, 2), plus the odd ones in
+    F(4, 1). The points of this are among those of that, so the sum can be taken at the points:
+    value v belongs to point ``STRIDED[v]``.
+    """
+    even, odd = matrices(4, 2), matrices(4, 1, among=4)
+    weights, inputs = np.full((9, 3), Fraction(0)), np.full((9, 9), Fraction(0))
+    weights[:5, ::2], weights[5:, 1::2] = even.weights, odd.weights
+    inputs[:5, ::2], inputs[5:, 1::2] = even.inputs, odd.inputs
+    return Matrices(even.outputs, weights, inputs)
 
 
 def _unit(size: int) -> list[Fraction]:

@@ -129,17 +129,18 @@ def put_piece(
     after: Any,
     bias: Any,
     values: Any,
+    apart: Any,
 ) -> Any:
     """Store a piece's cells into the picture at ``y``, each plus ``bias``: see ``places_of``.
 
-    Pieces begin 4 lines and 4 columns apart. What lies also in the piece before (after[0]: there is
-    one above; after[1]: there is one to the left) is added to.
+    Pieces begin ``apart`` (a constant) lines and columns apart. What lies also in the piece before
+    (after[0]: there is one above; after[1]: there is one to the left) is added to.
     """
     shape = lines.literal_value, columns.literal_value
-    overlap = [max(0, length - 4) for length in shape]
+    overlap = [max(0, length - apart.literal_value) for length in shape]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, _, array, y, first, size, after, bias, values = arguments
+        _, _, array, y, first, size, after, bias, values, _ = arguments
         first, size, after, values = (
             unpack_tuple(builder, part) for part in (first, size, after, values)
         )
@@ -163,7 +164,7 @@ def put_piece(
         return context.get_dummy_value()
 
     pair, index = types.UniTuple(types.intp, 2), types.intp
-    arguments = lines, columns, array, index, pair, pair, pair, bias, values
+    arguments = lines, columns, array, index, pair, pair, pair, bias, values, apart
     return types.void(*arguments), generate
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import LANES, Array
 from ..cpu.ready import Form
-from . import activation, join, loss, move, norm, pixels, pool, product, winograd
+from . import activation, join, loss, move, norm, pixels, pool, product, winograd, winograd_weights
 from .instruction import Group, address_of, call, columns_of, form_for, inner, uncounted
 
 KERNELS: dict[type, Any] = {
@@ -28,13 +28,15 @@ KERNELS: dict[type, Any] = {
     product.ConvDWeight: product.conv_dweight,
     product.KernelGradient: product.kernel_gradient,
     product.SumRows: product.sum_rows,
-    winograd.WeightsToPoints: winograd.weights_to_points,
+    winograd_weights.WeightsToPoints: winograd_weights.weights_to_points,
     winograd.RowToPoints: winograd.row_to_points,
     winograd.RowFromPoints: winograd.row_from_points,
     winograd.SquareToPoints: winograd.square_to_points,
     winograd.SquareFromPoints: winograd.square_from_points,
+    winograd.StridedToPoints: winograd.strided_to_points,
+    winograd.StridedFromPoints: winograd.strided_from_points,
     winograd.TurnPoints: winograd.turn_points,
-    winograd.WeightGradient: winograd.weight_gradient,
+    winograd_weights.WeightGradient: winograd_weights.weight_gradient,
     pool.AvgPool: pool.avg_pool,
     pool.AvgPoolBackward: pool.avg_pool_backward,
     pool.MaxPool: pool.max_pool,

@@ -7,6 +7,8 @@ A convolution is one product a *point* instead of one a tap; over the channels i
     backward  dx = B  sum over o of (G w) * (A dy)     ToPoints of dy, Product, FromPoints
               dw = Gᵀ sum over images and pieces of (A dy) * (Bᵀ x)
 
+(With stride 2 the sum over c takes in several numbers at a point: ``strided_matrices``.)
+
 Along a *row*, a line is cut into pieces of M = 4 outputs with N points each; the sums run over the
 kernel's lines, too. As a *square*, F(4 x 4, 3 x 3), a picture is cut into pieces of 4 x 4 outputs
 with N² points: the matrices are applied along the lines and along the columns. A picture (c, h, w)
@@ -23,9 +25,8 @@ import numpy as np
 
 from ..arrays import LANES
 from ..cpu.windows import at
-from ..winograd import matrices
+from ..winograd import matrices, strided_matrices
 from .blocks import (
-    gather_each,
     load_each,
     places_of,
     put_piece,
@@ -42,6 +43,8 @@ OUTPUTS = 4  # of a piece, along a line: M
 
 class Pieces(NamedTuple):
     """How a picture is cut into pieces, numbered from left to right, line by line.
+
+    With stride 2 pieces of x lie twice as far apart, 2 OUTPUTS in place of OUTPUTS.
 
     Number k of line r has the columns from k OUTPUTS - ``left`` on. Along a row it has one line of
     the picture, r - ``top``; as a square those from r OUTPUTS - ``top`` on. Outside the picture
@@ -81,17 +84,28 @@ class SquareToPoints(NamedTuple):
     zeros: Place
 
 
-ToPoints: TypeAlias = Callable[[RowToPoints | SquareToPoints, Group], None]
+class StridedToPoints(NamedTuple):
+    """The same of a square piece with stride 2."""
+
+    x: Place
+    out: Place
+    pieces: Pieces
+    x_tile: int
+    out_tile: int
+    zeros: Place
 
 
-def _make_to_points(matrix: np.ndarray, is_square: bool) -> ToPoints:
-    """A walk over all pieces."""
+ToPoints: TypeAlias = Callable[[RowToPoints | SquareToPoints | StridedToPoints, Group], None]
+
+
+def _make_to_points(matrix: np.ndarray, is_square: bool, apart: int = OUTPUTS) -> ToPoints:
+    """A walk over all pieces, which begin ``apart`` columns apart."""
     cells = matrix.shape[1]
-    lines, down = (cells, OUTPUTS) if is_square else (1, 1)
+    lines, down = (cells, apart) if is_square else (1, 1)
     points, map_to_points = len(matrix) ** (1 + is_square), linear_map(matrix, is_square)
 
     @inner(inline="always")
-    def walk(op: RowToPoints | SquareToPoints, group: Group) -> None:
+    def walk(op: RowToPoints | SquareToPoints | StridedToPoints, group: Group) -> None:
         memory, of = group.memory, op.pieces
         size, plane = (of.height, of.width), of.number * LANES
         point, start = of.channels * plane + LANES, group.strip * of.number
@@ -101,7 +115,7 @@ def _make_to_points(matrix: np.ndarray, is_square: bool) -> ToPoints:
                 x = op.x + t * op.x_tile + c * of.height * of.width * LANES
                 for piece in range(start, start + of.number):
                     r, k = piece // of.across, piece % of.across
-                    first = r * down - of.top, k * OUTPUTS - of.left
+                    first = r * down - of.top, k * apart - of.left
                     places = places_of(lines, cells, x, first, size, op.zeros)
                     values = map_to_points(load_each(LANES, memory, places, 0))
                     store_each(memory, steps(points, out, point), 0, points, values)
@@ -111,9 +125,12 @@ def _make_to_points(matrix: np.ndarray, is_square: bool) -> ToPoints:
 
 
 ROW3, ROW5 = matrices(OUTPUTS, 3), matrices(OUTPUTS, 5)
+STRIDED = strided_matrices()
 _x3, _x5 = (_make_to_points(form.inputs, False) for form in (ROW3, ROW5))
 _dy3, _dy5 = (_make_to_points(form.outputs.T, False) for form in (ROW3, ROW5))
 _square_x, _square_dy = (_make_to_points(m, True) for m in (ROW3.inputs, ROW3.outputs.T))
+_strided_x = _make_to_points(STRIDED.inputs, True, 2 * OUTPUTS)
+_strided_dy = _make_to_points(STRIDED.outputs.T, True)
 
 
 @kernel
@@ -136,6 +153,15 @@ def square_to_points(op: SquareToPoints, group: Group) -> None:
         _square_dy(op, group)
     else:
         _square_x(op, group)
+
+
+@kernel
+def strided_to_points(op: StridedToPoints, group: Group) -> None:
+    """Piece by piece of 16 images."""
+    if op.pieces.is_gradient:
+        _strided_dy(op, group)
+    else:
+        _strided_x(op, group)
 
 
 class RowFromPoints(NamedTuple):
@@ -162,17 +188,31 @@ class SquareFromPoints(NamedTuple):
     has_bias: int
 
 
-FromPoints: TypeAlias = Callable[[RowFromPoints | SquareFromPoints, Group], None]
+class StridedFromPoints(NamedTuple):
+    """The same of a square piece with stride 2."""
+
+    x: Place
+    y: Place
+    pieces: Pieces
+    x_tile: int
+    y_tile: int
+    bias: Place
+    has_bias: int
 
 
-def _make_from_points(matrix: np.ndarray, is_square: bool) -> FromPoints:
-    """A walk over all pieces."""
+FromPoints: TypeAlias = Callable[
+    [RowFromPoints | SquareFromPoints | StridedFromPoints, Group], None
+]
+
+
+def _make_from_points(matrix: np.ndarray, is_square: bool, apart: int = OUTPUTS) -> FromPoints:
+    """A walk over all pieces, which begin ``apart`` columns apart."""
     cells, points = len(matrix), matrix.shape[1] ** (1 + is_square)
-    lines, down = (cells, OUTPUTS) if is_square else (1, 1)
+    lines, down = (cells, apart) if is_square else (1, 1)
     map_from_points = linear_map(matrix, is_square)
 
     @inner(inline="always")
-    def walk(op: RowFromPoints | SquareFromPoints, group: Group) -> None:
+    def walk(op: RowFromPoints | SquareFromPoints | StridedFromPoints, group: Group) -> None:
         memory, of = group.memory, op.pieces
         size, plane = (of.height, of.width), of.number * LANES
         point, start = of.channels * plane + LANES, group.strip * of.number
@@ -184,9 +224,9 @@ def _make_from_points(matrix: np.ndarray, is_square: bool) -> FromPoints:
                 y = op.y + t * op.y_tile + c * of.height * of.width * LANES
                 for piece in range(start, start + of.number):
                     r, k = piece // of.across, piece % of.across
-                    first = r * down - of.top, k * OUTPUTS - of.left
+                    first = r * down - of.top, k * apart - of.left
                     values = map_from_points(load_each(LANES, memory, steps(points, x, point), 0))
-                    put_piece(lines, cells, memory, y, first, size, (r, k), bias, values)
+                    put_piece(lines, cells, memory, y, first, size, (r, k), bias, values, apart)
                     x += LANES
 
     return walk
@@ -195,6 +235,8 @@ def _make_from_points(matrix: np.ndarray, is_square: bool) -> FromPoints:
 _y3, _y5 = (_make_from_points(form.outputs, False) for form in (ROW3, ROW5))
 _dx3, _dx5 = (_make_from_points(form.inputs.T, False) for form in (ROW3, ROW5))
 _square_y, _square_dx = (_make_from_points(m, True) for m in (ROW3.outputs, ROW3.inputs.T))
+_strided_y = _make_from_points(STRIDED.outputs, True)
+_strided_dx = _make_from_points(STRIDED.inputs.T, True, 2 * OUTPUTS)
 
 
 @kernel
@@ -219,61 +261,13 @@ def square_from_points(op: SquareFromPoints, group: Group) -> None:
         _square_y(op, group)
 
 
-class WeightsToPoints(NamedTuple):
-    """G w (of a square G w Gᵀ), once a step: a ``Product``'s weights, 16 rows next to each other.
-
-    Its rows are output channels and its taps (c, i), i a line of the kernel (a square has none);
-    or, for dX, its rows are channels and its taps (i, o). Number (row, (j, k)) at a point stands at
-
-        out + point size + ((row // 16) taps + tap) 16 + row % 16,  tap = j inner + k
-    """
-
-    w: Place  # in ``weights``: of row 0 and tap 0
-    out: Place  # in ``weights``
-    cells: int  # of a line of the kernel, 3 or 5; of a square 9
-    rows: int
-    row_step: int  # in ``w``, from one row to the next
-    outer: int
-    outer_step: int
-    inner: int
-    inner_step: int
-    first: int  # the first row, a multiple of 16
-    last: int  # the one after the last
-
-
-def _make_weights(matrix: np.ndarray, is_square: bool) -> Callable[[WeightsToPoints, Group], None]:
-    points, cells = (size ** (1 + is_square) for size in matrix.shape)
-    map_weights = linear_map(matrix, is_square)
-
-    @inner(inline="always")
-    def walk(op: WeightsToPoints, group: Group) -> None:
-        w, taps = group.weights, op.outer * op.inner
-        size = (op.rows + LANES - 1) // LANES * LANES * taps
-        for row in range(op.first, op.last, LANES):
-            out, number = op.out + row * taps, min(LANES, op.rows - row)
-            for j in range(op.outer):
-                for k in range(op.inner):
-                    place = op.w + row * op.row_step + j * op.outer_step + k * op.inner_step
-                    values = map_weights(gather_each(cells, w, place, op.row_step, number))
-                    store_each(w, steps(points, out, size), 0, points, values)
-                    out += LANES
-
-    return walk
-
-
-_weights3, _weights5 = (_make_weights(form.weights, False) for form in (ROW3, ROW5))
-_square_weights = _make_weights(ROW3.weights, True)
-
-
 @kernel
-def weights_to_points(op: WeightsToPoints, group: Group) -> None:
-    """16 rows at a time."""
-    if op.cells == 9:
-        _square_weights(op, group)
-    elif op.cells == 5:
-        _weights5(op, group)
+def strided_from_points(op: StridedFromPoints, group: Group) -> None:
+    """Piece by piece of 16 images."""
+    if op.pieces.is_gradient:
+        _strided_dx(op, group)
     else:
-        _weights3(op, group)
+        _strided_y(op, group)
 
 
 class TurnPoints(NamedTuple):
@@ -303,52 +297,3 @@ def turn_points(op: TurnPoints, group: Group) -> None:
                     # beyond the last channel stands what is not asked for
                     place, start = out + first * op.pitch + c, inp + c * op.plane + first
                     transpose(memory, place, op.pitch, memory, start, op.plane)
-
-
-class WeightGradient(NamedTuple):
-    """dw += Gᵀ (what has been summed at the points), once a step. It leaves none of the sums."""
-
-    sums: Place  # in ``gradients``: (points, O, C lines)
-    dweight: Place  # in ``gradients``: (O, C, KH, KW)
-    cells: int  # of a line of the kernel, 3 or 5; of a square 9
-    outputs: int  # O
-    row: int  # C lines
-    pitch: int  # from one row of the sums to the next: a multiple of 16
-    first: int  # the first output channel
-    last: int  # the one after the last
-
-
-def _make_gradient(matrix: np.ndarray, is_square: bool) -> Callable[[WeightGradient, Group], None]:
-    points, cells = (size ** (1 + is_square) for size in matrix.shape)
-    map_gradient = linear_map(matrix.T, is_square)
-
-    @inner(inline="always")
-    def walk(op: WeightGradient, group: Group) -> None:
-        gradients, point = group.gradients, op.outputs * op.pitch
-        for o in range(op.first, op.last):
-            for k in range(0, op.row, LANES):
-                start = op.sums + o * op.pitch + k
-                values = map_gradient(load_each(LANES, gradients, steps(points, start, point), 0))
-                store_each(gradients, steps(cells, start, point), 0, cells, values)
-                place = op.dweight + (o * op.row + k) * cells
-                for lane in range(min(LANES, op.row - k)):
-                    for cell in range(cells):
-                        number = gradients[at(start + cell * point + lane)]
-                        gradients[at(place + lane * cells + cell)] += number
-
-    return walk
-
-
-_gradient3, _gradient5 = (_make_gradient(form.weights, False) for form in (ROW3, ROW5))
-_square_gradient = _make_gradient(ROW3.weights, True)
-
-
-@kernel
-def weight_gradient(op: WeightGradient, group: Group) -> None:
-    """16 numbers of a row at a time."""
-    if op.cells == 9:
-        _square_gradient(op, group)
-    elif op.cells == 5:
-        _gradient5(op, group)
-    else:
-        _gradient3(op, group)

@@ -12,7 +12,8 @@ import minicnn
 from minicnn import Tensor, nn, optim
 from minicnn.compiler.cpu import form as forms
 from minicnn.compiler.cpu import winograd
-from minicnn.kernels.winograd import matrices
+from minicnn.kernels.winograd import STRIDED, matrices, strided_matrices
+from minicnn.nn import functional as F
 from minicnn.nn.arguments import pair
 
 PICTURE = (7, 9, 13)  # channels, lines, columns
@@ -28,10 +29,19 @@ def test_the_matrices_are_exact(outputs: int, taps: int) -> None:
     assert y.tolist() == [kernel @ row[k : k + taps] for k in range(outputs)]
 
 
-def net_of(dtype: str, *size: Any, **options: Any) -> nn.Sequential:
+def test_those_of_stride_2_are_exact_too() -> None:
+    rng = np.random.default_rng(2)
+    row, kernel = rng.integers(-9, 10, 9), rng.integers(-9, 10, 3)
+    to_outputs, of_weights, of_inputs = strided_matrices()
+    at_points = np.full(5, Fraction(0))
+    np.add.at(at_points, list(STRIDED), (of_weights @ kernel) * (of_inputs @ row))
+    assert (to_outputs @ at_points).tolist() == [kernel @ row[2 * k :][:3] for k in range(4)]
+
+
+def net_of(dtype: str, *size: Any, before: Any = 1, **options: Any) -> nn.Sequential:
     minicnn.manual_seed(3)
     conv = nn.Conv2d(7, 10, *size, **options)
-    net = nn.Sequential(nn.Conv2d(7, 7, 1), nn.Tanh(), conv, nn.Flatten(), nn.LazyLinear(5))
+    net = nn.Sequential(nn.Conv2d(7, 7, before), nn.Tanh(), conv, nn.Flatten(), nn.LazyLinear(5))
     net(Tensor(np.zeros((1, *PICTURE), np.float32)))
     return net.to(dtype)
 
@@ -50,6 +60,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "F(4x4, 3x3)": (3, {}),
     "F(4x4, 3x3), padding": (3, {"padding": (1, 2)}),
     "F(4x4, 3x3), no bias": (3, {"padding": (3, 0), "bias": False}),
+    "F(4x4, 3x3, stride 2)": (3, {"stride": 2}),
+    "F(4x4, 3x3, stride 2), padding": (3, {"stride": 2, "padding": (1, 4)}),
+    "F(4x4, 3x3, stride 2), no window sees the last column": (3, {"stride": 2, "before": (2, 4)}),
+    "F(4x4, 3x3, stride 2), no bias": (3, {"stride": 2, "padding": 1, "bias": False}),
 }
 
 
@@ -60,9 +74,10 @@ def test_results_and_gradients_are_eagers(
 ) -> None:
     name, (size, options) = case.partition(")")[0], CASES[case]
     kernel_size = pair("kernel", size)
-    kinds = [form for form in forms.forms_of(kernel_size) if form.is_square == ("x" in name)]
-    of_this_size = {kernel_size: kinds}  # the net's 1 x 1 convolution has none
-    monkeypatch.setattr(forms, "forms_of", lambda size: of_this_size.get(size, []))
+    stride = pair("stride", options.get("stride", 1))
+    kinds = [f for f in forms.forms_of(kernel_size, stride) if f.is_square == ("x" in name)]
+    of_this_size = {kernel_size: kinds}  # the net's first convolution has none
+    monkeypatch.setattr(forms, "forms_of", lambda size, stride: of_this_size.get(size, []))
     monkeypatch.setattr(forms, "WORTH", 100)
     net, rng = net_of(dtype, size, **options), np.random.default_rng(5)
     x, y = rng.standard_normal((37, *PICTURE)).astype(dtype), rng.integers(0, 5, 37)
@@ -86,8 +101,8 @@ def test_a_first_convolution_goes_through_strips_of_lines(
     size: Any, padding: Any, lines: int, strips: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel_size = pair("kernel", size)
-    rows = [form for form in forms.forms_of(kernel_size) if not form.is_square]
-    monkeypatch.setattr(forms, "forms_of", lambda size: rows)
+    rows = [form for form in forms.forms_of(kernel_size, (1, 1)) if not form.is_square]
+    monkeypatch.setattr(forms, "forms_of", lambda size, stride: rows)
     monkeypatch.setattr(forms, "WORTH", 100)
     a_line = 10 * rows[0].points * 4 * 16 * 8  # bytes: channels, points, pieces, images, a number
     monkeypatch.setattr(winograd, "LINES_BYTES", lines // strips * a_line)
@@ -125,6 +140,39 @@ def test_a_weight_used_twice_gets_both_gradients() -> None:
     assert twice.weight.grad is not None
     ours, theirs = step.gradients()["0.weight"].numpy(), twice.weight.grad.numpy()
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+class Twice(nn.Module):
+    """One weight, with one stride after the other."""
+
+    def __init__(self, strides: tuple[int, int]):
+        super().__init__()
+        self.weight, self.strides = nn.Parameter(minicnn.randn(7, 7, 3, 3) / 5), strides
+
+    def forward(self, x: Tensor) -> Tensor:
+        for stride in self.strides:
+            x = F.conv2d(x, self.weight, stride=stride, padding=1)
+        return x
+
+
+@pytest.mark.parametrize(("strides", "at_points"), [((2, 2), 2), ((2, 1), 1), ((1, 2), 1)])
+def test_a_weight_used_with_two_strides_goes_to_the_points_of_the_first(
+    strides: tuple[int, int], at_points: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "WORTH", 100)
+    minicnn.manual_seed(4)
+    net = nn.Sequential(nn.Conv2d(7, 7, 1), Twice(strides), nn.Flatten(), nn.LazyLinear(5))
+    rng = np.random.default_rng(8)
+    x, y = rng.standard_normal((37, *PICTURE)), rng.integers(0, 5, 37)
+    net(Tensor(x.astype(np.float32)))
+    step = step_of(net.to("float64"))
+    step(x, y)
+    assert str(step.plan).count(", F(4") == at_points
+    nn.CrossEntropyLoss()(net(Tensor(x)), Tensor(y)).backward()
+    for name, p in net.named_parameters():
+        assert p.grad is not None
+        ours = step.gradients()[name].numpy()
+        np.testing.assert_allclose(ours, p.grad.numpy(), rtol=1e-9, atol=1e-12)
 
 
 def test_where_only_the_bias_learns_no_strip_is_left_out() -> None:

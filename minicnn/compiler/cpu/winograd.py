@@ -12,14 +12,17 @@ import numpy as np
 
 from minicnn.kernels.arrays import LANES
 from minicnn.kernels.tiles import winograd as tiles
+from minicnn.kernels.tiles.move import SetZero
 from minicnn.kernels.tiles.product import ADD, FROM_ZERO, ConvDWeight, Product, SumRows
 from minicnn.kernels.tiles.winograd import OUTPUTS, Pieces
+from minicnn.kernels.tiles.winograd_weights import WeightGradient, WeightsToPoints
 
 from ..record import Stage
 from ..table import shapes
 from .conv import Conv2d, strips_of
 from .form import Form, best_form
 from .plan import Buffer, Constant, CpuLowering, Extra, Plan
+from .points import FROM_POINTS, TO_POINTS, pitched, sixteens, weights_at_points, whole
 
 STRIP_BYTES = 600_000  # of a strip's points, so that they stay in a core's second cache
 LINES_BYTES = 200_000  # the same of a strip of lines, of the result alone
@@ -36,7 +39,7 @@ def conv2d(stage: Stage, needs_dinput: bool) -> CpuLowering:
 
 
 class WinogradConv2d(CpuLowering):
-    """See ``ops.conv`` for the names O, C, KH, KW, OH...; stride and dilation are 1.
+    """See ``ops.conv`` for the names O, C, KH, KW, OH...; dilation is 1.
 
     Attributes:
         across: pieces in a line, each 16 places long at one point.
@@ -46,11 +49,14 @@ class WinogradConv2d(CpuLowering):
         x, dy: the input and its result's gradient at a strip's points: (point, channel, piece). Of
             several strips those of x are computed again on the way back: that takes less time
             than to keep them meanwhile, outside of the caches.
+        direct: what computes the sums as they are defined, if another stage uses the weight with
+            another stride.
     """
 
     def __init__(self, stage: Stage, needs_dinput: bool, form: Form):
         super().__init__(stage, needs_dinput)
         self.form = form
+        self.direct: Conv2d | None = None
 
     def _measure(self) -> None:
         self.shape = self.o, self.c, kh, kw = self.stage.parameters[0].shape
@@ -59,13 +65,14 @@ class WinogradConv2d(CpuLowering):
         self.across = -(-ow // OUTPUTS)
         if self.form.is_square:
             pieces = -(-oh // OUTPUTS) * self.across
-            channels, itemsize = self.c + self.o, self.stage.parameters[0].dtype.itemsize
-            a_piece = channels * self.form.points * LANES * itemsize
+            numbers = self.c * len(self.form.values) + self.o * self.form.points
+            a_piece = numbers * LANES * self.stage.parameters[0].dtype.itemsize
             fitting = [n for n in (4, 2) if n * a_piece <= STRIP_BYTES]
             number = min(pieces, *fitting[:1] or [1])
             self.strips = -(-pieces // number)
             self.x_plane = self.y_plane = self.dx_plane = number * LANES
-            self.name = f"F({OUTPUTS}x{OUTPUTS}, {kh}x{kw})"
+            of_stride = ", stride 2" if self.form.stride == 2 else ""
+            self.name = f"F({OUTPUTS}x{OUTPUTS}, {kh}x{kw}{of_stride})"
         else:
             line = self.across * LANES
             self.strips = self._strips_of_lines(line)
@@ -74,8 +81,11 @@ class WinogradConv2d(CpuLowering):
         self.taps = self.c * self.form.lines
         # of the kernel, that a number at the points is made of
         self.cells = kh * kw // self.form.lines
-        self.x_point, self.dx_point = _pitch(self.c * self.x_plane), _pitch(self.c * self.dx_plane)
-        self.y_point = _pitch(self.o * self.y_plane)
+        self.x_point, self.dx_point = (
+            pitched(self.c * self.x_plane),
+            pitched(self.c * self.dx_plane),
+        )
+        self.y_point = pitched(self.o * self.y_plane)
 
     def _strips_of_lines(self, line: int) -> int:
         """A row's strip has some lines of the result. x is at its points as a whole.
@@ -90,9 +100,14 @@ class WinogradConv2d(CpuLowering):
 
     def forward(self, plan: Plan, x: Buffer) -> Buffer:
         # a weight that several stages share: all in the form of the first of them
-        self.form = plan.shared.setdefault(("form", id(self.stage.parameters[0])), self.form)
+        form = plan.shared.setdefault(("form", id(self.stage.parameters[0])), self.form)
+        if form.stride != self.form.stride:  # that form's values are not those of this stage
+            self.direct = Conv2d(self.stage, self.needs_dinput)
+            return self.direct.forward(plan, x)
+        self.form = form
         self._measure()
         points, line = self.form.points, self.across * LANES
+        values = self.form.values
         self.places = [plan.parameter(p) for p in self.stage.parameters]
         self._weights_to_points(plan)
         # tap (c, i), counted from the line of channel 0 at a point
@@ -102,12 +117,14 @@ class WinogradConv2d(CpuLowering):
         self.x_taps = plan.table(x_taps)
         # a row is an output channel: of the result, and of dy, at a point
         self.y_rows = plan.table(range(0, self.o * self.y_plane, self.y_plane))
-        # a line for each point: all of a channel's pieces in one run
+        # a line for each point: all of a channel's pieces in one run; the taps of all its values
+        counts = np.bincount(values) * self.taps
         lines = [
-            (p * self.y_point, p * self.x_point, p * self.taps, self.taps, self.y_plane)
-            for p in range(points)
+            (p * self.y_point, 0, last - count, count, self.y_plane)
+            for p, (count, last) in enumerate(zip(counts, np.cumsum(counts), strict=True))
         ]
-        self.x_cells = x
+        in_order = sorted(range(len(values)), key=values.__getitem__)
+        y, self.x_cells = plan.buffer(self.stage.output_shape, by_tile=True), x
         if not self.form.is_square:
             self.x = self._x_to_points(plan, "conv to points")
         with plan.strips(self.strips):
@@ -120,9 +137,9 @@ class WinogradConv2d(CpuLowering):
                 w=self.weights,
                 rows=self.o,
                 y_rows=self.y_rows,
-                w_rows=plan.table(_sixteens(self.o, self.taps)),
-                x_taps=plan.table(x_taps * points),
-                w_taps=plan.table(_weights_at_points(points, self.o, self.taps)),
+                w_rows=plan.table(sixteens(self.o, self.taps)),
+                x_taps=plan.table([v * self.x_point + tap for v in in_order for tap in x_taps]),
+                w_taps=plan.table(weights_at_points(in_order, self.o, self.taps)),
                 lines=points,
                 line_table=plan.table([number for line in lines for number in line]),
                 begin=FROM_ZERO,
@@ -131,23 +148,24 @@ class WinogradConv2d(CpuLowering):
                 in_sixteens=1,
                 x_strip=0 if self.form.is_square else self.y_plane,
             )
-            of_points = points * self.o * self.y_plane // LANES
+            of_points = len(values) * self.o * self.y_plane // LANES
             self.flops = 2 * of_points * self.strips * self.taps
             what = f"{shapes(self.stage.input_shape, self.stage.output_shape)}, {self.name}"
             plan.emit(op, "conv", what, self.flops)
             pieces = self._pieces_of_y()
-            return self._from_points(plan, at_points, pieces, "conv from points")
+            self._from_points(plan, at_points, y, pieces, "conv from points")
+        return y
 
     def _weights_to_points(self, plan: Plan) -> None:
         """G w, for both products: once a step."""
-        points = self.form.points
-        self.weights = plan.constant(np.zeros(points * _whole(self.o) * self.taps))
+        points = len(self.form.values)
+        self.weights = plan.constant(np.zeros(points * whole(self.o) * self.taps))
         # the steps from one output channel, channel and line of the kernel to the next
         of_o, of_c, of_i = self.taps * self.cells, self.form.lines * self.cells, self.cells
         taps = self.c, of_c, self.form.lines, of_i
         self._emit_weights(plan, self.weights, (self.o, of_o, *taps))
         # those of dX, with rows and taps exchanged
-        turned = points * _whole(self.c) * self.form.lines * self.o
+        turned = points * whole(self.c) * self.form.lines * self.o
         self.turned = plan.constant(np.zeros(turned if self.needs_dinput else 0))
         if self.needs_dinput:
             taps = self.form.lines, of_i, self.o, of_o
@@ -156,7 +174,9 @@ class WinogradConv2d(CpuLowering):
     def _emit_weights(self, plan: Plan, out: Constant, layout: tuple[int, ...]) -> None:
         for first, last in self._some(layout[0], LANES):
             numbers = (*layout, first, last)
-            op = tiles.WeightsToPoints._make((self.places[0], out, self.cells, *numbers))
+            op = WeightsToPoints._make(
+                (self.places[0], out, self.cells, self.form.stride, *numbers)
+            )
             plan.emit_once(plan.prologue, op, "conv weights", f"{shapes(self.shape)}, to points")
 
     def _some(self, rows: int, multiple: int) -> list[tuple[int, int]]:
@@ -165,11 +185,15 @@ class WinogradConv2d(CpuLowering):
         return [(first, min(rows, first + some)) for first in range(0, rows, some)]
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
+        if self.direct is not None:
+            return self.direct.backward(plan, dy)
         if len(self.learns) > 1 and self.learns[1]:
             plane = dy.cells // self.o * LANES
             op = SumRows(dy, self.places[1], self.o, plane, plane, dy.cells * LANES)
             plan.emit(op, "conv dbias", shapes(dy.shape, dy.shape[:1]), dy.cells)
-        dx = None
+        dx = plan.buffer(self.stage.input_shape, by_tile=True) if self.needs_dinput else None
+        if dx is not None and self._leaves_out():
+            plan.emit(SetZero(dx, dx.cells * LANES), "zero", shapes(dx.shape))
         with plan.strips(self.strips):
             if self.learns[0] or self.needs_dinput:
                 pieces = self._pieces_of_y()._replace(is_gradient=1)
@@ -178,8 +202,8 @@ class WinogradConv2d(CpuLowering):
                 if self.form.is_square and self.strips > 1:
                     self.x = self._x_to_points(plan, "conv x to points")
                 self._dweight(plan)
-            if self.needs_dinput:
-                dx = self._dinput(plan)
+            if dx is not None:
+                self._dinput(plan, dx)
         return dx
 
     def _dweight(self, plan: Plan) -> None:
@@ -188,16 +212,16 @@ class WinogradConv2d(CpuLowering):
         A square's strip has few pieces. There it pays to turn x, and the sum is a ``Product`` as
         that of a dense layer: rows are output channels, taps images of pieces, and runs channels.
         """
-        points, pitch = self.form.points, _whole(self.taps)
-        weight, size = self.stage.parameters[0], points * self.o * pitch
+        pitch = whole(self.taps)
+        weight, size = self.stage.parameters[0], len(self.form.values) * self.o * pitch
         sums, is_first = plan.sums_for(weight, "sums at points", size)
         if self.form.is_square:
             self._product_dweight(plan, sums, pitch)
         else:
             self._row_dweight(plan, sums, pitch)
-        places = sums, self.places[0]
+        places = sums, self.places[0], self.cells, self.form.stride
         for first, last in self._some(self.o, 1) if is_first else []:
-            once = tiles.WeightGradient(*places, self.cells, self.o, self.taps, pitch, first, last)
+            once = WeightGradient(*places, self.o, self.taps, pitch, first, last)
             what = f"{shapes(self.shape)}, from points"
             plan.emit_once(plan.epilogue, once, "conv dweight", what)
 
@@ -229,11 +253,11 @@ class WinogradConv2d(CpuLowering):
         plan.emit(op, "conv dweight", shapes(self.stage.output_shape, self.shape), self.flops)
 
     def _product_dweight(self, plan: Plan, sums: Extra, pitch: int) -> None:
-        points, images = self.form.points, self.x_plane
+        values, images = self.form.values, self.x_plane
         # images of all pieces of a strip; of each all channels, side by side
-        turned = plan.buffer((points, images // LANES, pitch), True, self.strips)
+        turned = plan.buffer((len(values), images // LANES, pitch), True, self.strips)
         tile, turned_tile = self.x.cells * LANES, turned.cells * LANES
-        of_x = points, self.c, self.x_plane, self.x_point, pitch
+        of_x = len(values), self.c, self.x_plane, self.x_point, pitch
         plan.slack = max(
             plan.slack, LANES * self.x_plane
         )  # sixteen channels, though there are fewer
@@ -241,8 +265,8 @@ class WinogradConv2d(CpuLowering):
         plan.emit(turn, "turn", shapes(self.x.shape, turned.shape))
         # at each point: its place in dW and in x, its first tap and its taps, the length of a row
         lines = [
-            (p * self.o * pitch, p * images * pitch, p * images, images, pitch)
-            for p in range(points)
+            (v * self.o * pitch, v * images * pitch, v * images, images, pitch)
+            for v in range(len(values))
         ]
         op = Product(
             y=sums,
@@ -251,9 +275,9 @@ class WinogradConv2d(CpuLowering):
             rows=self.o,
             y_rows=plan.table(range(0, self.o * pitch, pitch)),
             w_rows=self.y_rows,
-            x_taps=plan.table([*range(0, images * pitch, pitch)] * points),
-            w_taps=plan.table([p * self.y_point + k for p in range(points) for k in range(images)]),
-            lines=points,
+            x_taps=plan.table([*range(0, images * pitch, pitch)] * len(values)),
+            w_taps=plan.table([p * self.y_point + k for p in values for k in range(images)]),
+            lines=len(values),
             line_table=plan.table([number for line in lines for number in line]),
             begin=ADD,
             x_tile=turned_tile,
@@ -262,20 +286,27 @@ class WinogradConv2d(CpuLowering):
         )
         plan.emit(op, "conv dweight", shapes(self.stage.output_shape, self.shape), self.flops)
 
-    def _dinput(self, plan: Plan) -> Buffer:
+    def _leaves_out(self) -> bool:
+        """Whether no window sees the picture's last line or column, as with a stride: no dx is
+        put there."""
+        stride, (oh, ow), (_, _, kh, kw) = self.form.stride, self.operation.output, self.shape
+        (_, h, w), (ph, pw) = self.stage.input_shape, self.padding
+        return (oh - 1) * stride + kh < h + ph or (ow - 1) * stride + kw < w + pw
+
+    def _dinput(self, plan: Plan, dx: Buffer) -> None:
         """A ``Product`` with channels of dx as rows and (i, output channel) as taps."""
-        points, taps, line = self.form.points, self.form.lines * self.o, self.across * LANES
+        values, taps, line = self.form.values, self.form.lines * self.o, self.across * LANES
         runs = self._runs_of_dx()
         # at each point: its place in dx and in dy, its first tap and its taps, its length
         lines = [
             (
-                p * self.dx_point + h * line,
+                v * self.dx_point + h * line,
                 p * self.y_point + dy_line * line,
-                p * taps + first * self.o,
+                v * taps + first * self.o,
                 count * self.o,
                 length,
             )
-            for p in range(points)
+            for v, p in enumerate(values)
             for h, dy_line, length, first, count in runs
         ]
         x_taps = [
@@ -284,16 +315,16 @@ class WinogradConv2d(CpuLowering):
             for output in range(self.o)
         ]
         # dx at the points, without the padding, for which nobody asks
-        at_points = plan.buffer((points, self.dx_point // LANES), True, self.strips)
+        at_points = plan.buffer((len(values), self.dx_point // LANES), True, self.strips)
         op = Product(
             y=at_points,
             x=self.dy,
             w=self.turned,
             rows=self.c,
             y_rows=plan.table(range(0, self.c * self.dx_plane, self.dx_plane)),
-            w_rows=plan.table(_sixteens(self.c, taps)),
-            x_taps=plan.table(x_taps * points),
-            w_taps=plan.table(_weights_at_points(points, self.c, taps)),
+            w_rows=plan.table(sixteens(self.c, taps)),
+            x_taps=plan.table(x_taps * len(values)),
+            w_taps=plan.table(weights_at_points(range(len(values)), self.c, taps)),
             lines=len(lines),
             line_table=plan.table([number for line in lines for number in line]),
             begin=FROM_ZERO,
@@ -303,11 +334,11 @@ class WinogradConv2d(CpuLowering):
         )
         cells = sum(length // LANES * count for _, _, length, _, count in runs) * self.strips
         what = shapes(self.stage.output_shape, self.stage.input_shape)
-        plan.emit(op, "conv dinput", what, 2 * points * self.c * self.o * cells)
+        plan.emit(op, "conv dinput", what, 2 * len(values) * self.c * self.o * cells)
         pieces = self._pieces_of_x(self.dx_plane)._replace(is_gradient=1)
         if not self.form.is_square:  # a line of pieces is a line of dx, not of the padded one
             pieces = pieces._replace(top=0)
-        return self._from_points(plan, at_points, pieces, "conv dinput from points")
+        self._from_points(plan, at_points, dx, pieces, "conv dinput from points")
 
     def _runs_of_dx(self) -> list[tuple[int, int, int, int, int]]:
         """Lines of dx that get something through the same lines i of the kernel, in one run.
@@ -345,39 +376,17 @@ class WinogradConv2d(CpuLowering):
         return self._to_points(plan, self.x_cells, pieces, strips, name)
 
     def _to_points(self, plan: Plan, x: Buffer, pieces: Pieces, strips: int, name: str) -> Buffer:
-        shape = self.form.points, _pitch(pieces.channels * pieces.number * LANES) // LANES
+        points = self.form.points if pieces.is_gradient else len(self.form.values)
+        shape = points, pitched(pieces.channels * pieces.number * LANES) // LANES
         out = plan.buffer(shape, True, strips)
-        kind = tiles.SquareToPoints if self.form.is_square else tiles.RowToPoints
+        kind = TO_POINTS[self.form.is_square, self.form.stride]
         op = kind(x, out, pieces, x.cells * LANES, out.cells * LANES, plan.zeros())
         plan.emit(op, name, shapes(x.shape, shape))
         return out
 
-    def _from_points(self, plan: Plan, x: Buffer, pieces: Pieces, name: str) -> Buffer:
-        y = plan.buffer((pieces.channels, pieces.height, pieces.width), by_tile=True)
+    def _from_points(self, plan: Plan, x: Buffer, y: Buffer, pieces: Pieces, name: str) -> None:
         has_bias = len(self.places) > 1 and not pieces.is_gradient
-        kind = tiles.SquareFromPoints if self.form.is_square else tiles.RowFromPoints
+        kind = FROM_POINTS[self.form.is_square, self.form.stride]
         bias = self.places[-1], int(has_bias)
         op = kind(x, y, pieces, x.cells * LANES, y.cells * LANES, *bias)
         plan.emit(op, name, shapes(x.shape, y.shape))
-        return y
-
-
-def _pitch(size: int) -> int:
-    """From one point to the next. A power of two would put them all into the same few places of the
-    first cache."""
-    return size + LANES
-
-
-def _whole(rows: int) -> int:
-    """Up to a multiple of 16."""
-    return -(-rows // LANES) * LANES
-
-
-def _sixteens(rows: int, taps: int) -> list[int]:
-    """Where each row's weights begin: sixteen rows lie next to each other, tap by tap."""
-    return [row // LANES * LANES * taps + row % LANES for row in range(rows)]
-
-
-def _weights_at_points(points: int, rows: int, taps: int) -> list[int]:
-    """Where each tap's weights lie, of one point after the other."""
-    return [p * _whole(rows) * taps + LANES * tap for p in range(points) for tap in range(taps)]
