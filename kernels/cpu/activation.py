@@ -100,7 +100,8 @@ def tanh(x: Array) -> Array:
     return t
 
 
-# only contracted: the same operations as in compiled steps, so that both are flat at the same x
+# only contracted, as in compiled steps, so that both are flat at the same x (but for AVX-512's own
+# reciprocal, which may differ in the last place)
 @partial(jit, fastmath={"contract"})
 def _tanh_float32(first: int, last: int, x: Array, t: Array) -> None:
     f, end = np.float32, np.float32(TANH_ENDS)

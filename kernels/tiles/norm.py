@@ -1,4 +1,5 @@
-"""Batch normalisation over tiles: four passes, between which all groups wait for each other.
+"""Batch normalisation over tiles: four passes. After the first and the third all groups wait, while
+the batch's sums become what the next pass needs.
 
 In ``weights`` at ``numbers`` stand seven numbers a channel, C of each: mean, 1 / s, gamma, beta,
 for the way back mean(dz) and mean(dz z), and the variance. The formulas: ``minicnn.ops.norm``.
@@ -84,7 +85,6 @@ def statistics(op: Statistics, group: Group) -> None:
         weights[at(place + channels)] = 1 / np.sqrt(var + weights[at(op.eps)])
         weights[at(place + 2 * channels)] = weights[at(op.gamma + c)]
         weights[at(place + 3 * channels)] = weights[at(op.beta + c)]
-        weights[at(place + 4 * channels)] = weights[at(place + 5 * channels)] = 0
         weights[at(place + 6 * channels)] = var
 
 
@@ -187,9 +187,9 @@ class NormaliseGradients(NamedTuple):
 
     sums: int  # see ``NormaliseMoments``
     numbers: Place
-    dgamma: Place  # in ``gradients``; added to, if ``learns``
+    dgamma: Place  # in ``gradients``; added to, if ``has_parameters``
     dbeta: Place
-    learns: int
+    has_parameters: int
     channels: int
     cells: int  # of a channel; 0: mean and variance do not depend on x
 
@@ -209,7 +209,7 @@ def normalise_gradients(op: NormaliseGradients, group: Group) -> None:
         if count:
             weights[at(place + 4 * channels)] = gamma * dbeta / count
             weights[at(place + 5 * channels)] = gamma * dgamma / count
-        if op.learns:
+        if op.has_parameters:
             gradients[at(op.dgamma + c)] += dgamma
             gradients[at(op.dbeta + c)] += dbeta
 

@@ -112,7 +112,7 @@ Block: TypeAlias = Callable[[Product, Line, int, Run, Array, Array, Array, Array
 def _make_block(rows: int, width: int) -> Block:
     """``rows`` rows of a product by ``width`` cells of a run: the sums stay in registers.
 
-    The weights of more than six rows lie next to each other.
+    The weights of more than FEW rows lie next to each other.
     """
     heads = rows if rows <= FEW else 1
 
@@ -209,7 +209,7 @@ def product(op: Product, group: Group) -> None:
     """Every line of every tile, run by run: what all rows make of a run.
 
     It is as long as all taps' x of it fit into a quarter of the first cache, where they stay while
-    the rows' weights pass by; but 64 cells at least (fewer at the line's end).
+    the rows' weights pass by; but WIDE cells at least (fewer at the line's end).
     """
     memory, weights, tables = group.memory, group.weights, group.tables
     y, w = (group.gradients, memory) if op.is_gradient else (memory, weights)

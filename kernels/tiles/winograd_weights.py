@@ -85,7 +85,7 @@ def weights_to_points(op: WeightsToPoints, group: Group) -> None:
 class WeightGradient(NamedTuple):
     """dw += Gᵀ (what has been summed at the points), once a step. It leaves none of the sums."""
 
-    sums: Place  # in ``gradients``: (points, O, C lines)
+    sums: Place  # in ``gradients``: (values, O, C lines)
     dweight: Place  # in ``gradients``: (O, C, KH, KW)
     cells: int  # of a line of the kernel, 3 or 5; of a square 9
     stride: int

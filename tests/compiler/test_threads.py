@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, nn, optim
+from minicnn.compiler.cpu.shares import Shares
 
 PICTURE = (2, 9, 7)
 
@@ -32,6 +34,30 @@ def small_net() -> nn.Sequential:
     )  # fmt: skip
     net(Tensor(minicnn.randn(20, *PICTURE)))  # so that its statistics have moved
     return net
+
+
+def test_an_interrupt_waits_until_the_step_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parameters that have moved, and statistics that have not, would be of no step at all."""
+    net: Any = small_net()
+    optimizer = optim.SGD(net.parameters(), lr=0.1)
+    step = minicnn.compile(net, nn.CrossEntropyLoss(), optimizer)
+    x, y = batches(70)[0], np.arange(70) % 5
+    step(x, y)
+    before, mean = int(net[1].num_batches_tracked), net[1].running_mean.numpy().copy()
+    weight, version = net[0].weight.numpy().copy(), net[0].weight._version
+    take = Shares.take
+
+    def interrupted(*arguments: Any) -> None:
+        take(*arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Shares, "take", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        step(x, y)
+    assert (net[0].weight.numpy() != weight).any()
+    assert net[0].weight._version > version
+    assert int(net[1].num_batches_tracked) == before + 1
+    assert (net[1].running_mean.numpy() != mean).all()
 
 
 def in_threads(threads: int, work: Callable[[int], None]) -> None:

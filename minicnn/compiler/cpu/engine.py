@@ -16,6 +16,7 @@ from minicnn.kernels.arrays import LANES
 from minicnn.kernels.cpu import jit
 from minicnn.kernels.cpu.ready import make_ready
 from minicnn.kernels.cpu.threads import get_num_threads, together
+from minicnn.kernels.interrupts import held
 from minicnn.kernels.tiles import step as tiles
 from minicnn.kernels.tiles.instruction import write
 from minicnn.kernels.tiles.program import STRIP, STRIPS, forms_of, program_of, run
@@ -47,7 +48,7 @@ def said_if_slow() -> Iterator[None]:
 
 
 def in_strips(lines: list[CpuLine]) -> Iterator[tuple[int, int]]:
-    """The numbers of a part's instructions in the order in which they run, and of their strips."""
+    """The numbers of instructions in the order in which they run, and of their strips."""
     k = strip = 0
     while k < len(lines):
         yield k, strip
@@ -122,14 +123,15 @@ class Engine:
         batch = len(x), x.reshape(-1).view(np.uint8), labels, logits.reshape(-1)
         # not sooner: a batch that ``_get_ready`` refuses must not count as a step
         phases = self._phases(copies, optimizer)
-        if profile:
-            self._run_profiled(batch, phases)
-        else:
-            self.shares.take(self.kernel, batch, phases)
-        for finish in self.plan.after:
-            finish(self)
-        if optimizer is not None:
-            self.parameters.finish(optimizer, self.shares.gradients[0])
+        with held():  # a Ctrl-C waits until the step is whole
+            if profile:
+                self._run_profiled(batch, phases)
+            else:
+                self.shares.take(self.kernel, batch, phases)
+            for finish in self.plan.after:
+                finish(self)
+            if optimizer is not None:
+                self.parameters.finish(optimizer, self.shares.gradients[0])
         self.plan.images_seen += self.images if profile else 0
 
     def _get_ready(self, masks: list[tuple[int, int]]) -> None:
@@ -141,15 +143,14 @@ class Engine:
         count = -(-self.images // LANES)  # tiles; the last one may have places without an image
         worth = self.images * self.flops // WORTH_A_THREAD
         threads = max(1, min(get_num_threads(), count, worth))
-        if self.shares.cut_up(count, LANES * self.flops, threads):
-            self.middle = self._phases_of_parts()
+        self.shares.cut_up(count, LANES * self.flops, threads)
 
     def _phases(self, copies: bool, optimizer: optim.Optimizer | None) -> list[Phase]:
         """All that is to be done for a batch."""
         phase = self.shares.phase
         phases = [phase(tiles.COPY)] if copies else []
-        phases += [*self.middle, *self._last_phases(optimizer)]
-        return phases
+        phases += [*self._phases_of_parts(), *self._last_phases(optimizer)]
+        return [each for each in phases if each[tiles.PIECES]]
 
     def _last_phases(self, optimizer: optim.Optimizer | None) -> list[Phase]:
         """What is done with the gradients."""
@@ -170,27 +171,30 @@ class Engine:
         phase, start = self.shares.phase, len(self.plan.prologue)
         phases = [phase(tiles.ONCE, 0, start)]
         for number, part in enumerate(self.plan.parts):
-            middle = start + len(part.lines)
-            end = middle + len(part.once)
-            phases.append(phase(tiles.SHARES, start, middle, begins=number == 0))
-            phases.append(phase(tiles.ONCE, middle, end))
+            wait = start + len(part.lines)
+            end = wait + len(part.once)
+            if wait > start:  # the last part may have nothing to do
+                phases.append(phase(tiles.SHARES, start, wait, begins=number == 0))
+            phases.append(phase(tiles.ONCE, wait, end))
             start = end
-        return [each for each in phases if each[tiles.PIECES]]
+        return phases
 
     def _run_profiled(self, batch: Batch, phases: list[Phase]) -> None:
         """The same with the instructions one by one, each timed."""
+        lines = self.plan.lines
         for phase in phases:
+            some = lines[phase[tiles.FIRST] : phase[tiles.LAST]]
             if phase[tiles.KIND] == tiles.SHARES:
                 threads = range(self.shares.threads)
-                together([partial(self._profile, phase, thread, batch) for thread in threads])
+                together([partial(self._profile, phase, some, thread, batch) for thread in threads])
             elif phase[tiles.KIND] == tiles.ONCE:
                 # instructions that see no images, as if there were one group
                 row, memory = self.shares.rows[0], self.shares.memory.ctypes.data
-                self._time(phase, (row, memory, 0, 1, 0, 1, 1, *batch))
+                self._time(phase, some, (row, memory, 0, 1, 0, 1, 1, *batch))
             else:
                 self.shares.take(self.kernel, batch, [phase])
 
-    def _profile(self, phase: Phase, thread: int, batch: Batch) -> None:
+    def _profile(self, phase: Phase, lines: list[CpuLine], thread: int, batch: Batch) -> None:
         """A thread's shares, group by group."""
         shares, group = self.shares, self.plan.group
         for share in range(thread, shares.count, shares.threads):
@@ -200,11 +204,11 @@ class Engine:
             for start in range(begin, end, group):
                 memory = shares.address_of(share, (start - begin) // group, thread)
                 tiles_of_group = start, min(start + group, end), group
-                self._time(phase, (shares.rows[share], memory, 0, 1, *tiles_of_group, *batch))
+                arguments = shares.rows[share], memory, 0, 1, *tiles_of_group, *batch
+                self._time(phase, lines, arguments)
 
-    def _time(self, phase: Phase, arguments: tuple[Any, ...]) -> None:
+    def _time(self, phase: Phase, lines: list[CpuLine], arguments: tuple[Any, ...]) -> None:
         row, first = arguments[0], phase[tiles.FIRST]
-        lines = self.plan.lines[first : phase[tiles.LAST]]
         for k, strip in in_strips(lines):
             one = self.program[first + k : first + k + 1].copy()
             one[:, STRIPS], row[STRIP] = 0, strip

@@ -72,22 +72,31 @@ class BatchNorm(CpuLowering):
         layer.count_batch()
 
     def backward(self, plan: Plan, dy: Buffer) -> Buffer | None:
-        sums, plan.sums = plan.sums, plan.sums + 2 * self.channels
         sizes = self.channels, self.values, self.after
-        op: Any = tiles.NormaliseMoments(dy, self.x, sums, self.numbers, *sizes)
-        plan.emit(op, "norm. dweight", shapes(dy.shape, (self.channels,)), 4 * dy.cells)
-        dgamma, dbeta = self.places or (0, 0)
-        learns, cells = int(bool(self.places)), self.values if self.depends_on_x else 0
-        op = tiles.NormaliseGradients(
-            sums, self.numbers, dgamma, dbeta, learns, self.channels, cells
-        )
-        plan.wait(op, "norm. dweight", f"{shapes((self.channels,))}, all")
+        if self.depends_on_x or any(self.learns):
+            sums, plan.sums = plan.sums, plan.sums + 2 * self.channels
+            op = tiles.NormaliseMoments(dy, self.x, sums, self.numbers, *sizes)
+            plan.emit(op, "norm. dweight", shapes(dy.shape, (self.channels,)), 4 * dy.cells)
+            self._gradients(plan, sums)
         if not self.needs_dinput:
             return None
         dx = plan.over(dy)
-        op = tiles.NormaliseBackward(dy, dx, self.x, self.numbers, *sizes)
-        plan.emit(op, "norm. dinput", shapes(dy.shape), 6 * dy.cells)
+        dinput = tiles.NormaliseBackward(dy, dx, self.x, self.numbers, *sizes)
+        plan.emit(dinput, "norm. dinput", shapes(dy.shape), 6 * dy.cells)
         return dx
+
+    def _gradients(self, plan: Plan, sums: int) -> None:
+        """Emit what makes them of the batch's sums; dx waits for them if x moves the mean."""
+        dgamma, dbeta = self.places or (0, 0)
+        cells, name = self.values if self.depends_on_x else 0, "norm. dweight"
+        sizes = int(bool(self.places)), self.channels, cells
+        op = tiles.NormaliseGradients(sums, self.numbers, dgamma, dbeta, *sizes)
+        # those of a gamma that several layers share are added one after the other
+        is_first = plan.shared.setdefault(("norm", dgamma), self) is self
+        if self.depends_on_x or not is_first:
+            plan.wait(op, name, f"{shapes((self.channels,))}, all")
+        else:
+            plan.emit_once(plan.epilogue, op, name, f"{shapes((self.channels,))}, all")
 
 
 class FixedBatchNorm(BatchNorm):

@@ -80,6 +80,7 @@ class Part:
     """Instructions that each group runs without waiting for others; then ``once`` others.
 
     Most plans have one part. Batch normalisation ends a part: it needs sums over all groups.
+    ``once`` has one instruction: several would be taken by threads at the same time.
     """
 
     lines: list[CpuLine] = field(default_factory=list)
@@ -221,9 +222,9 @@ class Plan:
                     value.first, value.last = min(value.first, begin), max(value.last, end)
 
     def emit_once(self, lines: list[CpuLine], op: Instruction, name: str, what: str = "") -> None:
-        """Add an instruction to ``prologue`` or ``epilogue``: it sees no images and no buffers.
+        """Add an instruction to ``prologue``, ``epilogue`` or a part's ``once``.
 
-        Threads take these in any order.
+        It sees no images and no buffers. Threads take those of a list in any order.
         """
         lines.append(CpuLine(name=name, what=what, flops=0, bytes=0, op=op))
 

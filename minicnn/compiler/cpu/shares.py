@@ -62,8 +62,8 @@ class Shares:
         self.work = row_of(tiles.Work)
         write(tiles.Work, self.work, bell=bell, weights=arrays["weights"])
 
-    def cut_up(self, count: int, flops: int, threads: int) -> bool:
-        """Cut a batch of ``count`` tiles; whether it is another cut than the last.
+    def cut_up(self, count: int, flops: int, threads: int) -> None:
+        """Cut a batch of ``count`` tiles.
 
         The cut depends on these numbers only, so that each step sums in the same order.
 
@@ -72,7 +72,7 @@ class Shares:
             threads: that take the shares; each is to have one at least, if there are enough tiles.
         """
         if (count, threads) == self.cut:
-            return False
+            return
         self.cut = -1, -1  # until all is written: memory may run out, and a Ctrl-C may come
         self.threads = threads
         self.count = threads * self._shares_of_a_thread(count, flops)
@@ -89,7 +89,6 @@ class Shares:
         self._write_work()
         self._set_pieces()
         self.cut = count, threads
-        return True
 
     def _shares_of_a_thread(self, tiles: int, flops: int) -> int:
         """The more, the less a share's gradients cost in comparison with its images."""
