@@ -247,7 +247,10 @@ def _without_trace(net: nn.Module, training: bool | None) -> Iterator[Traces]:
             # a plan moves running statistics; what else a forward writes into buffers it would not
             if isinstance(module, nn.BatchNorm2d):
                 if buffer is module._buffers.get("num_batches_tracked"):
-                    traces.batches[id(module)] = int(buffer.data - data)
+                    counted = int(buffer.data - data)
+                    # a class of the user's own may count each batch more than once
+                    is_plain = type(module).count_batch is nn.BatchNorm2d.count_batch
+                    traces.batches[id(module)] = counted if is_plain else min(counted, 1)
             elif not (buffer.data == data).all():
                 raise CompileError(
                     f"compile: the forward of {type(module).__name__} changes a buffer; only that "
