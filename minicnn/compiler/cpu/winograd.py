@@ -46,10 +46,10 @@ class WinogradConv2d(CpuLowering):
         x_plane, y_plane, dx_plane: of a channel's pieces in a strip, at one point, in places.
         strips: that a picture is cut into, so that a strip's points stay in the cache.
         x_cells: the input.
-        x, dy: the input and its result's gradient at a strip's points: (point, channel, piece). With
-            a stride x has several values at a point. Of several strips those of x are computed
-            again on the way back: that takes less time than to keep them meanwhile, outside of
-            the caches.
+        x, dy: the input and its result's gradient at a strip's points: (point, channel, piece).
+            With a stride x has several values at a point. Of several strips those of x are computed
+            again on the way back: that takes less time than to keep them meanwhile, outside of the
+            caches.
         direct: what computes the sums as they are defined, if another stage uses the weight with
             another stride.
     """
