@@ -37,7 +37,7 @@ def said_if_slow() -> Iterator[None]:
 
     def say_so() -> None:
         if jit.passes > before:  # otherwise they are being loaded, by a slow machine
-            remark("minicnn: compiling kernels, kept for the next time; 3 to 10 seconds")
+            remark("minicnn: compiling kernels, kept for the next time; 5 to 15 seconds")
 
     timer = threading.Timer(2, say_so)
     timer.start()
