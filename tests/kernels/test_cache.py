@@ -83,7 +83,8 @@ def edit(checkout: Path, source: str, old: str, new: str) -> None:
 # Sources that the kernels of a step and of its update compile in.
 CHANGES = [
     ("cpu/optim.py", "undamped, sign = ", "lr, undamped, sign = 3 * lr, "),
-    ("tiles/lanes.py", "one = ir.Constant(x.type, [1.0]", "one = ir.Constant(x.type, [2.0]"),
+    ("tiles/lanes.py", "ir.Constant(vector_of(x), [1.0]", "ir.Constant(vector_of(x), [2.0]"),
+    ("tiles/transpose.py", "one = ir.Constant(x.type, [1.0]", "one = ir.Constant(x.type, [2.0]"),
     ("tiles/loss.py", "sum_loss += qw * (log_sum", "sum_loss += 2 * qw * (log_sum"),
 ]
 
