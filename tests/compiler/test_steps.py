@@ -55,6 +55,20 @@ def test_a_step_in_evaluation_mode_is_eagers(name: str) -> None:
     assert_step_is_eagers(net.eval(), *batch(21), 1e-11)
 
 
+def test_norms_with_a_bias_in_common_add_to_its_gradient_one_after_the_other() -> None:
+    """Threads take the epilogue's instructions at the same time."""
+
+    def with_one_bias() -> nn.Module:
+        layers = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+        layers[3].bias = layers[1].bias
+        return of_picture(*layers)
+
+    net, (x, y) = build(with_one_bias, "float64").eval(), batch(21)
+    step = compiled(net)
+    assert_same(result_of(step, x, y), eager(net, x, y), 1e-11)
+    assert [line.name for line in step.plan.epilogue].count("norm. dweight") == 1
+
+
 @pytest.mark.parametrize("name", ["norm", "norm-not-affine", "norms-in-a-row", "norm-untracked"])
 def test_batch_norm_in_many_groups(name: str) -> None:
     minicnn.set_num_threads(2)

@@ -91,9 +91,11 @@ class BatchNorm(CpuLowering):
         cells, name = self.values if self.depends_on_x else 0, "norm. dweight"
         sizes = int(bool(self.places)), self.channels, cells
         op = tiles.NormaliseGradients(sums, self.numbers, dgamma, dbeta, *sizes)
-        # those of a gamma that several layers share are added one after the other
-        is_first = plan.shared.setdefault(("norm", dgamma), self) is self
-        if self.depends_on_x or not is_first:
+        # those of a gamma or beta that several layers share are added one after the other
+        known = plan.shared.setdefault("gradients of norms", set())
+        is_new = known.isdisjoint(self.places)
+        known.update(self.places)
+        if self.depends_on_x or not is_new:
             plan.wait(op, name, f"{shapes((self.channels,))}, all")
         else:
             plan.emit_once(plan.epilogue, op, name, f"{shapes((self.channels,))}, all")
