@@ -19,7 +19,7 @@ product goes through them in one run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,8 +62,8 @@ class Pieces(NamedTuple):
     is_gradient: int  # 1: of dy or dx
 
 
-class RowToPoints(NamedTuple):
-    """The values of each piece of a line at its points: Bᵀ x; of a result's gradient A dy."""
+class ToPoints(NamedTuple):
+    """The values of each piece at its points."""
 
     x: Place
     out: Place  # one strip
@@ -73,39 +73,28 @@ class RowToPoints(NamedTuple):
     zeros: Place  # a cell of zeros
 
 
-class SquareToPoints(NamedTuple):
-    """The same of each square piece: Bᵀ x B; of a result's gradient A dy Aᵀ."""
-
-    x: Place
-    out: Place
-    pieces: Pieces
-    x_tile: int
-    out_tile: int
-    zeros: Place
+class RowToPoints(ToPoints):
+    """Along a line Bᵀ x; of a result's gradient A dy."""
 
 
-class StridedToPoints(NamedTuple):
+class SquareToPoints(ToPoints):
+    """Of a square piece Bᵀ x B; of a result's gradient A dy Aᵀ."""
+
+
+class StridedToPoints(ToPoints):
     """The same of a square piece with stride 2."""
 
-    x: Place
-    out: Place
-    pieces: Pieces
-    x_tile: int
-    out_tile: int
-    zeros: Place
 
-
-ToPoints: TypeAlias = Callable[[RowToPoints | SquareToPoints | StridedToPoints, Group], None]
-
-
-def _make_to_points(matrix: np.ndarray, is_square: bool, apart: int = OUTPUTS) -> ToPoints:
+def _make_to_points(
+    matrix: np.ndarray, is_square: bool, apart: int = OUTPUTS
+) -> Callable[[ToPoints, Group], None]:
     """A walk over all pieces, which begin ``apart`` columns apart."""
     cells = matrix.shape[1]
     lines, down = (cells, apart) if is_square else (1, 1)
     points, map_to_points = len(matrix) ** (1 + is_square), linear_map(matrix, is_square)
 
     @inner(inline="always")
-    def walk(op: RowToPoints | SquareToPoints | StridedToPoints, group: Group) -> None:
+    def walk(op: ToPoints, group: Group) -> None:
         memory, of = group.memory, op.pieces
         size, plane = (of.height, of.width), of.number * LANES
         point, start = of.channels * plane + LANES, group.strip * of.number
@@ -164,10 +153,10 @@ def strided_to_points(op: StridedToPoints, group: Group) -> None:
         _strided_x(op, group)
 
 
-class RowFromPoints(NamedTuple):
-    """Back: y = Aᵀ m + b; of a gradient dx = B m, cells of neighbours added up."""
+class FromPoints(NamedTuple):
+    """Back from the points; of a gradient, cells of neighbours are added up."""
 
-    x: Place  # as ``RowToPoints`` leaves it, one strip
+    x: Place  # as ``ToPoints`` leaves it, one strip
     y: Place
     pieces: Pieces  # of y
     x_tile: int
@@ -176,43 +165,28 @@ class RowFromPoints(NamedTuple):
     has_bias: int
 
 
-class SquareFromPoints(NamedTuple):
-    """Back: y = Aᵀ m A + b; of a gradient dx = B m Bᵀ, cells of neighbours added up."""
-
-    x: Place
-    y: Place
-    pieces: Pieces
-    x_tile: int
-    y_tile: int
-    bias: Place
-    has_bias: int
+class RowFromPoints(FromPoints):
+    """Along a line y = Aᵀ m + b; of a gradient dx = B m."""
 
 
-class StridedFromPoints(NamedTuple):
+class SquareFromPoints(FromPoints):
+    """Of a square piece y = Aᵀ m A + b; of a gradient dx = B m Bᵀ."""
+
+
+class StridedFromPoints(FromPoints):
     """The same of a square piece with stride 2."""
 
-    x: Place
-    y: Place
-    pieces: Pieces
-    x_tile: int
-    y_tile: int
-    bias: Place
-    has_bias: int
 
-
-FromPoints: TypeAlias = Callable[
-    [RowFromPoints | SquareFromPoints | StridedFromPoints, Group], None
-]
-
-
-def _make_from_points(matrix: np.ndarray, is_square: bool, apart: int = OUTPUTS) -> FromPoints:
+def _make_from_points(
+    matrix: np.ndarray, is_square: bool, apart: int = OUTPUTS
+) -> Callable[[FromPoints, Group], None]:
     """A walk over all pieces, which begin ``apart`` columns apart."""
     cells, points = len(matrix), matrix.shape[1] ** (1 + is_square)
     lines, down = (cells, apart) if is_square else (1, 1)
     map_from_points = linear_map(matrix, is_square)
 
     @inner(inline="always")
-    def walk(op: RowFromPoints | SquareFromPoints | StridedFromPoints, group: Group) -> None:
+    def walk(op: FromPoints, group: Group) -> None:
         memory, of = group.memory, op.pieces
         size, plane = (of.height, of.width), of.number * LANES
         point, start = of.channels * plane + LANES, group.strip * of.number
