@@ -8,13 +8,14 @@ to work on:
     def max_pool(op: MaxPool, group: Group) -> None: ...
 
 In compiled code both are pointers to rows of int64: ``op.x`` reads a number of the row. Each kernel
-is compiled by itself, when a plan first needs it, and kept on disk.
+is compiled by itself, when a plan first needs it, and kept on disk. A number that is ``Fixed`` is
+not read but compiled in: there is one kernel for each that a plan has, and none for the others.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, get_args, get_type_hints
 
 import numba
@@ -35,6 +36,7 @@ from ..cpu.ready import Form
 # in a kernel, a number.
 Place: TypeAlias = Any
 Numbers: TypeAlias = Annotated[Array, "number"]  # of the plan's dtype, float32 or float64
+Fixed: TypeAlias = Annotated[int, "fixed"]  # in a kernel, a constant
 
 
 class Group(NamedTuple):
@@ -60,11 +62,16 @@ class Group(NamedTuple):
 
 
 class Row(types.Type):
-    """A pointer to the row of an instruction or of a ``Group``, in a plan of this dtype."""
+    """A pointer to the row of an instruction or of a ``Group``, in a plan of this dtype.
 
-    def __init__(self, kind: type, number: Any):
-        self.kind, self.number = kind, number
-        super().__init__(name=f"Row({kind.__module__}.{kind.__name__}, {number})")
+    Attributes:
+        fixed: of an instruction that has ``Fixed`` numbers, those by their columns.
+    """
+
+    def __init__(self, kind: type, number: Any, fixed: tuple[tuple[int, int], ...] = ()):
+        self.kind, self.number, self.fixed = kind, number, fixed
+        values = "".join(f", {value}" for _, value in fixed)
+        super().__init__(name=f"Row({kind.__module__}.{kind.__name__}, {number}{values})")
 
 
 @register_model(Row)
@@ -87,19 +94,35 @@ def columns_of(kind: type) -> dict[str, tuple[int, Any]]:
 def _width(hint: Any) -> int:
     if hasattr(hint, "_fields"):
         return sum(_width(inner) for _, inner in columns_of(hint).values())
-    return 2 if get_args(hint) else 1  # an array: address and size
+    return 2 if _is_array(hint) else 1  # an array: address and size
 
 
-def _type_of(hint: Any, number: Any) -> Any:
+def _is_array(hint: Any) -> bool:
+    return hint != Fixed and bool(get_args(hint))
+
+
+@functools.cache
+def _fixed(kind: type) -> list[int]:
+    """The columns of the ``Fixed`` numbers."""
+    columns = []
+    for column, hint in columns_of(kind).values():
+        inner = _fixed(hint) if hasattr(hint, "_fields") else [0] * (hint == Fixed)
+        columns += [column + k for k in inner]
+    return columns
+
+
+def _type_of(row: Row, name: str) -> Any:
     """What compiled code sees: a pointer into the row for a tuple, an array, or a number."""
+    column, hint = columns_of(row.kind)[name]
     if hasattr(hint, "_fields"):
-        return Row(hint, number)
-    if get_args(hint):
+        inner = range(column, column + _width(hint))
+        return Row(hint, row.number, tuple((k - column, n) for k, n in row.fixed if k in inner))
+    if _is_array(hint):
         dtype = get_args(hint)[1]
         is_number = isinstance(dtype, str) and dtype == "number"
-        kind = number if is_number else numba.from_dtype(np.dtype(dtype))
+        kind = row.number if is_number else numba.from_dtype(np.dtype(dtype))
         return types.Array(kind, 1, "C")
-    return types.int64
+    return types.literal(dict(row.fixed)[column]) if hint == Fixed else types.int64
 
 
 @infer_getattr
@@ -107,14 +130,16 @@ class _Fields(AttributeTemplate):
     key = Row
 
     def generic_resolve(self, row: Row, name: str) -> Any:  # type: ignore[override]
-        return _type_of(columns_of(row.kind)[name][1], row.number)
+        return _type_of(row, name)
 
 
 def _read(context: Any, builder: Any, row: Row, pointer: Any, name: str) -> Any:
     column, hint = columns_of(row.kind)[name]
-    kind = _type_of(hint, row.number)
+    kind = _type_of(row, name)
     if isinstance(kind, Row):
         return cgutils.gep_inbounds(builder, pointer, column)
+    if isinstance(kind, types.IntegerLiteral):
+        return context.get_constant(types.int64, kind.literal_value)
     numbers = []
     for k in range(column, column + _width(hint)):
         number = builder.load(cgutils.gep_inbounds(builder, pointer, k))
@@ -211,16 +236,24 @@ def write(kind: type, row: np.ndarray, **arrays: Array) -> None:
         row[column], row[column + 1] = array.ctypes.data, array.size
 
 
-def form_for(kernel: Any, instruction: type, dtype: np.dtype, where: type = Group) -> Form:
+def form_for(
+    kernel: Any,
+    instruction: type,
+    dtype: np.dtype,
+    where: type = Group,
+    numbers: Sequence[int] = (),
+) -> Form:
     """The form of ``kernel`` for numbers of this dtype.
 
     It takes an ``instruction`` and the row that says where: a ``Group`` of images.
+
+    numbers: the instruction's row, of which the ``Fixed`` ones matter.
     """
-    number = numba.from_dtype(dtype)
-    return Form(kernel, (Row(instruction, number), Row(where, number)))
+    number, fixed = numba.from_dtype(dtype), tuple((k, numbers[k]) for k in _fixed(instruction))
+    return Form(kernel, (Row(instruction, number, fixed), Row(where, number)))
 
 
-def address_of(kernel: Any, instruction: type, dtype: np.dtype, where: type = Group) -> int:
+def address_of(form: Form) -> int:
     """Where the machine code of such a form lies: compiled, or loaded."""
-    form = compiled(*form_for(kernel, instruction, dtype, where))
-    return int(form.library.get_pointer_to_function(form.fndesc.llvm_func_name))
+    made = compiled(*form)
+    return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))

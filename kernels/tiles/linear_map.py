@@ -22,20 +22,23 @@ from ..cpu.jit import intrinsic
 from .lanes import CONTRACT
 
 
-def linear_map(matrix: np.ndarray, squared: bool = False) -> Callable[[Any], Any]:
-    """For compiled code: the matrix times a tuple of vectors, a tuple of as many as it has rows.
+def linear_map(matrix_of: Callable[[int], np.ndarray]) -> Callable[[int, Any], Any]:
+    """For compiled code: the matrix with a number (a constant) times a tuple of vectors.
 
-    squared: the vectors are those of a square, row by row: along its rows, and along its columns.
+    The result is a tuple of as many as the matrix has rows. If there are more vectors than columns,
+    they are those of a square, row by row: along its rows, and then along its columns.
     """
-    rows, columns = matrix.shape
 
-    @intrinsic()
-    def mapped(typing: Any, vectors: Any) -> Any:
-        result = types.UniTuple(vectors.dtype, rows**2 if squared else rows)
+    @intrinsic(prefer_literal=True)
+    def mapped(typing: Any, number: Any, vectors: Any) -> Any:
+        matrix = matrix_of(number.literal_value)
+        rows, columns = matrix.shape
+        is_square = vectors.count > columns
+        result = types.UniTuple(vectors.dtype, rows**2 if is_square else rows)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            cells = unpack_tuple(builder, arguments[0])
-            if squared:
+            cells = unpack_tuple(builder, arguments[1])
+            if is_square:
                 lines = [cells[k : k + columns] for k in range(0, columns**2, columns)]
                 lines = [_times(builder, matrix, line) for line in lines]
                 turned = [_times(builder, matrix, list(line)) for line in zip(*lines, strict=True)]
@@ -44,7 +47,7 @@ def linear_map(matrix: np.ndarray, squared: bool = False) -> Callable[[Any], Any
                 cells = _times(builder, matrix, cells)
             return context.make_tuple(builder, result, cells)
 
-        return result(vectors), generate
+        return result(number, vectors), generate
 
     return mapped
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -29,12 +29,8 @@ KERNELS: dict[type, Any] = {
     product.KernelGradient: product.kernel_gradient,
     product.SumRows: product.sum_rows,
     winograd_weights.WeightsToPoints: winograd_weights.weights_to_points,
-    winograd.RowToPoints: winograd.row_to_points,
-    winograd.RowFromPoints: winograd.row_from_points,
-    winograd.SquareToPoints: winograd.square_to_points,
-    winograd.SquareFromPoints: winograd.square_from_points,
-    winograd.StridedToPoints: winograd.strided_to_points,
-    winograd.StridedFromPoints: winograd.strided_from_points,
+    winograd.ToPoints: winograd.to_points,
+    winograd.FromPoints: winograd.from_points,
     winograd.TurnPoints: winograd.turn_points,
     winograd_weights.WeightGradient: winograd_weights.weight_gradient,
     pool.AvgPool: pool.avg_pool,
@@ -74,25 +70,28 @@ PICTURES, LABELS, LOGITS = (COLUMNS[name] for name in ("pictures", "labels", "lo
 
 
 EMPTY: dict[int, tuple[int, int]] = {}
+_kernel_of = functools.cache(address_of)
+
+Op: TypeAlias = tuple[type, list[int]]  # an instruction: its kind and its fields
 
 
-@functools.cache
-def _kernel_of(instruction: type, dtype: np.dtype) -> int:
-    return address_of(KERNELS[instruction], instruction, dtype)
+def _form_of(op: Op, dtype: np.dtype) -> Form:
+    kind, fields = op
+    return form_for(KERNELS[kind], kind, dtype, numbers=fields)
 
 
-def forms_of(instructions: Iterable[type], dtype: np.dtype) -> list[Form]:
-    """Of the kernels that execute such instructions for numbers of this dtype: each once."""
-    return [form_for(KERNELS[kind], kind, dtype) for kind in dict.fromkeys(instructions)]
+def forms_of(ops: Iterable[Op], dtype: np.dtype) -> list[Form]:
+    """Of the kernels that execute these instructions for numbers of this dtype: each once."""
+    return list(dict.fromkeys(_form_of(op, dtype) for op in ops))
 
 
 KERNEL, BACK, STRIPS, FIELDS = range(4)  # columns of a program; the fields are the last ones
 
 
 def program_of(
-    ops: list[tuple[type, list[int]]], dtype: np.dtype, loops: dict[int, tuple[int, int]] = EMPTY
+    ops: list[Op], dtype: np.dtype, loops: dict[int, tuple[int, int]] = EMPTY
 ) -> np.ndarray:
-    """Instructions, each its kind and its fields, as rows: the kernel's address, then the fields.
+    """Instructions as rows: the kernel's address, then the fields.
 
     loops: instructions after which the last few are done again, for the next strip: how many steps
     back that is, and the number of strips.
@@ -101,8 +100,7 @@ def program_of(
     not there yet.
     """
     rows = [
-        [_kernel_of(kind, dtype), *loops.get(k, (0, 0)), *fields]
-        for k, (kind, fields) in enumerate(ops)
+        [_kernel_of(_form_of(op, dtype)), *loops.get(k, (0, 0)), *op[1]] for k, op in enumerate(ops)
     ]
     program = np.zeros((len(rows), max(map(len, rows), default=1)), np.int64)
     for k, row in enumerate(rows):

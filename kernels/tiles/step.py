@@ -234,9 +234,10 @@ def forms_for(dtype: np.dtype) -> list[Form]:
 
 def kernel_for(dtype: np.dtype) -> int:
     """The address of ``take_part`` for numbers of this dtype, and all of ``forms_for`` ready."""
-    for form in forms_for(dtype):
+    *others, of_step = forms_for(dtype)
+    for form in others:
         compiled(*form)
-    return address_of(take_part, Work, dtype, where=Thread)
+    return address_of(of_step)
 
 
 def new_thread(number: int) -> tuple[np.ndarray, np.ndarray]:

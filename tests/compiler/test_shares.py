@@ -22,7 +22,7 @@ from minicnn.compiler.cpu.plan import Part, Plan
 from minicnn.kernels.arrays import LANES
 from minicnn.kernels.cpu.threads import take_turns
 from minicnn.kernels.tiles import program
-from minicnn.kernels.tiles.instruction import Group, address_of, columns_of, inner
+from minicnn.kernels.tiles.instruction import Group, address_of, columns_of, form_for, inner
 from tests.compiler.nets import NETS, NORMED, batch, build, compiled, result_of
 
 pytestmark = pytest.mark.usefixtures("share_the_least_work")
@@ -176,7 +176,7 @@ def test_what_a_kernel_raises_on_any_thread_is_raised_and_the_next_step_is_whole
 ) -> None:
     monkeypatch.setitem(program.KERNELS, Fail, fail)
     dtype = np.dtype(np.float64)
-    address_of(fail, Fail, dtype)
+    address_of(form_for(fail, Fail, dtype))
     plan = Plan(1, dtype)
     plan.emit(Fail(5 * LANES), "fail", flops=10**6)
     plan.finish()

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from minicnn.kernels.tiles import program
-from minicnn.kernels.tiles.instruction import Group, address_of, columns_of, inner, row_of, write
+from minicnn.kernels.tiles.instruction import (
+    Group,
+    address_of,
+    columns_of,
+    form_for,
+    inner,
+    row_of,
+    write,
+)
 from minicnn.kernels.tiles.program import program_of, run
 
 DTYPES = ["float32", "float64"]
@@ -111,7 +119,9 @@ def test_a_tuple_takes_as_many_columns_as_it_has_fields_and_an_array_two() -> No
 def test_a_program_has_an_instruction_a_row(dtype: str) -> None:
     number = np.dtype(dtype)
     made = program_of([(Fail, [5]), (Read, [1, 2, 3, 4])], number)
-    addresses = address_of(fail, Fail, number), address_of(read, Read, number)
+    addresses = [
+        address_of(form_for(kernel, kind, number)) for kind, kernel in ((Fail, fail), (Read, read))
+    ]
     rows = [[addresses[0], 0, 0, 5, 0, 0, 0], [addresses[1], 0, 0, 1, 2, 3, 4]]
     np.testing.assert_array_equal(made, rows)
     assert made.dtype == np.int64

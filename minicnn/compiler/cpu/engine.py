@@ -95,7 +95,7 @@ class Engine:
         ops = [(type(line.op), plan.numbers_of(line.op)) for line in plan.lines]
         forms = [*tiles.forms_for(plan.dtype), *self.parameters.forms(optimizer)]
         with said_if_slow():
-            make_ready([*forms, *forms_of([kind for kind, _ in ops], plan.dtype)])
+            make_ready([*forms, *forms_of(ops, plan.dtype)])
             again = {k: line.again for k, line in enumerate(plan.lines)}
             self.program = program_of(ops, plan.dtype, again)
             self.kernel = tiles.kernel_for(plan.dtype)

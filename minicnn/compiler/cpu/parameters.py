@@ -56,9 +56,7 @@ class Parameters:
     def kernel_of(self, optimizer: optim.Optimizer) -> int:
         """The address of the kernel of the optimiser's step: from the disk, or compiled now."""
         if optimizer.kernel not in self.kernels:
-            kernel, dtype = tiles.UPDATES[optimizer.kernel], self.weights.dtype
-            address = address_of(kernel, tiles.Update, dtype, where=tiles.Places)
-            self.kernels[optimizer.kernel] = address
+            self.kernels[optimizer.kernel] = address_of(self._form_of_update(optimizer))
         return self.kernels[optimizer.kernel]
 
     def are_known(self) -> bool:

@@ -3,22 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from minicnn.kernels.arrays import LANES
-from minicnn.kernels.tiles import winograd as tiles
-
-# the instructions of a row, a square, and a square with stride 2
-TO_POINTS: dict[tuple[bool, int], Any] = {
-    (False, 1): tiles.RowToPoints,
-    (True, 1): tiles.SquareToPoints,
-    (True, 2): tiles.StridedToPoints,
-}
-FROM_POINTS: dict[tuple[bool, int], Any] = {
-    (False, 1): tiles.RowFromPoints,
-    (True, 1): tiles.SquareFromPoints,
-    (True, 2): tiles.StridedFromPoints,
-}
 
 
 def pitched(size: int) -> int:

@@ -22,7 +22,7 @@ from ..table import shapes
 from .conv import Conv2d, strips_of
 from .form import Form, best_form
 from .plan import Buffer, Constant, CpuLowering, Extra, Plan
-from .points import FROM_POINTS, TO_POINTS, pitched, sixteens, weights_at_points, whole
+from .points import pitched, sixteens, weights_at_points, whole
 
 STRIP_BYTES = 600_000  # of a strip's points, so that they stay in a core's second cache
 LINES_BYTES = 200_000  # the same of a strip of lines, of the result alone
@@ -153,8 +153,7 @@ class WinogradConv2d(CpuLowering):
             self.flops = 2 * of_points * self.strips * self.taps
             what = f"{shapes(self.stage.input_shape, self.stage.output_shape)}, {self.name}"
             plan.emit(op, "conv", what, self.flops)
-            pieces = self._pieces_of_y()
-            self._from_points(plan, at_points, y, pieces, "conv from points")
+            self._from_points(plan, at_points, y, tiles.Y, self._pieces_of_y(), "conv from points")
         return y
 
     def _weights_to_points(self, plan: Plan) -> None:
@@ -176,7 +175,7 @@ class WinogradConv2d(CpuLowering):
         for first, last in self._some(layout[0], LANES):
             numbers = (*layout, first, last)
             op = WeightsToPoints._make(
-                (self.places[0], out, self.cells, self.form.stride, *numbers)
+                (self.places[0], out, tiles.way_of(tiles.W, self.form.points), *numbers)
             )
             plan.emit_once(plan.prologue, op, "conv weights", f"{shapes(self.shape)}, to points")
 
@@ -197,8 +196,10 @@ class WinogradConv2d(CpuLowering):
             plan.emit(SetZero(dx, dx.cells * LANES), "zero", shapes(dx.shape))
         with plan.strips(self.strips):
             if self.learns[0] or self.needs_dinput:
-                pieces = self._pieces_of_y()._replace(is_gradient=1)
-                self.dy = self._to_points(plan, dy, pieces, self.strips, "conv dy to points")
+                pieces = self._pieces_of_y()
+                self.dy = self._to_points(
+                    plan, dy, tiles.DY, pieces, self.strips, "conv dy to points"
+                )
             if self.learns[0]:
                 if self.form.is_square and self.strips > 1:
                     self.x = self._x_to_points(plan, "conv x to points")
@@ -220,7 +221,7 @@ class WinogradConv2d(CpuLowering):
             self._product_dweight(plan, sums, pitch)
         else:
             self._row_dweight(plan, sums, pitch)
-        places = sums, self.places[0], self.cells, self.form.stride
+        places = sums, self.places[0], tiles.way_of(tiles.DW, self.form.points)
         for first, last in self._some(self.o, 1) if is_first else []:
             once = WeightGradient(*places, self.o, self.taps, pitch, first, last)
             what = f"{shapes(self.shape)}, from points"
@@ -336,10 +337,10 @@ class WinogradConv2d(CpuLowering):
         cells = sum(length // LANES * count for _, _, length, _, count in runs) * self.strips
         what = shapes(self.stage.output_shape, self.stage.input_shape)
         plan.emit(op, "conv dinput", what, 2 * len(values) * self.c * self.o * cells)
-        pieces = self._pieces_of_x(self.dx_plane)._replace(is_gradient=1)
+        pieces = self._pieces_of_x(self.dx_plane)
         if not self.form.is_square:  # a line of pieces is a line of dx, not of the padded one
             pieces = pieces._replace(top=0)
-        self._from_points(plan, at_points, dx, pieces, "conv dinput from points")
+        self._from_points(plan, at_points, dx, tiles.DX, pieces, "conv dinput from points")
 
     def _runs_of_dx(self) -> list[tuple[int, int, int, int, int]]:
         """Lines of dx that get something through the same lines i of the kernel, in one run.
@@ -365,29 +366,32 @@ class WinogradConv2d(CpuLowering):
 
     def _pieces_of_x(self, plane: int) -> Pieces:
         (c, h, w), (ph, pw) = self.stage.input_shape, self.padding
-        return Pieces(c, h, w, self.across, plane // LANES, ph, pw, self.shape[3], is_gradient=0)
+        apart = OUTPUTS * self.form.stride
+        return Pieces(c, h, w, self.across, plane // LANES, ph, pw, apart)
 
     def _pieces_of_y(self) -> Pieces:
         (o, oh, ow), number = self.stage.output_shape, self.y_plane // LANES
-        return Pieces(o, oh, ow, self.across, number, 0, 0, self.shape[3], is_gradient=0)
+        return Pieces(o, oh, ow, self.across, number, 0, 0, OUTPUTS)
 
     def _x_to_points(self, plan: Plan, name: str) -> Buffer:
         # along a row x is at its points as a whole
         pieces, strips = self._pieces_of_x(self.x_plane), self.strips if self.form.is_square else 1
-        return self._to_points(plan, self.x_cells, pieces, strips, name)
+        return self._to_points(plan, self.x_cells, tiles.X, pieces, strips, name)
 
-    def _to_points(self, plan: Plan, x: Buffer, pieces: Pieces, strips: int, name: str) -> Buffer:
-        points = self.form.points if pieces.is_gradient else len(self.form.values)
-        shape = points, pitched(pieces.channels * pieces.number * LANES) // LANES
+    def _to_points(
+        self, plan: Plan, x: Buffer, what: int, pieces: Pieces, strips: int, name: str
+    ) -> Buffer:
+        way = tiles.way_of(what, self.form.points)
+        shape = way.points, pitched(pieces.channels * pieces.number * LANES) // LANES
         out = plan.buffer(shape, True, strips)
-        kind = TO_POINTS[self.form.is_square, self.form.stride]
-        op = kind(x, out, pieces, x.cells * LANES, out.cells * LANES, plan.zeros())
+        op = tiles.ToPoints(x, out, pieces, way, x.cells * LANES, out.cells * LANES, plan.zeros())
         plan.emit(op, name, shapes(x.shape, shape))
         return out
 
-    def _from_points(self, plan: Plan, x: Buffer, y: Buffer, pieces: Pieces, name: str) -> None:
-        has_bias = len(self.places) > 1 and not pieces.is_gradient
-        kind = FROM_POINTS[self.form.is_square, self.form.stride]
-        bias = self.places[-1], int(has_bias)
-        op = kind(x, y, pieces, x.cells * LANES, y.cells * LANES, *bias)
+    def _from_points(
+        self, plan: Plan, x: Buffer, y: Buffer, what: int, pieces: Pieces, name: str
+    ) -> None:
+        way, bias = tiles.way_of(what, self.form.points), self.places[-1]
+        has_bias = int(len(self.places) > 1 and what == tiles.Y)
+        op = tiles.FromPoints(x, y, pieces, way, x.cells * LANES, y.cells * LANES, bias, has_bias)
         plan.emit(op, name, shapes(x.shape, y.shape))

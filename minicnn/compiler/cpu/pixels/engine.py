@@ -10,7 +10,7 @@ import numpy as np
 from minicnn.kernels.cpu import jit
 from minicnn.kernels.cpu.ready import form_of, make_ready
 from minicnn.kernels.tiles.instruction import Group, row_of, write
-from minicnn.kernels.tiles.program import forms_of, program_of, run_images
+from minicnn.kernels.tiles.program import Op, forms_of, program_of, run_images
 from minicnn.tensor import Tensor
 
 from ..engine import said_if_slow
@@ -61,9 +61,8 @@ class PixelEngine:
         """Have the kernels ready: from the disk, or compiled now."""
         no_program, no_pixels = np.zeros((0, 1), np.int64), np.zeros(0, np.uint8)
         called = form_of(run_images, no_program, self.row, 0, 0, no_pixels, self.weights)
-        kinds = [type(line.op) for line in self.plan.lines]
         with said_if_slow():
-            make_ready([called, *forms_of(kinds, self.plan.dtype)])
+            make_ready([called, *forms_of(self._ops(), self.plan.dtype)])
             jit.compiled(*called)
 
     def run(
@@ -123,9 +122,11 @@ class PixelEngine:
             else:
                 self.plan.places[number] = self.starts[number]
                 self.copied.append(number)
-        ops = [(type(line.op), self.plan.numbers_of(line.op)) for line in self.plan.lines]
-        self.program = program_of(ops, self.plan.dtype)
+        self.program = program_of(self._ops(), self.plan.dtype)
         self.arrays = arrays  # the last thing: from now on they count as found
+
+    def _ops(self) -> list[Op]:
+        return [(type(line.op), self.plan.numbers_of(line.op)) for line in self.plan.lines]
 
     def _copy(self, number: int) -> None:
         room = self.weights[self.starts[number] : self.starts[number + 1]]
