@@ -58,7 +58,7 @@ FORMS = {6: (0, False), 8: (1, False), 36: (0, True), 25: (2, True)}
 
 
 def way_of(what: int, points: int) -> Way:
-    """That of X, DY... in the form with so many points."""
+    """That of X, DY... in the form that has this number of points for a piece of y."""
     form, is_square = FORMS[points]
     matrix = form * (DW + 1) + what
     there, back = _matrix_of(matrix).shape
