@@ -342,6 +342,16 @@ def total_each(typing: Any, sums: Any) -> Any:
     return result(sums), generate
 
 
+@intrinsic()
+def totals(typing: Any, sums: Any) -> Any:
+    """A vector: its cell k is the sum of the cells of vector k. As many vectors as cells."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _totals(builder, unpack_tuple(builder, arguments[0]), sums.count)
+
+    return sums.dtype(sums), generate
+
+
 def _totals(builder: Any, vectors: list[Any], width: int) -> Any:
     """One vector: its cell k is the sum of vector k.
 

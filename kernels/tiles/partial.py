@@ -94,6 +94,17 @@ def store_first(typing: Any, array: Any, index: Any, count: Any, lanes: Any) -> 
     return types.void(array, types.intp, types.intp, lanes), generate
 
 
+@intrinsic()
+def first_cells(typing: Any, count: Any, a: Any, b: Any) -> Any:
+    """The first ``count`` cells of a, then those of b."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        count, a, b = arguments
+        return builder.select(_mask(builder, count, signature.return_type.width), a, b)
+
+    return a(types.intp, a, b), generate
+
+
 def _read(width: Any, like: Any, memory: Any, from_bytes: bool) -> Any:
     """The first cells of bytes, or of numbers of the dtype of ``like`` among bytes."""
     lanes = Lanes(like.dtype, width.literal_value)

@@ -18,10 +18,11 @@ import numpy as np
 
 from ..arrays import Array
 from ..cpu.windows import at
-from .blocks import add_outer, load_each, repeat, total_each
+from .blocks import add_outer, load_each, repeat, take, totals
 from .instruction import Group, Place, inner, kernel
-from .lanes import Vector, fill, load, winner
+from .lanes import Vector, fill, load, store, winner
 from .partial import (
+    first_cells,
     load_each_first,
     load_every,
     load_first,
@@ -30,7 +31,7 @@ from .partial import (
     read_numbers,
     store_first,
 )
-from .product import FROM_BIAS
+from .product import CELLS, FROM_BIAS
 
 
 class ImageOfBytes(NamedTuple):
@@ -54,7 +55,7 @@ def image_of_bytes(op: ImageOfBytes, group: Group) -> None:
     start = group.first * op.size
     for m in range(0, op.size, 16):
         pixels = read_bytes(16, memory, group.pictures, start + m, op.size - m)
-        store_first(memory, op.out + m, op.size - m, pixels / white)
+        store(memory, op.out + m, pixels / white)
 
 
 @kernel
@@ -63,14 +64,15 @@ def image_of_numbers(op: ImageOfNumbers, group: Group) -> None:
     memory, start = group.memory, group.first * op.size
     for m in range(0, op.size, 16):
         numbers = read_numbers(16, memory, group.pictures, start + m, op.size - m)
-        store_first(memory, op.out + m, op.size - m, numbers)
+        store(memory, op.out + m, numbers)
 
 
 class PixelFrame(NamedTuple):
-    """A picture with other cells around it, each channel taken apart by the stride.
+    """A picture with other cells around it, in copies for the windows of a convolution.
 
-    With a stride of (2, 2) a channel becomes four small pictures: its even lines and columns, the
-    even lines and odd columns, and so on. Windows that are neighbours see neighbours in each.
+    Copy j of a channel has of each line what the windows see through column j of the kernel: every
+    SW-th cell, from j DW on. Its lines are sorted by their remainder modulo SH: a copy is SH small
+    pictures. So what the windows of neighbouring lines see lies in neighbouring lines.
     """
 
     channels: int
@@ -78,10 +80,12 @@ class PixelFrame(NamedTuple):
     width: int
     top: int  # lines above it
     left: int  # columns before it
-    stride_down: int
-    stride_right: int
+    stride_down: int  # SH
+    stride_right: int  # SW
     lines: int  # of each of the small pictures
     columns: int
+    copies: int = 1  # of each channel
+    apart: int = 0  # columns from the first cell of a copy to that of the next one: DW
 
 
 class Reframe(NamedTuple):
@@ -89,35 +93,33 @@ class Reframe(NamedTuple):
 
     x: Place
     y: Place
-    x_line: int  # from one line to the next
     x_channel: int  # from one channel to the next
-    around: Place  # in ``weights``: the number around the picture
+    filled: Place  # in ``weights``: the number around the picture
     frame: PixelFrame  # how it lies in y
 
 
 @kernel
 def reframe(op: Reframe, group: Group) -> None:
-    """A line's columns of one remainder modulo the stride, 16 at a time; then those of the next."""
-    memory, frame = group.memory, op.frame
-    sh, sw = frame.stride_down, frame.stride_right
-    small = frame.lines * frame.columns
-    size = frame.channels * sh * sw * small
-    around = fill(16, group.weights[at(op.around)])
-    for m in range(0, size, 16):
-        store_first(memory, op.y + m, size - m, around)
-    for c in range(frame.channels):
-        for h in range(frame.height):
-            x = op.x + c * op.x_channel + h * op.x_line
-            line = h + frame.top
-            y = op.y + (c * sh + line % sh) * sw * small + line // sh * frame.columns
-            for remainder in range(sw):
-                # the first column w of the picture for which w + left has this remainder
-                w = (remainder - frame.left) % sw
-                count = (frame.width - w + sw - 1) // sw
-                place = y + remainder * small + (w + frame.left) // sw
-                for m in range(0, count, 16):
-                    cells = _every(memory, x + w + m * sw, sw, count - m)
-                    store_first(memory, place + m, count - m, cells)
+    """One small picture after the other, line by line, 16 columns at a time."""
+    memory, of = group.memory, op.frame
+    sh, sw, small = of.stride_down, of.stride_right, of.lines * of.columns
+    around = fill(16, group.weights[at(op.filled)])
+    for m in range(0, of.channels * of.copies * sh * small, 16):
+        store(memory, op.y + m, around)
+    for number in range(of.channels * of.copies * sh):
+        c, j, remainder = number // (of.copies * sh), number // sh % of.copies, number % sh
+        # its first cell sees this column of the picture; the first column, and line, that is one
+        w = j * of.apart - of.left
+        k, h = max(0, (sw - 1 - w) // sw), (remainder - of.top) % sh
+        count = min(of.columns, (of.width - w + sw - 1) // sw) - k
+        x = op.x + c * op.x_channel + w + k * sw
+        y = op.y + number * small + (h + of.top) // sh * of.columns + k
+        for line in range(x + h * of.width, x + of.height * of.width, sh * of.width):
+            for m in range(0, count, 16):
+                cells = _every(memory, line + m * sw, sw, count - m)
+                # what is stored after the line's end is the frame, or comes to stand there later
+                store(memory, y + m, first_cells(count - m, cells, around))
+            y += of.columns
 
 
 @inner(forceinline=True)
@@ -186,8 +188,8 @@ def _avg(op: AvgPoolPixels, x: int, y: int, window: int, count: int, group: Grou
     for i in range(of.taps_down):
         for j in range(of.taps_right):
             a = a + _every(memory, x + i * of.down + j * of.right, of.x_step, count)
-    share = load_first(16, group.weights, op.share + window, count)
-    store_first(memory, y, count, share * a)
+    # after the last share other numbers are read, for windows that there are not
+    store(memory, y, load(16, group.weights, op.share + window) * a)
 
 
 @kernel
@@ -213,7 +215,7 @@ def _max(op: MaxPoolPixels, x: int, y: int, window: int, count: int, group: Grou
         for j in range(of.taps_right):
             value = _every(memory, x + i * of.down + j * of.right, of.x_step, count)
             best = winner(value, best, value, best)
-    store_first(memory, y, count, best)
+    store(memory, y, best)
 
 
 @kernel
@@ -228,6 +230,7 @@ class DenseOfOne(NamedTuple):
     x: Place
     y: Place
     w: Place  # (O, K), as the net has it
+    w_rows: int  # table: where each row begins
     outputs: int  # O
     features: int  # K
     begin: int  # FROM_ZERO or FROM_BIAS, as in a ``Product``
@@ -236,23 +239,23 @@ class DenseOfOne(NamedTuple):
 
 @kernel
 def dense_of_one(op: DenseOfOne, group: Group) -> None:
-    """Four rows of W at a time, 16 features in a register, whose products are added up at last."""
+    """CELLS rows of W by CELLS features at a time; each row's products are added up at last."""
     memory, weights, k = group.memory, group.weights, op.features
-    whole, last = k // 16 * 16, op.outputs - 1
-    for row in range(0, op.outputs, 4):
-        # the last row again where there are fewer; what is too much is not stored
-        r1, r2, r3 = min(row + 1, last), min(row + 2, last), min(row + 3, last)
-        rows = (op.w + row * k, op.w + r1 * k, op.w + r2 * k, op.w + r3 * k)
-        sums = repeat(4, fill(16, memory.dtype.type(0)))
-        for m in range(0, whole, 16):
-            sums = add_outer(sums, load_each(16, weights, rows, m), (load(16, memory, op.x + m),))
+    whole, last = k // CELLS * CELLS, op.w_rows + op.outputs - 1
+    for row in range(0, op.outputs, CELLS):
+        # the last row again where there are fewer: stored after y's end
+        rows = take(CELLS, group.tables, op.w_rows + row, last)
+        sums = repeat(CELLS, fill(CELLS, memory.dtype.type(0)))
+        for m in range(0, whole, CELLS):
+            w = load_each(CELLS, weights, rows, op.w + m)
+            sums = add_outer(sums, w, (load(CELLS, memory, op.x + m),))
         if whole < k:
-            w = load_each_first(16, weights, rows, whole, k - whole)
-            sums = add_outer(sums, w, (load_first(16, memory, op.x + whole, k - whole),))
-        totals = total_each(sums)
-        for r in range(min(4, op.outputs - row)):
-            bias = weights[at(op.bias + row + r)] if op.begin == FROM_BIAS else 0
-            memory[at(op.y + row + r)] = totals[r] + bias
+            w = load_each_first(CELLS, weights, rows, op.w + whole, k - whole)
+            sums = add_outer(sums, w, (load_first(CELLS, memory, op.x + whole, k - whole),))
+        y = totals(sums)
+        if op.begin == FROM_BIAS:
+            y = y + load_first(CELLS, weights, op.bias + row, op.outputs - row)
+        store(memory, op.y + row, y)
 
 
 class NormalisePixels(NamedTuple):
@@ -282,7 +285,11 @@ def normalise_pixels(op: NormalisePixels, group: Group) -> None:
         start = op.x + c * op.size
         for m in range(0, op.size, 16):
             z = scale * (load(16, memory, start + m) - fill(16, mean))
-            store_first(memory, start + m, op.size - m, gamma * z + fill(16, beta))
+            y = gamma * z + fill(16, beta)
+            if m + 16 <= op.size:
+                store(memory, start + m, y)
+            else:  # the next channel is not to be touched
+                store_first(memory, start + m, op.size - m, y)
 
 
 class GiveResult(NamedTuple):

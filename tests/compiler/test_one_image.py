@@ -53,6 +53,19 @@ def test_in_float32_and_from_bytes(name: str) -> None:
     assert_close(predict(pixels).numpy(), theirs, 2e-6, "bytes")
 
 
+@pytest.mark.parametrize(("stride", "lines"), [((1, 1), 7), ((2, 1), 4), ((1, 2), 1), ((2, 3), 1)])
+def test_a_line_that_fills_registers_is_a_run_if_its_stride_is_1(
+    stride: tuple[int, int], lines: int
+) -> None:
+    conv = nn.Conv2d(2, 3, (3, 4), stride=stride, padding=(1, 2), dilation=(1, 2))
+    net = nn.Sequential(conv, nn.Flatten()).to("float64")
+    predict = minicnn.compile(net)
+    width = 16 * stride[1] + 2  # 16 windows a line
+    assert_as_eager(predict, net, np.random.default_rng(3).standard_normal((2, 2, 7, width)))
+    (op,) = [line.op for line in predict.plan.lines if line.name == "conv"]
+    assert op.lines == lines
+
+
 def test_any_number_of_images_and_sizes_in_turns() -> None:
     net = ready("conv-same", "float64")
     predict = minicnn.compile(net)

@@ -131,3 +131,17 @@ def test_total_each(dtype: str) -> None:
     run(x, y)
     wanted = x[1:49].reshape(3, WIDTH).astype("float64").sum(axis=1)
     np.testing.assert_allclose(y, wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [8, 16])
+def test_totals(dtype: str, width: int) -> None:
+    @numba.njit
+    def run(x, y):  # type: ignore[no-untyped-def]
+        rows = blocks.load_each(width, x, blocks.steps(width, 1, width), 0)
+        lanes.store(y, 0, blocks.totals(rows))
+
+    x, y = cells(dtype, 257), np.zeros(width, dtype)
+    run(x, y)
+    wanted = x[1 : 1 + width * width].reshape(width, width).astype("float64").sum(axis=1)
+    np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-6)

@@ -57,6 +57,18 @@ def test_store_first_writes_only_its_cells(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_first_cells_takes_the_others_from_another_vector(dtype: str) -> None:
+    @numba.njit
+    def copy(x, count, y):  # type: ignore[no-untyped-def]
+        lanes.store(y, 0, partial.first_cells(count, lanes.load(16, x, 0), lanes.load(16, x, 16)))
+
+    x, y = np.arange(32).astype(dtype), np.empty(16, dtype)
+    for count in COUNTS:
+        copy(x, count, y)
+        np.testing.assert_array_equal(y, np.where(np.arange(16) < count, x[:16], x[16:]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_bytes_and_numbers_are_read_from_a_batch_of_bytes(dtype: str) -> None:
     @numba.njit
     def copy(batch, i, count, y):  # type: ignore[no-untyped-def]

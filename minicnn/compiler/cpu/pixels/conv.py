@@ -1,27 +1,31 @@
 """Convolution of one image: a ``Product`` whose runs are neighbouring pixels.
 
 As in tiles (``compiler/cpu/conv.py``), a row is an output channel and tap (c, i, j) a run of what
-the windows see through the kernel's cell (i, j). Here a cell takes one place, and a run can go on
-from line to line: if those of y lie as far apart as those of x, one run is a whole channel. With a
-kernel of 2 x 2, the taps (0, 0), (0, 1), (1, 0) and (1, 1) see x from A, B, E and F on:
+the windows see through the kernel's cell (i, j). Here a cell takes one place, and a run goes on
+from line to line, so that one run is a whole channel of y. For that x is copied once for each
+column j of the kernel: of each line what the windows of that line see through column j. With a
+kernel of 2 x 2:
 
-    x   A B C D     y   a b c -     a = w00 A + w01 B + w10 E + w11 F
-        E F G H         d e f -     b = w00 B + w01 C + w10 F + w11 G
-        I J K L
+    x   A B C D     j = 0   A B C     j = 1   B C D     y   a b c
+        E F G H             E F G             F G H         d e f
+        I J K L             I J K             J K L
 
-Where a window would begin in one line and end in the next, y has a cell that means nothing (-). Or
-a run is a line of outputs, up to a multiple of 16 cells. The plan takes what computes fewer cells.
+The taps (0, 0), (0, 1), (1, 0) and (1, 1) see runs from A, B, E and F on: of the first copy from
+its line i = 0 or 1 on, or of the second. So a is w00 A + w01 B + w10 E + w11 F, and d, three cells
+further on, w00 E + w01 F + w10 I + w11 J. A stride is one of the copies, too: see ``PixelFrame``.
 
-A stride needs no other way: it takes each channel apart (``PixelFrame``), and the convolution of
-the small pictures has stride 1.
+Where a line of y fills registers (16 cells or a multiple), and the stride along it is 1, there is
+no need: a run is a line, and column j of the kernel sees x from its cell j on.
 """
 
 from __future__ import annotations
 
+from minicnn.kernels.arrays import LANES
+from minicnn.kernels.tiles.pixels import PixelFrame
 from minicnn.kernels.tiles.product import FROM_BIAS, FROM_ZERO, Product
 
 from ...table import shapes
-from .plan import Picture, PixelLowering, PixelPlan, frame_of, reframed, up
+from .plan import Picture, PixelLowering, PixelPlan, reframed, up
 
 
 class Conv2d(PixelLowering):
@@ -29,18 +33,14 @@ class Conv2d(PixelLowering):
 
     def forward(self, plan: PixelPlan, x: Picture) -> Picture:
         (o, c, kh, kw), (oh, ow) = self.stage.parameters[0].shape, self.operation.output
-        x, taps = self._in_frame(plan, x), c * kh * kw
-        # a run is a whole channel, from its first window to its last, or a line of outputs
-        whole, of_line = up((oh - 1) * x.line + ow), up(ow)
-        if whole <= oh * of_line:
-            y = plan.picture((o, oh, ow), x.line, whole)
-            lines, length = 1, whole
-        else:  # no two lines of y overlap, though each ends in cells that mean nothing
-            y = plan.picture((o, oh, ow), of_line, oh * of_line)
-            lines, length = oh, of_line
+        taps, frame = c * kh * kw, self._frame(x)
+        if (frame.copies, frame.stride_down, frame.lines, frame.columns) != (1, 1, *x.shape[1:]):
+            x = reframed(plan, x, frame)
+        y = plan.picture((o, oh, ow), up(oh * ow))
+        lines, length = (oh, ow) if self._by_line() else (1, y.channel)
         places = [plan.parameter(p) for p in self.stage.parameters]
         # where a line begins in y and in x, its first tap, its taps, its length
-        line_table = [(r * y.line, r * x.line, 0, taps, length) for r in range(lines)]
+        line_table = [(r * ow, r * frame.columns, 0, taps, length) for r in range(lines)]
         op = Product(
             y=y,
             x=x,
@@ -49,7 +49,7 @@ class Conv2d(PixelLowering):
             y_rows=plan.table(range(0, o * y.channel, y.channel)),
             # the weights are a matrix (O, C KH KW): row by row, tap by tap
             w_rows=plan.table(range(0, o * taps, taps)),
-            x_taps=plan.table(self._runs(x)),
+            x_taps=plan.table(self._runs(frame, x.channel)),
             w_taps=plan.table(range(taps)),
             lines=lines,
             line_table=plan.table([number for line in line_table for number in line]),
@@ -60,29 +60,33 @@ class Conv2d(PixelLowering):
         plan.emit(op, "conv", what, 2 * o * oh * ow * taps)
         return y
 
-    def _in_frame(self, plan: PixelPlan, x: Picture) -> Picture:
-        """x with its padding or, where the last windows reach further, as far as they do."""
-        stride, (ph, pw), (dh, dw) = self.operation.window
-        (_, _, kh, kw), (oh, ow) = self.stage.parameters[0].shape, self.operation.output
-        lines = max(x.shape[1] + 2 * ph, (oh - 1) * stride[0] + (kh - 1) * dh + 1)
-        columns = max(x.shape[2] + 2 * pw, (ow - 1) * stride[1] + (kw - 1) * dw + 1)
-        if stride == (1, 1) and (lines, columns) == x.shape[1:]:
-            return x
-        return reframed(plan, x, frame_of(x.shape, (lines, columns), (ph, pw), stride))
+    def _by_line(self) -> bool:
+        (_, sw), _, _ = self.operation.window
+        return sw == 1 and self.operation.output[1] % LANES == 0
 
-    def _runs(self, x: Picture) -> list[int]:
+    def _frame(self, x: Picture) -> PixelFrame:
+        """How x lies where the runs are read: with its padding, or as far as the windows reach."""
+        (sh, sw), (ph, pw), (dh, dw) = self.operation.window
+        (_, _, kh, kw), (oh, ow) = self.stage.parameters[0].shape, self.operation.output
+        channels, height, width = x.shape
+        lines = max(height + 2 * ph, (oh - 1) * sh + (kh - 1) * dh + 1)
+        columns = ow + (kw - 1) * dw if self._by_line() else ow
+        copies, small = 1 if self._by_line() else kw, (-(-lines // sh), columns)
+        return PixelFrame(channels, height, width, ph, pw, sh, sw, *small, copies, dw)
+
+    def _runs(self, frame: PixelFrame, channel: int) -> list[int]:
         """Where the run of each tap begins, counted from the first cell of x in its frame."""
-        (sh, sw), _, (dh, dw) = self.operation.window
+        _, _, (dh, dw) = self.operation.window
         _, c, kh, kw = self.stage.parameters[0].shape
-        small = x.channel // (sh * sw)  # the size of one of the pictures that a channel became
+        sh, small = frame.stride_down, frame.lines * frame.columns
         # window 0 sees line i DH through the kernel's line i: number i DH // SH of those with its
-        # remainder modulo SH; columns likewise
+        # remainder modulo SH
         return [
-            channel * x.channel
-            + (i * dh % sh * sw + j * dw % sw) * small
-            + i * dh // sh * x.line
-            + j * dw // sw
-            for channel in range(c)
+            number * channel
+            + (j * dw if self._by_line() else j * sh * small)
+            + i * dh % sh * small
+            + i * dh // sh * frame.columns
+            for number in range(c)
             for i in range(kh)
             for j in range(kw)
         ]

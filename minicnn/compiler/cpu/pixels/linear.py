@@ -18,6 +18,6 @@ class Linear(PixelLowering):
         places = [plan.parameter(p) for p in self.stage.parameters]
         begin = FROM_BIAS if len(places) > 1 else FROM_ZERO
         # without a bias, its place is that of the weights, and not read
-        op = DenseOfOne(x, y, places[0], o, k, begin, places[-1])
+        op = DenseOfOne(x, y, places[0], plan.table(range(0, o * k, k)), o, k, begin, places[-1])
         plan.emit(op, "dense", shapes((k,), (o,)), 2 * o * k)
         return y

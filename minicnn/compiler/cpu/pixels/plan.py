@@ -28,20 +28,15 @@ class Picture(Buffer):
     """A result of one image, (C, H, W) or (features,).
 
     Attributes:
-        line: places from one line to the next, at least W.
-        channel: places from one channel to the next, at least H lines.
+        channel: places from one channel to the next, at least H W.
     """
 
-    line: int = 0
     channel: int = 0
 
     @property
     def is_compact(self) -> bool:
         """Whether the cells lie one after the other."""
-        return len(self.shape) != 3 or (self.channel, self.line) == (
-            prod(self.shape[1:]),
-            self.shape[2],
-        )
+        return len(self.shape) != 3 or self.channel == prod(self.shape[1:])
 
 
 class Source(int):
@@ -78,15 +73,13 @@ class PixelPlan(Plan):
         """The tensors of all sources, without those that were taken away."""
         return [tensor for source in self.sources if (tensor := source()) is not None]
 
-    def picture(self, shape: tuple[int, ...], line: int = 0, channel: int = 0) -> Picture:
+    def picture(self, shape: tuple[int, ...], channel: int = 0) -> Picture:
         """Memory for a result of this shape; its cells lie one after the other if not said."""
-        # (features,) is one line
-        line = line or shape[-1]
-        channel = channel or prod(shape[1:-1]) * line
+        channel = channel or prod(shape[1:])
         size = shape[0] * channel if len(shape) == 3 else prod(shape)
-        # instructions compute whole registers, and may write one where a result ends in its middle
-        size = up(size)
-        picture = Picture(shape, size, by_tile=False, line=line, channel=channel)
+        # instructions store whole registers: one that begins in the last cell ends after it
+        size = up(size + LANES - 1)
+        picture = Picture(shape, size, by_tile=False, channel=channel)
         self.buffers.append(picture)
         return picture
 
@@ -100,27 +93,21 @@ class PixelPlan(Plan):
 PixelLowering: TypeAlias = Lowering[PixelPlan, Picture, None]
 
 
-def frame_of(
-    shape: tuple[int, ...],
-    framed: tuple[int, int],
-    padding: tuple[int, int] = (0, 0),
-    stride: tuple[int, int] = (1, 1),
-) -> PixelFrame:
-    """How a picture (C, H, W) lies in ``framed`` lines and columns, taken apart by the stride."""
-    channels, height, width = shape
-    # each of the stride's remainders gets as many lines and columns as the largest needs
-    lines, columns = (-(-size // s) for size, s in zip(framed, stride, strict=True))
-    return PixelFrame(channels, height, width, *padding, *stride, lines, columns)
+def around(x: Picture, lines: int, columns: int, padding: tuple[int, int] = (0, 0)) -> PixelFrame:
+    """A frame with these lines and columns around a picture: no stride, one copy."""
+    channels, height, width = x.shape
+    return PixelFrame(channels, height, width, *padding, 1, 1, lines, columns)
 
 
 def reframed(
-    plan: PixelPlan, x: Picture, frame: PixelFrame, name: str = "frame", around: float = 0.0
+    plan: PixelPlan, x: Picture, frame: PixelFrame, name: str = "frame", filled: float = 0.0
 ) -> Picture:
-    """Emit the copy of a picture into a frame, filled with ``around``."""
-    lines = frame.stride_down * frame.stride_right * frame.lines  # of all the small pictures
+    """Emit the copy of a picture into a frame, filled with a number."""
+    lines = frame.copies * frame.stride_down * frame.lines  # of all the small pictures
     y = plan.picture((frame.channels, lines, frame.columns))
-    op = Reframe(x, y, x.line, x.channel, plan.constant([around]), frame)
-    plan.emit(op, name, shapes(x.shape, y.shape))
+    plan.emit(
+        Reframe(x, y, x.channel, plan.constant([filled]), frame), name, shapes(x.shape, y.shape)
+    )
     return y
 
 
@@ -129,4 +116,4 @@ def compact(plan: PixelPlan, x: Picture) -> Picture:
     if x.is_compact:
         return x
     _, height, width = x.shape
-    return reframed(plan, x, frame_of(x.shape, (height, width)), "flatten")
+    return reframed(plan, x, around(x, height, width), "flatten")

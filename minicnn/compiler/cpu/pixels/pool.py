@@ -8,14 +8,14 @@ from typing import Any
 from minicnn.kernels.tiles.pixels import AvgPoolPixels, MaxPoolPixels, PixelWindows
 
 from ...table import shapes
-from .plan import Picture, PixelLowering, PixelPlan, frame_of, reframed
+from .plan import Picture, PixelLowering, PixelPlan, around, reframed
 
 
 class Pool(PixelLowering):
     """What both share: a window that slides over each channel of the picture in its frame."""
 
     name: str
-    around: float  # what the frame is filled with: it changes no window's result
+    filled: float  # what the frame is filled with: it changes no window's result
 
     def forward(self, plan: PixelPlan, x: Picture) -> Picture:
         (kh, kw), (sh, sw), padding, (dh, dw) = self.geometry()
@@ -24,8 +24,7 @@ class Pool(PixelLowering):
         lines = max(h + 2 * padding[0], (oh - 1) * sh + (kh - 1) * dh + 1)
         columns = max(w + 2 * padding[1], (ow - 1) * sw + (kw - 1) * dw + 1)
         if (lines, columns) != (h, w):
-            frame = frame_of(self.stage.input_shape, (lines, columns), padding)
-            x = reframed(plan, x, frame, around=self.around)
+            x = reframed(plan, x, around(x, lines, columns, padding), filled=self.filled)
         y = plan.picture((c, oh, ow))
         windows = PixelWindows(
             channels=c,
@@ -34,9 +33,9 @@ class Pool(PixelLowering):
             taps_down=kh,
             taps_right=kw,
             # from tap to tap go DH lines down or DW columns right, from window to window SH and SW
-            down=dh * x.line,
+            down=dh * x.shape[2],
             right=dw,
-            x_line=sh * x.line,
+            x_line=sh * x.shape[2],
             x_step=sw,
             x_channel=x.channel,
         )
@@ -55,7 +54,7 @@ class Pool(PixelLowering):
 class MaxPool2d(Pool):
     """In a frame of -inf, which wins nowhere."""
 
-    name, around = "max pool", -inf
+    name, filled = "max pool", -inf
 
     def geometry(self) -> Any:
         return self.operation.window[:4]
@@ -67,7 +66,7 @@ class MaxPool2d(Pool):
 class AvgPool2d(Pool):
     """In a frame of zeros. A window's sum times its share, 1 / divisor: a table."""
 
-    name, around = "avg pool", 0.0
+    name, filled = "avg pool", 0.0
 
     def geometry(self) -> Any:
         return *self.operation.window, (1, 1)

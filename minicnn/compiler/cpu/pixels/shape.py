@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..shape import check_flattens, frame_of_pad
-from .plan import Picture, PixelLowering, PixelPlan, compact, frame_of, reframed
+from .plan import Picture, PixelLowering, PixelPlan, around, compact, reframed
 
 
 class Reshape(PixelLowering):
@@ -19,5 +19,4 @@ class Pad(PixelLowering):
 
     def forward(self, plan: PixelPlan, x: Picture) -> Picture:
         of = frame_of_pad(self.stage)
-        size, padding = (of.lines, of.columns), (of.top, of.left)
-        return reframed(plan, x, frame_of(self.stage.input_shape, size, padding), "pad")
+        return reframed(plan, x, around(x, of.lines, of.columns, (of.top, of.left)), "pad")
