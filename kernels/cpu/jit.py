@@ -21,7 +21,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -37,6 +37,7 @@ from numba.extending import intrinsic as numbas_intrinsic
 from numba.misc.appdirs import AppDirs
 
 from ..interrupts import answer_now, held
+from .claims import PATIENCE, claimed
 
 # Chosen flag by flag: fused multiply-adds and reordered sums are welcome, but NaN and infinity keep
 # their meaning (``nnan`` and ``ninf`` would turn relu(NaN) into 0).
@@ -64,6 +65,7 @@ def jit(function: Function, **more: Any) -> Function:
     kernel: Any = numba.njit(**options)(function)
     if not switches.DISABLE_JIT:
         kernel._cache = Kept(function)
+        kernel.compile = _by_one_process(kernel.compile, kernel._cache)
         # Numba calls this for arguments of a new type; inside it LLVM would lose an interrupt
         kernel._compile_for_args = _counted(held()(kernel._compile_for_args))
     return kernel
@@ -79,6 +81,14 @@ def intrinsic(
         return inside
 
     return made
+
+
+def _by_one_process(compile: Callable[..., Any], kept: Kept) -> Callable[[Any], Any]:
+    def compiled_or_loaded(types: Any) -> Any:
+        with kept.claimed(types):
+            return compile(types)
+
+    return compiled_or_loaded
 
 
 seconds_compiling = 0.0  # that the main thread has spent compiling, or loading, so far
@@ -155,6 +165,13 @@ class Kept(NullCache):
         """Whether there is a file for arguments of these types."""
         path = self._path(sig)
         return path is not None and path.exists()
+
+    def claimed(self, sig: Any, patience: float = PATIENCE) -> AbstractContextManager[bool]:
+        """See ``claims``; of what is kept already nobody has to claim anything."""
+        path = self._path(sig)
+        if path is None or path.exists():
+            return nullcontext(True)
+        return claimed(path, patience)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The function compiled for arguments of these types, or None."""
@@ -298,6 +315,12 @@ def warn(problem: str) -> None:
 def is_there(kernel: Any, types: tuple[Any, ...]) -> bool:
     """Whether this form of a kernel has been compiled already, here or on disk."""
     return types in kernel.overloads or kernel._cache.holds(types)
+
+
+def is_claimed(kernel: Any, types: tuple[Any, ...]) -> bool:
+    """Whether another process is compiling this form of a kernel."""
+    with kernel._cache.claimed(types, patience=0) as is_ours:
+        return not is_ours
 
 
 def can_keep() -> bool:

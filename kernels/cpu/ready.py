@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,9 +46,10 @@ def form_of(kernel: Any, *arguments: Any) -> Form:
 def make_ready(forms: Sequence[Form]) -> None:
     """Have these compiled, or on disk, if there are enough of them for a helper to pay."""
     missing = [form for form in forms if not jit.is_there(*form)][:MOST_KERNELS]
-    if len(missing) < WORTH_A_HELPER or get_num_threads() == 1 or not _can_help():
+    if len(missing) < WORTH_A_HELPER or not jit.can_keep():
         return
-    with _numbers(len(missing)) as queue, _helper(missing, queue):
+    is_helped = get_num_threads() > 1 and _is_python(sys.executable)
+    with _numbers(len(missing)) as queue, _helper(missing, queue) if is_helped else nullcontext():
         _compile_from(queue, missing)
 
 
@@ -64,14 +65,10 @@ def _numbers(count: int) -> Iterator[int]:
         os.close(queue)
 
 
-def _can_help() -> bool:
-    """Whether there is a Python to start, and a folder for what it compiles."""
-    return _is_python(sys.executable) and not hasattr(sys, "frozen") and jit.can_keep()
-
-
 def _is_python(executable: str | None) -> bool:
     """By its name: where Python is part of a program, or frozen into one, it is that program's."""
-    return Path(executable or "").name.lower().startswith("python")
+    name = Path(executable or "").name.lower()
+    return name.startswith("python") and not hasattr(sys, "frozen")
 
 
 @contextmanager
@@ -100,9 +97,14 @@ def _helper(missing: Sequence[Form], queue: int) -> Iterator[None]:
 
 
 def _compile_from(queue: int, missing: Sequence[Form]) -> None:
-    """Take numbers until there are none left, and compile what they stand for."""
+    """Take numbers until there are none left, and compile what they stand for.
+
+    What other programs are compiling is left to them.
+    """
     while number := os.read(queue, 1):
-        jit.compiled(*missing[number[0]])
+        form = missing[number[0]]
+        if not jit.is_claimed(*form):
+            jit.compiled(*form)
 
 
 def main() -> None:
