@@ -80,3 +80,15 @@ def wait_for(counters: Array, k: int, number: int) -> bool:
             return True
         pause()
     return look(counters, k) >= number
+
+
+@jit
+def listen(bell: Array, heard: int, counters: Array, k: int) -> None:
+    """Look out for a moment until the bell is no longer what was heard, or ``counters[k]`` not 0.
+
+    So a thread waits for the next work: one that does not sleep need not be woken.
+    """
+    for _ in range(LOOKS):
+        if look(bell, 0) != heard or look(counters, k):
+            return
+        pause()

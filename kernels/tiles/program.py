@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays import LANES, Array
 from ..cpu.ready import Form
+from ..cpu.turns import add, listen, wait_for
 from . import activation, join, loss, move, norm, pixels, pool, product, winograd, winograd_weights
 from .instruction import Group, address_of, call, columns_of, form_for, inner, uncounted
 
@@ -159,16 +160,41 @@ def execute(program: Array, row: Array) -> None:
             k += 1
 
 
+# The turns of ``run_images``, counters: images taken; those done; and one that is not 0 while the
+# thread that called the others waits for a report.
+TAKEN, DONE, ASLEEP = range(3)
+
+
 @uncounted
 def run_images(
-    program: Array, row: Array, first: int, last: int, pictures: Array, logits: Array
-) -> None:
-    """Execute ``program``, of a plan for one image, for images ``first`` to before ``last``.
+    program: Array,
+    row: Array,
+    turns: Array,
+    images: int,
+    pictures: Array,
+    logits: Array,
+    bell: Array,
+    thread: int,
+) -> bool:
+    """Execute ``program``, of a plan for one image, for each image that no other thread has taken.
 
-    The other arrays of the ``Group`` whose row this is are known.
+    Whether all are done: if another thread's takes too long to wait, they are not. Thread 0 has
+    called the others, which then listen for its next call. The other arrays of the ``Group`` whose
+    row this is are known.
     """
-    row[PICTURES], row[PICTURES + 1] = pictures.ctypes.data, pictures.size
-    row[LOGITS], row[LOGITS + 1] = logits.ctypes.data, logits.size
-    for image in range(first, last):
+    heard = add(bell, 0, 1 if thread == 0 else 0)
+    image = add(turns, TAKEN, 1)
+    while image < images:
+        # not sooner: who comes too late and finds none left must not touch the row
+        row[PICTURES], row[PICTURES + 1] = pictures.ctypes.data, pictures.size
+        row[LOGITS], row[LOGITS + 1] = logits.ctypes.data, logits.size
         row[FIRST] = image
         execute(program, row)
+        add(turns, DONE, 1)
+        image = add(turns, TAKEN, 1)
+    finished = wait_for(turns, DONE, images)
+    if thread > 0:
+        listen(bell, heard, turns, ASLEEP)
+    elif not finished:
+        add(turns, ASLEEP, 1)
+    return finished

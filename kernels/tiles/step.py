@@ -16,7 +16,7 @@ import numpy as np
 from ..arrays import LANES, Array
 from ..cpu.jit import compiled
 from ..cpu.ready import Form, form_of
-from ..cpu.turns import LOOKS, add, look, pause, wait_for
+from ..cpu.turns import add, listen, look, wait_for
 from ..cpu.windows import at
 from .instruction import (
     Group,
@@ -56,7 +56,7 @@ class Work(NamedTuple):
     """A step, or phases of one. In its row an array takes two places, as in ``Group``."""
 
     turns: Annotated[Array, "int64"]  # the counters
-    bell: Annotated[Array, "int64"]  # grows when there is work: see ``_listen``
+    bell: Annotated[Array, "int64"]  # grows when there is work: see ``listen``
     phases: Annotated[Array, "int64"]  # row by row
     # the parameters
     parameters_size: int  # the places that they take
@@ -111,7 +111,7 @@ def take_part(work: Work, thread: Thread) -> None:
             return
     add(turns, FINISHED, 1)
     if thread.number > 0:
-        _listen(work, heard)
+        listen(work.bell, heard, turns, ASLEEP)
 
 
 @inner()
@@ -171,15 +171,6 @@ def _add_up(work: Work, first: int, last: int) -> None:
         more = array_at(work.rows[share * WIDTH + GRADIENTS], size, work.weights)
         for place in range(first, last):
             total[at(place)] += more[at(place)]
-
-
-@inner()
-def _listen(work: Work, heard: int) -> None:
-    """Look out for the next step for a moment: a thread that does not sleep need not be woken."""
-    for _ in range(LOOKS):
-        if look(work.bell, 0) != heard or look(work.turns, ASLEEP):
-            return
-        pause()
 
 
 def _column_of(name: str) -> int:

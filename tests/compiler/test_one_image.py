@@ -10,6 +10,7 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, nn
+from minicnn.compiler.cpu.pixels import engine
 from minicnn.compiler.cpu.pixels.plan import PixelPlan
 from minicnn.compiler.cpu.step import FEW
 from minicnn.nn import functional as F
@@ -89,6 +90,18 @@ def test_an_image_is_the_same_bits_alone_and_among_others(name: str) -> None:
     np.testing.assert_array_equal(predict(x).numpy(), together)
 
 
+@pytest.mark.parametrize("threads", [2, 3, 20])
+def test_threads_take_the_images_in_turns(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = ready("deep-conv-everything", "float32"), batch(FEW, "float32")[0]
+    predict = minicnn.compile(net)
+    alone = [predict(x[k : k + 1]).numpy()[0] for k in range(FEW)]
+    monkeypatch.setattr("minicnn.compiler.cpu.engine.WORTH_A_THREAD", 1)
+    monkeypatch.setattr(engine, "get_num_threads", lambda: threads)
+    for _ in range(50):
+        np.testing.assert_array_equal(predict(x).numpy(), alone)
+    assert len(predict._engine(x).rows) == min(threads, FEW)
+
+
 @pytest.mark.parametrize("name", ["deep-conv-everything", "max-pool-ceil", "norm", "padded"])
 def test_what_an_image_leaves_in_memory_is_not_seen_by_the_next(name: str) -> None:
     """Between the lines and after the last cell of a result stand cells that mean nothing."""
@@ -99,7 +112,8 @@ def test_what_an_image_leaves_in_memory_is_not_seen_by_the_next(name: str) -> No
     after = predict(x).numpy()
     assert np.isnan(after[1]).all()
     np.testing.assert_array_equal(after[[0, 2]], expected[[0, 2]])
-    predict._engine(x).memory[:] = np.nan
+    for memory in predict._engine(x).memory:
+        memory[:] = np.nan
     np.testing.assert_array_equal(predict(x).numpy()[[0, 2]], expected[[0, 2]])
 
 

@@ -1,4 +1,4 @@
-"""Runs a plan for one image: finds the parameters where they lie, and takes image by image."""
+"""Runs a plan for one image: finds the parameters where they lie; threads take image by image."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 
 from minicnn.kernels.cpu import jit
 from minicnn.kernels.cpu.ready import form_of, make_ready
+from minicnn.kernels.cpu.threads import bell, get_num_threads, take_turns
 from minicnn.kernels.tiles.instruction import Group, row_of, write
 from minicnn.kernels.tiles.program import Op, forms_of, program_of, run_images
 from minicnn.tensor import Tensor
 
+from .. import engine
 from ..engine import said_if_slow
 from ..shares import aligned
 from .plan import PixelPlan
@@ -32,6 +34,7 @@ class PixelEngine:
 
     Attributes:
         weights: the constants, then room for copies.
+        rows, memory: of each thread, so far as there were several: its ``Group``, its results.
         tensors, arrays: the net's, as they were found last; no arrays: to be found again.
         copied: of those that have to be copied the numbers among ``tensors``.
     """
@@ -48,19 +51,29 @@ class PixelEngine:
         self.weights = aligned(self.starts[-1] + ROOM, plan.dtype)
         if plan.constants:
             self.weights[: plan.constants_size] = np.concatenate(plan.constants)
-        self.memory = aligned(plan.memory, plan.dtype)
+        self.flops = sum(line.flops for line in plan.lines)
         self.tables = np.array([*plan.tables, 0], np.int64)  # never empty
         self.no_labels = np.zeros(1, np.int64)
-        self.row = row_of(Group)
-        arrays = {"weights": self.weights, "tables": self.tables}
-        write(Group, self.row, memory=self.memory, **arrays)
+        self.rows: list[np.ndarray] = []
+        self.memory: list[np.ndarray] = []
+        self._make_rows(1)
         self._compile()
         self._find()
+
+    def _make_rows(self, threads: int) -> None:
+        """A ``Group``, with memory of its own, for each thread."""
+        arrays = {"weights": self.weights, "tables": self.tables}
+        while len(self.rows) < threads:
+            self.memory.append(aligned(self.plan.memory, self.plan.dtype))
+            row = row_of(Group)
+            write(Group, row, memory=self.memory[-1], **arrays)
+            self.rows.append(row)
 
     def _compile(self) -> None:
         """Have the kernels ready: from the disk, or compiled now."""
         no_program, no_pixels = np.zeros((0, 1), np.int64), np.zeros(0, np.uint8)
-        called = form_of(run_images, no_program, self.row, 0, 0, no_pixels, self.weights)
+        row = self.rows[0]
+        called = form_of(run_images, no_program, row, row, 0, no_pixels, self.weights, row, 0)
         with said_if_slow():
             make_ready([called, *forms_of(self._ops(), self.plan.dtype)])
             jit.compiled(*called)
@@ -82,14 +95,33 @@ class PixelEngine:
         if profile:
             self._run_profiled(pixels, results, len(x))
         else:
-            run_images(self.program, self.row, 0, len(x), pixels, results)
+            self._run(pixels, results, len(x))
+
+    def _run(self, pixels: np.ndarray, results: np.ndarray, images: int) -> None:
+        """The threads take images in turns."""
+        # half as much as in a step: there is nothing else to share, and nothing to add up
+        worth = 2 * images * self.flops // engine.WORTH_A_THREAD
+        threads = max(1, min(get_num_threads(), images, worth))
+        self._make_rows(threads)
+        program, rows, turns = self.program, self.rows, np.zeros(3, np.int64)
+
+        def task(thread: int) -> bool:
+            row = rows[thread]
+            return run_images(program, row, turns, images, pixels, results, bell, thread)
+
+        if threads == 1:
+            task(0)
+        else:
+            take_turns(task, threads)
 
     def _run_profiled(self, pixels: np.ndarray, results: np.ndarray, images: int) -> None:
         """Instruction by instruction, each timed."""
         for image in range(images):
             for k, line in enumerate(self.plan.lines):
+                # the images before this one are taken and done
+                one, turns = self.program[k : k + 1], np.array([image, image, 0])
                 began = time.perf_counter()
-                run_images(self.program[k : k + 1], self.row, image, image + 1, pixels, results)
+                run_images(one, self.rows[0], turns, image + 1, pixels, results, bell, 0)
                 line.seconds += time.perf_counter() - began
         self.plan.images_seen += images
 
