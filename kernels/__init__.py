@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         sigmoid = staticmethod(reference.sigmoid)
         sigmoid_backward = staticmethod(reference.sigmoid_backward)
         softmax_cross_entropy = staticmethod(reference.softmax_cross_entropy)
+        softmax_cross_entropy_backward = staticmethod(reference.softmax_cross_entropy_backward)
         sum_over = staticmethod(reference.sum_over)
         tanh = staticmethod(reference.tanh)
         tanh_backward = staticmethod(reference.tanh_backward)

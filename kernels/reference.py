@@ -279,6 +279,18 @@ def softmax_cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
     return losses, probabilities
 
 
+def softmax_cross_entropy_backward(p: Array, target: Array, dlosses: Array) -> Array:
+    """dlogits[m] = dlosses[m] (p[m] - onehot(target[m])), or zeros where target[m] is -1.
+
+    p: (M, C), the softmax; target, dlosses: (M,).
+    """
+    xp = array_module(p)
+    dlogits = p.copy()
+    dlogits[xp.arange(len(p)), target] -= 1  # target -1 picks the last class: zeroed below
+    dlogits *= dlosses[:, None]
+    return xp.where(target[:, None] < 0, p.dtype.type(0), dlogits)
+
+
 def sgd(
     p: Array,
     g: Array,

@@ -128,6 +128,8 @@ def kernel_cases(dtype: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "relu", (normal(1031),)
     yield "relu_backward", (normal(1031), normal(1031))
     yield "softmax_cross_entropy", (9 * normal(71, 37), rng.integers(-1, 37, 71))
+    p, target = rng.random((71, 37)).astype(dtype), rng.integers(-1, 37, 71)
+    yield "softmax_cross_entropy_backward", (p, target, normal(71))
     each = normal(5), normal(5), normal(5), normal(5)  # numbers of the channels
     yield "moments", (x,)
     yield "normalise", (x, *each[:3])

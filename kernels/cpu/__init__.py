@@ -11,7 +11,7 @@ from __future__ import annotations
 from .activation import relu, relu_backward, sigmoid, sigmoid_backward, tanh, tanh_backward
 from .conv import col2im, conv2d, conv2d_dweight, conv2d_dx, im2col
 from .linear import matmul
-from .loss import softmax_cross_entropy
+from .loss import softmax_cross_entropy, softmax_cross_entropy_backward
 from .norm import moments, norm_backward, norm_sums, normalise
 from .optim import adadelta, adam, sgd
 from .pool import avg_pool, avg_pool_backward, max_pool, max_pool_backward
@@ -45,6 +45,7 @@ __all__ = [
     "sigmoid",
     "sigmoid_backward",
     "softmax_cross_entropy",
+    "softmax_cross_entropy_backward",
     "sum_over",
     "tanh",
     "tanh_backward",

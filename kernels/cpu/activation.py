@@ -15,7 +15,7 @@ LIGHT = 16  # cells in the time of one: no more than a multiplication or two eac
 
 
 @jit
-def _exp(t: np.float32) -> np.float32:
+def exp(t: np.float32) -> np.float32:
     """exp(t) for float32 -87 <= t <= 0, in multiplications that the CPU does 8 or 16 at a time.
 
     t = n log 2 + r with |r| <= log(2) / 2, so exp(t) = 2**n exp(r). The Taylor series of exp(r) up
@@ -51,7 +51,7 @@ def _sigmoid_float32(first: int, last: int, x: Array, s: Array) -> None:
     x, s = x[first:last], s[first:last]
     for k in range(x.size):
         t = -abs(x[k])
-        e = zero if t < -87 else _exp(t)  # exp(-87) = 2e-38: float32 ends there
+        e = zero if t < -87 else exp(t)  # exp(-87) = 2e-38: float32 ends there
         s[k] = (e if x[k] < 0 else one) / (one + e)
 
 

@@ -37,9 +37,9 @@ class RowLoss(Operation):
             return losses.sum() / self.divisor
 
     def row_gradients(self, dy: Array) -> Array:
-        """The gradient with respect to each row's loss: (M, 1)."""
+        """The gradient with respect to each row's loss: (M,)."""
         with np.errstate(invalid="ignore"):
-            return (dy * self.weight / self.divisor)[:, None]
+            return dy * self.weight / self.divisor
 
 
 class IgnoreRows(Operation):
@@ -77,12 +77,9 @@ class SoftmaxCrossEntropy(RowLoss):
         return self.reduce(losses, target)
 
     def backward(self, dy: Array) -> tuple[Array, None]:
-        dlogits = self.p.copy()
-        xp = array_module(dy)
-        rows = xp.arange(len(dlogits))
-        dlogits[rows, self.target] -= 1  # in an ignored row the last class (t = -1): zeroed below
-        dlogits *= self.row_gradients(dy)
-        return xp.where(self.target[:, None] < 0, dlogits.dtype.type(0), dlogits), None
+        dlosses = self.row_gradients(dy)
+        backward = kernels.of(self.p).softmax_cross_entropy_backward
+        return backward(self.p, self.target, dlosses), None
 
 
 class NegativeLogLikelihood(RowLoss):
@@ -100,5 +97,5 @@ class NegativeLogLikelihood(RowLoss):
     def backward(self, dy: Array) -> tuple[Array, None]:
         xp = array_module(dy)
         dx = xp.zeros(self.x_shape, dtype=dy.dtype)
-        dx[xp.arange(len(dx)), self.target] = -self.row_gradients(dy)[:, 0]
+        dx[xp.arange(len(dx)), self.target] = -self.row_gradients(dy)
         return xp.where(self.target[:, None] < 0, dx.dtype.type(0), dx), None
