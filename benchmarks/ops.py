@@ -255,7 +255,7 @@ def profiled_step(operation: Operation) -> Any:
 
 
 def seconds_of_lines(step: Any, batch: int, threads: int) -> dict[str, float]:
-    """Seconds of each instruction in a step, by its name and what it works on."""
+    """Median seconds of each instruction in a step, by its name and what it works on."""
     import numpy as np
 
     from minicnn.compiler.cpu.plan import LANES
@@ -264,15 +264,16 @@ def seconds_of_lines(step: Any, batch: int, threads: int) -> dict[str, float]:
     x, y = rng.random((batch, 1, 28, 28), np.float32), rng.integers(0, 10, batch)
     for _ in range(3):
         step(x, y)
-    before = [line.seconds for line in step.plan.lines]
-    steps, began = 0, time.perf_counter()
-    while steps < LEAST or time.perf_counter() - began < SECONDS:
+    lines, times, began = step.plan.lines, list[list[float]](), time.perf_counter()
+    while len(times) < LEAST or time.perf_counter() - began < SECONDS:
+        before = [line.seconds for line in lines]
         step(x, y)
-        steps += 1
-    share = steps * min(threads, -(-batch // LANES))
+        times.append([line.seconds - then for line, then in zip(lines, before, strict=True)])
+    # a thread that loses its core in the middle of an instruction counts in no median
+    shared = min(threads, -(-batch // LANES))
+    medians = (statistics.median(column) / shared for column in zip(*times, strict=True))
     return {
-        f"{line.name} {line.what}": (line.seconds - earlier) / share
-        for line, earlier in zip(step.plan.lines, before, strict=True)
+        f"{line.name} {line.what}": seconds for line, seconds in zip(lines, medians, strict=True)
     }
 
 
