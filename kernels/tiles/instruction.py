@@ -178,6 +178,17 @@ def array_at(typing: Any, address: Any, size: Any, like: Any) -> Any:
 
 
 @intrinsic()
+def address(typing: Any, array: Any, k: Any) -> Any:
+    """Where cell k of an array lies, counted as if it were flat."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(builder.gep(data, [arguments[1]]), ir.IntType(64))
+
+    return types.int64(array, types.int64), generate
+
+
+@intrinsic()
 def call(typing: Any, kernel: Any, op: Any, group: Any) -> Any:
     """Call the kernel whose machine code lies at an address; what it raises is raised here."""
     pointers = Row(Group, types.float32), Row(Group, types.float32)  # pointers, as all rows are

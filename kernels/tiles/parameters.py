@@ -38,7 +38,7 @@ class Places(NamedTuple):
     last: int  # the one after the last
 
 
-@inner()
+@inner(inline="always")
 def _cells(parameter: Any, first: int, last: int) -> tuple[int, int]:
     """Which of the parameter's cells have their places from ``first`` to before ``last``."""
     begin, end = first - parameter.place, last - parameter.place

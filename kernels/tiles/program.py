@@ -11,8 +11,19 @@ import numpy as np
 from ..arrays import LANES, Array
 from ..cpu.ready import Form
 from ..cpu.turns import add, listen, wait_for
+from ..cpu.windows import at
 from . import activation, join, loss, move, norm, pixels, pool, product, winograd, winograd_weights
-from .instruction import Group, address_of, call, columns_of, form_for, inner, uncounted
+from .instruction import (
+    Group,
+    address,
+    address_of,
+    array_at,
+    call,
+    columns_of,
+    form_for,
+    inner,
+    uncounted,
+)
 
 KERNELS: dict[type, Any] = {
     move.LoadPixels: move.load_pixels,
@@ -134,30 +145,54 @@ def run(
         images: in the batch.
         pictures, labels, logits: the batch, as in ``Group``.
     """
+    write_batch(row, images, pictures, labels, logits)
+    flat = array_at(address(program, 0), program.size, row)
+    run_groups(flat, program.shape[1], row, memory, step, slots, first, last, group)
+
+
+@inner(inline="always")
+def write_batch(row: Array, images: int, pictures: Array, labels: Array, logits: Array) -> None:
+    """``write`` the batch into the row of a ``Group``."""
     row[IMAGES] = images
-    row[PICTURES], row[PICTURES + 1] = pictures.ctypes.data, pictures.size
-    row[LABELS], row[LABELS + 1] = labels.ctypes.data, labels.size
-    row[LOGITS], row[LOGITS + 1] = logits.ctypes.data, logits.size
+    row[PICTURES], row[PICTURES + 1] = address(pictures, 0), pictures.size
+    row[LABELS], row[LABELS + 1] = address(labels, 0), labels.size
+    row[LOGITS], row[LOGITS + 1] = address(logits, 0), logits.size
+
+
+@inner(inline="always")
+def run_groups(
+    program: Array,
+    width: int,
+    row: Array,
+    memory: int,
+    step: int,
+    slots: int,
+    first: int,
+    last: int,
+    group: int,
+) -> None:
+    """``run`` for a flat program, instructions of this width, with the batch in its row."""
     for start in range(first, last, group):
         row[MEMORY] = memory + ((start - first) // group) % slots * step
         row[TILES] = min(group, last - start)
         row[FIRST] = start * LANES
-        execute(program, row)
+        execute(program, width, row)
 
 
-@inner()
-def execute(program: Array, row: Array) -> None:
+@inner(inline="always")
+def execute(program: Array, width: int, row: Array) -> None:
     """One instruction after the other; where it says so, the last few again for the next strip."""
     k = 0
-    while k < len(program):
-        call(program[k, KERNEL], program[k, FIELDS:].ctypes.data, row.ctypes.data)
-        if row[STRIP] + 1 < program[k, STRIPS]:
+    while k < program.size:
+        call(program[at(k + KERNEL)], address(program, k + FIELDS), address(row, 0))
+        strips = program[at(k + STRIPS)]
+        if row[STRIP] + 1 < strips:
             row[STRIP] += 1
-            k -= program[k, BACK]
+            k -= program[at(k + BACK)] * width
         else:
-            if program[k, STRIPS]:
+            if strips:
                 row[STRIP] = 0
-            k += 1
+            k += width
 
 
 # The turns of ``run_images``, counters: images taken; those done; and one that is not 0 while the
@@ -182,14 +217,15 @@ def run_images(
     called the others, which then listen for its next call. The other arrays of the ``Group`` whose
     row this is are known.
     """
+    flat = array_at(address(program, 0), program.size, row)
     heard = add(bell, 0, 1 if thread == 0 else 0)
     image = add(turns, TAKEN, 1)
     while image < images:
         # not sooner: who comes too late and finds none left must not touch the row
-        row[PICTURES], row[PICTURES + 1] = pictures.ctypes.data, pictures.size
-        row[LOGITS], row[LOGITS + 1] = logits.ctypes.data, logits.size
+        row[PICTURES], row[PICTURES + 1] = address(pictures, 0), pictures.size
+        row[LOGITS], row[LOGITS + 1] = address(logits, 0), logits.size
         row[FIRST] = image
-        execute(program, row)
+        execute(flat, program.shape[1], row)
         add(turns, DONE, 1)
         image = add(turns, TAKEN, 1)
     finished = wait_for(turns, DONE, images)

@@ -21,6 +21,7 @@ from ..cpu.windows import at
 from .instruction import (
     Group,
     Numbers,
+    address,
     address_of,
     array_at,
     call,
@@ -33,7 +34,7 @@ from .instruction import (
     write,
 )
 from .parameters import PARAMETER, Places, take
-from .program import run
+from .program import run_groups, write_batch
 
 # What a phase does: the parameters are copied; instructions that see no images, each once; the
 # shares of the batch; their gradients are added up; the optimiser's step.
@@ -99,67 +100,73 @@ class Thread(NamedTuple):
 def take_part(work: Work, thread: Thread) -> None:
     """Take pieces until none is left, or until another thread's piece takes too long to wait."""
     turns, heard = work.turns, add(work.bell, 0, 1 if thread.number == 0 else 0)
-    phases = work.phases.reshape((-1, COLUMNS_OF_PHASE))
-    for number in range(len(phases)):
-        phase, taken, done = phases[number], TAKEN + 2 * number, DONE + 2 * number
-        piece = add(turns, taken, 1)
-        while piece < phase[PIECES]:
+    for number in range(work.phases.size // COLUMNS_OF_PHASE):
+        phase, taken, done = number * COLUMNS_OF_PHASE, TAKEN + 2 * number, DONE + 2 * number
+        pieces, piece = work.phases[at(phase + PIECES)], add(turns, taken, 1)
+        while piece < pieces:
             _do(work, thread, phase, piece)
             add(turns, done, 1)
             piece = add(turns, taken, 1)
-        if not wait_for(turns, done, phase[PIECES]):
+        if not wait_for(turns, done, pieces):
             return
     add(turns, FINISHED, 1)
     if thread.number > 0:
         listen(work.bell, heard, turns, ASLEEP)
 
 
-@inner()
-def _do(work: Work, thread: Thread, phase: Array, piece: int) -> None:
-    kind, pieces = phase[KIND], phase[PIECES]
-    if kind == SHARES:
-        _run_share(work, thread.number, phase, piece)
-    elif kind == ONCE:
-        _run_once(work, phase[FIRST] + piece)
+@inner(inline="always")
+def _do(work: Work, thread: Thread, phase: int, piece: int) -> None:
+    kind, pieces = work.phases[at(phase + KIND)], work.phases[at(phase + PIECES)]
+    size = work.gradients_size if kind == SUM else work.parameters_size
+    first, last = _edge(size, piece, pieces), _edge(size, piece + 1, pieces)
+    if kind == COPY:
+        take(first, last, work.parameters, work.weights)
+    elif kind == SUM:
+        _add_up(work, first, last)
+    elif kind == UPDATE:
+        thread.places[0], thread.places[1] = first, last
+        call(work.update, work.op, address(thread.places, 0))
     else:
-        size, places = work.gradients_size if kind == SUM else work.parameters_size, thread.places
-        places[0], places[1] = _edge(size, piece, pieces), _edge(size, piece + 1, pieces)
-        if kind == COPY:
-            take(places[0], places[1], work.parameters, work.weights)
-        elif kind == SUM:
-            _add_up(work, places[0], places[1])
-        else:
-            call(work.update, work.op, places.ctypes.data)
+        _run(work, thread.number, phase, piece)
 
 
-@inner()
+@inner(inline="always")
 def _edge(size: int, piece: int, pieces: int) -> int:
     """The place where a piece begins: a multiple of 16, as where a parameter begins."""
     return size // LANES * piece // pieces * LANES
 
 
 @inner()
-def _run_share(work: Work, number: int, phase: Array, share: int) -> None:
-    row = work.rows[share * WIDTH : (share + 1) * WIDTH]
-    if phase[BEGINS]:
-        array_at(row[GRADIENTS], row[GRADIENTS + 1], work.weights)[:] = 0
-        work.sums[share * row[SUMS + 1] : (share + 1) * row[SUMS + 1]] = 0
-    first, last = work.edges[share], work.edges[share + 1]
-    if work.slots.size == 0:
-        memory, slots = work.memory + number * work.step, 1
-    else:  # as many as a share can have groups: each in a slot of its own
-        memory, slots = work.memory + work.slots[share] * work.step, last - first
-    program = work.program.reshape((-1, work.width))[phase[FIRST] : phase[LAST]]
-    batch = work.images, work.pictures, work.labels, work.logits
-    run(program, row, memory, work.step, slots, first, last, work.group, *batch)
+def _run(work: Work, number: int, phase: int, piece: int) -> None:
+    """A share of the batch; or of ONCE an instruction that sees no images, for one group."""
+    begin, end, memory = work.phases[at(phase + FIRST)], work.phases[at(phase + LAST)], work.memory
+    share, first, last, group, slots = 0, 0, 1, 1, 1
+    if work.phases[at(phase + KIND)] == ONCE:
+        begin, end = begin + piece, begin + piece + 1
+    else:
+        share, first, last, group = (
+            piece,
+            work.edges[at(piece)],
+            work.edges[at(piece + 1)],
+            work.group,
+        )
+        if work.slots.size == 0:
+            memory += number * work.step
+        else:  # as many as a share can have groups: each in a slot of its own
+            memory, slots = memory + work.slots[at(share)] * work.step, last - first
+    row = array_at(address(work.rows, share * WIDTH), WIDTH, work.turns)
+    if work.phases[at(phase + BEGINS)]:
+        _set_zero(array_at(row[GRADIENTS], row[GRADIENTS + 1], work.weights))
+        _set_zero(array_at(row[SUMS], row[SUMS + 1], work.sums))
+    write_batch(row, work.images, work.pictures, work.labels, work.logits)
+    program = array_at(address(work.program, begin * work.width), (end - begin) * work.width, row)
+    run_groups(program, work.width, row, memory, work.step, slots, first, last, group)
 
 
-@inner()
-def _run_once(work: Work, number: int) -> None:
-    """An instruction that sees no images: for one group."""
-    program = work.program.reshape((-1, work.width))[number : number + 1]
-    batch = work.images, work.pictures, work.labels, work.logits
-    run(program, work.rows[:WIDTH], work.memory, 0, 1, 0, 1, 1, *batch)
+@inner(inline="always")
+def _set_zero(numbers: Array) -> None:
+    for k in range(numbers.size):
+        numbers[at(k)] = 0
 
 
 @inner()
@@ -192,12 +199,12 @@ def set_batch(
     logits: Array,
 ) -> None:
     """``write`` what is another array in each call; from Python that takes 20 µs."""
-    work[OF_TURNS], work[OF_TURNS + 1] = turns.ctypes.data, turns.size
-    work[OF_PHASES], work[OF_PHASES + 1] = phases.ctypes.data, phases.size
+    work[OF_TURNS], work[OF_TURNS + 1] = address(turns, 0), turns.size
+    work[OF_PHASES], work[OF_PHASES + 1] = address(phases, 0), phases.size
     work[OF_IMAGES] = images
-    work[OF_PICTURES], work[OF_PICTURES + 1] = pictures.ctypes.data, pictures.size
-    work[OF_LABELS], work[OF_LABELS + 1] = labels.ctypes.data, labels.size
-    work[OF_LOGITS], work[OF_LOGITS + 1] = logits.ctypes.data, logits.size
+    work[OF_PICTURES], work[OF_PICTURES + 1] = address(pictures, 0), pictures.size
+    work[OF_LABELS], work[OF_LABELS + 1] = address(labels, 0), labels.size
+    work[OF_LOGITS], work[OF_LOGITS + 1] = address(logits, 0), logits.size
 
 
 @uncounted
@@ -206,7 +213,7 @@ def take_turns(kernel: int, work: Array, thread: Array, turns: Array) -> bool:
 
     kernel: the address of ``take_part``.
     """
-    call(kernel, work.ctypes.data, thread.ctypes.data)
+    call(kernel, address(work, 0), address(thread, 0))
     finished = look(turns, FINISHED) > 0
     if not finished and thread[0] == 0:
         add(turns, ASLEEP, 1)
