@@ -120,7 +120,7 @@ def _for_cells(
     def cells_of(width: int, memory: Array, place: int, result: int) -> Any:
         return cells32 if memory.dtype == numba.types.float32 else cells64
 
-    @inner()
+    @inner(inline="always")
     def walk(op: Sigmoid | Tanh, group: Group) -> None:
         memory = group.memory
         size = op.size * group.tiles if op.by_tile else op.size

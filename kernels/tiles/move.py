@@ -114,7 +114,7 @@ def _for_lines(load_line: LoadLine) -> Callable[[LoadPixels | LoadNumbers, Group
     ``cells`` further on. Places of a tile without an image get zeros.
     """
 
-    @inner()
+    @inner(inline="always")
     def walk(op: LoadPixels | LoadNumbers, group: Group) -> None:
         framed = op.framed
         cells = framed.channels * framed.height * framed.width
@@ -134,7 +134,7 @@ def _for_lines(load_line: LoadLine) -> Callable[[LoadPixels | LoadNumbers, Group
 
 
 @_for_lines
-@inner()
+@inner(inline="always")
 def _load_pixels(
     memory: Array,
     pictures: Array,
@@ -171,7 +171,7 @@ def load_pixels(op: LoadPixels, group: Group) -> None:
 
 
 @_for_lines
-@inner()
+@inner(inline="always")
 def _load_numbers(
     memory: Array,
     pictures: Array,

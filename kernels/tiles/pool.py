@@ -45,7 +45,7 @@ def _for_windows(visit: Visit) -> Callable[[Any, int, Array, Array, Array], None
     the windows side by side at y of the small one; ``first`` to ``last`` are the taps' table.
     """
 
-    @inner()
+    @inner(inline="always")
     def walk(op: Any, tiles: int, memory: Array, weights: Array, tables: Array) -> None:
         of = op.windows
         fours, end = of.windows + 4 * of.fours, of.windows + 4 * (of.fours + of.ones)
@@ -149,7 +149,7 @@ class AvgPoolBackward(NamedTuple):
     activated: Place  # the activation's result
 
 
-@inner(forceinline=True)
+@inner(inline="always")
 def _put(
     cells: int, op: AvgPoolBackward | MaxPoolBackward, x: int, dx: Vector, memory: Array
 ) -> None:
