@@ -1,12 +1,14 @@
 """Gradient descent, Adam and Adadelta, cell by cell.
 
 The loops named ``*_cells`` are compiled into the updates of compiled steps too (``tiles``). They
-take every setting as a float, flags as 0 or 1, so that they are compiled once.
+take every setting as a float, flags as 0 or 1, so that they are compiled once. They are inlined: a
+call would lead to whichever copy this process has compiled first, and copies round differently.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from .. import reference
 from ..arrays import Array
 from .jit import jit
 from .threads import share
+
+inlined = partial(jit, inline="always")
 
 
 def sgd(
@@ -37,7 +41,7 @@ def sgd(
     share(sgd_cells, p.size, p.size, p.reshape(-1), g, velocity, *map(float, settings))
 
 
-@jit
+@inlined
 def sgd_cells(
     first: int,
     last: int,
@@ -94,7 +98,7 @@ def adam(
     share(adam_cells, p.size, 4 * p.size, *arrays, *map(float, (amsgrad, *settings)))
 
 
-@jit
+@inlined
 def adam_cells(
     first: int,
     last: int,
@@ -155,7 +159,7 @@ def adadelta(
     share(adadelta_cells, p.size, 4 * p.size, *arrays, *map(float, settings))
 
 
-@jit
+@inlined
 def adadelta_cells(
     first: int,
     last: int,

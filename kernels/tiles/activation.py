@@ -8,17 +8,19 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba.extending import overload
 
-from ..arrays import LANES, MASK, RELU, SIGMOID, TANH, Array
+from ..arrays import LANES, NONE, RELU, SIGMOID, TANH, Array
 from ..cpu.activation import TANH_ENDS, TANH_P, TANH_Q
+from ..cpu.jit import intrinsic
 from ..cpu.random import philox
 from ..cpu.windows import at
-from .instruction import UNCOUNTED, Group, Place, inner, kernel
+from .instruction import UNCOUNTED, Fixed, Group, Place, inner, kernel
 from .lanes import (
+    CONTRACT,
     WHOLE,
     Vector,
-    equal,
     fill,
     has_avx512,
     larger,
@@ -176,28 +178,31 @@ class ActivateBackward(NamedTuple):
     dy: Place
     dx: Place  # may be dy
     y: Place  # the activation's result, or the mask
-    kind: int  # SIGMOID, TANH, RELU or MASK
+    kind: Fixed  # SIGMOID, TANH, RELU or MASK
     size: int  # places: of a tile, or of the group's matrix
     by_tile: int  # 1: ``size`` is that of one tile
 
 
-@inner(forceinline=True)
-def slope_times(cells: int, memory: Array, dy: Vector, y: Vector, kind: int) -> Vector:
+@intrinsic(prefer_literal=True)
+def slope_times(typing: Any, dy: Any, y: Any, kind: Any) -> Any:
     """dy times the slope of an activation with result y: s (1 - s), 1 - t²; or times a mask y.
 
-    ReLU's slope is chosen, not multiplied: where y is 0, not even an infinite dy goes through.
+    kind: a constant; of NONE the slope is 1. ReLU's slope is chosen, not multiplied: where y is 0,
+    not even an infinite dy goes through.
     """
-    number = memory.dtype.type
-    if kind == SIGMOID:
-        return dy * (y - y * y)
-    if kind == TANH:
-        return dy * (number(1) - y * y)
-    if kind == RELU:
-        zero = fill(cells, number(0))
-        return equal(y, zero, zero, dy)
-    if kind == MASK:
-        return dy * y
-    return dy
+    number = kind.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        dy, y, _ = arguments
+        zero, one = (ir.Constant(y.type, [n] * y.type.count) for n in (0.0, 1.0))
+        if number == RELU:
+            return builder.select(builder.fcmp_ordered("==", y, zero), zero, dy)
+        if number in (SIGMOID, TANH):
+            square = builder.fmul(y, y, flags=CONTRACT)
+            y = builder.fsub(y if number == SIGMOID else one, square, flags=CONTRACT)
+        return dy if number == NONE else builder.fmul(dy, y, flags=CONTRACT)
+
+    return dy(dy, y, kind), generate
 
 
 @kernel
@@ -208,7 +213,7 @@ def activate_backward(op: ActivateBackward, group: Group) -> None:
     y_from_dy, dx_from_dy = op.y - op.dy, op.dx - op.dy
     for k in range(op.dy, op.dy + size, 16):
         dy, y = load(16, memory, k), load(16, memory, k + y_from_dy)
-        store(memory, k + dx_from_dy, slope_times(16, memory, dy, y, op.kind))
+        store(memory, k + dx_from_dy, slope_times(dy, y, op.kind))
 
 
 class Dropout(NamedTuple):

@@ -40,7 +40,7 @@ def _cell(framed: Framed, c: int, h: int, w: int) -> int:
     return (line + column % framed.stride) * framed.columns + column // framed.stride
 
 
-@inner()
+@inner(inline="always")
 def _columns(framed: Framed, remainder: int) -> tuple[int, int, int]:
     """Of a framed line's columns with this remainder the first that is the picture's, the one after
     the last, and which of the picture's columns the first one is."""

@@ -17,7 +17,7 @@ import numpy as np
 from ..arrays import LANES, RELU, Array
 from ..cpu.windows import at
 from .activation import slope_times
-from .instruction import Group, Place, inner, kernel
+from .instruction import Fixed, Group, Place, inner, kernel
 from .lanes import Vector, fill, load, store, total, winner
 from .sums import first_of, in_float64
 
@@ -118,7 +118,7 @@ class Normalise(NamedTuple):
     numbers: Place
     channels: int
     cells: int  # of a channel
-    kind: int  # RELU or NONE: what follows
+    kind: Fixed  # RELU or NONE: what follows
 
 
 @inner(forceinline=True)
@@ -155,7 +155,7 @@ class NormaliseMoments(NamedTuple):
     numbers: Place
     channels: int
     cells: int  # of a channel
-    kind: int  # RELU or NONE: dy is that of its result
+    kind: Fixed  # RELU or NONE: dy is that of its result
 
 
 @kernel
@@ -172,7 +172,7 @@ def normalise_moments(op: NormaliseMoments, group: Group) -> None:
             for m in range(start, start + plane, 16):
                 z = scale * (load(16, memory, op.x + m) - mean)
                 y = _result(memory, z, gamma, beta, op.kind)
-                dy = slope_times(16, memory, load(16, memory, op.dy + m), y, op.kind)
+                dy = slope_times(load(16, memory, op.dy + m), y, op.kind)
                 s = s + in_float64(dy)
                 q = q + in_float64(dy * z)
             sums[at(op.sums + c)] += total(s)
@@ -223,7 +223,7 @@ class NormaliseBackward(NamedTuple):
     numbers: Place
     channels: int
     cells: int  # of a channel
-    kind: int  # RELU or NONE: dy is that of its result
+    kind: Fixed  # RELU or NONE: dy is that of its result
 
 
 @kernel
@@ -242,6 +242,6 @@ def normalise_backward(op: NormaliseBackward, group: Group) -> None:
             for m in range(start, start + plane, 16):
                 z = scale * (load(16, memory, op.x + m) - mean)
                 y = _result(memory, z, gamma, beta, op.kind)
-                dz = gamma * slope_times(16, memory, load(16, memory, op.dy + m), y, op.kind)
+                dz = gamma * slope_times(load(16, memory, op.dy + m), y, op.kind)
                 dx = scale * (dz - mean_dz - mean_dzz * z)
                 store(memory, op.dx + m, first_of(dx, lanes))

@@ -14,7 +14,7 @@ import numpy as np
 from ..arrays import LANES, Array
 from ..cpu.windows import at
 from .activation import slope_times
-from .instruction import Group, Place, inner, kernel
+from .instruction import Fixed, Group, Place, inner, kernel
 from .lanes import Vector, equal, fill, load, load_apart, store, store_apart, winner
 from .move import set_zero
 
@@ -72,7 +72,7 @@ class AvgPool(NamedTuple):
 
 
 @_for_windows
-@inner(forceinline=True)
+@inner(inline="always")
 def _avg(
     cells: int,
     op: AvgPool,
@@ -107,7 +107,7 @@ class MaxPool(NamedTuple):
 
 
 @_for_windows
-@inner(forceinline=True)
+@inner(inline="always")
 def _max(
     cells: int,
     op: MaxPool,
@@ -145,7 +145,7 @@ class AvgPoolBackward(NamedTuple):
     windows: Windows
     overlap: int  # 1: a cell may lie in several windows or in none; 0: it lies in exactly one
     # With 0, dx is that of the activation before the pooling: the same pass goes back through both.
-    kind: int  # SIGMOID, TANH, RELU; or NONE, where there is no activation
+    kind: Fixed  # SIGMOID, TANH, RELU; or NONE, where there is no activation
     activated: Place  # the activation's result
 
 
@@ -158,14 +158,12 @@ def _put(
     if op.overlap:
         dx = dx + load_apart(cells, memory, place, step)
     else:
-        dx = slope_times(
-            cells, memory, dx, load_apart(cells, memory, op.activated + x, step), op.kind
-        )
+        dx = slope_times(dx, load_apart(cells, memory, op.activated + x, step), op.kind)
     store_apart(memory, place, step, dx)
 
 
 @_for_windows
-@inner(forceinline=True)
+@inner(inline="always")
 def _avg_backward(
     cells: int,
     op: AvgPoolBackward,
@@ -199,12 +197,12 @@ class MaxPoolBackward(NamedTuple):
     winner: Place  # as ``MaxPool`` left it
     windows: Windows
     overlap: int  # these three as for ``AvgPoolBackward``
-    kind: int
+    kind: Fixed
     activated: Place
 
 
 @_for_windows
-@inner(forceinline=True)
+@inner(inline="always")
 def _max_backward(
     cells: int,
     op: MaxPoolBackward,

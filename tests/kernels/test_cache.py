@@ -126,6 +126,25 @@ def test_an_update_is_never_older_than_the_file_it_calls_into(checkout: Path) ->
     assert [path.stat().st_mtime_ns for path in sorted(checkout.rglob("*.nbc"))] == before
 
 
+BITS = """
+import numpy as np, minicnn
+from minicnn import nn, optim
+minicnn.manual_seed(0)
+net = nn.Linear(99, 10)
+sgd = optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
+step = minicnn.compile(net, nn.CrossEntropyLoss(), sgd)
+x = np.linspace(-1, 1, 16 * 99, dtype=np.float32).reshape(16, 99)
+for _ in range(3):
+    step(x, np.arange(16) % 10)
+print(net.weight.numpy().tobytes().hex())
+"""
+
+
+def test_kernels_from_the_disk_give_the_bits_of_those_just_compiled(checkout: Path) -> None:
+    """What a kernel calls must not be another function's copy in the process that compiles it."""
+    assert result(BITS, checkout) == result(BITS, checkout)
+
+
 def test_any_source_and_any_switch_leads_to_another_folder(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
