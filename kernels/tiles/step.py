@@ -144,12 +144,8 @@ def _run(work: Work, number: int, phase: int, piece: int) -> None:
     if work.phases[at(phase + KIND)] == ONCE:
         begin, end = begin + piece, begin + piece + 1
     else:
-        share, first, last, group = (
-            piece,
-            work.edges[at(piece)],
-            work.edges[at(piece + 1)],
-            work.group,
-        )
+        share, group = piece, work.group
+        first, last = work.edges[at(piece)], work.edges[at(piece + 1)]
         if work.slots.size == 0:
             memory += number * work.step
         else:  # as many as a share can have groups: each in a slot of its own
