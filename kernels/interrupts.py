@@ -57,5 +57,11 @@ def answer_now() -> None:
             holder._answer()
 
 
+def is_waiting() -> bool:
+    """Whether a Ctrl-C is being held back."""
+    holder = getattr(getsignal(SIGINT), "__self__", None)
+    return isinstance(holder, held) and holder.came is not None
+
+
 def _on_main_thread() -> bool:
     return threading.get_ident() == threading.main_thread().ident

@@ -379,16 +379,19 @@ def adadelta(
     p -= lr * d
 
 
-def random_uniform(like: Array, seed: int, draw: int) -> Array:
+def random_uniform(like: Array, seed: int, draw: int, first: int = 0) -> Array:
     """float32 numbers in [0, 1) of the shape of ``like``: the ``draw``-th set of ``seed``.
 
     A counter-based generator: number k is a pure function of (seed, draw, k), so every kernel
     set and every device draws the same, in any order. Philox4x32 with 10 rounds (Salmon et al.,
     "Parallel random numbers: as easy as 1, 2, 3", SC 2011): the counter (k // 4, 0, draw) under
     the key ``seed`` gives four 32-bit words; number k takes the upper 24 bits of word k % 4.
+
+    first: the k of the first number, where ``like`` is a part of the set.
     """
     xp = array_module(like)
-    size = like.size
-    blocks = xp.arange((size + 3) // 4, dtype=xp.uint64)
-    words = philox(blocks, draw, seed)
-    return ((words.reshape(-1)[:size] >> 8).astype(xp.float32) * 2.0**-24).reshape(like.shape)
+    begin, end = first // 4, (first + like.size + 3) // 4
+    words = philox(xp.arange(begin, end, dtype=xp.uint64), draw, seed).reshape(-1)
+    # the first number may lie in the middle of a block
+    chosen = words[first - 4 * begin : first - 4 * begin + like.size]
+    return ((chosen >> 8).astype(xp.float32) * 2.0**-24).reshape(like.shape)

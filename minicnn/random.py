@@ -21,12 +21,15 @@ class Draws:
     Attributes:
         generator: of weights and shuffles.
         masks_drawn: how many dropout masks have been drawn.
+        first_row: where the present batch begins within a larger one, whose masks it gets: that of
+            one rank, of all ranks' (``minicnn.distributed``).
     """
 
     def __init__(self, seed: int):
         self.seed = seed
         self.generator = np.random.default_rng(seed)
         self.masks_drawn = 0
+        self.first_row = 0
 
 
 _state = Draws(int(np.random.SeedSequence().generate_state(1, np.uint64)[0]))
@@ -96,6 +99,22 @@ def next_mask_key() -> tuple[int, int]:
     key = (draws.seed, draws.masks_drawn)
     draws.masks_drawn += 1
     return key
+
+
+def first_row() -> int:
+    """The row of its mask with which a batch begins: 0, but see ``rows_from``."""
+    return _present().first_row
+
+
+@contextmanager
+def rows_from(first: int) -> Iterator[None]:
+    """Inside, batches get the rows of their dropout masks from this one on."""
+    draws = _present()
+    before, draws.first_row = draws.first_row, first
+    try:
+        yield
+    finally:
+        draws.first_row = before
 
 
 def rand(

@@ -9,23 +9,25 @@ from .jit import jit
 from .threads import share
 
 
-def random_uniform(like: Array, seed: int, draw: int) -> Array:
+def random_uniform(like: Array, seed: int, draw: int, first: int = 0) -> Array:
     """See ``reference.random_uniform``."""
     numbers = np.empty(like.shape, np.float32)
-    blocks = (numbers.size + 3) // 4
+    blocks = (first + numbers.size + 3) // 4 - first // 4
     key = np.uint64(seed), np.uint64(draw)
-    share(_random_uniform, blocks, 8 * numbers.size, numbers.reshape(-1), *key)
+    share(_random_uniform, blocks, 8 * numbers.size, numbers.reshape(-1), *key, first)
     return numbers
 
 
 @jit
 def _random_uniform(
-    first: int, last: int, numbers: Array, seed: np.uint64, draw: np.uint64
+    begin: int, end: int, numbers: Array, seed: np.uint64, draw: np.uint64, first: int
 ) -> None:
-    for block in range(first, last):
+    for block in range(first // 4 + begin, first // 4 + end):
         words = philox(np.uint64(block), draw, seed)
-        for k in range(min(4, numbers.size - 4 * block)):  # the last block may be cut short
-            numbers[4 * block + k] = np.float32(words[k] >> np.uint64(8)) * np.float32(2.0**-24)
+        # the first block may begin before the first number, the last one end after the last
+        for k in range(max(0, first - 4 * block), min(4, first + numbers.size - 4 * block)):
+            number = np.float32(words[k] >> np.uint64(8)) * np.float32(2.0**-24)
+            numbers[4 * block + k - first] = number
 
 
 @jit

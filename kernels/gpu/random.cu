@@ -28,8 +28,9 @@ __device__ inline float uniform_at(unsigned long long k, unsigned long long draw
 
 // The draw-th set of uniform numbers of a seed: see reference.random_uniform.
 extern "C" __global__ void random_uniform(float* __restrict__ numbers, long long cells,
-                                          unsigned long long seed, unsigned long long draw) {
-    FOR_CELLS(k, cells) numbers[k] = uniform_at(k, draw, seed);
+                                          unsigned long long seed, unsigned long long draw,
+                                          unsigned long long first) {
+    FOR_CELLS(k, cells) numbers[k] = uniform_at(first + k, draw, seed);
 }
 
 // The update's last act: the draws of the dropout masks go on by the number of masks.

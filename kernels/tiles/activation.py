@@ -225,7 +225,7 @@ class Dropout(NamedTuple):
     features: int  # of an image
     pitch: int  # from one feature to the next
     tile: int  # from one tile to the next
-    key: int  # the number of this dropout in the net: its seed and draw are keys[2 key : 2 key + 2]
+    key: int  # the number of this dropout in the net: seed, draw, first image at keys[3 key]
     settings: Place  # in ``weights``: p and 1 / (1 - p)
 
 
@@ -233,10 +233,12 @@ class Dropout(NamedTuple):
 def dropout(op: Dropout, group: Group) -> None:
     """The mask of ``random_uniform`` for the batch's matrix (image, feature).
 
-    Its number k = image * features + feature is word k % 4 of Philox's block k // 4.
+    Its number k = image * features + feature is word k % 4 of Philox's block k // 4. The batch may
+    be a part of a larger one: then image 0 is that one's ``first``.
     """
     memory, images = group.memory, group.images
-    seed, draw = group.keys[at(2 * op.key)], group.keys[at(2 * op.key + 1)]
+    seed, draw = group.keys[at(3 * op.key)], group.keys[at(3 * op.key + 1)]
+    first = np.int64(group.keys[at(3 * op.key + 2)]) + group.first
     p, scale = group.weights[at(op.settings)], group.weights[at(op.settings + 1)]
     for t in range(group.tiles):
         lanes = min(LANES, images - group.first - t * LANES)
@@ -245,7 +247,7 @@ def dropout(op: Dropout, group: Group) -> None:
                 place = t * op.tile + f * op.pitch + lane
                 memory[at(op.mask + place)] = memory[at(op.y + place)] = 0
         for lane in range(lanes):
-            begin = (group.first + t * LANES + lane) * op.features
+            begin = (first + t * LANES + lane) * op.features
             for block in range(begin // 4, (begin + op.features + 3) // 4):
                 words = philox(np.uint64(block), draw, seed)
                 for k in range(4):

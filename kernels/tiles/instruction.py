@@ -57,7 +57,7 @@ class Group(NamedTuple):
     tables: Annotated[Array, "int64"]  # where rows, taps and windows begin
     pictures: Annotated[Array, "uint8"]  # the batch, (image, c, h, w); numbers are bytes here too
     labels: Annotated[Array, "int64"]  # the batch's classes
-    keys: Annotated[Array, "uint64"]  # seed and number of each dropout mask
+    keys: Annotated[Array, "uint64"]  # of each dropout mask the seed, the number, the first image
     logits: Numbers  # the batch's scores, (image, class); written to
 
 

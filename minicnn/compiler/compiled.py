@@ -13,7 +13,7 @@ from minicnn.tensor import Tensor
 
 from .accepted import check_optimizer, settings_of
 from .engines import Compiled
-from .means import Means
+from .means import Exchange, Means
 
 
 class Predictor(Compiled):
@@ -40,11 +40,13 @@ class CompiledStep(Compiled):
 
     Attributes:
         means: of loss and correct predictions over the batches since their last reset.
+        exchange: called before the update, on each of the ranks that share a batch.
     """
 
     loss: nn.CrossEntropyLoss
     optimizer: optim.Optimizer
     means: Means
+    exchange: Exchange | None = None
 
     def __init__(
         self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.Optimizer, profile: bool

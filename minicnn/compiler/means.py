@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minicnn.device import Device, on_device_of, to_device
+from minicnn.kernels import Array
+
+ROOM = 4  # places after the gradients, for what else the ranks sum
+Exchange = Callable[[Array, tuple[float, int, int]], tuple[float, int, int]]
+"""Sums over the ranks that share a batch: the gradients, flat, with ``ROOM`` places after them, in
+place; and of a rank's own images the sum of losses, the correct predictions, the number. Returns
+mean loss, correct predictions and number of the whole batch, as ``Means.add`` takes them."""
 
 
 class Means:

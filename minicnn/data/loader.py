@@ -1,6 +1,6 @@
 """Cutting a data set into batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,8 @@ class DataLoader:
     Attributes:
         dataset: what is cut: ``len(loader.dataset)`` images.
         epoch: how many epochs were begun. Set it to resume a seeded run where it stopped.
+        share: while ranks share the batches (``minicnn.distributed``): of a number of rows the
+            first of this rank's and the one after its last.
 
     Raises:
         TypeError: dataset is no Dataset, or an argument that only PyTorch's DataLoader has.
@@ -86,11 +88,16 @@ class DataLoader:
         if normalise is not None:
             self.scale = to_device(scale_and_shift(normalise, self.images.shape[1]), device)
         self.epoch = 0
+        self.share: Callable[[int], tuple[int, int]] | None = None
         self._memory: dict[tuple[int, int], Any] = {}
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
         return -(-len(self.labels) // self.batch_size)
+
+    def images_in(self, batch: int) -> int:
+        """How many images batch number ``batch`` of an epoch has, from 0 on."""
+        return min(self.batch_size, len(self.labels) - batch * self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = self._draw_order() if self.shuffle else None
@@ -106,8 +113,10 @@ class DataLoader:
         return to_device(generator.permutation(len(self.labels)), self.device)
 
     def _batches(self, order: Any) -> Iterator[tuple[Tensor, Tensor]]:
-        for start in range(0, len(self.labels), self.batch_size):
-            rows = slice(start, start + self.batch_size)
+        for batch in range(len(self)):
+            start, size = batch * self.batch_size, self.images_in(batch)
+            first, last = (0, size) if self.share is None else self.share(size)
+            rows = slice(start + first, start + last)
             picked = rows if order is None else order[rows]
             with on_device_of(self.labels):
                 batch = Tensor(self._pixels(picked)), Tensor(self._pick(self.labels, picked))

@@ -108,16 +108,18 @@ class LogSoftmax(OverAxis):
 class Dropout(Operation):
     """y = x * mask / (1 - p): each cell is dropped with probability p;  dx = dy * mask / (1 - p).
 
-    ``key`` = (seed, number of the mask): see ``kernels.reference.random_uniform``.
+    ``key`` = (seed, number of the mask): see ``kernels.reference.random_uniform``. The rows of x
+    get those of the mask from ``first`` on.
     """
 
     reads = ()
 
-    def __init__(self, p: float, key: tuple[int, int]):
-        self.p, self.key = p, key
+    def __init__(self, p: float, key: tuple[int, int], first: int = 0):
+        self.p, self.key, self.first = p, key, first
 
     def forward(self, x: Array) -> Array:
-        kept = kernels.of(x).random_uniform(x, *self.key) >= self.p
+        first = self.first * x[:1].size if self.first else 0
+        kept = kernels.of(x).random_uniform(x, *self.key, first) >= self.p
         scale = 1 / (1 - self.p) if self.p < 1 else 0.0
         self.mask = kept.astype(x.dtype) * x.dtype.type(scale)
         return x * self.mask

@@ -7,6 +7,7 @@ from typing import Any
 
 from minicnn import nn, optim
 from minicnn.data import DataLoader
+from minicnn.distributed import Ranks
 from minicnn.train.measure import Curve, History, LossWatch
 
 
@@ -28,6 +29,7 @@ class Training:
             was drawn.
         watch, curve: what ``fit`` measures with.
         x, y: the last one: pictures and labels.
+        ranks: those that share it, if there are any; ``x`` and ``y`` are then this one's.
     """
 
     net: nn.Module
@@ -46,6 +48,7 @@ class Training:
     curve: Curve | None = None
     x: Any = field(default=None, repr=False)
     y: Any = field(default=None, repr=False)
+    ranks: Ranks | None = None
 
 
 class Callback:

@@ -13,6 +13,7 @@ from minicnn import compiler, kernels, nn, optim
 from minicnn.compiler.means import Means
 from minicnn.data import DataLoader, Dataset
 from minicnn.device import Device, on_device, on_device_of
+from minicnn.distributed import Ranks
 from minicnn.kernels import Array
 from minicnn.kernels.interrupts import answer_now, held
 from minicnn.nn.modes import in_evaluation_mode
@@ -22,6 +23,15 @@ from minicnn.train.batches import batches_of
 from minicnn.train.callbacks import Callback, Training
 from minicnn.train.measure import Curve, History
 from minicnn.train.report import progress_bar, reports_of
+from minicnn.train.sharing import (
+    Exchange,
+    check_alike,
+    check_epoch,
+    check_shareable,
+    cut,
+    share_step,
+    sum_of_counts,
+)
 from minicnn.train.state import State, go_to, restore, streams
 from minicnn.train.watch import GradientWatch, check_labels
 
@@ -34,7 +44,10 @@ class EagerStep:
 
     Attributes:
         means: of loss and correct predictions over the batches since their last reset.
+        exchange: what sums the gradients of the ranks that share a batch, if there are any.
     """
+
+    exchange: Exchange | None = None
 
     def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.Optimizer):
         self.net, self.loss, self.optimizer = net, loss, optimizer
@@ -56,9 +69,12 @@ class EagerStep:
         loss = self.loss(logits, y)
         self.optimizer.zero_grad()
         loss.backward(gradient)
-        self.optimizer.step()
         with on_device_of(loss.data):
-            self.means.add(loss.data.astype("float64"), _correct(logits, y), len(y))
+            measured = loss.data.astype("float64"), _correct(logits, y), len(y)
+            if self.exchange is not None:
+                measured = self.exchange.of_parameters(self.optimizer.params, measured)
+            self.means.add(*measured)
+        self.optimizer.step()
         return loss, logits
 
 
@@ -79,6 +95,7 @@ def fit(
     resume: State | str | Path | None = None,
     quiet: bool = False,
     compile: bool = False,
+    ranks: Ranks | None = None,
 ) -> History:
     """Train ``net`` on every batch of ``train``, ``epochs`` times over.
 
@@ -108,6 +125,9 @@ def fit(
         quiet: print nothing and show no progress bar.
         compile: compile the step and the evaluation (``minicnn.compile``): faster, for nets and
             losses that it knows. The loaders may then give raw pixels (``raw=True``).
+        ranks: the processes that train together, each its share of every batch, the same net on
+            the same data: see docs/scale.md. Callbacks and reports are those of each rank, so let
+            the first one have them.
 
     Returns:
         The measurements. In a notebook their curves are drawn again after each epoch.
@@ -116,7 +136,8 @@ def fit(
         DivergedError: the loss became infinite, nan, or on average 100 times the first batch's.
         IndexError: a label that the net has no output for.
         ValueError: fewer than one epoch, no training examples, or an optimiser that holds none of
-            the net's parameters; a state to resume that is damaged or does not fit.
+            the net's parameters; a state to resume that is damaged or does not fit; ranks that
+            differ, or a net that they cannot share.
         TypeError: an array without labels, labels or epochs that are no integers, or no optimiser.
         CompileError: with ``compile``, a net, loss or optimiser that cannot be compiled.
     """
@@ -140,9 +161,14 @@ def fit(
     history = History() if history is None else history
     done = len(history.epochs)
     training = Training(net, optimizer, schedule, train, step, history, done + epochs, done)
+    if ranks is not None:
+        check_shareable(net, train, loss)
+        training.ranks, step.exchange = ranks, Exchange(ranks)
     if resume is not None:
         training.epochs = epochs
         restore(training, resume)
+    if ranks is not None:
+        check_alike(training, divide_by, compile)
     reports: list[Callable[[History], None]] = [*after_epoch]
     if not quiet:
         gradients = GradientWatch()
@@ -150,7 +176,8 @@ def fit(
         reports += reports_of(training, validation is not None, gradients)
     try:
         while len(history.epochs) < training.epochs:
-            _train_epoch(training, divide_by, callbacks, quiet)
+            with cut(ranks, train):
+                _train_epoch(training, divide_by, callbacks, quiet)
             _end_epoch(training, predict, callbacks, **measured)
             for report in reports:
                 report(history)
@@ -184,7 +211,10 @@ def _train_epoch(
     ):
         for x, y in _batches_on(device, bar):
             training.is_whole = False
-            step(x, y, 1.0 if divide_by is None else len(y) / divide_by)  # see EagerStep
+            if training.ranks is None:
+                step(x, y, 1.0 if divide_by is None else len(y) / divide_by)  # see EagerStep
+            else:
+                share_step(training, x, y, divide_by)
             training.batch += 1
             training.x, training.y = x, y
             training.is_whole = True
@@ -193,7 +223,10 @@ def _train_epoch(
                 bar.set_postfix(loss=f"{means['loss']:.3f}", acc=f"{means['train_acc']:.3f}")
             for look in after_batch:
                 look(training)
-            answer_now()
+            if training.ranks is None:
+                answer_now()
+            elif step.exchange.is_stopped:
+                raise KeyboardInterrupt
 
 
 @held()
@@ -224,8 +257,12 @@ def _end_epoch(
 ) -> None:
     """Measure the net, add the epoch to the history, change the learning rate; tell of it."""
     start, net = time.perf_counter(), training.net
-    test_acc = None if test is None else evaluate(net, test, predict)
-    val_acc = None if validation is None else evaluate(net, validation, predict)
+    if training.ranks is not None:
+        check_epoch(training)
+    test_acc, val_acc = (
+        None if part is None else evaluate(net, part, predict, training.ranks)
+        for part in (test, validation)
+    )
     accuracies, seconds = (test_acc, val_acc), time.perf_counter() - start
     with held():  # an epoch that is over is one that all callbacks have seen
         training.history.add_epoch(training.step.means, accuracies, training.seconds, seconds)
@@ -236,14 +273,18 @@ def _end_epoch(
 
 
 def evaluate(
-    net: nn.Module, loader: Batches, predict: Callable[[Tensor], Tensor] | None = None
+    net: nn.Module,
+    loader: Batches,
+    predict: Callable[[Tensor], Tensor] | None = None,
+    ranks: Ranks | None = None,
 ) -> float:
     """The share of ``loader``'s examples that ``net`` classifies correctly, on the net's device.
 
     ``loader``: batches, a data set or a pair (images, labels), as ``fit`` takes them.
 
     In evaluation mode and off the tape; afterwards the net has its own mode again. ``predict``
-    gives the logits: ``net`` by default, or ``minicnn.compile(net)``.
+    gives the logits: ``net`` by default, or ``minicnn.compile(net)``. ``ranks``: each takes its
+    share of every batch, and all get the result.
 
     Raises:
         ValueError: no examples.
@@ -254,10 +295,13 @@ def evaluate(
     device = device_of_net(net)
     correct: Any = 0
     examples = 0
-    with in_evaluation_mode(net), no_grad(), on_device(device):
+    with in_evaluation_mode(net), no_grad(), on_device(device), cut(ranks, loader):
         for x, y in _batches_on(device, loader):
-            correct = correct + _correct(predict(x), y)
+            if ranks is None or len(y):  # a small batch may have no row for this rank
+                correct = correct + _correct(predict(x), y)
             examples += len(y)
+    if ranks is not None:
+        correct, examples = sum_of_counts(ranks, correct, examples)
     if examples == 0:
         raise ValueError("evaluate: loader has no examples")
     return float(correct) / examples

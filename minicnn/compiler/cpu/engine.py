@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from minicnn.kernels.tiles import step as tiles
 from minicnn.kernels.tiles.instruction import write
 from minicnn.kernels.tiles.lanes import has_avx512
 from minicnn.kernels.tiles.program import STRIP, STRIPS, forms_of, program_of, run
+from minicnn.random import first_row
 from minicnn.tensor import Tensor
 from minicnn.terminal import remark
 
@@ -81,8 +82,8 @@ class Engine:
         self.parameters = Parameters(plan, self.weights)
         self.flops = sum(line.flops for line in plan.lines)
         self.tables = np.array([*plan.tables, 0], np.int64)  # never empty
-        self.keys = np.zeros(2 * max(1, plan.masks), np.uint64)
-        arrays = {"weights": self.weights, "tables": self.tables, "keys": self.keys}
+        self.keys = np.zeros((max(1, plan.masks), 3), np.uint64)
+        arrays = {"weights": self.weights, "tables": self.tables, "keys": self.keys.reshape(-1)}
         self.shares = Shares(plan, optimizer is not None, **arrays)
         self.gradients: dict[int, np.ndarray] = {}  # by id of the parameter
         self.no_labels = np.zeros(1, np.int64)
@@ -113,10 +114,12 @@ class Engine:
         masks: list[tuple[int, int]],
         profile: bool = False,
         optimizer: optim.Optimizer | None = None,
+        exchange: Callable[[], None] | None = None,
     ) -> None:
         """One step for the batch ``x`` (N, ...), labels (N,) int64; scores go to ``logits``.
 
-        With an optimiser that of the parameters, too.
+        With an optimiser that of the parameters, too. Before it ``exchange`` may change the
+        gradients.
         """
         self.images = len(x)
         copies = self.parameters.look_up()
@@ -124,20 +127,29 @@ class Engine:
         self._cut_up()
         batch = len(x), x.reshape(-1).view(np.uint8), labels, logits.reshape(-1)
         # not sooner: a batch that ``_get_ready`` refuses must not count as a step
-        phases = self._phases(copies, optimizer)
+        phases, last = self._phases(copies, optimizer), self._update(optimizer)
         with held():  # a Ctrl-C waits until the step is whole
-            if profile:
-                self._run_profiled(batch, phases)
+            if exchange is None:
+                self._do(batch, phases + last, profile)
             else:
-                self.shares.take(self.kernel, batch, phases)
+                self._do(batch, phases, profile)
+                exchange()
+                self._do(batch, last, profile)
             for finish in self.plan.after:
                 finish(self)
             if optimizer is not None:
                 self.parameters.finish(optimizer, self.shares.gradients[0])
         self.plan.images_seen += self.images if profile else 0
 
+    def _do(self, batch: Batch, phases: list[Phase], profile: bool) -> None:
+        if profile:
+            self._run_profiled(batch, phases)
+        else:
+            self.shares.take(self.kernel, batch, phases)
+
     def _get_ready(self, masks: list[tuple[int, int]]) -> None:
-        self.keys[: 2 * len(masks)] = np.array(masks, np.uint64).reshape(-1)
+        if masks:
+            self.keys[:, :2], self.keys[:, 2] = masks, first_row()
         for prepare in self.plan.before:
             prepare(self)
 
@@ -148,26 +160,23 @@ class Engine:
         self.shares.cut_up(count, LANES * self.flops, threads)
 
     def _phases(self, copies: bool, optimizer: optim.Optimizer | None) -> list[Phase]:
-        """All that is to be done for a batch."""
-        phase = self.shares.phase
+        """All that is to be done for a batch, but the update."""
+        phase, end = self.shares.phase, len(self.program)
         phases = [phase(tiles.COPY)] if copies else []
-        phases += [*self._phases_of_parts(), *self._last_phases(optimizer)]
+        phases += self._phases_of_parts()
+        if optimizer is not None:  # its gradients
+            phases += [phase(tiles.SUM), phase(tiles.ONCE, end - len(self.plan.epilogue), end)]
         return [each for each in phases if each[tiles.PIECES]]
 
-    def _last_phases(self, optimizer: optim.Optimizer | None) -> list[Phase]:
-        """What is done with the gradients."""
+    def _update(self, optimizer: optim.Optimizer | None) -> list[Phase]:
+        """The optimiser's step, unless ``Parameters.finish`` takes it."""
         if optimizer is None:
             return []
-        phase, end = self.shares.phase, len(self.program)
-        phases = [
-            phase(tiles.SUM),
-            phase(tiles.ONCE, end - len(self.plan.epilogue), end),
-        ]
         op = self.parameters.prepare(optimizer, self.shares.gradients[0])
-        if op is not None:  # otherwise ``Parameters.finish`` takes the step
-            self.shares.write(update=self.parameters.kernel_of(optimizer), op=op.ctypes.data)
-            phases.append(phase(tiles.UPDATE))
-        return phases
+        if op is None:
+            return []
+        self.shares.write(update=self.parameters.kernel_of(optimizer), op=op.ctypes.data)
+        return [self.shares.phase(tiles.UPDATE)]
 
     def _phases_of_parts(self) -> list[Phase]:
         phase, start = self.shares.phase, len(self.plan.prologue)
@@ -226,6 +235,13 @@ class Engine:
             loss += self.shares.sums.item(share, place)
             correct += self.shares.sums.item(share, place + 1)
         return loss, int(correct)
+
+    def gradients_and(self, room: int) -> np.ndarray:
+        """The last step's gradients of all parameters, placed as these, and some places more.
+
+        What lay there (see ``Shares.places``) is no longer needed after a step's last sum.
+        """
+        return self.shares.gradients[0][: self.plan.parameters_size + room]
 
     def fits(self) -> bool:
         """Whether the plan is one for the parameters as they are now."""

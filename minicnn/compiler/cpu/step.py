@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from minicnn.tensor import Tensor
 
 from ..compiled import CompiledStep, Predictor
 from ..engines import Compiled
-from ..means import Means
+from ..means import ROOM, Means
 from ..record import Stage
 from .engine import Engine
 from .lower import lay_out
@@ -106,11 +107,19 @@ class CpuStep(_OnCpu, CompiledStep):
         self._set_loss(engine, gradient / divisor if divisor else math.nan)
         indices = labels.astype(np.int64, copy=False)
         masks = self._mask_keys(engine)
-        engine.run(pixels, indices, logits, masks, self.profile, self.optimizer)
+        exchange = self.exchange and partial(self._exchange, engine, len(labels))
+        engine.run(pixels, indices, logits, masks, self.profile, self.optimizer, exchange)
         total, correct = engine.loss_and_correct()
         loss = np.array(total / divisor if divisor else math.nan, logits.dtype)
-        self.means.add(float(loss), correct, len(labels))
+        if exchange is None:
+            self.means.add(float(loss), correct, len(labels))
         return Tensor(loss), scores
+
+    def _exchange(self, engine: Engine, images: int) -> None:
+        """Sum gradients and measurements over the ranks; count the whole batch."""
+        assert self.exchange is not None
+        loss, correct = engine.loss_and_correct()
+        self.means.add(*self.exchange(engine.gradients_and(ROOM), (loss, correct, images)))
 
     def _divisor(self, scores: Tensor, labels: Array) -> float:
         """What the sum of the losses is divided by. Labels that eager refuses are refused."""

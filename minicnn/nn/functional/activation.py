@@ -53,4 +53,4 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     check_floating("dropout", input)
     if not training or p == 0:
         return input
-    return apply(ops.Dropout(p, random.next_mask_key()), input)
+    return apply(ops.Dropout(p, random.next_mask_key(), random.first_row()), input)
