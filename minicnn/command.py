@@ -21,6 +21,7 @@ from minicnn.files import expand
 from minicnn.terminal import answer_interrupts, complain, say
 
 DATA = "the cache, Debian's package, the mirrors"  # where data.load looks
+MISTAKES = (ValueError, OSError, DeviceError, ImportError)  # that a user can make
 NOT_IN_FILES = ("--config", "--resume", "--help", "--version")  # options of one call
 
 
@@ -189,7 +190,7 @@ def run(parser: Parser, main: Callable[[argparse.Namespace], int], argv: list[st
     arguments = parser.parse(argv)
     try:
         return main(arguments)
-    except (ValueError, OSError, DeviceError, ImportError) as error:
+    except MISTAKES as error:
         parser.error(in_a_line(error))
     except MemoryError as error:
         parser.error(f"out of memory; try a smaller batch ({in_a_line(error)})")

@@ -21,8 +21,6 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-import numpy as np
-
 from minicnn.kernels import Array
 from minicnn.kernels.interrupts import answer_now, is_waiting
 from minicnn.terminal import complain
@@ -173,9 +171,9 @@ def _check_not_alone(size: int, library: str) -> None:
         told = os.environ.get(name, "")
         if size == 1 and told.isdigit() and int(told) > 1:
             raise ValueError(
-                f"{name} says that there are {told} processes, and this one finds no other: they "
-                f"were started by another MPI's mpiexec (or without one); wanted that of {library}, "
-                "which mpi4py has loaded"
+                f"{name} says that there are {told} processes, and this one finds no other: "
+                f"another MPI's mpiexec has started them, or none; wanted that of {library}, which "
+                "mpi4py has loaded"
             )
 
 

@@ -40,6 +40,7 @@ STOREYS = """
     tape
     ops dtypes cuda
     device
+    distributed
     files formats language terminal threads
     kernels
 """
@@ -49,8 +50,19 @@ PLACES = {
     "llvmlite": ("minicnn.kernels",),
     "cupy": ("minicnn.kernels.gpu", "minicnn.device", "minicnn.selfcheck"),
     "sklearn": ("minicnn.sklearn",),
+    "mpi4py": ("minicnn.distributed",),
 }
-LATE = ("matplotlib", "pooch", "PIL", "IPython", "requests", "onnx", "torch", "tensorboardX")
+LATE = (
+    "matplotlib",
+    "pooch",
+    "PIL",
+    "IPython",
+    "requests",
+    "onnx",
+    "torch",
+    "tensorboardX",
+    "mpi4py",
+)
 IS_LATE = ("minicnn.d2l.book.shell",)  # modules that are themselves imported inside functions only
 LONG_SIGNATURES = {  # with more than 8 parameters, and why
     "Conv2D.__init__": "Keras'",

@@ -251,10 +251,10 @@ def dropout(op: Dropout, group: Group) -> None:
             for block in range(begin // 4, (begin + op.features + 3) // 4):
                 words = philox(np.uint64(block), draw, seed)
                 for k in range(4):
-                    f = 4 * block + k - begin  # an image may begin in the middle of a block
-                    if 0 <= f < op.features:
+                    feature = 4 * block + k - begin  # an image may begin in a block's middle
+                    if 0 <= feature < op.features:
                         u = np.float32(words[k] >> np.uint64(8)) * np.float32(2.0**-24)
-                        place = t * op.tile + f * op.pitch + lane
+                        cell = t * op.tile + feature * op.pitch + lane
                         mask = scale if u >= p else memory.dtype.type(0)
-                        memory[at(op.mask + place)] = mask
-                        memory[at(op.y + place)] = memory[at(op.x + place)] * mask
+                        memory[at(op.mask + cell)] = mask
+                        memory[at(op.y + cell)] = memory[at(op.x + cell)] * mask

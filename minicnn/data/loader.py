@@ -113,8 +113,8 @@ class DataLoader:
         return to_device(generator.permutation(len(self.labels)), self.device)
 
     def _batches(self, order: Any) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in range(len(self)):
-            start, size = batch * self.batch_size, self.images_in(batch)
+        for number in range(len(self)):
+            start, size = number * self.batch_size, self.images_in(number)
             first, last = (0, size) if self.share is None else self.share(size)
             rows = slice(start + first, start + last)
             picked = rows if order is None else order[rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from minicnn import command, compiler, data, models, nn
 from minicnn.data.chosen import choose
 from minicnn.data.own.arrays import Found
 from minicnn.device import gpu_problem, resolve, to_device, try_gpu
+from minicnn.distributed import Ranks
 from minicnn.files import alone_in
 from minicnn.terminal import complain, say
 from minicnn.train import state
@@ -23,16 +25,17 @@ from minicnn.train.loop import fit
 from minicnn.train.measure import DivergedError, History
 from minicnn.train.recipe import recipe_for
 from minicnn.train.report import count, headline, result
-from minicnn.train.run import STATE, Keeper, Run
+from minicnn.train.run import STATE, Keeper, Run, Unwritten
 from minicnn.train.state import State
 from minicnn.train.tensorboard import TensorBoard, check_installed
+from minicnn.train.together import check_jobs_alike, run_together
 
 KNOBS = (
     *("activation", "pool", "padding", "kernel_size", "channels", "hidden", "init"),
     *("batch_norm", "dropout"),
 )
 # what concerns a call, not the training
-NOT_KEPT = ("config", "out", "quiet", "json", "resume")
+NOT_KEPT = ("config", "out", "quiet", "json", "resume", "distributed", "rank_timeout")
 
 
 class Job(NamedTuple):
@@ -44,7 +47,7 @@ class Job(NamedTuple):
         training: not begun yet.
         test, validation: what the net is measured on.
         headline: what is printed at the start.
-        divide_by, after_epoch: arguments of ``fit``.
+        divide_by, after_epoch, ranks: arguments of ``fit``.
     """
 
     options: argparse.Namespace
@@ -55,28 +58,47 @@ class Job(NamedTuple):
     headline: str
     divide_by: int | None
     after_epoch: list[Callable[[History], None]]
+    ranks: Ranks | None
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process keeps the folder: of several ranks the first one does."""
+        return self.ranks is None or self.ranks.rank == 0
 
 
 def run(options: argparse.Namespace) -> int:
     """Do what the options say; the exit status."""
+    return run_together(options, _run) if options.distributed else _run(options)
+
+
+def _run(options: argparse.Namespace, ranks: Ranks | None = None) -> int:
+    """The same, alone or in one of several ranks."""
     with command.talking(options.quiet, options.json) as stdout:
         if options.tensorboard is not None:
             check_installed()
-        job = _job(options, stdout)
+        job = _job(options, stdout, ranks)
+        if ranks is not None:
+            check_jobs_alike(ranks, job.config, job.training.loader, job.test)
         if options.resume is not None:
             folder, status = options.resume, _resume(job)
         else:
             with command.naming(options, "out"):
-                new = Run(options.out, job.config, job.training.net, job.training)
+                kind = Run if job.writes else Unwritten
+                new = kind(options.out, job.config, job.training.net, job.training)
             say(job.headline)
-            with alone_in(new.folder):
+            with _alone_in(new.folder, job):
                 folder, status = new.folder, _fit(new, job)
         if options.quiet and not options.json:
             say(folder, stdout)
         return status
 
 
-def _job(options: argparse.Namespace, stdout: Any) -> Job:
+def _alone_in(folder: Path, job: Job) -> AbstractContextManager[None]:
+    """See ``alone_in``; of several ranks the first one is alone there."""
+    return alone_in(folder) if job.writes else nullcontext()
+
+
+def _job(options: argparse.Namespace, stdout: Any, ranks: Ranks | None) -> Job:
     """Read the data, make the net; ``stdout``: where ``--json`` prints."""
     with command.naming(options, "device"):
         device, why_cpu = _choose_device(options.device)
@@ -98,6 +120,7 @@ def _job(options: argparse.Namespace, stdout: Any) -> Job:
         "device": device,
         "compiled": compiled,
         "threads": minicnn.get_num_threads(),
+        **({} if ranks is None else {"ranks": ranks.size}),
         "minicnn": minicnn.__version__,
         "numpy": np.__version__,
     }
@@ -114,7 +137,7 @@ def _job(options: argparse.Namespace, stdout: Any) -> Job:
     said = headline(config, net, train, found.test, why_cpu)
     lines = [lambda history: say(json.dumps(history.epochs[-1]), stdout)] if options.json else []
     measured = cut(found.test), None if validation is None else cut(validation)
-    return Job(options, config, training, *measured, said, recipe.divisor, lines)
+    return Job(options, config, training, *measured, said, recipe.divisor, lines, ranks)
 
 
 def _data(options: argparse.Namespace) -> tuple[Found, data.Dataset, data.Dataset | None]:
@@ -190,14 +213,16 @@ def _choose_device(name: str) -> tuple[str, str]:
 def _resume(job: Job) -> int:
     """Go on with the run of a folder, under the job's learning rate and number of epochs."""
     options = job.options
-    with alone_in(options.resume):
-        run = Run.of(options.resume)
+    with _alone_in(options.resume, job):
+        run = (Run if job.writes else Unwritten).of(options.resume)
         with command.naming(options, "resume"):
             kept = state.load(run.folder / STATE)
         if job.training.epochs < (epoch := kept.facts["epoch"]):
             raise ValueError(f"--epochs is {job.training.epochs}; the run is in epoch {epoch}")
         with command.naming(options, "resume"):
             _check(run, kept, job)
+        if job.ranks is not None:  # the first one may write when all have read
+            job.ranks.gather(None, "the state of the run")
         if kept.epochs_done == job.training.epochs:
             return _finished(run, kept)
         _note_changes(run, kept, job)
@@ -216,15 +241,16 @@ def _check(run: Run, kept: State, job: Job) -> None:
 def _note_changes(run: Run, kept: State, job: Job) -> None:
     """Write another learning rate or number of epochs into config.json, then into the state.
 
-    The folder of the data, which the digest of the images has been compared for, too.
+    The folder of the data, which the digest of the images has been compared for, and the number of
+    ranks, too.
     """
     now = {"lr": job.config["lr"], "epochs": job.training.epochs}
-    now_all = now | {"data_dir": job.config["data_dir"]}
+    now_all = now | {name: job.config.get(name) for name in ("data_dir", "ranks")}
     changed = {name: value for name, value in now_all.items() if run.config.get(name) != value}
     if changed:
         place = {"epoch": kept.facts["epoch"], "batch": kept.facts["batch"]}
         run.config |= changed
-        run.config["options"] |= changed
+        run.config["options"] |= {name: changed[name] for name in changed if name != "ranks"}
         run.config.setdefault("resumes", []).append({**place, **changed})
         run.write_config()
     # not only if changed: the process that wrote a change may have ended before its first state
@@ -260,6 +286,7 @@ def _fit(run: Run, job: Job, kept: State | None = None) -> int:
             quiet=job.options.quiet,
             compile=job.config["compiled"],
             resume=kept,
+            ranks=job.ranks,
         )
     except DivergedError as error:
         complain(f"python -m minicnn.train: {error}")
@@ -284,6 +311,8 @@ def _fit(run: Run, job: Job, kept: State | None = None) -> int:
 
 def _callbacks(run: Run, job: Job) -> list[Callback]:
     """What keeps the run's folder, and what writes for TensorBoard."""
+    if not job.writes:
+        return []
     options, callbacks = job.options, list[Callback]([Keeper(run, job.options.checkpoint_every)])
     if options.tensorboard is not None:
         with command.naming(options, "tensorboard"):

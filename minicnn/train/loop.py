@@ -168,7 +168,7 @@ def fit(
         training.epochs = epochs
         restore(training, resume)
     if ranks is not None:
-        check_alike(training, divide_by, compile)
+        check_alike(ranks, training, divide_by, compile)
     reports: list[Callable[[History], None]] = [*after_epoch]
     if not quiet:
         gradients = GradientWatch()
@@ -214,7 +214,7 @@ def _train_epoch(
             if training.ranks is None:
                 step(x, y, 1.0 if divide_by is None else len(y) / divide_by)  # see EagerStep
             else:
-                share_step(training, x, y, divide_by)
+                share_step(training.ranks, training, (x, y), divide_by)
             training.batch += 1
             training.x, training.y = x, y
             training.is_whole = True
@@ -258,7 +258,7 @@ def _end_epoch(
     """Measure the net, add the epoch to the history, change the learning rate; tell of it."""
     start, net = time.perf_counter(), training.net
     if training.ranks is not None:
-        check_epoch(training)
+        check_epoch(training.ranks, training)
     test_acc, val_acc = (
         None if part is None else evaluate(net, part, predict, training.ranks)
         for part in (test, validation)

@@ -8,6 +8,7 @@ from typing import Any
 
 from minicnn import command, models
 from minicnn.data.catalogue import CATALOGUE
+from minicnn.distributed import TIMEOUT
 from minicnn.train.job import run
 from minicnn.train.recipe import ENOUGH_UPDATES, RECIPES, SCHEDULES
 from minicnn.train.run import check_resumable
@@ -19,7 +20,10 @@ EXAMPLES = {
     "--resume runs/plus": "go on with a run that was stopped",
     "--config runs/plus/config.json --out runs/again": "the same run once more, bit for bit",
 }
-WITH_RESUME = ("--epochs", "--lr", "--data-dir", "--quiet", "--json")
+WITH_RESUME = (
+    *("--epochs", "--lr", "--data-dir", "--quiet", "--json"),
+    *("--distributed", "--rank-timeout"),
+)
 
 
 class Parser(command.Parser):
@@ -91,6 +95,7 @@ def parser() -> Parser:
     p.add("--out", "DIR", "a new or empty folder", "runs/<time>", type=command.path)
     p.add("--no-compile", None, "train with the textbook's eager operations: slower, same results")
     _add_keeping(p)
+    _add_ranks(p)
     _add_manners(p)
     _add_knobs(p)
     return p
@@ -153,6 +158,24 @@ def _add_keeping(p: command.Parser) -> None:
         f"{', '.join(WITH_RESUME)} may be typed",
         "none",
         type=command.path,
+    )
+
+
+def _add_ranks(p: command.Parser) -> None:
+    """Several processes that train one net."""
+    p.group("many processes (docs/scale.md)")
+    p.add(
+        "--distributed",
+        None,
+        "share every batch among the processes that mpiexec has started, on one machine or several "
+        "(extra mpi); --threads is then each one's, by default its part of the machine's cores",
+    )
+    p.add(
+        "--rank-timeout",
+        "SECONDS",
+        "after which a process that waits for the others ends all of them",
+        type=command.at_least(1),
+        default=round(TIMEOUT),
     )
 
 

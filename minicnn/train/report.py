@@ -121,12 +121,18 @@ def headline(
     parameters = sum(p.size for p in net.parameters())
     threads = f", {count(config['threads'], 'thread')}" if config["device"] == "cpu" else ""
     threads += ", compiled" if config["compiled"] else ", eager"
+    threads += _ranks(config["ranks"]) if "ranks" in config else ""
     own = f" of {_size(train)}, {len(train.classes)} classes" if is_own(config) else ""
     return (
         f"{config['model']} ({parameters:,} parameters) on {config['dataset']} ({len(train):,} + "
         f"{len(test):,} images{own}), {count(config['epochs'], 'epoch')}\n"
         f"device {config['device']}{threads}{why_cpu}"
     )
+
+
+def _ranks(ranks: int) -> str:
+    """Their number; of one, how there would be more."""
+    return f", {count(ranks, 'rank')}{'; mpiexec -n 4 starts four' if ranks == 1 else ''}"
 
 
 def _size(dataset: Dataset) -> str:

@@ -126,6 +126,22 @@ class Run:
         write_whole(self.folder / "curves.png", plots.png(plots.curves(history.curve, title)))
 
 
+class Unwritten(Run):
+    """A run whose folder another process keeps: the first of several ranks."""
+
+    def __init__(self, folder: str | Path | None, config: dict[str, Any], *others: Any):
+        self.folder, self.config = Path(folder or "runs"), config
+
+    def write_config(self) -> None:
+        """Nothing is written."""
+
+    def write(self, net: Module, history: History) -> None:
+        """Nothing is written."""
+
+    def draw(self, history: History) -> None:
+        """Nothing is drawn."""
+
+
 class Keeper(Checkpoint):
     """Keeps the folder of a run up to date: each epoch everything, the state more often.
 

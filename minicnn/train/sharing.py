@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import sys
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-import minicnn
 from minicnn import nn, random
 from minicnn.compiler.means import ROOM
 from minicnn.data import DataLoader
@@ -115,13 +115,13 @@ def cut(ranks: Ranks | None, *loaders: DataLoader | None) -> Iterator[None]:
             loader.share = None
 
 
-def check_alike(training: Training, divide_by: int | None, compile: bool) -> None:
+def check_alike(ranks: Ranks, training: Training, divide_by: int | None, compile: bool) -> None:
     """Refuse ranks that are about to train differently."""
     facts = state_of(training).facts
     same = ("optimizer", "schedule", "epochs", "epoch", "batch", "streams")
-    training.ranks.check_alike(
+    ranks.check_alike(
         {
-            "minicnn": minicnn.__version__,
+            "minicnn": sys.modules["minicnn"].__version__,
             "numpy": np.__version__,
             "Python": platform.python_version(),
             **facts["kinds"],
@@ -135,13 +135,15 @@ def check_alike(training: Training, divide_by: int | None, compile: bool) -> Non
     )
 
 
-def share_step(training: Training, x: Tensor, y: Tensor, divide_by: int | None) -> None:
+def share_step(
+    ranks: Ranks, training: Training, batch: tuple[Tensor, Tensor], divide_by: int | None
+) -> None:
     """A step with this rank's rows of a batch; it updates with the gradient of all rows.
 
     The loss is the mean over ``len(y)`` of them, so its gradient is scaled to that of the sum over
     these rows, divided by the number of all.
     """
-    ranks, images = training.ranks, training.loader.images_in(training.batch)
+    (x, y), images = batch, training.loader.images_in(training.batch)
     ranks.place = f"(epoch {training.epoch}, batch {training.batch + 1})"
     first, _ = ranks.share(images)
     with random.rows_from(first):
@@ -155,15 +157,15 @@ def sum_of_counts(ranks: Ranks, correct: int, examples: int) -> tuple[int, int]:
     return int(counts[0]), int(counts[1])
 
 
-def check_epoch(training: Training) -> None:
+def check_epoch(ranks: Ranks, training: Training) -> None:
     """Refuse to go on where the ranks' parameters have come apart."""
     name = f"the parameters after epoch {training.epoch}"
-    training.ranks.check_alike({name: digest(training.net)}, name)
+    ranks.check_alike({name: digest(training.net)}, name)
 
 
 def digest(net: nn.Module) -> int:
     """A number that changes with any bit of the net's state."""
     number = 0
     for value in net.state_dict().values():
-        number = zlib.crc32(np.ascontiguousarray(to_host(value.data)), number)
+        number = zlib.crc32(to_host(value.data).tobytes(), number)
     return number
