@@ -126,7 +126,7 @@ class Ranks:
             if stream is not None:
                 stream.flush()
         self.comm.Abort(status)
-        raise SystemExit(status)
+        os._exit(status)  # MPICH comes back from it now and then; Python's end would wait forever
 
     def end_interrupted(self) -> NoReturn:
         """End the job after a Ctrl-C, which all ranks get: the first one, when it has done."""
