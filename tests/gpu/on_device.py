@@ -30,6 +30,7 @@ FILES = {  # of the host, or long; a folder stands for all that is in it
     "compiler": "of the CPU's plans; tests/gpu/test_compiled.py is its counterpart",
     "d2l": "trains",
     "data": "files; tests/gpu/test_training.py is the loader's counterpart",
+    "distributed": "of the CPU",
     "explain": "pages; test_tape.py counts NumPy's memory",
     "gpu": "of its own",
     "kernels": "the CPU's kernels; tests/gpu/test_kernels.py is its counterpart",

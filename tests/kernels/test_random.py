@@ -34,6 +34,14 @@ def test_both_sets_draw_the_same_numbers(shape: tuple[int, ...], seed: int, draw
 
 
 @both
+@pytest.mark.parametrize("first", [0, 1, 3, 4, 10, 22])
+def test_a_part_of_a_set_has_its_numbers(first: int, kernel: ModuleType) -> None:
+    whole = kernel.random_uniform(np.empty(23), 3, 4)
+    part = kernel.random_uniform(np.empty((23 - first) // 2), 3, 4, first)
+    np.testing.assert_array_equal(part, whole[first : first + part.size])
+
+
+@both
 def test_random_numbers_are_uniform_and_independent(kernel: ModuleType) -> None:
     numbers = kernel.random_uniform(np.empty(100_000), 3, 4).astype(np.float64)
     assert numbers.min() >= 0
