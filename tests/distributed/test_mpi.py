@@ -67,8 +67,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A few pictures of the sample, as a file: batches of 64 leave 3 for the last."""
     train, test = data.load("fashion-mnist-sample")
     path = tmp_path_factory.mktemp("few") / "few.npz"
-    parts = {"x_train": train.images[:195], "y_train": train.labels[:195]}
-    np.savez(path, **parts, x_test=test.images[:50], y_test=test.labels[:50])
+    x, y = train.images[:195], train.labels[:195]
+    np.savez(path, x_train=x, y_train=y, x_test=test.images[:50], y_test=test.labels[:50])
     return str(path)
 
 

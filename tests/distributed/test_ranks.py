@@ -112,7 +112,7 @@ def test_a_process_that_is_alone_by_mistake(
         monkeypatch.setenv(name, value)
     distributed._check_not_alone(2, "MPICH")
     if is_refused:
-        with pytest.raises(ValueError, match=f"{[*told][0]} says .* wanted that of MPICH"):
+        with pytest.raises(ValueError, match=f"{next(iter(told))} says .* wanted that of MPICH"):
             distributed._check_not_alone(1, "MPICH")
     else:
         distributed._check_not_alone(1, "MPICH")
