@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +48,8 @@ class Job(NamedTuple):
         training: not begun yet.
         test, validation: what the net is measured on.
         headline: what is printed at the start.
-        divide_by, after_epoch, ranks: arguments of ``fit``.
+        divide_by, after_epoch, ranks, callbacks: arguments of ``fit``; the folder's callbacks come
+            first.
     """
 
     options: argparse.Namespace
@@ -59,6 +61,7 @@ class Job(NamedTuple):
     divide_by: int | None
     after_epoch: list[Callable[[History], None]]
     ranks: Ranks | None
+    callbacks: Sequence[Callback]
 
     @property
     def writes(self) -> bool:
@@ -66,17 +69,33 @@ class Job(NamedTuple):
         return self.ranks is None or self.ranks.rank == 0
 
 
-def run(options: argparse.Namespace) -> int:
-    """Do what the options say; the exit status."""
-    return run_together(options, _run) if options.distributed else _run(options)
+def run(
+    options: argparse.Namespace,
+    find: Callable[..., Found] = choose,
+    callbacks: Sequence[Callback] = (),
+) -> int:
+    """Do what the options say; the exit status.
+
+    Args:
+        find: gives the data; called as ``choose`` is.
+        callbacks: look on, too.
+    """
+    alone = functools.partial(_run, find=find, callbacks=callbacks)
+    return run_together(options, alone) if options.distributed else alone(options)
 
 
-def _run(options: argparse.Namespace, ranks: Ranks | None = None) -> int:
+def _run(
+    options: argparse.Namespace,
+    ranks: Ranks | None = None,
+    *,
+    find: Callable[..., Found],
+    callbacks: Sequence[Callback],
+) -> int:
     """The same, alone or in one of several ranks."""
     with command.talking(options.quiet, options.json) as stdout:
         if options.tensorboard is not None:
             check_installed()
-        job = _job(options, stdout, ranks)
+        job = _job(options, stdout, ranks, find)._replace(callbacks=callbacks)
         if ranks is not None:
             check_jobs_alike(ranks, job.config, job.training.loader, job.test)
         if options.resume is not None:
@@ -98,13 +117,15 @@ def _alone_in(folder: Path, job: Job) -> AbstractContextManager[None]:
     return alone_in(folder) if job.writes else nullcontext()
 
 
-def _job(options: argparse.Namespace, stdout: Any, ranks: Ranks | None) -> Job:
+def _job(
+    options: argparse.Namespace, stdout: Any, ranks: Ranks | None, find: Callable[..., Found]
+) -> Job:
     """Read the data, make the net; ``stdout``: where ``--json`` prints."""
     with command.naming(options, "device"):
         device, why_cpu = _choose_device(options.device)
     if options.threads is not None:
         minicnn.set_num_threads(options.threads)
-    found, train, validation = _data(options)
+    found, train, validation = _data(options, find)
     net, model_args = _net(options, train)
     net.to(device)
     with command.naming(options, "normalise"):
@@ -137,13 +158,15 @@ def _job(options: argparse.Namespace, stdout: Any, ranks: Ranks | None) -> Job:
     said = headline(config, net, train, found.test, why_cpu)
     lines = [lambda history: say(json.dumps(history.epochs[-1]), stdout)] if options.json else []
     measured = cut(found.test), None if validation is None else cut(validation)
-    return Job(options, config, training, *measured, said, recipe.divisor, lines, ranks)
+    return Job(options, config, training, *measured, said, recipe.divisor, lines, ranks, ())
 
 
-def _data(options: argparse.Namespace) -> tuple[Found, data.Dataset, data.Dataset | None]:
+def _data(
+    options: argparse.Namespace, find: Callable[..., Found]
+) -> tuple[Found, data.Dataset, data.Dataset | None]:
     """What was found, the training set, the validation set."""
     with command.naming(options, "data_dir"):
-        found = choose(options.dataset, options.data_dir, options.image_size, options.seed)
+        found = find(options.dataset, options.data_dir, options.image_size, options.seed)
     if options.validation is None:
         return found, found.train, None
     with command.naming(options, "validation"):
@@ -318,4 +341,4 @@ def _callbacks(run: Run, job: Job) -> list[Callback]:
         with command.naming(options, "tensorboard"):
             folder = options.tensorboard / run.folder.name
             callbacks.append(TensorBoard(folder, run.config["options"]))
-    return callbacks
+    return [*callbacks, *job.callbacks]

@@ -1,0 +1,82 @@
+"""Dask: a cluster of this machine's cores, or one that is running already."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from minicnn.kernels.interrupts import held
+
+PATIENCE = "20s"  # for a scheduler to answer
+SETTINGS = {
+    # A worker has the run that it does and no other: when a process dies, Dask counts that against
+    # every task that it had, begun or not, and gives a task up at the fourth time.
+    "distributed.scheduler.worker-saturation": 1.0,
+    # While kernels compile, or the machine is busy, a worker may not be heard of for minutes. When
+    # its process ends, its nanny knows.
+    "distributed.scheduler.worker-ttl": None,
+}
+
+
+def check_installed() -> None:
+    """Raise an ImportError that says what to install, unless Dask is there."""
+    try:
+        import distributed  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"{error.name} is not installed; a sweep needs the extra dask: pip install '.[dask]'"
+        ) from error
+
+
+@contextlib.contextmanager
+def client_of(scheduler: str | None, workers: int) -> Iterator[Any]:
+    """A client of the scheduler at this address; of None of a cluster of our own, which ends with
+    it.
+
+    Raises:
+        OSError, ValueError: nothing answers there, or it is no address.
+    """
+    from distributed import Client
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the command says it itself
+    with contextlib.ExitStack() as stack:
+        with held():  # a Ctrl-C while processes start
+            address = scheduler or stack.enter_context(_local(workers))
+            client = stack.enter_context(Client(address, timeout=PATIENCE))
+        yield client
+
+
+@contextlib.contextmanager
+def _local(workers: int) -> Iterator[Any]:
+    """A LocalCluster of processes that do one task at a time."""
+    import dask
+    from distributed import LocalCluster
+
+    with (
+        dask.config.set(SETTINGS),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=0,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+            preload=["minicnn.sweep.work"],
+        ) as cluster,
+    ):
+        yield cluster
+
+
+def workers_of(client: Any) -> dict[str, str]:
+    """The addresses of the workers that are there, and their machines."""
+    found = client.scheduler_info(-1)["workers"]  # -1: all of them
+    return {address: about["host"] for address, about in found.items()}
+
+
+def versions_of(client: Any) -> dict[str, Any]:
+    """What each worker computes with, by its address; an exception where it cannot tell."""
+    from minicnn.sweep.work import versions
+
+    return client.run(versions, on_error="return")
