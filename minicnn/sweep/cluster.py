@@ -71,8 +71,10 @@ def _local(workers: int) -> Iterator[Any]:
 
 def workers_of(client: Any) -> dict[str, str]:
     """The addresses of the workers that are there, and their machines."""
-    found = client.scheduler_info(-1)["workers"]  # -1: all of them
-    return {address: about["host"] for address, about in found.items()}
+    from distributed.comm.addressing import get_address_host
+
+    # not client.scheduler_info: now and then it has no workers (findings/dask_scheduler_info.py)
+    return {address: get_address_host(address) for address in client.nthreads()}
 
 
 def versions_of(client: Any) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class Runs:
         """Say which are gone, and that there are none."""
         now = workers_of(self.client)
         for address in self.workers.keys() - now.keys():
-            self.say(f"the worker {address} is gone; its run goes on elsewhere")
+            self.say(f"{address} is gone; its run goes on elsewhere")
         if not now and self.pending:
             self.say("there are no workers; waiting for one")
         self.workers = now
