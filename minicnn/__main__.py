@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train LeNet on Fashion-MNIST; keep what came of it in a folder",
     "predict": "say what a trained net takes pictures of your own for",
     "compare": "curves of several runs in one picture, settings and results in a table",
+    "sweep": "many trainings with other settings each, on all cores or a Dask cluster",
     "visualize": "draw what a trained net sees, and where it errs",
     "explain": "show a layer forward and backward, cell by cell, on a page",
     "export": "hand a trained net over: one C file, ONNX, PyTorch",

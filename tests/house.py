@@ -28,7 +28,8 @@ Import = ast.Import | ast.ImportFrom
 # Who may import whom: a module from its own line and from those below.
 STOREYS = """
     tests benchmarks docs
-    __main__ compare explain predict visualize d2l selfcheck rungs winograd sklearn export
+    __main__ sweep
+    compare explain predict visualize d2l selfcheck rungs winograd sklearn export
     interop onnx
     exchange
     train training command minicnn
@@ -51,6 +52,8 @@ PLACES = {
     "cupy": ("minicnn.kernels.gpu", "minicnn.device", "minicnn.selfcheck"),
     "sklearn": ("minicnn.sklearn",),
     "mpi4py": ("minicnn.distributed",),
+    "dask": ("minicnn.sweep",),
+    "distributed": ("minicnn.sweep",),
 }
 LATE = (
     "matplotlib",
@@ -62,6 +65,8 @@ LATE = (
     "torch",
     "tensorboardX",
     "mpi4py",
+    "dask",
+    "distributed",
 )
 IS_LATE = ("minicnn.d2l.book.shell",)  # modules that are themselves imported inside functions only
 LONG_SIGNATURES = {  # with more than 8 parameters, and why

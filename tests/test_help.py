@@ -15,6 +15,7 @@ PACKAGES = (
     "explain",
     "export",
     "predict",
+    "sweep",
     "train",
     "visualize",
 )  # whose parser() stands in options

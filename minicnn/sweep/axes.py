@@ -37,8 +37,9 @@ def grid_of(table: Mapping[str, Any]) -> Axes:
     """The table ``[grid]`` of a file; a value without a list is a list of one.
 
     Raises:
-        ValueError: a list without values.
+        ValueError: no table, or a list without values.
     """
+    _check_table("grid", table)
     grid = {_name(n): v if isinstance(v, list) else [v] for n, v in table.items()}
     for name, values in grid.items():
         if not values:
@@ -57,6 +58,11 @@ def rows_of(table: Any) -> list[dict[str, Any]]:
     return [{_name(name): value for name, value in row.items()} for row in table]
 
 
+def _check_table(name: str, table: Any) -> None:
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{name} is {table!r}; wanted a table of axes, under [{name}]")
+
+
 def _name(name: str) -> str:
     return name.replace("-", "_")
 
@@ -71,8 +77,9 @@ def draws_of(table: Mapping[str, Any], count: int, seed: int) -> list[dict[str, 
     ones stay, and another axis changes none.
 
     Raises:
-        ValueError: an axis that is no distribution.
+        ValueError: no table, or an axis that is no distribution.
     """
+    _check_table("random", table)
     columns = {_name(name): _draw(name, given, count, seed) for name, given in table.items()}
     if not columns:
         return []
@@ -91,7 +98,7 @@ def _draw(name: str, given: Any, count: int, seed: int) -> list[Any]:
     shares = np.random.default_rng([seed, zlib.crc32(_name(name).encode())]).random(count)
     try:
         return [value_at(float(share), *limits) for share in shares]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError, IndexError):
         raise ValueError(
             f"[random] {name}: {kind} is {limits!r}; wanted something like {example}"
         ) from None

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from minicnn.command import in_a_line
 from minicnn.kernels.interrupts import held
 
 PATIENCE = "20s"  # for a scheduler to answer
@@ -42,9 +43,12 @@ def client_of(scheduler: str | None, workers: int) -> Iterator[Any]:
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the command says it itself
     with contextlib.ExitStack() as stack:
-        with held():  # a Ctrl-C while processes start
-            address = scheduler or stack.enter_context(_local(workers))
-            client = stack.enter_context(Client(address, timeout=PATIENCE))
+        try:
+            with held():  # a Ctrl-C while processes start
+                address = scheduler or stack.enter_context(_local(workers))
+                client = stack.enter_context(Client(address, timeout=PATIENCE))
+        except RuntimeError as error:  # Dask's, of a worker that does not start
+            raise ConnectionError(in_a_line(error)) from error
         yield client
 
 
@@ -61,7 +65,7 @@ def _local(workers: int) -> Iterator[Any]:
             threads_per_worker=1,
             processes=True,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # of all sweeps' the first would get the usual port
             silence_logs=logging.CRITICAL,
             preload=["minicnn.sweep.work"],
         ) as cluster,

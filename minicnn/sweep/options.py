@@ -15,10 +15,9 @@ from minicnn.sweep.job import sweep
 from minicnn.sweep.plan import NO_AXES, Run, parsed, plan, usual
 
 EXAMPLES = {
-    "--grid lr=0.1,0.5,0.9 activation=sigmoid,relu --seeds 3": "18 runs, on all cores",
-    "--grid 'channels=[6,16],[8,20]' batch-norm=on,off --epochs 3": "lists in brackets, switches; "
-    "all runs with 3 epochs",
-    "--config sweep.toml --out runs/mine": "axes from a file: see docs/scale.md",
+    "--grid lr=0.1,0.5 activation=sigmoid,relu --seeds 3": "12 runs, on all cores",
+    "--grid 'channels=[6,16],[8,20]' batch-norm=on,off": "lists in brackets; switches",
+    "--config sweep.toml --epochs 3 --out runs/mine": "axes from a file (docs/scale.md)",
     "--config sweep.toml --scheduler tcp://10.0.0.1:8786": "on a Dask cluster that is running",
 }
 ABOUT = """\

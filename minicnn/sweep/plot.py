@@ -13,6 +13,8 @@ from minicnn.sweep.plan import Run
 from minicnn.sweep.table import Outcomes, mean, varied
 
 Point = tuple[Any, float]  # the axis' value, the accuracy
+Ticks = dict[float, str]  # what is written where
+FEW = 8  # values that have each its tick
 TENFOLD = 10  # from so large a range on, an axis is logarithmic
 
 
@@ -56,34 +58,42 @@ def _others(axis: str, run: Run, runs: Sequence[Run]) -> str:
 
 def _draw_lines(axes: Any, lines: dict[str, list[Point]]) -> None:
     """Each in a colour; if there are too many, or they have one value each, all in one."""
-    if len(lines) > len(COLOURS) or all(len({x for x, _ in p}) < 2 for p in lines.values()):
+    apart = len(lines) <= len(COLOURS) and any(len({x for x, _ in p}) > 1 for p in lines.values())
+    if not apart:
         lines = {"": [point for points in lines.values() for point in points]}
     for colour, (name, points) in zip(COLOURS, lines.items(), strict=False):
         axes.plot(*zip(*points, strict=True), "o", color=colour, markersize=4, alpha=0.45)
         x = sorted({x for x, _ in points})
         means = [mean([y for at, y in points if at == value]) for value in x]
-        if len(x) < len(points):  # otherwise each dot is its own mean
+        if len(x) < len(points) or (apart and len(x) <= FEW):  # no zigzag through draws
             axes.plot(x, means, "-", color=colour, linewidth=1.8, label=name)
 
 
-def _places(values: Sequence[Any]) -> tuple[Any, list[Any]]:
-    """Where each value stands, and what is written there; nothing for numbers, which stand where
-    they are."""
+def _places(values: Sequence[Any]) -> tuple[Any, Ticks]:
+    """Where each value stands, and what is written where; numbers stand where they are."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        return lambda value: value, []
+        few = len(set(values)) <= FEW
+        return lambda value: value, {value: shown(value) for value in values if few}
     names = [*dict.fromkeys(json.dumps(value) for value in values)]
-    texts = [shown(json.loads(name)) or "usual" for name in names]
+    texts: Ticks = {i: shown(json.loads(name)) or "usual" for i, name in enumerate(names)}
     return lambda value: names.index(json.dumps(value)), texts
 
 
-def _finish(axes: Any, name: str, ticks: Sequence[str]) -> None:
+def _finish(axes: Any, name: str, ticks: Ticks) -> None:
     axes.set_xlabel(name)
-    low, high = sorted(axes.dataLim.intervalx)
-    if ticks:
-        axes.set_xticks(range(len(ticks)), ticks)
-        axes.set_xlim(-0.5, len(ticks) - 0.5)
-    elif 0 < low * TENFOLD <= high:
+    low, high = axes.dataLim.intervalx
+    if 0 < low * TENFOLD <= high:
         axes.set_xscale("log")
+    axes.margins(x=0.1)
+    if ticks:
+        axes.set_xticks([*ticks], [*ticks.values()])
+        axes.xaxis.set_minor_locator(_no_ticks())
     axes.grid(color=plots.GRID, linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(plots.INK)
+
+
+def _no_ticks() -> Any:
+    from matplotlib.ticker import NullLocator
+
+    return NullLocator()

@@ -12,6 +12,7 @@ import io
 import os
 import platform
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -53,8 +54,12 @@ class RefusalError(Exception):
 
 
 def dask_setup(worker: Any) -> None:
-    """Called by Dask when a worker of ours starts: a Ctrl-C is for the command to answer."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Called by Dask when a worker of ours starts."""
+    from tqdm import tqdm
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the command to answer
+    # tqdm's own lock is for several processes: one that is killed leaves it, and Python says so
+    tqdm.set_lock(threading.RLock())
 
 
 def versions() -> dict[str, str]:

@@ -35,6 +35,7 @@ FILES = {  # of the host, or long; a folder stands for all that is in it
     "gpu": "of its own",
     "kernels": "the CPU's kernels; tests/gpu/test_kernels.py is its counterpart",
     "predict": "pictures and their page",
+    "sweep": "trains",
     "train": "trains; tests/gpu/test_training.py is its counterpart",
     "ops/test_edges.py": "of the CPU's tiles too; tests/gpu/test_edges.py is its counterpart",
     "optim/test_adaptive.py": "tests/gpu/test_optimizers.py is its counterpart",
