@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 
 from minicnn import train
+from minicnn.sweep.options import parser as sweep_parser
+from minicnn.sweep.options import runs_of
 from minicnn.train.job import KNOBS
 from minicnn.train.options import parser
 from tests.data import own
@@ -215,6 +217,9 @@ def test_a_command_of_the_pages_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     short = short_arguments(module, arguments, run_folder, tmp_path)
+    if module == "minicnn.sweep":  # tests/sweep starts workers, once
+        assert runs_of(sweep_parser().parse(short))
+        return
     if "--to" in short and short[short.index("--to") + 1] != "c":  # onnx, torch: extras
         pytest.importorskip(short[short.index("--to") + 1])
     if module == "minicnn.d2l":  # in a process where nobody has imported the real torch

@@ -77,7 +77,7 @@ def workers_of(client: Any) -> dict[str, str]:
     """The addresses of the workers that are there, and their machines."""
     from distributed.comm.addressing import get_address_host
 
-    # not client.scheduler_info: now and then it has no workers (findings/dask_scheduler_info.py)
+    # not client.scheduler_info: now and then it has no workers (findings/dask-scheduler-info.sh)
     return {address: get_address_host(address) for address in client.nthreads()}
 
 
