@@ -18,7 +18,10 @@ from minicnn.sweep.axes import Axes
 from minicnn.train import options as train
 
 # options of train that the sweep has itself, or gives each run
-NO_AXES = ("config", "resume", "out", "threads", "quiet", "json", "help", "version")
+NO_AXES = (
+    *("config", "resume", "out", "threads", "quiet", "json", "help", "version"),
+    *("distributed", "rank_timeout"),
+)
 LONGEST = 100  # characters of a name
 
 
