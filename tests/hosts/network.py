@@ -20,7 +20,9 @@ import subprocess
 import sys
 import time
 import uuid
-from typing import IO, Any, Self
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
 
 
 def what_is_missing() -> str | None:
@@ -57,11 +59,12 @@ class Host:
         named = ["unshare", "--uts", "sh", "-c", f'hostname {self.name} && exec "$@"', "sh"]
         return ["ip", "netns", "exec", self.space, *named, *words]
 
-    def start(self, *words: str, out: IO[str], **settings: Any) -> subprocess.Popen[str]:
+    def start(self, *words: str, out: Path, **settings: Any) -> subprocess.Popen[str]:
         """Start a program; what it prints goes to the file ``out``."""
-        process = subprocess.Popen(
-            self.command(*words), stdout=out, stderr=subprocess.STDOUT, text=True, **settings
-        )
+        with out.open("w") as file:
+            process = subprocess.Popen(
+                self.command(*words), stdout=file, stderr=subprocess.STDOUT, text=True, **settings
+            )
         self.started.append(process)
         return process
 
@@ -82,15 +85,25 @@ class Host:
         """The ids of all that runs here, whoever started it."""
         return [int(number) for number in ip("netns", "pids", self.space).split()]
 
+    def opened(self) -> Iterator[Path]:
+        """The files and folders that programs have open here."""
+        for number in self.processes():
+            with contextlib.suppress(FileNotFoundError):  # it has ended
+                yield from (handle.resolve() for handle in Path(f"/proc/{number}/fd").iterdir())
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all that runs here."""
+        for process in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
+
     def end(self) -> None:
         """End all that runs here, and what has not arrived here yet."""
         for process in self.started:
             process.kill()
             process.wait()
-        while running := self.processes():
-            for number in running:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(number, signal.SIGKILL)
+        while self.processes():
+            self.signal(signal.SIGKILL)
             time.sleep(0.02)
 
 
@@ -145,3 +158,12 @@ class Network:
                 host.end()
         for space in there & {self.switch, *(host.space for host in self.hosts.values())}:
             ip("netns", "delete", space)
+
+
+def wait_until(is_so: Callable[[], object], seconds: float, out: Path) -> None:
+    """Look again and again; after too many seconds fail, with what a program has printed."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > end:
+            raise AssertionError(f"not so after {seconds:g} seconds; printed:\n{out.read_text()}")
+        time.sleep(0.02)

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
 
 import pytest
 
@@ -42,8 +41,7 @@ def ask(host: Host, address: str, patience: float = 10) -> str:
 
 def test_a_cut_cable_carries_nothing_until_it_is_mended(network: Network, tmp_path: Path) -> None:
     a, b = network["a"], network["b"]
-    with (tmp_path / "b").open("w") as out:
-        b.start(sys.executable, "-c", SERVE, out=out)
+    b.start(sys.executable, "-c", SERVE, out=tmp_path / "b")
     assert ask(a, b.address) == "a b\n"
     before = a.received()
     assert before > 100_000, "it came by the cable"
@@ -55,7 +53,7 @@ def test_a_cut_cable_carries_nothing_until_it_is_mended(network: Network, tmp_pa
     assert ask(a, b.address) == "a b\n"
 
 
-def start_two_and_fail(host: Host, out: IO[str]) -> None:
+def start_two_and_fail(host: Host, out: Path) -> None:
     host.start("sh", "-c", "sleep 100 & wait", out=out)
     while len(host.processes()) < 2:
         pass
@@ -64,15 +62,15 @@ def start_two_and_fail(host: Host, out: IO[str]) -> None:
 
 def test_nothing_is_left_after_a_failure(hosts_are_possible: None, tmp_path: Path) -> None:
     network = Network("a")
-    with (tmp_path / "out").open("w") as out, pytest.raises(ZeroDivisionError), network:
-        start_two_and_fail(network["a"], out)
+    with pytest.raises(ZeroDivisionError), network:
+        start_two_and_fail(network["a"], tmp_path / "out")
     assert [process.poll() for process in network["a"].started] == [-signal.SIGKILL]
     assert network.tag not in ip("netns", "list")
 
 
 def test_two_networks_do_not_meet(network: Network, tmp_path: Path) -> None:
-    with Network("a", "b") as other, (tmp_path / "out").open("w") as out:
-        other["b"].start(sys.executable, "-c", SERVE, out=out)
+    with Network("a", "b") as other:
+        other["b"].start(sys.executable, "-c", SERVE, out=tmp_path / "out")
         assert ask(other["a"], "10.0.0.2") == "a b\n"
         assert ask(network["a"], "10.0.0.2", patience=0.5) == ""
 
