@@ -33,18 +33,24 @@ def what_is_missing() -> str | None:
         if shutil.which(tool) is None:
             return f"hosts of one's own need {tool!r} (Debian: iproute2, util-linux)"
     try:
-        with Network("a"):
-            return None
+        with Network("a") as network:
+            output(network["a"].command("true"))
     except RuntimeError as error:
         return f"no hosts of one's own here: {error}"
+    return None
+
+
+def output(words: list[str]) -> str:
+    """What a command prints; its complaint as an exception."""
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def ip(*words: str) -> str:
-    """What ``ip`` prints; its complaint as an exception."""
-    done = subprocess.run(["ip", *words], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"ip {' '.join(words)}: {done.stderr.strip()}")
-    return done.stdout
+    """What ``ip`` prints."""
+    return output(["ip", *words])
 
 
 class Host:
@@ -69,7 +75,7 @@ class Host:
         return process
 
     def cut(self) -> None:
-        """Cut the cable: nothing goes in or out, and nobody is told."""
+        """Cut the cable: nothing goes in or out, and no program is told."""
         ip("-n", self.switch, "link", "set", "dev", self.name, "down")
 
     def mend(self) -> None:
@@ -78,8 +84,7 @@ class Host:
     def received(self) -> int:
         """Bytes that came in by the cable."""
         counter = "/sys/class/net/eth0/statistics/rx_bytes"
-        read = ["ip", "netns", "exec", self.space, "cat", counter]
-        return int(subprocess.run(read, capture_output=True, text=True, check=True).stdout)
+        return int(ip("netns", "exec", self.space, "cat", counter))
 
     def processes(self) -> list[int]:
         """The ids of all that runs here, whoever started it."""
