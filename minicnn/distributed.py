@@ -13,6 +13,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import pickle
 import platform
 import sys
 import time
@@ -20,6 +21,8 @@ import traceback
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
+
+import numpy as np
 
 from minicnn.kernels import Array
 from minicnn.kernels.interrupts import answer_now, is_waiting
@@ -71,10 +74,16 @@ class Ranks:
         self._wait(self.comm.Iallreduce(None, numbers), what)
 
     def gather(self, thing: Any, what: str) -> list[Any]:
-        """What each rank has here, in the ranks' order."""
-        # the barrier is what can be waited for; after it nobody is late
-        self._wait(self.comm.Ibarrier(), what)
-        return self.comm.allgather(thing)
+        """What each rank has here, in the ranks' order: bytes, summed with the others' zeros."""
+        mine = np.frombuffer(pickle.dumps(thing), np.uint8)
+        sizes = np.zeros(self.size, np.int64)
+        sizes[self.rank] = len(mine)
+        self.sum(sizes, what)
+        everything = np.zeros(sizes.sum(), np.uint8)
+        parts = np.split(everything, np.cumsum(sizes)[:-1])
+        parts[self.rank][...] = mine
+        self.sum(everything, what)
+        return [pickle.loads(part.tobytes()) for part in parts]
 
     def check_alike(self, facts: Mapping[str, Any], what: str) -> None:
         """Refuse ranks that differ in ``facts``.
@@ -125,6 +134,7 @@ class Ranks:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
+        time.sleep(PAUSE)  # until mpiexec has read it: what lies in a pipe is lost in an abort
         self.comm.Abort(status)
         os._exit(status)  # MPICH comes back from it now and then; Python's end would wait forever
 

@@ -64,6 +64,13 @@ def test_a_rank_that_does_not_come_ends_the_job(capsys: pytest.CaptureFixture) -
     )
 
 
+def test_a_rank_that_leaves_in_the_middle_of_a_gathering_ends_the_job() -> None:
+    meeting = Meeting(2)
+    Comm(meeting, 1).Iallreduce(None, np.array([0, 5]))  # how many bytes it has, and no bytes
+    with pytest.raises(Aborted):
+        Ranks(0.05, Comm(meeting, 0)).gather("a thing", "a comparison")
+
+
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [(RuntimeError("boom"), 1, "RuntimeError: boom"), (KeyboardInterrupt(), 130, "")],

@@ -64,15 +64,6 @@ class Comm:
     def Iallreduce(self, send: None, array: Any) -> Request:  # noqa: N802
         return Request(self, self._bring(array.copy()), array)
 
-    def Ibarrier(self) -> Request:  # noqa: N802
-        return Request(self, self._bring(None))
-
-    def allgather(self, thing: Any) -> list[Any]:
-        number = self._bring(thing)
-        while (found := self.meeting.found(number)) is None:
-            pass
-        return found
-
     def Abort(self, status: int) -> None:  # noqa: N802
         raise Aborted(status)
 

@@ -17,7 +17,9 @@ from minicnn.train import state
 from .network import Network, wait_until
 from .pictures import COUNTS, write_pictures
 
-pytest.importorskip("mpi4py", reason="needs mpi4py, from the extra 'mpi'")
+pytest.importorskip("mpi4py", reason="no mpi4py: the extra mpi")
+MPIEXEC = shutil.which("mpiexec", path=Path(sys.executable).parent)
+pytestmark = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: the extra mpi")
 
 # MPICH's mpiexec calls this as it would call ssh: with -x, the host's name and a command line.
 LAUNCHER = """#!/bin/sh
@@ -49,10 +51,8 @@ def mpiexec(network: Network, place: Path) -> list[str]:
     launcher = place / "launcher"
     launcher.write_text(LAUNCHER.format(tag=network.tag))
     launcher.chmod(0o755)
-    command = shutil.which("mpiexec", path=Path(sys.executable).parent)
-    assert command is not None, "it comes with the extra 'mpi'"
     hydra = ["-launcher", "ssh", "-launcher-exec", str(launcher), "-iface", "eth0"]
-    return [command, *hydra, "-hosts", "a,b", "-n", "2"]
+    return [str(MPIEXEC), *hydra, "-hosts", "a,b", "-n", "2"]
 
 
 def test_a_training_ends_when_one_of_its_hosts_is_cut_off(network: Network, tmp_path: Path) -> None:
