@@ -32,7 +32,8 @@ from minicnn.threads import get_num_threads
 TIMEOUT = 300.0  # seconds
 LOOKS = 200  # at a message that is on its way, before other processes get the core
 PATIENCE = 5.0  # seconds that a Ctrl-C is kept waiting for the other ranks
-PAUSE = 0.5  # seconds in which the first rank says what all of them would say
+READ = 0.2  # seconds in which mpiexec reads what a rank has said last: an abort loses the rest
+PAUSE = 1.0  # seconds in which the first rank says what all of them would say, and ends them
 # In which of these a program that starts processes tells each how many there are.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_NTASKS")
 INSTALL = "wanted mpi4py and an MPI: pip install mpi4py mpich, or '.[mpi]' in minicnn's folder"
@@ -134,7 +135,7 @@ class Ranks:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
-        time.sleep(PAUSE)  # until mpiexec has read it: what lies in a pipe is lost in an abort
+        time.sleep(READ)
         self.comm.Abort(status)
         os._exit(status)  # MPICH comes back from it now and then; Python's end would wait forever
 
