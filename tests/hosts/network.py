@@ -7,7 +7,8 @@
 A host has its own name, its own addresses and its own loopback; files and processes it shares with
 the machine, as a cluster's nodes share a file system. A cable is a veth pair: one end is the host's
 ``eth0``, the other is in the switch, which is a namespace too, with a bridge. Needs Linux, root,
-``ip`` (iproute2) and ``unshare`` (util-linux).
+``ip`` (iproute2) and ``unshare`` (util-linux). A network is removed at the end of ``with``; when
+the tests are killed it stays: namespaces named minicnn-..., for ``ip netns delete``.
 """
 
 from __future__ import annotations

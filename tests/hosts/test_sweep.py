@@ -41,6 +41,7 @@ class Sweep:
         self.a, self.b = network["a"], network["b"]
         self.place, self.out = place, place / "sweep.out"
         self.folder, self.data = place / "runs", write_pictures(place / "data")
+        self.environment = {**os.environ, **SETTINGS, "DASK_TEMPORARY_DIRECTORY": str(place)}
         address = f"tcp://{self.a.address}:{PORT}"
         self.start(self.a, "distributed.cli.dask_scheduler", "--host", self.a.address)
         # a worker with a nanny comes back when it was silent for a moment; one that is cut off
@@ -51,7 +52,7 @@ class Sweep:
             *(sys.executable, "-m", "minicnn.sweep", "--grid", "lr=0.1,0.2", *OPTIONS),
             *("--scheduler", address, "--data-dir", str(self.data), "--out", str(self.folder)),
             out=self.out,
-            env={**os.environ, **SETTINGS},
+            env=self.environment,
         )
 
     def start(self, host: Host, *module: str) -> None:
@@ -59,8 +60,7 @@ class Sweep:
         host.start(
             *(sys.executable, "-m", *module, "--no-dashboard"),
             out=self.place / f"{host.name}.out",
-            env={**os.environ, **SETTINGS},
-            cwd=self.place,
+            env=self.environment,
         )
 
     def start_worker(self, host: Host, scheduler: str, nanny: str) -> None:
