@@ -41,7 +41,8 @@ def client_of(scheduler: str | None, workers: int) -> Iterator[Any]:
     """
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the command says it itself
+    for name in ("distributed", "distributed.client"):  # the command says it itself
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         try:
             with held():  # a Ctrl-C while processes start
@@ -75,10 +76,16 @@ def _local(workers: int) -> Iterator[Any]:
 
 def workers_of(client: Any) -> dict[str, str]:
     """The addresses of the workers that are there, and their machines."""
+    # not client.scheduler_info: now and then it has no workers (findings/dask-scheduler-info.sh)
+    return {address: host_of(address) for address in client.nthreads()}
+
+
+def host_of(address: str) -> str:
+    """The machine in an address: 10.0.0.3 in tcp://10.0.0.3:4567."""
     from distributed.comm.addressing import get_address_host
 
-    # not client.scheduler_info: now and then it has no workers (findings/dask-scheduler-info.sh)
-    return {address: get_address_host(address) for address in client.nthreads()}
+    host: str = get_address_host(address)
+    return host
 
 
 def versions_of(client: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from minicnn.data.chosen import choose
 from minicnn.files import alone_in, write_whole
 from minicnn.sweep.cluster import check_installed, client_of
 from minicnn.sweep.outcome import FAILED, FINISHED, OPEN, Outcome, outcome
-from minicnn.sweep.plan import Run, axes_of, digest
+from minicnn.sweep.plan import Run, axes_of, digest, options_of, parsed
 from minicnn.sweep.plot import axes_to_draw, draw
 from minicnn.sweep.progress import Progress
 from minicnn.sweep.record import Record
@@ -77,7 +77,9 @@ def _with_data(runs: Sequence[Run], scheduler: str | None) -> list[Run]:
 
 def _usual_folder(runs: Sequence[Run], shared: Sequence[str]) -> Path:
     """Made of the axes' names, not of their values: one value more is the same sweep still."""
-    return Path("runs", f"sweep-{digest(json.dumps([sorted(axes_of(runs)), *shared]))}")
+    all_runs = options_of(parsed(shared))
+    made_of = json.dumps([sorted(axes_of(runs)), sorted(all_runs.items())])
+    return Path("runs", f"sweep-{digest(made_of)}")
 
 
 def _crew(options: argparse.Namespace, runs: int, threads_before: int | None) -> Crew:

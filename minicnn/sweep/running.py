@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from minicnn.command import in_a_line
-from minicnn.sweep.cluster import versions_of, workers_of
+from minicnn.sweep.cluster import host_of, versions_of, workers_of
 from minicnn.sweep.outcome import FAILED, Outcome, progress
 from minicnn.sweep.plan import Run
 from minicnn.sweep.work import REFUSED, Reply, versions, work
 
+GONE = "the scheduler is gone; with another one the same command goes on"
 A_LOOK = 1.0  # seconds between looks at the workers and the runs' folders
 
 
@@ -34,11 +35,13 @@ class Runs:
         self.refused: dict[str, dict[str, str]] = {}  # a run's name: machines that cannot do it
         self.when_it_died: dict[str, float] = {}  # a run's name: how far it was then
         self.workers: dict[str, str] = {}
+        self.unfit: dict[str, str] = {}  # machines that cannot do any run, and why
 
     def begin(self, runs: Sequence[Run], machines: Sequence[str] | None = None) -> None:
         """Hand runs out, to these machines only if they are named."""
         columns = zip(*[(str(self.folder), run.name, run.options) for run in runs], strict=True)
-        futures = self.client.map(work, *columns, pure=False, workers=machines)
+        where = machines or (self._machines() if self.unfit else None)
+        futures = self.client.map(work, *columns, pure=False, workers=where)
         self.pending |= dict(zip(futures, runs, strict=True))
 
     def ended(self) -> Iterator[tuple[Run, Outcome]]:
@@ -62,25 +65,25 @@ class Runs:
 
     def _next(self) -> set[Any]:
         """Those that have ended, after a second at the latest."""
-        from distributed import TimeoutError, wait
+        from distributed import CancelledError, TimeoutError, wait
 
         try:
             done: set[Any] = wait([*self.pending], A_LOOK, "FIRST_COMPLETED").done
         except TimeoutError:
             return set()
+        except CancelledError as error:
+            raise ConnectionError(GONE) from error
         return done
 
     def _outcome(self, run: Run, future: Any) -> Outcome | None:
         """What came of a run; None if it goes on elsewhere."""
-        from distributed import CancelledError, KilledWorker
+        from distributed import KilledWorker
 
         try:
             reply: Reply = future.result()
         except KilledWorker:
             return self._after_deaths(run)
-        except CancelledError as error:
-            raise ConnectionError("the scheduler is gone") from error
-        except Exception as error:  # before our function was called: a worker without minicnn
+        except Exception as error:  # before our function was called: a late worker without minicnn
             return Outcome(FAILED, {}, in_a_line(error))
         self.compare(reply.worker, reply.versions)
         if reply.outcome.status == REFUSED:
@@ -100,12 +103,10 @@ class Runs:
 
     def _elsewhere(self, run: Run, reply: Reply) -> Outcome | None:
         """Hand a run out to the machines that have not refused it."""
-        from distributed.comm.addressing import get_address_host
-
-        here = get_address_host(reply.worker)
+        here = host_of(reply.worker)
         refused = self.refused.setdefault(run.name, {})
         refused[here] = reply.outcome.message
-        others = sorted({*workers_of(self.client).values()} - refused.keys())
+        others = self._machines(refused)
         if not others:
             return Outcome(FAILED, {}, f"{here}: {reply.outcome.message}")
         self.say(f"{here} is left out: {reply.outcome.message}")
@@ -122,12 +123,23 @@ class Runs:
         self.workers = now
 
     def greet(self) -> None:
-        """Say which workers compute with other versions, or lack something."""
+        """Say which workers compute with other versions; leave out those that cannot compute.
+
+        Raises:
+            ConnectionError: all of them.
+        """
         for worker, theirs in versions_of(self.client).items():
             if isinstance(theirs, Exception):
-                self.say(f"{worker} cannot do runs: {in_a_line(theirs)}")
+                self.unfit[host_of(worker)] = in_a_line(theirs)
+                self.say(f"{host_of(worker)} is left out: {in_a_line(theirs)}")
             else:
                 self.compare(worker, theirs)
+        if self.unfit and not self._machines():
+            raise ConnectionError(f"no worker can do a run: {next(iter(self.unfit.values()))}")
+
+    def _machines(self, refused: Iterable[str] = ()) -> list[str]:
+        """Those that have workers, without the unfit ones and those that refused."""
+        return sorted({*workers_of(self.client).values()} - self.unfit.keys() - {*refused})
 
     def compare(self, worker: str, theirs: Mapping[str, str]) -> None:
         """Say what a worker has other versions of."""
