@@ -152,7 +152,8 @@ def _take_in(
             complain(line)
 
     runs = Runs(client, record.folder, note, progress.look)
-    say(rows.head())
+    with progress.aside():
+        say(rows.head())
     threads = {"threads": record.threads}
     try:
         runs.greet()

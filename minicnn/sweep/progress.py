@@ -7,11 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from minicnn.sweep.outcome import progress
 from minicnn.sweep.plan import Run
-from minicnn.terminal import is_terminal, say
+from minicnn.terminal import is_terminal
 
 
 class Progress:
@@ -62,11 +61,11 @@ class Progress:
         self.open.discard(run.name)
 
     @contextmanager
-    def aside(self) -> Iterator[Any]:
+    def aside(self) -> Iterator[None]:
         """Inside, lines are printed where the changing one stood, which then follows them."""
         self.bar.clear()
-        yield say
-        self.bar.refresh()
+        yield
+        self.look()
 
 
 def duration(seconds: float) -> str:
