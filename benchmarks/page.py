@@ -33,6 +33,7 @@ COMMANDS = {
     "inference": ["inference"],
     "startup": ["startup"],
     "memory": ["memory"],
+    "ranks": ["ranks"],
 }
 TITLES = {
     "nets": "Ten nets",
@@ -46,6 +47,7 @@ TITLES = {
     "inference": "Prediction",
     "startup": "Starting",
     "memory": "Memory",
+    "ranks": "Many ranks",
 }
 LONG = 30  # rows: a longer table is folded
 
