@@ -287,8 +287,9 @@ def test_of_the_other_options_few_go_with_resume(
 ) -> None:
     name = option[0].partition("=")[0]
     said = complaint(capsys, "--resume", str(tmp_path), *option)
-    assert (
-        said == f"{name} does not go with --resume; --epochs, --lr, --data-dir, --quiet, --json do"
+    assert said == (
+        f"{name} does not go with --resume; --epochs, --lr, --data-dir, --quiet, --json, "
+        "--distributed, --rank-timeout do"
     )
 
 
