@@ -91,8 +91,8 @@ def median_of(call: Callable[[], Any], times: int) -> float:
 
 def on_ranks(ranks: int) -> dict[str, float]:
     """What the first of these ranks measures."""
-    beside = Path(sys.executable).parent
-    mpiexec = shutil.which("mpiexec", path=f"{beside}{os.pathsep}{os.environ['PATH']}")
+    here = Path(sys.executable).parent
+    mpiexec = shutil.which("mpiexec", path=f"{here}{os.pathsep}{os.environ['PATH']}")
     command = [mpiexec or "mpiexec", "-n", str(ranks), sys.executable, "-m", "benchmarks.ranks"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
