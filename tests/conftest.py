@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # NumPy's own threads would wait in a loop, on a core that
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the next worker needs
 os.environ["LANGUAGE"] = "en"  # of notices, whoever runs the tests
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell does so in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import numpy as np
 import pytest
