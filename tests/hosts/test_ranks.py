@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -15,7 +14,7 @@ import minicnn
 from minicnn.train import state
 
 from .network import Network, wait_until
-from .pictures import COUNTS, write_pictures
+from .trainings import COUNTS, epochs_of, write_pictures
 
 pytest.importorskip("mpi4py", reason="no mpi4py: the extra mpi")
 MPIEXEC = shutil.which("mpiexec", path=Path(sys.executable).parent)
@@ -37,13 +36,6 @@ SETTINGS = {
     # UCX, by which MPICH's ranks talk, sees that these hosts share a memory, and would use it
     "UCX_TLS": "tcp",
 }
-
-
-def epochs_of(run: Path) -> list[int]:
-    """The epochs that ``metrics.jsonl`` has, in its order."""
-    file = run / "metrics.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
-    return [json.loads(line)["epoch"] for line in lines]
 
 
 def mpiexec(network: Network, place: Path) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ import minicnn.train
 from minicnn import kernels
 
 from .network import Host, Network, wait_until
-from .pictures import write_pictures
+from .trainings import epochs_of, write_pictures
 
 if importlib.util.find_spec("distributed") is None:
     pytest.skip("needs Dask, from the extra 'dask'", allow_module_level=True)
@@ -48,6 +48,8 @@ class Sweep:
         # counts as lost half a minute later, for the scheduler asks its nanny first
         self.start_worker(self.b, address, "--no-nanny")
         self.start_worker(network["c"], address, "--nanny")
+        for name in "bc":  # so that each gets one of the runs
+            self.wait_for("Registered to", place / f"{name}.out")
         self.process = self.a.start(
             *(sys.executable, "-m", "minicnn.sweep", "--grid", "lr=0.1,0.2", *OPTIONS),
             *("--scheduler", address, "--data-dir", str(self.data), "--out", str(self.folder)),
@@ -72,9 +74,10 @@ class Sweep:
         """The folder of the run that a host's worker is doing: it has it open, and locked."""
         return next((path for path in host.opened() if path.parent == self.folder), None)
 
-    def wait_for(self, pattern: str) -> None:
-        """Wait until the command has printed this."""
-        wait_until(lambda: re.search(pattern, self.out.read_text()), 60, self.out)
+    def wait_for(self, pattern: str, out: Path | None = None) -> None:
+        """Wait until this has been printed, by the command if no other file is given."""
+        file = out or self.out
+        wait_until(lambda: re.search(pattern, file.read_text()), 60, file)
 
     def is_on_the_way(self, host: Host) -> bool:
         """Whether a host's worker is in the middle of a run."""
@@ -82,17 +85,17 @@ class Sweep:
         return run is not None and 2 <= len(epochs_of(run)) < EPOCHS
 
 
-def epochs_of(run: Path) -> list[int]:
-    """The epochs that ``metrics.jsonl`` has, in its order."""
-    file = run / "metrics.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
-    return [json.loads(line)["epoch"] for line in lines]
-
-
-def undisturbed(run: Path, data: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """The weights of a run with the same settings that nobody disturbs."""
+@pytest.fixture
+def reference_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Here, too, as in the hosts."""
     monkeypatch.setenv("MINICNN_KERNELS", "reference")
     kernels.host_kernels.cache_clear()
+    yield
+    kernels.host_kernels.cache_clear()
+
+
+def undisturbed(run: Path, data: Path, place: Path) -> bytes:
+    """The weights of a run with the same settings that nobody disturbs."""
     rate = run.name.partition("lr=")[2].partition(",")[0]
     options = [*OPTIONS, "--lr", rate, "--data-dir", str(data), "--out", str(place), "--quiet"]
     assert minicnn.train.main(options) == 0
@@ -100,7 +103,7 @@ def undisturbed(run: Path, data: Path, place: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_sweep_ends_well_though_a_worker_is_cut_off(
-    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    network: Network, tmp_path: Path, reference_kernels: None
 ) -> None:
     """The worker lives on, slowly, and has its run's folder: nobody else may write there."""
     sweep = Sweep(network, tmp_path)
@@ -110,9 +113,9 @@ def test_a_sweep_ends_well_though_a_worker_is_cut_off(
     assert run is not None
     b.cut()
     b.signal(signal.SIGSTOP)
+    sweep.wait_for(rf"tcp://{b.address}:\d+ is gone")
     done = epochs_of(run)
     assert len(done) < EPOCHS
-    sweep.wait_for(rf"tcp://{b.address}:\d+ is gone")
     sweep.wait_for(r"\n1/2")
     time.sleep(2)
     assert epochs_of(run) == done, "c waits for the folder"
@@ -123,4 +126,4 @@ def test_a_sweep_ends_well_though_a_worker_is_cut_off(
         assert epochs_of(folder) == [*range(1, EPOCHS + 1)]
         assert not [*folder.glob(".*")], "nothing half-written"
     weights = (run / "model.safetensors").read_bytes()
-    assert weights == undisturbed(run, sweep.data, tmp_path / "alone", monkeypatch)
+    assert weights == undisturbed(run, sweep.data, tmp_path / "alone")

@@ -1,7 +1,8 @@
-"""Data for trainings of a second."""
+"""Data for trainings of a second, and what they leave."""
 
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
 
@@ -22,3 +23,10 @@ def write_pictures(folder: Path) -> Path:
         head, size, end = (pixels, n * 784, 256) if "idx3" in name else (labels, n, 10)
         (folder / name).write_bytes(head + rng.integers(0, end, size, dtype=np.uint8).tobytes())
     return folder
+
+
+def epochs_of(run: Path) -> list[int]:
+    """The epochs that ``metrics.jsonl`` has, in its order."""
+    file = run / "metrics.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [json.loads(line)["epoch"] for line in lines]
