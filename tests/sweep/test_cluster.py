@@ -108,7 +108,8 @@ def workers() -> list[int]:
     import psutil
 
     children = psutil.Process().children(recursive=True)
-    return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+    alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child.pid for child in alive if "spawn_main" in " ".join(child.cmdline())]
 
 
 # Without a cluster --------------------------------------------------------------------------------
