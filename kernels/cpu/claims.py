@@ -3,7 +3,8 @@ a sweep, ``ready``'s helper.
 
 Whoever comes first claims the kernel, by a lock on a file next to where it will be kept; the others
 wait and load it, or compile another meanwhile. The system ends the lock with the process, however
-that ends. Where there are no such locks (Windows, some network folders), each compiles for itself.
+that ends; the file stays, empty. Where there are no such locks (Windows, some network folders),
+each compiles for itself.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ..interrupts import answer_now
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl: Any = None  # type: ignore[no-redef]
 
 PATIENCE = 120  # seconds for a process that has claimed a kernel: somebody may have stopped it
 PAUSE = 0.02  # seconds until one looks again
@@ -27,26 +33,16 @@ def claimed(kept: Path, patience: float = PATIENCE) -> Iterator[bool]:
     Waits until none of them is at it, for ``patience`` seconds at most; says whether that was
     enough.
     """
-    path = kept.with_suffix(".claim")
     try:
-        file = path.open("w")
+        file = kept.with_suffix(".claim").open("w")
     except OSError:  # a folder that can be read only
         yield True
         return
     with file:
-        is_ours = _lock(file, time.monotonic() + patience)
-        try:
-            yield is_ours
-        finally:
-            if is_ours:
-                path.unlink(missing_ok=True)
+        yield fcntl is None or _lock(file, time.monotonic() + patience)
 
 
 def _lock(file: IO[str], until: float) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        return True
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

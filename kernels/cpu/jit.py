@@ -31,6 +31,7 @@ import numpy as np
 from numba.core import config, event
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 from numba.extending import intrinsic as numbas_intrinsic
@@ -85,7 +86,8 @@ def intrinsic(
 
 def _by_one_process(compile: Callable[..., Any], kept: Kept) -> Callable[[Any], Any]:
     def compiled_or_loaded(types: Any) -> Any:
-        with kept.claimed(types):
+        # Numba's lock first: a thread that has it may need this kernel for another
+        with global_compiler_lock, kept.claimed(types):
             return compile(types)
 
     return compiled_or_loaded

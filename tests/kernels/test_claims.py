@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from numba.core.compiler_lock import global_compiler_lock
 
 from minicnn.kernels.cpu import jit, ready
 from minicnn.kernels.cpu.claims import claimed
@@ -72,7 +73,6 @@ def test_each_kernel_is_compiled_once(tmp_path: Path) -> None:
         process.stdin.flush()
     compiled = [int(process.communicate()[0]) for process in processes]
     assert sum(compiled) == 6
-    assert not [*tmp_path.rglob("*.claim")]
 
 
 def test_the_claim_of_a_process_ends_with_it(tmp_path: Path) -> None:
@@ -95,6 +95,17 @@ def test_what_another_program_compiles_is_left_to_it(forms: Forms, helpers: list
         assert [jit.is_there(*form) for form in forms] == [k != 2 for k in range(len(forms))]
     assert compiled_here(forms) < len(forms)
     assert forms[2].kernel(4) == 7
+
+
+def test_a_thread_claims_no_kernel_while_another_is_compiling(forms: Forms) -> None:
+    """It would wait for that one, and that one perhaps for the kernel."""
+    with global_compiler_lock:
+        thread = threading.Thread(target=jit.compiled, args=forms[0])
+        thread.start()
+        time.sleep(0.3)
+        assert not jit.is_claimed(*forms[0])
+    thread.join()
+    assert jit.is_there(*forms[0])
 
 
 def test_a_ctrl_c_is_answered_while_one_waits(tmp_path: Path) -> None:
