@@ -41,9 +41,9 @@ def client_of(scheduler: str | None, workers: int) -> Iterator[Any]:
     """
     from distributed import Client
 
-    for name in ("distributed", "distributed.client"):  # the command says it itself
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
+        for name in ("distributed", "distributed.client"):  # the command says it itself
+            stack.enter_context(_silent(name))
         try:
             with held():  # a Ctrl-C while processes start
                 address = scheduler or stack.enter_context(_local(workers))
@@ -51,6 +51,18 @@ def client_of(scheduler: str | None, workers: int) -> Iterator[Any]:
         except RuntimeError as error:  # Dask's, of a worker that does not start
             raise ConnectionError(in_a_line(error)) from error
         yield client
+
+
+@contextlib.contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Inside, the logger of this name says next to nothing."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextlib.contextmanager

@@ -73,7 +73,8 @@ class Parser(command.Parser):
         return name.removeprefix("--").replace("-", "_") in {*usual()} - {*NO_AXES}
 
     def _no_option(self, name: str) -> str:
-        known = [*self._option_string_actions, *map(command.typed, usual())]
+        trains = (command.typed(axis) for axis in usual() if axis not in NO_AXES)
+        known = [*self._option_string_actions, *trains]
         near = difflib.get_close_matches(name, known, 1)
         return f"{name} is no option; {f'did you mean {near[0]}?' if near else 'see --help'}"
 

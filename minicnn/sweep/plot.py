@@ -36,10 +36,11 @@ def draw(axis: str, runs: Sequence[Run], outcomes: Outcomes) -> Any:
     has = [outcomes[run.name].results["val_acc"] is not None for run in ended]
     figure_name = "val_acc" if has and all(has) else "test_acc"
     place, ticks = _places([run.settings.get(axis) for run in runs])
+    names = [name for name in varied(runs) if name not in (axis, "seed")]
     lines: dict[str, list[Point]] = {}
     for run in ended:
         point = (place(run.settings.get(axis)), outcomes[run.name].results[figure_name])
-        lines.setdefault(_others(axis, run, runs), []).append(point)
+        lines.setdefault(_settings(run, names), []).append(point)
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     axes = figure.subplots()
     _draw_lines(axes, lines)
@@ -50,9 +51,8 @@ def draw(axis: str, runs: Sequence[Run], outcomes: Outcomes) -> Any:
     return figure
 
 
-def _others(axis: str, run: Run, runs: Sequence[Run]) -> str:
-    """The run's settings on the other axes: a line's name."""
-    names = [name for name in varied(runs) if name not in (axis, "seed")]
+def _settings(run: Run, names: Sequence[str]) -> str:
+    """The run's settings on the axes of these names: a line's name."""
     return ", ".join(f"{name} {shown(run.settings.get(name))}" for name in names)
 
 
