@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import minicnn
 from minicnn import command, plots
+from minicnn.command import in_a_line
 from minicnn.data.chosen import choose
 from minicnn.files import alone_in, write_whole
 from minicnn.sweep.cluster import check_installed, client_of
@@ -20,7 +21,7 @@ from minicnn.sweep.plot import axes_to_draw, draw
 from minicnn.sweep.progress import Progress
 from minicnn.sweep.record import Record
 from minicnn.sweep.running import Runs
-from minicnn.sweep.table import Rows, table
+from minicnn.sweep.table import Outcomes, Rows, table
 from minicnn.terminal import complain, say
 from minicnn.train.report import count
 
@@ -46,10 +47,12 @@ def sweep(options: argparse.Namespace, runs: Sequence[Run]) -> int:
         crew = _crew(options, len(runs), record.threads)
         record.threads = crew.threads
         with alone_in(folder):
-            outcomes = {run.name: outcome(folder / run.name) for run in runs}
+            outcomes = {run.name: _outcome(folder / run.name) for run in runs}
             record.write(outcomes)
-            status = _do(options, record, outcomes, crew)
-            record.write(outcomes)
+            try:
+                status = _do(options, record, outcomes, crew)
+            finally:
+                record.write(outcomes)
             if status != 130:
                 _show(record, outcomes)
         if options.json:
@@ -57,6 +60,15 @@ def sweep(options: argparse.Namespace, runs: Sequence[Run]) -> int:
         elif options.quiet:
             say(folder, stdout)
         return status
+
+
+def _outcome(folder: Path) -> Outcome:
+    """What the folder of a run says; one that cannot be read FAILED, and is left alone."""
+    try:
+        return outcome(folder)
+    except (ValueError, OSError) as error:
+        complain(f"{folder.name} is left alone: {in_a_line(error)}")
+        return Outcome(FAILED, {}, in_a_line(error))
 
 
 def _with_data(runs: Sequence[Run], scheduler: str | None) -> list[Run]:
@@ -105,9 +117,10 @@ def _do(
 ) -> int:
     """Do the runs that are open, and put down what came of them; the exit status."""
     todo = [run for run in record.runs if outcomes[run.name].status == OPEN]
-    say(_headline(record, todo, crew, options.scheduler))
+    finished = sum(found.status == FINISHED for found in outcomes.values())
+    say(_headline(record, finished, todo, crew, options.scheduler))
     if not todo:
-        return 0
+        return _status(outcomes)
     progress = Progress(record.folder, todo, options.quiet)
     try:
         with client_of(options.scheduler, min(crew.workers or 1, len(todo))) as client:
@@ -122,12 +135,18 @@ def _do(
         return 130
     finally:
         progress.bar.close()
-    return int(any(found.status == FAILED for found in outcomes.values()))
+    return _status(outcomes)
 
 
-def _headline(record: Record, todo: Sequence[Run], crew: Crew, scheduler: str | None) -> str:
+def _status(outcomes: Outcomes) -> int:
+    """0 if all runs are finished."""
+    return int(any(found.status != FINISHED for found in outcomes.values()))
+
+
+def _headline(
+    record: Record, before: int, todo: Sequence[Run], crew: Crew, scheduler: str | None
+) -> str:
     """24 runs, 6 of them done before; 2 workers with 1 thread each."""
-    before = len(record.runs) - len(todo)
     done = f", {before} of them done before" if before else ""
     workers = count(min(crew.workers or 1, len(todo)), "worker")
     where = workers if scheduler is None else f"workers of {scheduler}"

@@ -84,7 +84,8 @@ def _points(grid: Axes) -> Iterator[dict[str, Any]]:
 def _run(settings: Mapping[str, Any], shared: Sequence[str]) -> Run:
     """The run with these settings, still without a name; the values as train reads them."""
     switches = {name: _is_on(name, value) for name, value in settings.items() if is_switch(name)}
-    found = parsed([*shared, *arguments_of({**settings, **switches})])
+    others = [word for word in shared if word not in map(typed, switches)]  # or an off stays on
+    found = parsed([*others, *arguments_of({**settings, **switches})])
     values = {name: as_json(getattr(found, name)) for name in settings}
     return Run("", values | switches, options_of(found))
 

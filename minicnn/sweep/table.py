@@ -103,7 +103,7 @@ class Rows:
         if outcome.status != FINISHED:
             return f"{start}  {outcome.status}: {outcome.message}"
         results = outcome.results
-        figures = "  ".join(f"{results[name]:9.3f}" for name in self.figures)
+        figures = "  ".join(f"{_number(results[name]):>9}" for name in self.figures)
         return f"{start}  {figures}  {results['seconds']:7.1f}  {left}".rstrip()
 
     def _left(self, first: str, settings: Sequence[str]) -> str:
@@ -129,6 +129,11 @@ def table(runs: Sequence[Run], outcomes: Outcomes) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def _number(value: float | None) -> str:
+    """0.754; nothing for a figure that the run does not have."""
+    return "" if value is None else f"{value:.3f}"
 
 
 def _cell(values: Sequence[float]) -> str:

@@ -32,6 +32,7 @@ PACKAGES = ("numpy", "numba", "distributed")
 RECORD = "sweep.json"  # in the sweep's folder, by which a worker knows that it sees the same one
 AGAIN = 0.5  # seconds until a folder is tried again that another process works in
 REFUSED = "refused"  # a status: not on this machine
+STOPPED = 130  # train's exit status after a Ctrl-C
 SAYS = "python -m minicnn.train: "  # how train's own messages begin
 
 
@@ -136,7 +137,9 @@ def _done(folder: Path, options: Mapping[str, Any]) -> Outcome:
                 raise
             time.sleep(AGAIN)
         else:
-            return Outcome(FAILED, {}, message) if message else outcome(folder)
+            found = outcome(folder)
+            failed = message and found.status != FINISHED
+            return Outcome(FAILED, {}, message) if failed else found
     return outcome(folder)
 
 
@@ -148,7 +151,7 @@ def _is_taken(error: Exception, folder: Path) -> bool:
 
 
 def _train(folder: Path, options: Mapping[str, Any], is_stopped: Callable[[], bool]) -> str:
-    """Train to the end; why that failed, if it did."""
+    """Train to the end; why that failed, if it did and nobody stopped it."""
     if is_begun(folder):
         found = parser().parse(["--quiet", "--resume", str(folder)])
     else:
@@ -156,10 +159,10 @@ def _train(folder: Path, options: Mapping[str, Any], is_stopped: Callable[[], bo
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         status = job.run(found, remembered, [Stop(is_stopped)])
-    if status != 1:
+    if status == STOPPED:
         return ""
     lines = said.getvalue().splitlines()
-    return next(line.removeprefix(SAYS) for line in lines if line.startswith(SAYS))
+    return next((line.removeprefix(SAYS) for line in lines if line.startswith(SAYS)), "")
 
 
 def remembered(name: str | None, folder: Path | None, size: Any, seed: int) -> Found:

@@ -18,6 +18,7 @@ from minicnn.sweep.options import parser, runs_of
 from minicnn.sweep.outcome import FAILED, FINISHED, Outcome, progress
 from minicnn.sweep.progress import Progress
 from minicnn.sweep.work import work
+from minicnn.train.run import STATE
 from tests.data import own
 
 
@@ -169,6 +170,37 @@ def test_a_run_that_failed_makes_the_status_1_and_no_picture(
     said = capsys.readouterr()
     assert (said.out, said.err) == (f"{out}\n", "")
     assert [path.name for path in out.iterdir()] == ["sweep.json"]
+
+
+@pytest.mark.usefixtures("nobody")
+def test_what_was_done_before_an_error_is_in_sweep_json(
+    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(self: Nobody) -> Any:
+        yield self.runs[0], Outcome(FAILED, {}, "no disk")
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(Nobody, "ended", ended)
+    with pytest.raises(RuntimeError):
+        sweep.main(asked)
+    found = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    assert [run["status"] for run in found["runs"]] == ["failed", "open"]
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_damaged_run_is_left_alone_and_the_others_are_done(
+    asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sweep" / "lr=0.1,seed=0"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{")
+    (folder / STATE).touch()
+    for _ in range(2):
+        assert sweep.main(asked) == 1
+        said = capsys.readouterr()
+        assert said.err.startswith("lr=0.1,seed=0 is left alone: ")
+        assert "2/2  0.3  failed: no disk" in said.out
+    assert {path.name for path in folder.iterdir()} == {"config.json", STATE}
 
 
 @pytest.mark.usefixtures("nobody")

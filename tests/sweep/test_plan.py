@@ -75,6 +75,12 @@ def test_options_of_train_hold_for_every_run_and_an_axis_wins() -> None:
     assert [run.name for run in runs] == ["lr=0.1,seed=5", "lr=0.2,seed=5"]
 
 
+def test_a_switch_that_all_runs_share_is_off_where_its_axis_says_so() -> None:
+    on, off = asked("--batch-norm", "--grid", "batch-norm=on,off")
+    assert (on.options, off.options) == ({"batch_norm": True}, {})
+    assert off.settings["batch_norm"] is False
+
+
 def test_equal_runs_are_one() -> None:
     assert len(asked("--grid", "lr=0.1,.1,1e-1", "dropout=0.20,0.2")) == 1
 
@@ -196,7 +202,7 @@ def test_names_differ_where_upper_and_lower_case_are_the_same(tmp_path: Path) ->
         (["--grid", "batch-norm=maybe"], "batch_norm is 'maybe'; wanted on or off"),
         (["--grid", "seed=1,2", "--seeds", "3"], "--seeds: seed is an axis already; .*"),
         (["--epoch", "3"], "--epoch is no option; did you mean --epochs?.*"),
-        (["--resume", "x"], "--resume is no option; .*"),
+        (["--resume", "x"], "--resume is no option; see --help$"),
         (["--epochs", "none"], "argument --epochs: 'none'; wanted an integer of at least 1"),
         (["lr=0.1"], "argument unrecognized arguments: lr=0.1"),
     ],

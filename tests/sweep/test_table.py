@@ -63,6 +63,17 @@ def test_rows_stand_below_each_other_and_a_failure_says_why(
     ]
 
 
+def test_a_run_without_a_validation_set_has_an_empty_cell_among_those_with_one() -> None:
+    runs = plan({"validation": ["500"]}) + plan({"lr": ["0.1"]})
+    rows = Rows(runs)
+    lines = [rows.row(i, run, finished(run, 0.4, i == 1), "") for i, run in enumerate(runs, 1)]
+    assert [line.split()[-5:] for line in lines] == [
+        ["0.800", "0.400", "0.100", "0.200", "12.3"],
+        ["0.1", "0.800", "0.400", "0.200", "12.3"],
+    ]
+    assert len({len(line) for line in lines}) == 1
+
+
 def test_settings_that_only_some_runs_have_are_a_column() -> None:
     runs = plan({"seed": [0]}, rows=[{"lr": 0.1, "momentum": 0.9}, {"lr": 0.5}])
     assert [group.settings for group in groups(runs, {})] == [

@@ -130,6 +130,17 @@ def test_a_run_whose_folder_another_worker_has_just_made_is_not_begun_twice(
     assert (next(looks, None), next(begun, None)) == (None, None)
 
 
+def test_a_run_without_its_curves_failed_and_says_why(
+    sweep: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(figure: Any) -> bytes:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(plots, "png", full)
+    found = done(sweep, "a", options)
+    assert (found.status, found.message) == (FAILED, "no curves.png: no space left")
+
+
 def test_files_are_read_once_whatever_the_seed(tmp_path: Path) -> None:
     sample = "fashion-mnist-sample"
     first = remembered(sample, None, None, 0)
