@@ -264,11 +264,11 @@ def _check(run: Run, kept: State, job: Job) -> None:
 def _note_changes(run: Run, kept: State, job: Job) -> None:
     """Write another learning rate or number of epochs into config.json, then into the state.
 
-    The folder of the data, which the digest of the images has been compared for, and the number of
-    ranks, too.
+    The folder of the data, which the digest of the images has been compared for, and the numbers
+    of ranks and threads, too.
     """
     now = {"lr": job.config["lr"], "epochs": job.training.epochs}
-    now_all = now | {name: job.config.get(name) for name in ("data_dir", "ranks")}
+    now_all = now | {name: job.config.get(name) for name in ("data_dir", "ranks", "threads")}
     changed = {name: value for name, value in now_all.items() if run.config.get(name) != value}
     if changed:
         place = {"epoch": kept.facts["epoch"], "batch": kept.facts["batch"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,7 +25,7 @@ def run_together(
     with Ranks(options.rank_timeout) as ranks:
         try:
             options.device = "cpu"
-            if options.threads is None or options.resume is not None:  # a run's are of its ranks
+            if not _has_threads(options, ranks):
                 options.threads = ranks.threads()
             with heard_if(ranks.rank == 0):
                 status = run(options, ranks)
@@ -48,6 +49,14 @@ def _check(options: argparse.Namespace) -> None:
             "--batch-norm: its mean is that of the whole batch, of which each rank has a share; "
             "wanted none with --distributed"
         )
+
+
+def _has_threads(options: argparse.Namespace, ranks: Ranks) -> bool:
+    """Whether the threads were typed, or are those of a run that had the same number of ranks."""
+    if options.threads is None or options.resume is None:
+        return options.threads is not None
+    config = json.loads((options.resume / "config.json").read_text())
+    return bool(config.get("ranks") == ranks.size)
 
 
 @contextlib.contextmanager
