@@ -26,7 +26,7 @@ import numpy as np
 
 from minicnn.kernels import Array
 from minicnn.kernels.interrupts import answer_now, is_waiting
-from minicnn.terminal import complain
+from minicnn.terminal import say
 from minicnn.threads import get_num_threads
 
 TIMEOUT = 300.0  # seconds
@@ -65,6 +65,7 @@ class Ranks:
         self.comm = _world(timeout) if comm is None else comm
         self.rank, self.size = int(self.comm.rank), int(self.comm.size)
         self.timeout, self.place = timeout, ""
+        self.stderr = sys.stderr  # for the last words, also where what a rank prints is not heard
 
     def share(self, count: int) -> tuple[int, int]:
         """The first of this rank's items, of ``count`` in all, and the one after its last."""
@@ -130,9 +131,9 @@ class Ranks:
         """
         if self.rank > 0:
             time.sleep(PAUSE)
-        if message:
-            complain(f"rank {self.rank} of {self.size}: {message}")
-        for stream in (sys.stdout, sys.stderr):
+        if message and self.stderr is not None:
+            say(f"rank {self.rank} of {self.size}: {message}", self.stderr)
+        for stream in (sys.stdout, self.stderr):
             if stream is not None:
                 stream.flush()
         time.sleep(READ)
@@ -140,23 +141,31 @@ class Ranks:
         os._exit(status)  # MPICH comes back from it now and then; Python's end would wait forever
 
     def end_interrupted(self) -> NoReturn:
-        """End the job after a Ctrl-C, which all ranks get: the first one, when it has done."""
+        """End the job after a Ctrl-C, which all ranks get: the first one, when it has written."""
         if self.rank > 0:
-            time.sleep(2 * PATIENCE)
+            time.sleep(self.timeout)
         self.end("", 130)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        if error is None:
+        status = error.code if isinstance(error, SystemExit) else None
+        if error is None or (isinstance(error, SystemExit) and status in (None, 0)):
             # one that is still at work would leave the others in MPI's own wait
             self.gather(None, "the end")
         elif isinstance(error, KeyboardInterrupt):
             self.end_interrupted()
-        elif not isinstance(error, SystemExit) or error.code:
+        elif isinstance(status, int):
+            self.end(f"exit status {status}", status)
+        elif status is not None:  # a message, as sys.exit takes it
+            self.end(str(status))
+        else:
             self.end("".join(traceback.format_exception(error)).strip())
 
 

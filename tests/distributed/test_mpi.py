@@ -91,11 +91,11 @@ def test_the_command_on_two_ranks_and_then_on_three(pictures: str, tmp_path: Pat
         timeout=LIMIT,
     )
     assert alone.returncode == 0, alone.stderr
-    shared = command(pictures, two, "--dropout", "0.2", *DISTRIBUTED)
+    shared = command(pictures, two, "--dropout", "0.2", "--distributed", "--threads", "2")
     status, out, err = ended(mpiexec(2, *shared))
     assert status == 0, err
     assert out.count("written to") == out.count("test acc  seconds") == 1
-    assert "1 thread, compiled, 2 ranks\n" in out
+    assert "2 threads, compiled, 2 ranks\n" in out
     np.testing.assert_allclose(losses(two), losses(one), rtol=1e-5)
 
     resume = "-m", "minicnn.train", "--resume", str(two), "--epochs", "3", "--distributed"
@@ -103,7 +103,8 @@ def test_the_command_on_two_ranks_and_then_on_three(pictures: str, tmp_path: Pat
     assert status == 0, err
     assert [json.loads(line)["epoch"] for line in out.splitlines()] == [3]
     config = json.loads((two / "config.json").read_text())
-    assert config["resumes"] == [{"epoch": 2, "batch": 4, "epochs": 3, "ranks": 3}]
+    place = {"epoch": 2, "batch": 4}
+    assert config["resumes"] == [{**place, "epochs": 3, "ranks": 3, "threads": 1}]
     assert config["ranks"] == 3
     assert not config["options"].keys() & {"ranks", "distributed", "rank_timeout"}
 
@@ -112,7 +113,7 @@ def test_the_command_on_two_ranks_and_then_on_three(pictures: str, tmp_path: Pat
     ("in_rank_1", "timeout", "status", "told"),
     [
         ("raise RuntimeError('boom')", 300, 1, "RuntimeError: boom"),
-        ("sys.exit(3)", 300, 1, "SystemExit: 3"),
+        ("sys.exit(3)", 300, 3, "rank 1 of 2: exit status 3"),
         ("os.kill(os.getpid(), signal.SIGKILL)", 300, 9, "Killed"),
         ("time.sleep(300)", 1, 1, "rank 0 of 2: waited 1 seconds for the other ranks, for a seco"),
     ],
@@ -127,6 +128,17 @@ def test_a_rank_that_fails_ends_the_job(
     assert told in out + err
     assert code == status
     assert time.monotonic() - began < 60
+
+
+def test_a_first_rank_that_hangs_is_told_of(pictures: str, tmp_path: Path) -> None:
+    """By another one, all else of which nobody hears."""
+    own = "import os, sys, time; from minicnn.train import job, main\n"
+    own += "if os.environ['PMI_RANK'] == '0': job.check_jobs_alike = lambda *_: time.sleep(300)\n"
+    own += "sys.exit(main(sys.argv[1:]))"
+    arguments = command(pictures, tmp_path / "new", *DISTRIBUTED, "--rank-timeout", "5")[2:]
+    status, _, err = ended(mpiexec(2, "-c", own, *arguments))
+    assert status == 1
+    assert "rank 1 of 2: waited 5 seconds for the other ranks, for the comparison of data" in err
 
 
 def test_ranks_that_disagree_are_refused_before_anything_is_written(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 import minicnn
 from minicnn import distributed
 from minicnn.distributed import Ranks
+from minicnn.train.together import _has_threads, heard_if
 
 from .threads import Aborted, Comm, Meeting, on_ranks
 
@@ -73,7 +77,12 @@ def test_a_rank_that_leaves_in_the_middle_of_a_gathering_ends_the_job() -> None:
 
 @pytest.mark.parametrize(
     ("error", "status", "said"),
-    [(RuntimeError("boom"), 1, "RuntimeError: boom"), (KeyboardInterrupt(), 130, "")],
+    [
+        (RuntimeError("boom"), 1, "RuntimeError: boom"),
+        (KeyboardInterrupt(), 130, ""),
+        (SystemExit(3), 3, "rank 0 of 2: exit status 3\n"),
+        (SystemExit("no pictures"), 1, "rank 0 of 2: no pictures\n"),
+    ],
 )
 def test_an_exception_ends_the_job(
     error: BaseException, status: int, said: str, capsys: pytest.CaptureFixture
@@ -83,9 +92,42 @@ def test_an_exception_ends_the_job(
     assert said in capsys.readouterr().err
 
 
-def test_the_end_is_waited_for() -> None:
-    with pytest.raises(Aborted), Ranks(0.05, Comm(Meeting(2), 0)):
-        pass
+@pytest.mark.parametrize("error", [None, SystemExit(), SystemExit(0)])
+def test_the_end_is_waited_for(error: SystemExit | None) -> None:
+    ranks = Ranks(0.05, Comm(Meeting(2), 0))
+    with pytest.raises(Aborted, match="1"):
+        ranks.__exit__(None if error is None else SystemExit, error, None)
+
+
+def test_the_last_words_are_heard_where_nothing_else_is(capsys: pytest.CaptureFixture) -> None:
+    ranks = Ranks(1, Comm(Meeting(2), 0))
+    with pytest.raises(Aborted), heard_if(False):
+        ranks.end("waited")
+    assert capsys.readouterr().err == "rank 0 of 2: waited\n"
+
+
+def test_after_a_ctrl_c_the_first_rank_has_the_time_to_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept = list[float]()
+    monkeypatch.setattr("time.sleep", slept.append)
+    for rank in (0, 1):
+        with pytest.raises(Aborted, match="130"):
+            Ranks(70, Comm(Meeting(2), rank)).end_interrupted()
+    assert [seconds for seconds in slept if seconds > distributed.PAUSE] == [70]
+
+
+@pytest.mark.parametrize(
+    ("threads", "ranks_before", "resumes", "wanted"),
+    [(None, 2, False, False), (3, 2, False, True), (3, 2, True, True), (3, 4, True, False)],
+    ids=["none", "typed", "of as many ranks", "of another number of ranks"],
+)
+def test_a_run_s_threads_stay_with_its_number_of_ranks(
+    threads: int | None, ranks_before: int, resumes: bool, wanted: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"ranks": ranks_before}))
+    options = argparse.Namespace(threads=threads, resume=tmp_path if resumes else None)
+    assert _has_threads(options, Ranks(1, Comm(Meeting(2), 0))) is wanted
 
 
 def test_a_ctrl_c_waits_a_moment_for_the_other_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
