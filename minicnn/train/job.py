@@ -27,6 +27,7 @@ from minicnn.train.measure import DivergedError, History
 from minicnn.train.recipe import recipe_for
 from minicnn.train.report import count, headline, result
 from minicnn.train.run import STATE, Keeper, Run, Unwritten
+from minicnn.train.sharing import stopping
 from minicnn.train.state import State
 from minicnn.train.tensorboard import TensorBoard, check_installed
 from minicnn.train.together import check_jobs_alike, run_together
@@ -317,19 +318,26 @@ def _fit(run: Run, job: Job, kept: State | None = None) -> int:
     except KeyboardInterrupt:
         if kept is not None and len(history.epochs) < kept.epochs_done:
             raise  # before fit had taken the state over: the net still has its initial weights
-        run.write(training.net, history)
-        complain(
-            f"interrupted after {count(len(history.epochs), 'whole epoch')}; what was trained so "
-            f"far is in {run.folder}, and --resume {run.folder} goes on"
-        )
-        status = 130
+        with stopping(job.ranks):
+            run.write(training.net, history)
+            complain(
+                f"interrupted after {count(len(history.epochs), 'whole epoch')}; what was trained "
+                f"so far is in {run.folder}, and --resume {run.folder} goes on"
+            )
+            _draw(run, history)
+        return 130
     else:
         say(result(run.config, run.folder, history))
+    _draw(run, history)
+    return status
+
+
+def _draw(run: Run, history: History) -> None:
+    """Draw the curves, or say why not."""
     try:
         run.draw(history)
     except Exception as error:  # fonts, a full disk: the weights are there all the same
         complain(f"python -m minicnn.train: no curves.png: {command.in_a_line(error)}")
-    return status
 
 
 def _callbacks(run: Run, job: Job) -> list[Callback]:

@@ -30,6 +30,7 @@ from minicnn.train.sharing import (
     check_shareable,
     cut,
     share_step,
+    stopping,
     sum_of_counts,
 )
 from minicnn.train.state import State, go_to, restore, streams
@@ -127,7 +128,8 @@ def fit(
             losses that it knows. The loaders may then give raw pixels (``raw=True``).
         ranks: the processes that train together, each its share of every batch, the same net on
             the same data: see docs/scale.md. Callbacks and reports are those of each rank, so let
-            the first one have them.
+            the first one have them. A ``loss`` that is a plain function has to be the mean over
+            the images, which cannot be checked.
 
     Returns:
         The measurements. In a notebook their curves are drawn again after each epoch.
@@ -162,13 +164,13 @@ def fit(
     done = len(history.epochs)
     training = Training(net, optimizer, schedule, train, step, history, done + epochs, done)
     if ranks is not None:
-        check_shareable(net, train, loss)
+        check_shareable(net, {"train": train, **measured}, loss)
         training.ranks, step.exchange = ranks, Exchange(ranks)
     if resume is not None:
         training.epochs = epochs
         restore(training, resume)
     if ranks is not None:
-        check_alike(ranks, training, divide_by, compile)
+        check_alike(ranks, training, measured, loss, divide_by=divide_by, compile=compile)
     reports: list[Callable[[History], None]] = [*after_epoch]
     if not quiet:
         gradients = GradientWatch()
@@ -182,8 +184,8 @@ def fit(
             for report in reports:
                 report(history)
     except KeyboardInterrupt:
-        if training.is_whole:
-            for callback in callbacks:
+        with stopping(ranks):
+            for callback in callbacks if training.is_whole else ():
                 callback.on_interrupt(training)
         raise
     finally:

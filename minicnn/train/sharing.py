@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from minicnn.data import DataLoader
 from minicnn.device import to_host
 from minicnn.distributed import Ranks
 from minicnn.kernels import Array
-from minicnn.kernels.interrupts import is_waiting
+from minicnn.kernels.interrupts import held, is_waiting
 from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor
 from minicnn.train.callbacks import Training
@@ -75,18 +77,21 @@ class Exchange:
         return means
 
 
-def check_shareable(net: nn.Module, loader: Any, loss: Any) -> None:
+def check_shareable(net: nn.Module, loaders: Mapping[str, Any], loss: Any) -> None:
     """Refuse what the ranks would compute otherwise than one process.
+
+    loaders: of which parts of the data, by name; None where there is none.
 
     Raises:
         TypeError: batches of another kind than a ``DataLoader``'s.
         ValueError: batch normalisation, a net on a GPU, or a loss that is no mean over the images.
     """
-    if not isinstance(loader, DataLoader):
-        raise TypeError(
-            f"fit: with ranks, train is {type(loader).__name__}; wanted a data.DataLoader, a "
-            "data.Dataset or a pair (images, labels), which can be cut for them"
-        )
+    for name, loader in loaders.items():
+        if loader is not None and not isinstance(loader, DataLoader):
+            raise TypeError(
+                f"fit: with ranks, {name} is {type(loader).__name__}; wanted a data.DataLoader, a "
+                "data.Dataset or a pair (images, labels), which can be cut for them"
+            )
     if any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
         raise ValueError(
             "fit: the net has a BatchNorm2d, whose mean is that of the whole batch; with ranks "
@@ -97,26 +102,32 @@ def check_shareable(net: nn.Module, loader: Any, loss: Any) -> None:
     ignored = getattr(loss, "ignore_index", -1)
     if getattr(loss, "reduction", "mean") != "mean" or getattr(loss, "weight", None) is not None:
         raise ValueError("fit: with ranks, wanted a loss that is the mean over the batch's images")
-    if 0 <= ignored < len(loader.dataset.classes):
+    if 0 <= ignored < len(loaders["train"].dataset.classes):
         raise ValueError(f"fit: with ranks, ignore_index is {ignored}; wanted no class's number")
 
 
 @contextlib.contextmanager
-def cut(ranks: Ranks | None, *loaders: DataLoader | None) -> Iterator[None]:
-    """Inside, the loaders give this rank's rows of each batch."""
-    mine = [loader for loader in loaders if loader is not None and ranks is not None]
-    for loader in mine:
-        assert ranks is not None
-        loader.share = ranks.share
+def cut(ranks: Ranks | None, loader: DataLoader) -> Iterator[None]:
+    """Inside, the loader gives this rank's rows of each batch."""
+    if ranks is None:
+        yield
+        return
+    loader.share = ranks.share
     try:
         yield
     finally:
-        for loader in mine:
-            loader.share = None
+        loader.share = None
 
 
-def check_alike(ranks: Ranks, training: Training, divide_by: int | None, compile: bool) -> None:
-    """Refuse ranks that are about to train differently."""
+def check_alike(
+    ranks: Ranks, training: Training, measured: Mapping[str, Any], loss: Any, **settings: Any
+) -> None:
+    """Refuse ranks that are about to train differently.
+
+    Args:
+        measured: loaders of what the net is measured on after each epoch, by name, or None.
+        settings: others of ``fit``, by name.
+    """
     facts = state_of(training).facts
     same = ("optimizer", "schedule", "epochs", "epoch", "batch", "streams")
     ranks.check_alike(
@@ -128,11 +139,23 @@ def check_alike(ranks: Ranks, training: Training, divide_by: int | None, compile
             **{name: facts[name] for name in same},
             "the net": repr(training.net),
             "the parameters": digest(training.net),
-            "divide_by": divide_by,
-            "compile": compile,
+            **_of_loss(loss),
+            **{name: _of_loader(loader) for name, loader in measured.items()},
+            **settings,
         },
         "the comparison of data, settings and versions",
     )
+
+
+def _of_loss(loss: Any) -> dict[str, Any]:
+    """What can be compared of a loss: its name without where it lies, its numbers and words."""
+    own = getattr(loss, "__dict__", {})
+    settings = {f"loss.{name}": value for name, value in own.items() if np.isscalar(value)}
+    return {"loss": re.sub(r" at 0x\w+", "", repr(loss)), **settings}
+
+
+def _of_loader(loader: DataLoader | None) -> tuple[int, str] | None:
+    return None if loader is None else (loader.batch_size, loader.dataset.digest)
 
 
 def share_step(
@@ -148,6 +171,14 @@ def share_step(
     first, _ = ranks.share(images)
     with random.rows_from(first):
         training.step(x, y, len(y) / (divide_by or images))
+
+
+def stopping(ranks: Ranks | None) -> AbstractContextManager[Any]:
+    """Inside, what was learnt is written: of several ranks one holds its own Ctrl-C back.
+
+    It was stopped by that of the first rank that got one, and its own may still be on its way.
+    """
+    return contextlib.nullcontext() if ranks is None else held()
 
 
 def sum_of_counts(ranks: Ranks, correct: int, examples: int) -> tuple[int, int]:

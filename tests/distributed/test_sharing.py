@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import minicnn
 from minicnn import data, models, nn, optim
 from minicnn.distributed import Ranks
+from minicnn.nn import functional as F
 from minicnn.random import Draws, drawing_from
 from minicnn.train import sharing
 from minicnn.train.callbacks import Callback, Training
@@ -115,6 +117,57 @@ def test_ranks_with_other_settings_do_not_begin() -> None:
         assert told == "the ranks disagree: divide_by is 16 on rank 0, 17 on rank 1"
 
 
+@pytest.mark.parametrize(
+    ("first", "others", "told"),
+    [
+        ({"test": None}, {}, "test is null on rank 0, "),
+        ({}, {"validation": (np.zeros((2, 1, 28, 28)), np.zeros(2, int))}, "validation is null on"),
+        ({"loss": F.cross_entropy}, {}, r"loss is \"<function cross_entropy>\" on rank 0, "),
+        (
+            {"loss": nn.CrossEntropyLoss(label_smoothing=0.1)},
+            {"loss": nn.CrossEntropyLoss(label_smoothing=0.2)},
+            r"loss\.label_smoothing is 0\.1 on rank 0, 0\.2 on rank 1$",
+        ),
+    ],
+    ids=["test", "validation", "another loss", "a loss of other settings"],
+)
+def test_what_is_measured_and_the_loss_are_compared(
+    first: dict[str, Any], others: dict[str, Any], told: str
+) -> None:
+    def work(ranks: Ranks) -> None:
+        with pytest.raises(ValueError, match=f"^the ranks disagree: {told}"):
+            train(ranks, net_of("mlp", hidden=(20,)), **(others if ranks.rank else first))
+
+    on_ranks(2, work)
+
+
+def test_a_function_of_each_rank_s_own_is_the_same_loss() -> None:
+    def work(ranks: Ranks) -> None:
+        def mean(logits: minicnn.Tensor, y: minicnn.Tensor) -> minicnn.Tensor:
+            return F.cross_entropy(logits, y)
+
+        train(ranks, net_of("mlp", hidden=(20,)), loss=mean, epochs=1)
+
+    on_ranks(2, work)
+
+
+def test_an_own_ctrl_c_waits_while_what_was_learnt_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another rank's has stopped the training."""
+    monkeypatch.setattr(sharing, "is_waiting", lambda: True)
+    written = list[int]()
+
+    class Writes(Callback):
+        def on_interrupt(self, training: Training) -> None:
+            signal.raise_signal(signal.SIGINT)
+            written.append(training.batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(ranks_of_one(), net_of("mlp", hidden=(20,)), callbacks=[Writes()])
+    assert written == [1]
+
+
 def test_parameters_that_come_apart_are_noticed() -> None:
     class Changes(Callback):
         def on_batch(self, training: Training) -> None:
@@ -147,11 +200,13 @@ def test_what_ranks_cannot_share_is_refused(net: Any, loss: Any, told: str) -> N
         train(ranks_of_one(), net(), loss=loss)
 
 
-def test_batches_that_cannot_be_cut_are_refused() -> None:
+@pytest.mark.parametrize("part", ["train", "test", "validation"])
+def test_batches_that_cannot_be_cut_are_refused(part: str) -> None:
     net = net_of("mlp")
     batches: Any = [(np.zeros((2, 1, 28, 28)), np.zeros(2, int))]
-    with pytest.raises(TypeError, match=r"train is list; wanted a data\.DataLoader"):
-        minicnn.fit(net, batches, optimizer=optim.SGD(net.parameters(), 1), ranks=ranks_of_one())
+    parts: Any = {"train": batches[0], part: batches}
+    with pytest.raises(TypeError, match=rf"{part} is list; wanted a data\.DataLoader"):
+        minicnn.fit(net, **parts, optimizer=optim.SGD(net.parameters(), 1), ranks=ranks_of_one())
 
 
 def test_a_share_of_a_loader_s_batches() -> None:
@@ -162,7 +217,7 @@ def test_a_share_of_a_loader_s_batches() -> None:
 
     def work(ranks: Ranks) -> list[np.ndarray]:
         mine = data.DataLoader(pictures(), 16, shuffle=True, seed=3)
-        with sharing.cut(ranks, mine, None):
+        with sharing.cut(ranks, mine):
             rows = [y.numpy() for _, y in mine]
         mine.epoch = 0
         assert [len(y) for _, y in mine] == [16, 16, 3]
