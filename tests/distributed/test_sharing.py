@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from minicnn import data, models, nn, optim
 from minicnn.distributed import Ranks
 from minicnn.nn import functional as F
 from minicnn.random import Draws, drawing_from
-from minicnn.train import sharing
+from minicnn.train import job, sharing
 from minicnn.train.callbacks import Callback, Training
 from minicnn.train.state import Checkpoint
 
@@ -166,6 +167,16 @@ def test_an_own_ctrl_c_waits_while_what_was_learnt_is_written(
     with pytest.raises(KeyboardInterrupt):
         train(ranks_of_one(), net_of("mlp", hidden=(20,)), callbacks=[Writes()])
     assert written == [1]
+
+
+def test_so_it_does_while_the_command_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "fit", Mock(side_effect=KeyboardInterrupt))
+    run = Mock(write=Mock(side_effect=lambda *_: signal.raise_signal(signal.SIGINT)))
+    begun = Mock(ranks=ranks_of_one(), writes=False)
+    begun.training.history.epochs = []
+    with pytest.raises(KeyboardInterrupt):
+        job._fit(run, begun)
+    run.draw.assert_called_once()
 
 
 def test_parameters_that_come_apart_are_noticed() -> None:
