@@ -100,6 +100,11 @@ def host_of(address: str) -> str:
     return host
 
 
+def under_way(client: Any) -> set[str]:
+    """The keys of the tasks that workers are doing at this moment."""
+    return {key for stacks in client.call_stack().values() for key in stacks}
+
+
 def versions_of(client: Any) -> dict[str, Any]:
     """What each worker computes with, by its address; an exception where it cannot tell."""
     from minicnn.sweep.work import versions

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from minicnn.command import in_a_line
-from minicnn.sweep.cluster import host_of, versions_of, workers_of
+from minicnn.sweep.cluster import host_of, under_way, versions_of, workers_of
 from minicnn.sweep.outcome import FAILED, Outcome, progress
 from minicnn.sweep.plan import Run
 from minicnn.sweep.work import REFUSED, Reply, versions, work
@@ -36,13 +37,23 @@ class Runs:
         self.when_it_died: dict[str, float] = {}  # a run's name: how far it was then
         self.workers: dict[str, str] = {}
         self.unfit: dict[str, str] = {}  # machines that cannot do any run, and why
+        self.unfit_then: dict[str, set[str]] = {}  # a run's name: those known when it was begun
+        self.allowed: dict[Any, set[str]] = {}  # by futures: the machines, where not all may do it
+        self.waiting: list[Run] = []  # no machine is there that can do them
 
-    def begin(self, runs: Sequence[Run], machines: Sequence[str] | None = None) -> None:
-        """Hand runs out, to these machines only if they are named."""
+    def begin(self, runs: Sequence[Run]) -> None:
+        """Hand runs out, but to no machine that cannot do them; if there is no other, they wait."""
+        refused = {machine for run in runs for machine in self.refused.get(run.name, ())}
+        where = self._machines(refused) if refused or self.unfit else None
+        if where == []:
+            self.waiting += runs
+            return
         columns = zip(*[(str(self.folder), run.name, run.options) for run in runs], strict=True)
-        where = machines or (self._machines() if self.unfit else None)
         futures = self.client.map(work, *columns, pure=False, workers=where)
         self.pending |= dict(zip(futures, runs, strict=True))
+        self.unfit_then |= {run.name: {*self.unfit} for run in runs}
+        if where is not None:
+            self.allowed |= {future: {*where} for future in futures}
 
     def ended(self) -> Iterator[tuple[Run, Outcome]]:
         """Each run as it ends.
@@ -50,9 +61,10 @@ class Runs:
         Raises:
             ConnectionError: the scheduler has gone.
         """
-        while self.pending:
+        while self.pending or self.waiting:
             for future in self._next():
                 run = self.pending.pop(future)
+                self.allowed.pop(future, None)
                 outcome = self._outcome(run, future)
                 if outcome is not None:
                     yield run, outcome
@@ -67,6 +79,9 @@ class Runs:
         """Those that have ended, after a second at the latest."""
         from distributed import CancelledError, TimeoutError, wait
 
+        if not self.pending:
+            time.sleep(A_LOOK)
+            return set()
         try:
             done: set[Any] = wait([*self.pending], A_LOOK, "FIRST_COMPLETED").done
         except TimeoutError:
@@ -83,7 +98,9 @@ class Runs:
             reply: Reply = future.result()
         except KilledWorker:
             return self._after_deaths(run)
-        except Exception as error:  # before our function was called: a late worker without minicnn
+        except ImportError as error:  # before our function was called: by a worker without minicnn
+            return self._without(run, error)
+        except Exception as error:
             return Outcome(FAILED, {}, in_a_line(error))
         self.compare(reply.worker, reply.versions)
         if reply.outcome.status == REFUSED:
@@ -101,26 +118,61 @@ class Runs:
         self.begin([run])
         return None
 
+    def _without(self, run: Run, error: ImportError) -> Outcome | None:
+        """Find the machine that came late and cannot do any run; hand this one to the others."""
+        then = self.unfit_then[run.name]
+        if self.unfit.keys() <= then:
+            self._inspect()
+        if self.unfit.keys() <= then:
+            return Outcome(FAILED, {}, in_a_line(error))
+        self.begin([run])
+        return None
+
     def _elsewhere(self, run: Run, reply: Reply) -> Outcome | None:
         """Hand a run out to the machines that have not refused it."""
         here = host_of(reply.worker)
         refused = self.refused.setdefault(run.name, {})
         refused[here] = reply.outcome.message
-        others = self._machines(refused)
-        if not others:
+        if not self._machines(refused):
             return Outcome(FAILED, {}, f"{here}: {reply.outcome.message}")
         self.say(f"{here} is left out: {reply.outcome.message}")
-        self.begin([run], others)
+        self.begin([run])
         return None
 
     def _look_at_workers(self) -> None:
-        """Say which are gone, and that there are none."""
+        """Say which are gone, and that there are none; hand runs out where others have come."""
         now = workers_of(self.client)
+        before, machines = {*self.workers.values()}, {*now.values()}
         for address in self.workers.keys() - now.keys():
             self.say(f"{address} is gone; its run goes on elsewhere")
         if not now and self.pending:
             self.say("there are no workers; waiting for one")
         self.workers = now
+        self._wait_for_machines(machines)
+        if machines - before and (self.waiting or self.allowed):
+            self._hand_out_again()
+
+    def _wait_for_machines(self, there: set[str]) -> None:
+        """Take back the runs whose machines are all gone."""
+        self._take_back([future for future, its in self.allowed.items() if not its & there])
+        if there and self.waiting:
+            self.say("runs wait for a machine that can do them: none is there")
+
+    def _hand_out_again(self) -> None:
+        """A machine has come: it may do the runs that wait, at other machines too."""
+        self._inspect()
+        busy = under_way(self.client)
+        self._take_back([future for future in self.allowed if future.key not in busy])
+        runs, self.waiting = self.waiting, []
+        for run in runs:
+            self.begin([run])
+
+    def _take_back(self, futures: Sequence[Any]) -> None:
+        if futures:
+            self.client.cancel(futures, force=True)
+        for future in futures:
+            del self.allowed[future]
+            self.waiting.append(self.pending.pop(future))
 
     def greet(self) -> None:
         """Say which workers compute with other versions; leave out those that cannot compute.
@@ -128,14 +180,21 @@ class Runs:
         Raises:
             ConnectionError: all of them.
         """
+        self.workers = workers_of(self.client)
+        self._inspect()
+        if self.unfit and not self._machines():
+            raise ConnectionError(f"no worker can do a run: {next(iter(self.unfit.values()))}")
+
+    def _inspect(self) -> None:
+        """Ask each worker what it computes with."""
         for worker, theirs in versions_of(self.client).items():
+            if isinstance(theirs, OSError):  # it has just gone
+                continue
             if isinstance(theirs, Exception):
                 self.unfit[host_of(worker)] = in_a_line(theirs)
                 self.say(f"{host_of(worker)} is left out: {in_a_line(theirs)}")
             else:
                 self.compare(worker, theirs)
-        if self.unfit and not self._machines():
-            raise ConnectionError(f"no worker can do a run: {next(iter(self.unfit.values()))}")
 
     def _machines(self, refused: Iterable[str] = ()) -> list[str]:
         """Those that have workers, without the unfit ones and those that refused."""

@@ -16,7 +16,7 @@ from minicnn.sweep.work import REFUSED, Reply, versions
 
 distributed = pytest.importorskip("distributed")
 
-ONE, TWO = "tcp://10.0.0.1:4001", "tcp://10.0.0.2:4002"
+ONE, TWO, THREE = "tcp://10.0.0.1:4001", "tcp://10.0.0.2:4002", "tcp://10.0.0.3:4003"
 RUN = Run("lr=0.1", {"lr": 0.1}, {"lr": 0.1})
 DONE = Outcome(FINISHED, {"loss": 1.0})
 
@@ -25,7 +25,7 @@ class Future:
     """A task that has ended."""
 
     def __init__(self, answer: Any):
-        self.answer = answer
+        self.answer, self.key = answer, str(id(self))
 
     def result(self) -> Any:
         if isinstance(self.answer, Exception):
@@ -39,11 +39,19 @@ class Client:
     def __init__(self, answers: Sequence[Any], workers: Sequence[str] = (ONE, TWO)):
         self.answers, self.workers = [*answers], [*workers]
         self.asked: list[Any] = []  # the machines that each run was restricted to
+        self.cancelled: list[Future] = []
+        self.busy: list[str] = []  # the keys of the tasks that workers do
         self.versions: dict[str, Any] = {worker: versions() for worker in workers}
 
     def map(self, function: Any, *columns: Any, pure: bool, workers: Any) -> list[Future]:
         self.asked.append(workers)
         return [Future(self.answers.pop(0)) for _ in columns[0]]
+
+    def cancel(self, futures: Sequence[Future], force: bool) -> None:
+        self.cancelled += futures
+
+    def call_stack(self) -> dict[str, dict[str, Any]]:
+        return {ONE: dict.fromkeys(self.busy)}
 
     def nthreads(self) -> dict[str, int]:
         return dict.fromkeys(self.workers, 1)
@@ -102,6 +110,59 @@ def test_workers_that_lack_minicnn_are_left_out_and_named(
     client.versions[TWO] = client.versions[ONE]
     with pytest.raises(ConnectionError, match="no worker can do a run: No module named 'minicnn'"):
         ended(client, tmp_path, monkeypatch)
+
+
+def test_a_late_worker_without_minicnn_is_left_out_and_its_run_goes_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacks = ModuleNotFoundError("No module named 'minicnn'")
+    client = Client([lacks, reply(TWO, DONE)])
+    answers = iter([client.versions, {**client.versions, ONE: lacks}])
+    monkeypatch.setattr(client, "run", lambda *_, on_error: next(answers))
+    assert ended(client, tmp_path, monkeypatch) == (
+        [DONE],
+        ["10.0.0.1 is left out: No module named 'minicnn'"],
+    )
+    assert client.asked == [None, ["10.0.0.2"]]
+
+
+def test_an_import_that_fails_though_all_workers_have_minicnn_is_the_runs_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (failed,), _ = ended(Client([ImportError("no such name")]), tmp_path, monkeypatch)
+    assert failed == Outcome(FAILED, {}, "no such name")
+
+
+def test_runs_whose_machines_are_gone_wait_and_go_to_one_that_comes(tmp_path: Path) -> None:
+    client, said = Client([None, None, None], [ONE, TWO]), list[str]()
+    client.versions[ONE] = ImportError("no minicnn")
+    runs = Runs(client, tmp_path, said.append, lambda: None)
+    runs.greet()
+    runs.begin([RUN])
+    (first,) = runs.pending
+    client.workers = [ONE]
+    runs._look_at_workers()
+    assert (client.cancelled, runs.pending, runs.waiting) == ([first], {}, [RUN])
+    assert said[-1] == "runs wait for a machine that can do them: none is there"
+    client.workers = [ONE, THREE]
+    runs._look_at_workers()
+    assert client.asked == [["10.0.0.2"], ["10.0.0.3"]]
+    assert [*runs.pending.values()] == [RUN]
+
+
+def test_a_machine_that_comes_late_gets_the_runs_that_are_not_under_way(tmp_path: Path) -> None:
+    client = Client([None, None, None], [ONE, TWO])
+    client.versions[ONE] = ImportError("no minicnn")
+    runs = Runs(client, tmp_path, print, lambda: None)
+    runs.greet()
+    other = RUN._replace(name="lr=0.5")
+    runs.begin([RUN, other])
+    busy, queued = runs.pending
+    client.busy, client.workers = [busy.key], [ONE, TWO, THREE]
+    runs._look_at_workers()
+    assert client.cancelled == [queued]
+    assert client.asked == [["10.0.0.2"], ["10.0.0.2", "10.0.0.3"]]
+    assert [*runs.pending.values()] == [RUN, other]
 
 
 def test_versions_that_differ_are_named_once(
