@@ -19,7 +19,7 @@ from minicnn.sweep.outcome import FAILED, FINISHED, OPEN, Outcome, outcome
 from minicnn.sweep.plan import Run, axes_of, digest, options_of, parsed
 from minicnn.sweep.plot import axes_to_draw, draw
 from minicnn.sweep.progress import Progress
-from minicnn.sweep.record import Record
+from minicnn.sweep.record import MAY_DIFFER, Record
 from minicnn.sweep.running import Runs
 from minicnn.sweep.table import Outcomes, Rows, table
 from minicnn.terminal import complain, say
@@ -88,9 +88,15 @@ def _with_data(runs: Sequence[Run], scheduler: str | None) -> list[Run]:
 
 
 def _usual_folder(runs: Sequence[Run], shared: Sequence[str]) -> Path:
-    """Made of the axes' names, not of their values: one value more is the same sweep still."""
-    all_runs = options_of(parsed(shared))
-    made_of = json.dumps([sorted(axes_of(runs)), sorted(all_runs.items())])
+    """Made of the axes' names, not of their values: one value more is the same sweep still.
+
+    What changes no number does not count; a folder of one's own pictures does.
+    """
+    axes, all_runs = sorted(axes_of(runs)), options_of(parsed(shared))
+    is_own = "dataset" not in {*axes, *all_runs}
+    counts = ["data_dir"] if is_own else []
+    kept = [(n, v) for n, v in all_runs.items() if n in counts or n not in MAY_DIFFER]
+    made_of = json.dumps([axes, sorted(kept)])
     return Path("runs", f"sweep-{digest(made_of)}")
 
 
@@ -170,7 +176,7 @@ def _take_in(
         with progress.aside():
             complain(line)
 
-    runs = Runs(client, record.folder, note, progress.look)
+    runs = Runs(client, (record.folder, record.token), note, progress.look)
     with progress.aside():
         say(rows.head())
     threads = {"threads": record.threads}

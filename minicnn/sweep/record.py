@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class Record:
     Attributes:
         asked: the options of each run that this folder was ever asked for, by its name.
         threads: of each run; None in a new folder.
+        token: made at random once, by which a worker knows that it sees this folder.
     """
 
     def __init__(self, folder: Path, runs: Sequence[Run]):
@@ -35,18 +37,18 @@ class Record:
         """
         make_folder(folder)
         self.folder, self.runs = folder, runs
-        self.asked, self.threads = self._read()
+        self.asked, self.threads, self.token = self._read()
         for run in runs:
             _check_same(self.asked.get(run.name, run.options), run)
         self.asked |= {run.name: run.options for run in runs}
 
-    def _read(self) -> tuple[dict[str, Any], int | None]:
-        file = self.folder / RECORD
+    def _read(self) -> tuple[dict[str, Any], int | None, str]:
+        file, new = self.folder / RECORD, secrets.token_hex(8)
         try:
             then = json.loads(file.read_text())
-            return then["asked"], then["threads"]
+            return then["asked"], then["threads"], then.get("token", new)
         except FileNotFoundError:
-            return {}, None
+            return {}, None, new
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{file} is not a sweep's: {in_a_line(error)}") from None
 
@@ -55,6 +57,7 @@ class Record:
         return {
             "axes": axes_of(self.runs),
             "threads": self.threads,
+            "token": self.token,
             "versions": versions(),
             "groups": [
                 {

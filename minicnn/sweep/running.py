@@ -22,15 +22,20 @@ class Runs:
 
     Args:
         client: Dask's.
-        folder: the sweep's.
+        place: the sweep's folder, and the token in it.
         say: prints a line.
         look: is called every second.
     """
 
     def __init__(
-        self, client: Any, folder: Path, say: Callable[[str], None], look: Callable[[], None]
+        self,
+        client: Any,
+        place: tuple[Path, str],
+        say: Callable[[str], None],
+        look: Callable[[], None],
     ):
-        self.client, self.folder, self.look = client, folder, look
+        self.client, self.look = client, look
+        self.folder, self.token = place
         self._say, self._said = say, set[str]()
         self.pending: dict[Any, Run] = {}  # by Dask's futures
         self.refused: dict[str, dict[str, str]] = {}  # a run's name: machines that cannot do it
@@ -48,7 +53,8 @@ class Runs:
         if where == []:
             self.waiting += runs
             return
-        columns = zip(*[(str(self.folder), run.name, run.options) for run in runs], strict=True)
+        sweep = str(self.folder), self.token
+        columns = zip(*[(*sweep, run.name, run.options) for run in runs], strict=True)
         futures = self.client.map(work, *columns, pure=False, workers=where)
         self.pending |= dict(zip(futures, runs, strict=True))
         self.unfit_then |= {run.name: {*self.unfit} for run in runs}

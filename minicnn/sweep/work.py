@@ -9,6 +9,7 @@ import contextlib
 import functools
 import importlib.metadata
 import io
+import json
 import os
 import platform
 import signal
@@ -69,10 +70,13 @@ def versions() -> dict[str, str]:
     return {"minicnn": minicnn.__version__, "python": platform.python_version(), **found}
 
 
-def work(sweep: str, name: str, options: Mapping[str, Any]) -> Reply:
-    """Do a run in the folder ``name`` of the sweep's folder; what goes wrong is in the reply."""
+def work(sweep: str, token: str, name: str, options: Mapping[str, Any]) -> Reply:
+    """Do a run in the folder ``name`` of the sweep's folder, which has this token in its record.
+
+    What goes wrong is in the reply.
+    """
     try:
-        check_place(Path(sweep))
+        check_place(Path(sweep), token)
         done = _done(Path(sweep, name), options)
     except RefusalError as error:
         done = Outcome(REFUSED, {}, str(error))
@@ -83,7 +87,7 @@ def work(sweep: str, name: str, options: Mapping[str, Any]) -> Reply:
     return Reply(_address(), versions(), done)
 
 
-def check_place(sweep: Path) -> None:
+def check_place(sweep: Path, token: str) -> None:
     """Refuse to work where the sweep's folder is not, or in a process that does several runs.
 
     Raises:
@@ -91,6 +95,10 @@ def check_place(sweep: Path) -> None:
     """
     if not (sweep / RECORD).exists():
         raise RefusalError(f"there is no {sweep / RECORD}; wanted a folder that all workers share")
+    if json.loads((sweep / RECORD).read_text()).get("token") != token:
+        raise RefusalError(
+            f"{sweep} here is another sweep's; wanted a folder that all workers share"
+        )
     if not os.access(sweep, os.W_OK):
         raise RefusalError(f"{sweep} cannot be written")
     if (threads := _dask_threads()) != 1:
@@ -153,7 +161,9 @@ def _is_taken(error: Exception, folder: Path) -> bool:
 def _train(folder: Path, options: Mapping[str, Any], is_stopped: Callable[[], bool]) -> str:
     """Train to the end; why that failed, if it did and nobody stopped it."""
     if is_begun(folder):
-        found = parser().parse(["--quiet", "--resume", str(folder)])
+        # the data may have moved
+        data = {"data_dir": options["data_dir"]} if "data_dir" in options else {}
+        found = parser().parse(["--quiet", "--resume", str(folder), *arguments_of(data)])
     else:
         found = parsed(["--quiet", f"--out={folder}", *arguments_of(options)])
     said = io.StringIO()

@@ -89,9 +89,9 @@ def test_a_killed_workers_run_goes_on_elsewhere_and_the_table_is_as_if_nothing_h
 
     found = json.loads((out / "sweep.json").read_text())
     by_hand = []
-    (tmp_path / "sweep.json").touch()
+    (tmp_path / "sweep.json").write_text('{"token": "by hand"}')
     for run in runs_of(parser().parse(asked)):
-        reply = work(str(tmp_path), run.name, {**run.options, "threads": 1})
+        reply = work(str(tmp_path), "by hand", run.name, {**run.options, "threads": 1})
         by_hand.append({"run": run.name, "settings": run.settings, "status": FINISHED,
                         "results": dict(reply.outcome.results)})  # fmt: skip
     assert without_seconds(found["runs"]) == without_seconds(by_hand)
@@ -119,7 +119,7 @@ def workers() -> list[int]:
 class Nobody:
     """In the place of ``Runs``: the first run fails, then comes a Ctrl-C."""
 
-    def __init__(self, client: Any, folder: Path, say: Any, look: Any):
+    def __init__(self, client: Any, place: Any, say: Any, look: Any):
         self.stopped = False
 
     def greet(self) -> None:
@@ -242,6 +242,12 @@ def test_the_usual_folder_is_the_same_for_more_values_of_the_same_axes(
     assert folder("--grid", "lr=0.1,0.2,0.3", "--seeds", "5", "--epochs", "3") == few
     assert folder("--grid", "lr=0.1,0.2", "--epochs", "4") != few
     assert folder("--grid", "lr=0.1", "dropout=0,0.2", "--epochs", "3") != few
+    assert folder("--grid", "lr=0.1", "--epochs", "3", "--checkpoint-every", "9") == few
+    mnist = folder("--grid", "lr=0.1", "--dataset", "mnist")
+    assert folder("--grid", "lr=0.1", "--dataset", "mnist", "--data-dir", "a") == mnist
+    assert folder("--grid", "lr=0.1", "--data-dir", "a") != folder(
+        "--grid", "lr=0.1", "--data-dir", "b"
+    )
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def ended(
 ) -> tuple[list[Outcome], list[str]]:
     """The outcomes of one run, and what was said."""
     said: list[str] = []
-    runs = Runs(client, folder, said.append, lambda: None)
+    runs = Runs(client, (folder, "token"), said.append, lambda: None)
     monkeypatch.setattr(runs, "_next", lambda: [*runs.pending][:1])
     runs.greet()
     runs.begin([RUN])
@@ -136,7 +136,7 @@ def test_an_import_that_fails_though_all_workers_have_minicnn_is_the_runs_failur
 def test_runs_whose_machines_are_gone_wait_and_go_to_one_that_comes(tmp_path: Path) -> None:
     client, said = Client([None, None, None], [ONE, TWO]), list[str]()
     client.versions[ONE] = ImportError("no minicnn")
-    runs = Runs(client, tmp_path, said.append, lambda: None)
+    runs = Runs(client, (tmp_path, "token"), said.append, lambda: None)
     runs.greet()
     runs.begin([RUN])
     (first,) = runs.pending
@@ -153,7 +153,7 @@ def test_runs_whose_machines_are_gone_wait_and_go_to_one_that_comes(tmp_path: Pa
 def test_a_machine_that_comes_late_gets_the_runs_that_are_not_under_way(tmp_path: Path) -> None:
     client = Client([None, None, None], [ONE, TWO])
     client.versions[ONE] = ImportError("no minicnn")
-    runs = Runs(client, tmp_path, print, lambda: None)
+    runs = Runs(client, (tmp_path, "token"), print, lambda: None)
     runs.greet()
     other = RUN._replace(name="lr=0.5")
     runs.begin([RUN, other])
@@ -189,7 +189,7 @@ def test_a_run_that_got_on_before_its_workers_died_is_tried_again(
 
 def test_workers_that_go_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client, said = Client([]), list[str]()
-    runs = Runs(client, tmp_path, said.append, lambda: None)
+    runs = Runs(client, (tmp_path, "token"), said.append, lambda: None)
     runs.pending = {Future(None): RUN}
     for there in ([ONE, TWO], [TWO], [TWO], []):
         client.workers = there
@@ -208,7 +208,7 @@ def test_a_scheduler_that_is_gone_is_an_error_that_says_how_to_go_on(
         raise distributed.CancelledError
 
     monkeypatch.setattr(distributed, "wait", cancelled)
-    runs = Runs(Client([None]), tmp_path, print, lambda: None)
+    runs = Runs(Client([None]), (tmp_path, "token"), print, lambda: None)
     runs.begin([RUN])
     with pytest.raises(ConnectionError, match="with another one the same command goes on"):
         next(runs.ended())

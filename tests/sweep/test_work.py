@@ -35,7 +35,7 @@ def drawn_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def sweep(tmp_path: Path) -> Path:
     folder = tmp_path / "sweep"
     folder.mkdir()
-    (folder / RECORD).write_text("{}")
+    (folder / RECORD).write_text('{"token": "ours"}')
     return folder
 
 
@@ -46,7 +46,7 @@ def options(tmp_path: Path) -> dict[str, Any]:
 
 
 def done(sweep: Path, name: str, options: dict[str, Any]) -> Outcome:
-    return work(str(sweep), name, options).outcome
+    return work(str(sweep), "ours", name, options).outcome
 
 
 def but_seconds(found: Outcome) -> dict[str, Any]:
@@ -88,6 +88,16 @@ def test_a_cancelled_run_keeps_its_state_and_goes_on_to_the_same_bits(
     assert (sweep / "a" / "config.json").stat().st_ino == began
     weights = [(sweep / name / "model.safetensors").read_bytes() for name in ("a", "whole")]
     assert weights[0] == weights[1]
+
+
+def test_a_run_goes_on_where_its_data_have_moved(
+    sweep: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        stopped_at(patch, 5)
+        assert done(sweep, "a", options).status == OPEN
+    moved = Path(options["data_dir"]).rename(sweep.parent / "moved")
+    assert done(sweep, "a", options | {"data_dir": str(moved)}).status == FINISHED
 
 
 def test_a_finished_run_is_not_done_again(
@@ -175,7 +185,11 @@ def test_a_worker_refuses_where_it_does_not_see_the_sweeps_folder(
     assert found.message == (
         f"there is no {tmp_path / RECORD}; wanted a folder that all workers share"
     )
-    (tmp_path / RECORD).write_text("{}")
+    (tmp_path / RECORD).write_text('{"token": "another"}')
+    assert done(tmp_path, "a", options).message == (
+        f"{tmp_path} here is another sweep's; wanted a folder that all workers share"
+    )
+    (tmp_path / RECORD).write_text('{"token": "ours"}')
     monkeypatch.setattr(os, "access", lambda path, how: False)
     assert done(tmp_path, "a", options).message == f"{tmp_path} cannot be written"
     monkeypatch.undo()
