@@ -172,7 +172,7 @@ def test_an_own_ctrl_c_waits_while_what_was_learnt_is_written(
 def test_so_it_does_while_the_command_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "fit", Mock(side_effect=KeyboardInterrupt))
     run = Mock(write=Mock(side_effect=lambda *_: signal.raise_signal(signal.SIGINT)))
-    begun = Mock(ranks=ranks_of_one(), writes=False)
+    begun = Mock(ranks=ranks_of_one(), writes=False, config={"compiled": False})
     begun.training.history.epochs = []
     with pytest.raises(KeyboardInterrupt):
         job._fit(run, begun)
