@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 import minicnn
 from minicnn import plots, sweep
-from minicnn.sweep import job, running
+from minicnn.sweep import cluster, job, running
 from minicnn.sweep.options import parser, runs_of
 from minicnn.sweep.outcome import FAILED, FINISHED, Outcome, progress
 from minicnn.sweep.progress import Progress
@@ -111,6 +112,16 @@ def workers() -> list[int]:
     children = psutil.Process().children(recursive=True)
     alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
     return [child.pid for child in alive if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_dasks_loggers_get_their_levels_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster, "PATIENCE", "200ms")
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    before = [logger.level for logger in loggers]
+    with pytest.raises(OSError, match="127"), cluster.client_of("tcp://127.0.0.1:1", 1):
+        """Nobody answers there."""
+    assert [logger.level for logger in loggers] == before
 
 
 # Without a cluster --------------------------------------------------------------------------------
