@@ -154,21 +154,19 @@ class Runs:
         if not now and self.pending:
             self.say("there are no workers; waiting for one")
         self.workers = now
-        self._wait_for_machines(machines)
-        if machines - before and (self.waiting or self.allowed):
-            self._hand_out_again()
-
-    def _wait_for_machines(self, there: set[str]) -> None:
-        """Take back the runs whose machines are all gone."""
-        self._take_back([future for future, its in self.allowed.items() if not its & there])
-        if there and self.waiting:
+        if machines != before and (self.waiting or self.allowed):
+            self._hand_out_again(before, machines)
+        if machines and self.waiting:
             self.say("runs wait for a machine that can do them: none is there")
 
-    def _hand_out_again(self) -> None:
-        """A machine has come: it may do the runs that wait, at other machines too."""
-        self._inspect()
-        busy = under_way(self.client)
-        self._take_back([future for future in self.allowed if future.key not in busy])
+    def _hand_out_again(self, before: set[str], now: set[str]) -> None:
+        """Machines have come or gone: move the runs whose machines are gone, and those that are not
+        under way to all that may do them."""
+        self._take_back([future for future, its in self.allowed.items() if not its & now])
+        if now - before:
+            self._inspect()
+            busy = under_way(self.client)
+            self._take_back([future for future in self.allowed if future.key not in busy])
         runs, self.waiting = self.waiting, []
         for run in runs:
             self.begin([run])

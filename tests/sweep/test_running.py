@@ -151,7 +151,7 @@ def test_runs_whose_machines_are_gone_wait_and_go_to_one_that_comes(tmp_path: Pa
 
 
 def test_a_machine_that_comes_late_gets_the_runs_that_are_not_under_way(tmp_path: Path) -> None:
-    client = Client([None, None, None], [ONE, TWO])
+    client = Client([None] * 4, [ONE, TWO])
     client.versions[ONE] = ImportError("no minicnn")
     runs = Runs(client, (tmp_path, "token"), print, lambda: None)
     runs.greet()
@@ -163,6 +163,11 @@ def test_a_machine_that_comes_late_gets_the_runs_that_are_not_under_way(tmp_path
     assert client.cancelled == [queued]
     assert client.asked == [["10.0.0.2"], ["10.0.0.2", "10.0.0.3"]]
     assert [*runs.pending.values()] == [RUN, other]
+    client.workers = [ONE, THREE]  # the one that does the first run goes
+    runs._look_at_workers()
+    assert client.cancelled == [queued, busy]
+    assert client.asked[2:] == [["10.0.0.3"]]
+    assert ([*runs.pending.values()], runs.waiting) == ([other, RUN], [])
 
 
 def test_versions_that_differ_are_named_once(
