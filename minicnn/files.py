@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minicnn.kernels.interrupts import held
+from minicnn.kernels.locks import locked
 
 
 def expand(path: str | Path) -> Path:
@@ -49,30 +50,16 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises:
         BlockingIOError: another process is in it.
     """
-    handle = _locked(folder)
+    try:
+        handle = locked(folder, os.O_RDONLY)
+    except BlockingIOError as error:
+        told = "another process is working there"
+        raise BlockingIOError(error.errno, told, str(folder)) from None
     try:
         yield
     finally:
         if handle is not None:
             os.close(handle)
-
-
-def _locked(folder: Path) -> int | None:
-    """The open folder, which this process has for itself; None where there are no locks."""
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        told = "another process is working there"
-        raise BlockingIOError(error.errno, told, str(folder)) from None
-    except OSError:  # a file system without locks
-        pass
-    return handle
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:

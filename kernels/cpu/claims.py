@@ -9,18 +9,14 @@ each compiles for itself.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
 
 from ..interrupts import answer_now
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl: Any = None  # type: ignore[no-redef]
+from ..locks import locked
 
 PATIENCE = 120  # seconds for a process that has claimed a kernel: somebody may have stopped it
 PAUSE = 0.02  # seconds until one looks again
@@ -34,23 +30,25 @@ def claimed(kept: Path, patience: float = PATIENCE) -> Iterator[bool]:
     enough.
     """
     try:
-        file = kept.with_suffix(".claim").open("w")
-    except OSError:  # a folder that can be read only
-        yield True
+        handle = _wait(kept.with_suffix(".claim"), time.monotonic() + patience)
+    except BlockingIOError:
+        yield False
         return
-    with file:
-        yield fcntl is None or _lock(file, time.monotonic() + patience)
+    except OSError:  # a folder that can be read only
+        handle = None
+    try:
+        yield True
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
-def _lock(file: IO[str], until: float) -> bool:
+def _wait(path: Path, until: float) -> int | None:
     while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+            return locked(path, os.O_WRONLY | os.O_CREAT)
         except BlockingIOError:
             if time.monotonic() >= until:
-                return False
-        except OSError:  # a file system without locks
-            return True
+                raise
         time.sleep(PAUSE)
         answer_now()
