@@ -15,6 +15,7 @@ COMMANDS = {
     "sweep": "many trainings with other settings each, on all cores or a Dask cluster",
     "visualize": "draw what a trained net sees, and where it errs",
     "explain": "show a layer forward and backward, cell by cell, on a page",
+    "learn": "write the backward passes yourself, and be told which slip a wrong one has",
     "export": "hand a trained net over: one C file, ONNX, PyTorch",
     "d2l": "run a chapter of the book, cell by cell",
     "rungs": "prove four implementations of convolution equal and time them",

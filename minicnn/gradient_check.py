@@ -1,7 +1,7 @@
 """Is a gradient right? Compare it with finite differences, along random directions.
 
-If it is wrong, every cell is compared, and ``gradient_diagnosis`` looks for the slip: is it the
-right gradient flipped, transposed, times a constant, not summed?
+If it is wrong, every cell is compared, and ``slips`` looks for the cause: is it the right gradient
+flipped, transposed, times a constant, not summed?
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from functools import partial
 
 import numpy as np
 
-from minicnn.gradient_diagnosis import Close, diagnosis, where
 from minicnn.nn import Module
+from minicnn.slips.resemblances import Close, resemblance, where
+from minicnn.slips.words import said
 from minicnn.tape import BackwardError
 from minicnn.tensor import Tensor, is_grad_enabled, no_grad
 
@@ -271,10 +272,10 @@ def _error(
 ) -> GradientError:
     """The error: its message names the worst cell and, where possible, the cause."""
     right = _cell_by_cell(x.shape, difference)
-    resemblance = diagnosis(grad, right, close)
+    cause = _cause(grad, right, close)
     if grad.shape != right.shape:
         message = f"gradcheck: {name}: backward gives shape {grad.shape}, wanted {right.shape}"
-        return GradientError(message + resemblance, i, None, grad, right)
+        return GradientError(message + cause, i, None, grad, right)
     wrong = ~close(grad, right)
     with np.errstate(invalid="ignore"):  # inf - inf
         error = np.nan_to_num(np.abs(grad - right), nan=np.inf)
@@ -288,10 +289,20 @@ def _error(
             "right, and finite differences cannot say which; move the input off the kink (or tie)"
         )
     else:
-        message += f"finite differences {right[worst]:.8g}" + (resemblance or where(wrong))
+        message += f"finite differences {right[worst]:.8g}" + (cause or where(wrong))
         if not np.isfinite(right[worst]):
             message += "; fn is not finite on both sides there, choose other inputs"
     return GradientError(message, i, worst, grad, right)
+
+
+def _cause(grad: np.ndarray, right: np.ndarray, close: Close) -> str:
+    """What the wrong gradient has in common with the right one, in words; "" if nothing."""
+    found = resemblance(grad, right, close)
+    if found is None or found.key == "zero":
+        return f"; {said('zero')}" if found else ""
+    parts = [said(found.key, **found.values)] if found.key else []
+    parts += [said("times", factor=found.factor)] if found.factor else []
+    return f"; it is the right gradient {said('and').join(parts)}"
 
 
 def _slopes(wrong: np.ndarray, right: np.ndarray, difference: Along) -> np.ndarray:

@@ -63,6 +63,25 @@ def texts(language: str) -> dict[str, str]:
     return read if language == "en" else {key: entry["text"] for key, entry in read.items()}
 
 
+@functools.cache
+def catalogue(folder: Path, language: str) -> dict[str, str]:
+    """All sentences of ``<language>.toml`` in a folder, by key; those of a table as "table.key"."""
+    import tomllib
+
+    found: dict[str, str] = {}
+    tables = tomllib.loads((folder / f"{language}.toml").read_text(encoding="utf-8"))
+    for key, entry in tables.items():
+        entries = entry.items() if isinstance(entry, dict) else [("", entry)]
+        found |= {f"{key}.{name}".rstrip("."): text for name, text in entries}
+    return found
+
+
+def reader_of(stream: Any = None) -> str:
+    """``reader()``; English where ``stream``, by default stdout, cannot show that language."""
+    language, sample = reader(), {"en": "a", "zh": "的", "ja": "の"}
+    return language if _can_show(sample[language], stream or sys.stdout) else "en"
+
+
 def _can_show(text: str, stream: Any) -> bool:
     try:
         text.encode(getattr(stream, "encoding", None) or "utf-8")

@@ -28,12 +28,12 @@ Import = ast.Import | ast.ImportFrom
 # Who may import whom: a module from its own line and from those below.
 STOREYS = """
     tests benchmarks docs
-    __main__ sweep
+    __main__ sweep learn
     compare explain predict visualize d2l selfcheck rungs winograd sklearn export
     interop onnx
     exchange
     train training command minicnn
-    compiler data models checkpoint gradient_check gradient_diagnosis plots
+    compiler data models checkpoint gradient_check plots
     optim nn
     functions random
     tensor
@@ -42,6 +42,7 @@ STOREYS = """
     ops dtypes cuda
     device
     distributed
+    slips
     files formats language terminal threads
     kernels
 """

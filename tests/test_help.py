@@ -14,6 +14,7 @@ PLACES = {"d2l": "minicnn.d2l.book.options"}  # of parser(), where it is not the
 PACKAGES = (
     "explain",
     "export",
+    "learn",
     "predict",
     "sweep",
     "train",

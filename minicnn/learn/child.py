@@ -1,0 +1,101 @@
+"""Runs a learner's function in a process of its own: ``python child.py JOB RESULTS``.
+
+JOB is a pickle: the file, the function's name, the cases, how many outputs it has, the seconds that
+it has. RESULTS will hold, for each case, the arrays or what went wrong. This file is run by its
+path and knows NumPy alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import faulthandler
+import importlib.util
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Outcome = tuple[str, Any]  # ("arrays", [...]), or the key of what went wrong, and its values
+
+
+def main(job: Path, results: Path) -> None:
+    """Run all cases, as long as the file itself can be run."""
+    file, function, cases, outputs, seconds = pickle.loads(job.read_bytes())
+    trace = results.with_suffix(".trace")
+    with trace.open("w") as stream:
+        # a thread of its own, in C: it comes in time whatever Python does
+        faulthandler.dump_traceback_later(seconds, exit=True, file=stream)
+        fn = _function(Path(file), function)
+        found = [_outcome(fn, file, case, outputs) for case in cases] if callable(fn) else fn
+        faulthandler.cancel_dump_traceback_later()
+    results.write_bytes(pickle.dumps(found))
+
+
+def _function(file: Path, name: str) -> Callable[..., Any] | Outcome:
+    """The function, or what is wrong with its file."""
+    sys.path.insert(0, str(file.parent))
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        return _raised(error, str(file))
+    fn = getattr(module, name, None)
+    return fn if callable(fn) else ("no_function", {"name": name})
+
+
+def _outcome(fn: Callable[..., Any], file: str, case: Sequence[Any], outputs: int) -> Outcome:
+    arguments = copy.deepcopy(case)
+    try:
+        returned = fn(*arguments)
+    except NotImplementedError:
+        return "not_begun", {}
+    except (Exception, SystemExit) as error:
+        return _raised(error, file)
+    changed = [k for k, pair in enumerate(zip(arguments, case, strict=True)) if not _equal(*pair)]
+    return ("changed", {"number": changed[0]}) if changed else _arrays(returned, outputs)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(b, np.ndarray):
+        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    return bool(a == b)
+
+
+def _arrays(returned: Any, outputs: int) -> Outcome:
+    """What was returned as arrays of floating-point numbers."""
+    if returned is None:
+        return "nothing", {}
+    parts = [returned] if outputs == 1 else returned
+    if outputs > 1 and (not isinstance(returned, tuple | list) or len(returned) != outputs):
+        many = isinstance(returned, tuple | list)
+        return "count", {"got": str(len(returned)) if many else type(returned).__name__}
+    arrays = []
+    for part in parts:
+        is_number = isinstance(part, int | float | np.ndarray | np.generic)
+        kind = np.asarray(part).dtype.kind if is_number else ""
+        if kind not in ("f", "i", "u"):
+            of = f" ({part.dtype})" if isinstance(part, np.ndarray) else ""
+            return "type", {"got": f"{type(part).__name__}{of}"}
+        arrays.append(np.array(part, np.float64))
+    return "arrays", arrays
+
+
+def _raised(error: BaseException, file: str) -> Outcome:
+    """An error, with the last line of the learner's own file that led to it."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+    line = frames[-1].lineno if frames else getattr(error, "lineno", None)
+    told = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
+    what = f"{type(error).__name__}: {told}" if told else type(error).__name__
+    return "raised", {"line": line or "?", "error": what[:300]}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

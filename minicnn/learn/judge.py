@@ -1,0 +1,117 @@
+"""An answer in a learner's folder, run and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .cases import SQUARE
+from .course import Exercise
+from .diagnosis import Diagnosis, compare
+from .running import SECONDS, Outcome, run
+from .words import said
+
+RIGHT, WRONG, NOT_BEGUN = "right", "wrong", "not_begun"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of an answer.
+
+    Attributes:
+        state: ``"right"``, ``"wrong"`` or ``"not_begun"``.
+        line: the finding, in one line.
+        diagnosis: what the comparison found; None where there was nothing to compare.
+        answers: the arrays of the case that ``diagnosis`` speaks of.
+    """
+
+    state: str
+    line: str
+    diagnosis: Diagnosis | None = None
+    answers: Sequence[np.ndarray] = ()
+
+
+def judge(
+    exercise: Exercise,
+    folder: Path,
+    language: str = "en",
+    seconds: float = SECONDS,
+    silent: bool = False,
+) -> Verdict:
+    """Run the learner's function on all cases of the exercise, and compare.
+
+    Args:
+        folder: where the learner's file lies.
+        seconds: that it may take; then it is told that it does not end.
+        silent: do not show what it prints.
+    """
+    file = (folder / exercise.file).resolve()
+    if not file.is_file():
+        return Verdict(WRONG, said("no_file", language, file=exercise.file))
+    arguments = [case.arguments for case in exercise.cases]
+    outcomes = run(file, exercise.function, arguments, len(exercise.outputs), seconds, silent)
+    first = next((k for k, outcome in enumerate(outcomes) if outcome.problem), None)
+    if first is not None:
+        return _problem(exercise, outcomes, first, language)
+    found = finding(exercise, outcomes)
+    answers = outcomes[found.number].arrays
+    return Verdict(RIGHT if found.right else WRONG, found.said(language), found, answers)
+
+
+def finding(exercise: Exercise, outcomes: Sequence[Outcome]) -> Diagnosis:
+    """The comparison with the right answers, in all cases that have arrays.
+
+    An answer that already fails in the first case is judged in the square one alone: elsewhere
+    NumPy may have stretched an axis of one cell, with a result that nobody had in mind.
+    """
+    names = [case.name for case in exercise.cases]
+    asked = [k for k, outcome in enumerate(outcomes) if not outcome.problem]
+    if 0 not in asked and SQUARE in names:
+        asked = [k for k in asked if names[k] == SQUARE]
+    cases = [exercise.cases[k] for k in asked]
+    wanted = [right_arrays(exercise, case.arguments) for case in cases]
+    answers = [outcomes[k].arrays for k in asked]
+    calls = [case.arguments for case in cases]
+    return compare(answers, wanted, calls, exercise.slips, [case.name for case in cases])
+
+
+def right_arrays(exercise: Exercise, arguments: Sequence[Any]) -> list[np.ndarray]:
+    """The right answer, as arrays."""
+    returned = exercise.right(*arguments)
+    parts = returned if isinstance(returned, tuple) else [returned]
+    return [np.asarray(part, np.float64) for part in parts]
+
+
+def _problem(exercise: Exercise, outcomes: Sequence[Outcome], first: int, language: str) -> Verdict:
+    """A case in which nothing was returned that could be compared."""
+    outcome = outcomes[first]
+    values = {
+        "file": exercise.file,
+        "function": exercise.function,
+        "outputs": ", ".join(exercise.outputs),
+        "count": len(exercise.outputs),
+        "call": _call(exercise, exercise.cases[first].arguments),
+        **outcome.values,
+    }
+    if outcome.problem == "changed":
+        values["input"] = exercise.parameters[outcome.values["number"]]
+    line = said(outcome.problem, language, **values)
+    if outcome.problem == NOT_BEGUN:
+        return Verdict(NOT_BEGUN, line)
+    square = next((k for k, case in enumerate(exercise.cases) if case.name == SQUARE), None)
+    if outcome.problem == "raised" and square is not None and not outcomes[square].problem:
+        found = finding(exercise, outcomes)
+        line += said("raised_but_square", language, finding=found.said(language))
+    return Verdict(WRONG, line)
+
+
+def _call(exercise: Exercise, arguments: Sequence[Any]) -> str:
+    """dy (2, 4, 6, 5), x (2, 3, 8, 6), stride (2, 3)."""
+    pairs = zip(exercise.parameters, arguments, strict=True)
+    return ", ".join(
+        f"{name} {value.shape if isinstance(value, np.ndarray) else value}" for name, value in pairs
+    )

@@ -1,0 +1,192 @@
+"""``python -m minicnn.learn``: the course on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from minicnn import command
+from minicnn.files import make_folder, write_whole
+from minicnn.language import reader_of
+from minicnn.terminal import say
+
+from .course import COURSE, Exercise
+from .judge import NOT_BEGUN, RIGHT, judge
+from .running import SECONDS
+from .words import LANGUAGES, said
+
+EXAMPLES = {
+    "start course": "a folder with a file for each exercise",
+    "check": "your answers, in order, up to the first that is not right yet",
+    "check 3": "one of them",
+    "hint 3": "a hint for it; again for the next one, the third is the formula",
+}
+HINTS = ".hints"  # a file in the folder: how many hints each exercise has had
+
+
+def parser() -> command.Parser:
+    """The options of ``python -m minicnn.learn``."""
+    about = "Write the backward passes yourself, and be told which slip a wrong one has."
+    p = command.Parser("learn", about, EXAMPLES)
+    p.usage = f"{p.prog} COMMAND [N or DIR] [options]"
+    p.add("command", "COMMAND", "one of these: " + ", ".join(COMMANDS), choices=list(COMMANDS))
+    p.add("what", "N", "the number of an exercise; of start, a folder", nargs="?")
+    p.add(
+        "--in",
+        "DIR",
+        "the folder that start has made",
+        "this one",
+        type=command.path,
+        dest="folder",
+    )
+    p.add(
+        "--seconds",
+        "S",
+        "that an answer may take",
+        default=SECONDS,
+        type=command.at_least(1),
+    )
+    p.add(
+        "--lang",
+        "LANG",
+        "of what is said",
+        "the language of your system, else English",
+        choices=list(LANGUAGES),
+    )
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return command.run(parser(), _learn, argv)
+
+
+def _learn(options: argparse.Namespace) -> int:
+    options.lang = options.lang or (reader_of() if reader_of() in LANGUAGES else "en")
+    return COMMANDS[options.command](options)
+
+
+# The folder ---------------------------------------------------------------------------------------
+
+
+def start(options: argparse.Namespace) -> int:
+    """Make the folder, with a file for each exercise that is not there yet."""
+    folder = command.path(options.what) if options.what else options.folder
+    if folder is None:
+        raise ValueError("start: no folder; wanted a name, as python -m minicnn.learn start course")
+    make_folder(folder)
+    missing = [e for e in COURSE.values() if not (folder / e.file).exists()]
+    for exercise in missing:
+        write_whole(folder / exercise.file, text_of(exercise, options.lang))
+    say(said("started", options.lang, count=len(COURSE), folder=folder, file=COURSE[1].file))
+    if len(missing) < len(COURSE):
+        say(said("started_again", options.lang, count=len(COURSE) - len(missing)))
+    return 0
+
+
+def text_of(exercise: Exercise, language: str) -> str:
+    """The file that a learner begins with."""
+    title = said("exercise", language, number=exercise.number, title=title_of(exercise, language))
+    task = said(f"{exercise.name}.task", language).strip("\n")
+    head = said("head", language, number=exercise.number)
+    hole = f'    raise NotImplementedError("{said("hole", language)}")\n'
+    return f'"""{title}\n\n{task}\n\n{head}\n"""\n\n{exercise.with_hole(hole)}'
+
+
+def title_of(exercise: Exercise, language: str) -> str:
+    return said(f"{exercise.name}.title", language)
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    """The learner's folder.
+
+    Raises:
+        ValueError: it has none of the exercises.
+    """
+    folder: Path = options.folder or Path()
+    if not any((folder / exercise.file).is_file() for exercise in COURSE.values()):
+        where = f"--in {folder}" if options.folder else "this folder"
+        raise ValueError(
+            f"{where} has no exercises; wanted the folder that start has made, or --in DIR"
+        )
+    return folder
+
+
+def _exercise(options: argparse.Namespace) -> Exercise:
+    """The exercise of the number that was typed.
+
+    Raises:
+        ValueError: there is none.
+    """
+    number = options.what or ""
+    if not (number.isascii() and number.isdigit() and int(number) in COURSE):
+        got = f"exercise {number}" if number else "no number"
+        raise ValueError(f"{options.command}: {got}; wanted a number from 1 to {len(COURSE)}")
+    return COURSE[int(number)]
+
+
+# The commands -------------------------------------------------------------------------------------
+
+
+def check(options: argparse.Namespace) -> int:
+    """Judge one answer, or all of them up to the first that is not right."""
+    folder, language = _folder(options), options.lang
+    chosen = [_exercise(options)] if options.what else list(COURSE.values())
+    for exercise in chosen:
+        verdict = judge(exercise, folder, language, options.seconds)
+        say(f"{exercise.number:2}  {title_of(exercise, language)}: {verdict.line}")
+        if verdict.state != RIGHT:
+            say(f"    {said('ask_hint', language, number=exercise.number)}")
+            return 0 if verdict.state == NOT_BEGUN and not options.what else 1
+    following = COURSE.get(chosen[-1].number + 1)
+    if following:
+        say(f"    {said('next', language, file=following.file)}")
+    else:
+        say(said("all_right", language, count=len(COURSE)))
+    return 0
+
+
+def hint(options: argparse.Namespace) -> int:
+    """The next hint of an exercise; after the third, the third again."""
+    exercise, folder = _exercise(options), _folder(options)
+    memory = folder / HINTS
+    had = dict(_hints_had(memory))
+    step = min(had.get(exercise.number, 0) + 1, 3)
+    had[exercise.number] = step
+    write_whole(memory, "".join(f"{number} {count}\n" for number, count in sorted(had.items())))
+    say(said("hints", options.lang, step=step))
+    say(said(f"{exercise.name}.hint{step}", options.lang))
+    return 0
+
+
+def _hints_had(memory: Path) -> list[tuple[int, int]]:
+    """The number of each exercise, and how many hints it has had."""
+    lines = memory.read_text(encoding="utf-8").splitlines() if memory.is_file() else []
+    rows = [line.split() for line in lines]
+    return [(int(row[0]), int(row[1])) for row in rows if len(row) == 2 and "".join(row).isdigit()]
+
+
+def status(options: argparse.Namespace) -> int:
+    """All exercises, a line each."""
+    folder = _folder(options)
+    for exercise in COURSE.values():
+        verdict = judge(exercise, folder, options.lang, options.seconds, silent=True)
+        state = said(f"state.{verdict.state}", options.lang)
+        say(f"{exercise.number:2}  {state:10}  {title_of(exercise, options.lang)}")
+    return 0
+
+
+def reveal(options: argparse.Namespace) -> int:
+    """A right answer, printed."""
+    say(_exercise(options).answer.rstrip("\n"))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "start": start,
+    "check": check,
+    "hint": hint,
+    "status": status,
+    "reveal": reveal,
+}

@@ -1,0 +1,87 @@
+"""A learner's code, run in a process of its own with a time limit."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+CHILD = Path(__file__).with_name("child.py")
+SECONDS = 10
+GRACE = 5  # seconds for Python to start and end
+
+
+class Outcome(NamedTuple):
+    """What came of one case.
+
+    Attributes:
+        arrays: what was returned; empty where something went wrong.
+        problem: the key of what went wrong, "" if nothing did; values: for its sentence.
+    """
+
+    arrays: Sequence[np.ndarray]
+    problem: str = ""
+    values: dict[str, Any] = {}  # noqa: RUF012
+
+
+def run(
+    file: Path,
+    function: str,
+    cases: Sequence[tuple[Any, ...]],
+    outputs: int = 1,
+    seconds: float = SECONDS,
+    silent: bool = False,
+) -> list[Outcome]:
+    """Call ``function`` of ``file`` with each case's arguments, in another process.
+
+    What the file prints is shown, unless ``silent``.
+
+    Args:
+        outputs: how many arrays the function returns.
+        seconds: for all cases together.
+
+    Returns:
+        An outcome for each case. A file that cannot be run, or does not end, has the same for all.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        job, results = Path(folder, "job"), Path(folder, "results")
+        job.write_bytes(pickle.dumps((str(file), function, list(cases), outputs, seconds)))
+        command = [sys.executable, "-P", "-W", "ignore", str(CHILD), str(job), str(results)]
+        shown = subprocess.DEVNULL if silent else None
+        # one thread for BLAS: the arrays are tiny, and its pool takes longer than all cases
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        try:
+            status = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=shown,
+                stderr=shown,
+                env=environment,
+                timeout=seconds + GRACE,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            status = 1
+        if results.is_file():
+            found = pickle.loads(results.read_bytes())
+        else:
+            found = _unfinished(results.with_suffix(".trace"), file, status, seconds)
+    if isinstance(found, tuple):
+        return [Outcome([], *found)] * len(cases)
+    return [Outcome(v) if key == "arrays" else Outcome([], key, v) for key, v in found]
+
+
+def _unfinished(trace: Path, file: Path, status: int, seconds: float) -> tuple[str, dict[str, Any]]:
+    """Why there are no results: out of time, with the line where it was; or Python itself ended."""
+    text = trace.read_text() if trace.is_file() else ""
+    if not text:
+        return "ended", {"status": status}
+    line = re.search(rf'File "{re.escape(str(file))}", line (\d+)', text)
+    return "endless", {"seconds": f"{seconds:g}", "line": line[1] if line else "?"}
