@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import platform
 import re
 from typing import Any
@@ -37,6 +38,15 @@ Device = str
 INSTALL = (
     "in a copy of the repository: pip install '.[cuda13]' (or '.[cuda12]', for an older driver)"
 )
+LEAST_CAPABILITY = (7, 5)  # Turing, 2018; what CUDA 13's compiler begins with, too
+ADVICE = {  # by the names of CUDA's errors
+    "cudaErrorSystemNotReady": "start the fabric manager: systemctl start nvidia-fabricmanager",
+    "cudaErrorSystemDriverMismatch": "restart the machine: the driver's library and its kernel "
+    "module have different versions",
+    "cudaErrorCompatNotSupportedOnDevice": "take the package cuda-compat, which is for data "
+    "centres' GPUs, off LD_LIBRARY_PATH, or update the driver",
+    "cudaErrorUnknown": "restart the machine, or unload and load the driver's module nvidia_uvm",
+}
 
 
 class DeviceError(RuntimeError):
@@ -105,7 +115,8 @@ _NOWHERE = contextlib.nullcontext()
 
 def describe(device: Device) -> str:
     """What computes there, in one line: versions, and a GPU's name and memory."""
-    if resolve(device) == "cpu":
+    device = resolve(device)
+    if device == "cpu":
         return f"NumPy {np.__version__}, {platform.processor() or platform.machine()}"
     cupy = _cupy()
     runtime, number = cupy.cuda.runtime, int(device.removeprefix("gpu:"))
@@ -150,9 +161,52 @@ def gpu_problem(number: int = 0) -> str | None:
     except Exception as error:
         return _driver_problem(cupy, error)
     if count == 0:
-        return "no GPU was found"
+        return _no_gpu()
     if number >= count:
         return f"it does not exist: this machine has {count} GPU(s)"
+    return _capability_problem(cupy, number) or _computing_problem(cupy, number)
+
+
+def _driver_problem(cupy: Any, error: Exception) -> str:
+    """Why the devices cannot be counted."""
+    name = first_line(error).partition(":")[0]
+    if name == "cudaErrorNoDevice":
+        return _no_gpu()
+    if name != "cudaErrorInsufficientDriver":
+        advice = f"; {ADVICE[name]}" if name in ADVICE else ""
+        return f"the NVIDIA driver failed ({first_line(error)}){advice}"
+    runtime = cupy.cuda.runtime
+    driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion() // 1000
+    if not driver:  # its version is 0 where there is none
+        return "no NVIDIA driver was found"
+    other = ", or pip install '.[cuda12]'" if wanted > 12 else ""
+    return (  # a driver for 13.0 serves all of CUDA 13
+        f"the NVIDIA driver is for CUDA {_version(driver)}, this CuPy needs {wanted}.0; update "
+        f"the driver{other}"
+    )
+
+
+def _no_gpu() -> str:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return "no GPU was found" + (
+        "" if visible is None else f", CUDA_VISIBLE_DEVICES is {visible!r}; unset it to see all"
+    )
+
+
+def _capability_problem(cupy: Any, number: int) -> str | None:
+    """A GPU that is too old for the kernels."""
+    properties = cupy.cuda.runtime.getDeviceProperties(number)
+    capability = properties["major"], properties["minor"]
+    if capability >= LEAST_CAPABILITY:
+        return None
+    return (
+        f"{properties['name'].decode()} has compute capability {capability[0]}.{capability[1]}; "
+        "wanted 7.5 or higher (GPUs from 2018 on)"
+    )
+
+
+def _computing_problem(cupy: Any, number: int) -> str | None:
+    """What goes wrong in a matrix product and a kernel."""
     try:
         with cupy.cuda.Device(number):
             ones = cupy.ones((2, 2), dtype=cupy.float32)
@@ -164,19 +218,6 @@ def gpu_problem(number: int = 0) -> str | None:
     except Exception as error:
         return f"CUDA's compiler or libraries (NVRTC, cuBLAS) failed ({first_line(error)})"
     return None
-
-
-def _driver_problem(cupy: Any, error: Exception) -> str:
-    """Why the devices cannot be counted: an old driver, or none (its version is 0)."""
-    if "InsufficientDriver" in str(error):
-        runtime = cupy.cuda.runtime
-        driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()
-        if driver:
-            return (
-                f"the NVIDIA driver is for CUDA {_version(driver)}, this CuPy needs "
-                f"{_version(wanted)}; update the driver, or pip install '.[cuda12]'"
-            )
-    return f"no NVIDIA driver or GPU was found ({first_line(error)})"
 
 
 def _cupy() -> Any:

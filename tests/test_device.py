@@ -31,13 +31,18 @@ def pretend(monkeypatch: pytest.MonkeyPatch, **parts: Any) -> None:
     monkeypatch.setattr(device, "_cupy", lambda: SimpleNamespace(**parts))
 
 
-def runtime(count: int | Exception) -> SimpleNamespace:
+def runtime(
+    count: int | Exception, name: str = "NVIDIA T4", capability: tuple[int, int] = (7, 5)
+) -> SimpleNamespace:
     def get_device_count() -> int:
         if isinstance(count, Exception):
             raise count
         return count
 
-    runtime = SimpleNamespace(getDeviceCount=get_device_count)
+    properties = {"name": name.encode(), "major": capability[0], "minor": capability[1]}
+    runtime = SimpleNamespace(
+        getDeviceCount=get_device_count, getDeviceProperties=lambda number: properties
+    )
     return SimpleNamespace(runtime=runtime, Device=lambda number: nullcontext())
 
 
@@ -167,41 +172,71 @@ def test_this_machine_has_a_gpu_or_a_problem_of_one_line() -> None:
     ("count", "problem"),
     [
         (0, "no GPU was found"),
-        (
-            RuntimeError("cudaErrorNoDevice: no CUDA-capable device\nmore\nlines"),
-            "no NVIDIA driver or GPU was found (cudaErrorNoDevice: no CUDA-capable device)",
-        ),
-        (RuntimeError(), "no NVIDIA driver or GPU was found (RuntimeError)"),
+        (RuntimeError("cudaErrorNoDevice: no CUDA-capable device\nmore"), "no GPU was found"),
+        (RuntimeError(), "the NVIDIA driver failed (RuntimeError)"),
     ],
 )
 def test_cupy_without_a_gpu_is_no_gpu(
     monkeypatch: pytest.MonkeyPatch, without_gpu: None, count: Any, problem: str
 ) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     pretend(monkeypatch, cuda=runtime(count))
     assert device.gpu_problem() == problem
     assert minicnn.try_gpu() == "cpu"
 
 
 @pytest.mark.parametrize(
-    ("driver", "problem"),
+    ("driver", "wanted", "problem"),
     [
         (
             12040,
-            "the NVIDIA driver is for CUDA 12.4, this CuPy needs 13.2; update the driver, or "
+            13020,  # what a driver for 13.0 runs, too
+            "the NVIDIA driver is for CUDA 12.4, this CuPy needs 13.0; update the driver, or "
             "pip install '.[cuda12]'",
         ),
-        (0, "no NVIDIA driver or GPU was found (cudaErrorInsufficientDriver: too old)"),
+        (
+            11080,
+            12090,
+            "the NVIDIA driver is for CUDA 11.8, this CuPy needs 12.0; update the driver",
+        ),
+        (0, 13020, "no NVIDIA driver was found"),
     ],
-    ids=["old", "none"],
+    ids=["old", "older", "none"],
 )
 def test_a_driver_that_is_too_old_is_told_from_none(
-    monkeypatch: pytest.MonkeyPatch, without_gpu: None, driver: int, problem: str
+    monkeypatch: pytest.MonkeyPatch, without_gpu: None, driver: int, wanted: int, problem: str
 ) -> None:
     cuda = runtime(RuntimeError("cudaErrorInsufficientDriver: too old"))
     cuda.runtime.driverGetVersion = lambda: driver
-    cuda.runtime.runtimeGetVersion = lambda: 13020
+    cuda.runtime.runtimeGetVersion = lambda: wanted
     pretend(monkeypatch, cuda=cuda)
     assert device.gpu_problem() == problem
+
+
+def test_a_gpu_that_is_hidden_is_named(monkeypatch: pytest.MonkeyPatch, without_gpu: None) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    pretend(monkeypatch, cuda=runtime(RuntimeError("cudaErrorNoDevice: none")))
+    assert device.gpu_problem() == (
+        "no GPU was found, CUDA_VISIBLE_DEVICES is ''; unset it to see all"
+    )
+
+
+@pytest.mark.parametrize("capability", [(6, 0), (7, 2), (7, 5), (9, 0), (12, 0)])
+def test_a_gpu_that_is_too_old_is_named(
+    monkeypatch: pytest.MonkeyPatch, without_gpu: None, capability: tuple[int, int]
+) -> None:
+    pretend(
+        monkeypatch,
+        cuda=runtime(1, "Tesla P100", capability),
+        float32=np.float32,
+        ones=np.ones,
+        ElementwiseKernel=lambda *_: lambda x: 2 * x,
+    )
+    too_old = (
+        f"Tesla P100 has compute capability {capability[0]}.{capability[1]}; wanted 7.5 or higher "
+        "(GPUs from 2018 on)"
+    )
+    assert device.gpu_problem() == (too_old if capability < (7, 5) else None)
 
 
 def test_a_gpu_that_cannot_compute_is_no_gpu(
