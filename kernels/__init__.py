@@ -70,9 +70,9 @@ if TYPE_CHECKING:
 def of(array: Array) -> Kernels:
     """The module whose kernels fit ``array``: ``cpu`` for NumPy arrays, ``gpu`` for CuPy's.
 
-    ``MINICNN_KERNELS=reference`` in the environment (or a missing Numba, or one that is switched
-    off by ``NUMBA_DISABLE_JIT=1``) chooses ``reference`` for NumPy arrays; ``MINICNN_KERNELS=cpu``
-    is the default. The choice is made once a process.
+    ``MINICNN_KERNELS=reference`` in the environment (or a missing Numba or threadpoolctl, or a
+    Numba that is switched off by ``NUMBA_DISABLE_JIT=1``) chooses ``reference`` for NumPy arrays;
+    ``MINICNN_KERNELS=cpu`` is the default. The choice is made once a process.
     """
     if _by_reference.get():
         return _import("reference")
@@ -103,7 +103,8 @@ def host_kernels() -> HostKernels:
     if name not in ("cpu", "reference"):
         raise ValueError(f"MINICNN_KERNELS is {name!r}; wanted 'cpu' or 'reference'")
     switched_off = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("0", "")
-    if switched_off or importlib.util.find_spec("numba") is None:
+    missing = any(importlib.util.find_spec(name) is None for name in ("numba", "threadpoolctl"))
+    if switched_off or missing:
         name = "reference"
     return _import(name)
 

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -30,9 +31,11 @@ def download(digests: Mapping[str, str], mirrors: Sequence[str], folder: Path) -
         folder: where to put them; made if it is not there.
 
     Raises:
-        DatasetNotFoundError: every mirror failed (the message says why), or ``folder`` cannot be
-            written.
+        DatasetNotFoundError: every mirror failed (the message says why), ``folder`` cannot be
+            written, or pooch is not installed.
     """
+    if find_spec("pooch") is None:
+        raise DatasetNotFoundError("download failed (pooch is not installed)")
     missing, failures = dict(digests), []
     with _scratch_folder(folder) as scratch:
         for mirror in mirrors:
