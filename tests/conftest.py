@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # NumPy's own threads would wait in a loop, on a core that
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the next worker needs
@@ -68,21 +69,41 @@ def same_start() -> Iterator[None]:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """With MINICNN_NO_SKIPS=1, as in CI, a skipped test is a failed one."""
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A test that misses a package is skipped. With MINICNN_NO_SKIPS=1, as in CI, that fails."""
     outcome = yield
-    fail_if_skipped(outcome.get_result())  # type: ignore[attr-defined]
+    judge(outcome.get_result(), call)  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
-    """The same for a whole file, which skips itself where a package is missing."""
+def pytest_make_collect_report() -> Iterator[None]:
+    """The same for a whole file, which imports the package."""
     outcome = yield
-    fail_if_skipped(outcome.get_result())  # type: ignore[attr-defined]
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    judge(report, report.call)
 
 
-def fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """Make the report of a skip that of a failure, where none is allowed."""
+def judge(report: pytest.TestReport | pytest.CollectReport, call: pytest.CallInfo[Any]) -> None:
+    """Skip what misses a package of others; fail what is skipped where that is not allowed."""
+    package = missing_package(None if call.excinfo is None else call.excinfo.value)
+    if package is not None:
+        as_skipped(report, f"{package} is not installed")
     if report.skipped and os.environ.get("MINICNN_NO_SKIPS") == "1":
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid} was skipped, and MINICNN_NO_SKIPS=1 allows none"
+
+
+def missing_package(error: BaseException | None) -> str | None:
+    """Whose module could not be found, if that is what went wrong; None if it is one of ours."""
+    if isinstance(error, pytest.Collector.CollectError):
+        error = error.__cause__
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return None
+    package = error.name.partition(".")[0]
+    return None if package in ("minicnn", "tests", "benchmarks") else package
+
+
+def as_skipped(report: pytest.TestReport | pytest.CollectReport, why: str) -> None:
+    """Make a report that of a skip."""
+    report.outcome = "skipped"
+    report.longrepr = (str(report.fspath), 1, f"Skipped: {why}")

@@ -3,20 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from minicnn.device import gpu_problem
+from tests.conftest import as_skipped
+from tests.gpu import hardware
 from tests.gpu.pretend import standin_for_cupy
 
 
 @pytest.fixture
 def cupy() -> Iterator[Any]:
-    """The stand-in, as ``import cupy`` gives it during the test."""
+    """``import cupy``: the stand-in, during the test; on hardware the real one."""
+    if hardware.ON_HARDWARE:
+        yield hardware.real_cupy()
+        return
     gpu_problem.cache_clear()
     with standin_for_cupy() as module:
         yield module
         module.set_thread_order(0)
         module.cuda.Device(0).use()
     gpu_problem.cache_clear()
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """On hardware, what is about the tools that replace it."""
+    left_out = hardware.ON_HARDWARE and collection_path.name.startswith(hardware.FILES)
+    return True if left_out else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hardware.ON_HARDWARE:
+        names = [(item, getattr(item, "originalname", item.name)) for item in items]
+        out = [i for i, name in names if {name, i.name} & hardware.TESTS.keys()]
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Iterator[None]:
+    """On hardware, a test that wants a second GPU is skipped where there is one."""
+    outcome = yield
+    error = None if call.excinfo is None else call.excinfo.value
+    if hardware.ON_HARDWARE and hardware.wants_another_gpu(error):
+        as_skipped(outcome.get_result(), "needs a second GPU")  # type: ignore[attr-defined]
