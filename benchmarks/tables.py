@@ -130,9 +130,14 @@ def number(value: float | None) -> str:
     return f"{value:,.{digits}f}"
 
 
+TEXTS = (  # the heads of columns of words
+    *("case", "net", "command", "side", "minicnn's side", "version", "what changed", "ok"),
+    *("part", "what", "outcome", "it says", "two runs", "kernel", "grid"),
+)
+
+
 def is_text(column: int, cells: list[list[str]]) -> bool:
-    names = ("case", "net", "command", "side", "minicnn's side", "version", "what changed", "ok")
-    return cells[0][column] in names
+    return cells[0][column] in TEXTS
 
 
 def as_text(cells: list[list[str]]) -> str:

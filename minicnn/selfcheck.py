@@ -10,7 +10,7 @@ import argparse
 import itertools
 import json
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -194,15 +194,21 @@ def check_compiled(model: str, dtype: str, device: str) -> str | None:
     return _difference(train(model, dtype, device, minicnn.compile), expected, AFTER_STEPS)
 
 
-def train(model: str, dtype: str, device: str, make: Callable[..., Any]) -> list[np.ndarray]:
-    """A few steps on random pictures, in batches of two sizes: the losses, and the net's state."""
+def train(
+    model: str,
+    dtype: str,
+    device: str,
+    make: Callable[..., Any],
+    batches: Sequence[int] = BATCHES,
+) -> list[np.ndarray]:
+    """A few steps on random pictures, in batches of these sizes: losses, and the net's state."""
     minicnn.manual_seed(1)
     net = NETS[model]().to(dtype).to(device)
     optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9, dampening=0.1, weight_decay=1e-3)
     step = make(net, nn.CrossEntropyLoss(), optimizer)
     rng = np.random.default_rng(2)
     losses = []
-    for n in BATCHES:
+    for n in batches:
         pixels = rng.integers(0, 256, (n, 1, 28, 28), np.uint8)
         if make is EagerStep:
             pixels = pixels.astype(dtype) / np.dtype(dtype).type(255)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace as _Namespace
+from typing import Any
 
 from . import _machine
 from ._machine import Device, Event, Graph, Stream
@@ -26,6 +27,10 @@ _PROPERTIES = {
 
 def is_available() -> bool:
     return True
+
+
+def set_allocator(allocator: Any = None) -> None:
+    """NumPy allocates, whatever is said."""
 
 
 def get_device_id() -> int:
@@ -56,6 +61,8 @@ runtime = _Namespace(
     getDeviceCount=lambda: _machine.DEVICES,
     getDeviceProperties=lambda device: dict(_PROPERTIES),
     memGetInfo=lambda: Device.mem_info,
+    profilerStart=lambda: None,
+    profilerStop=lambda: None,
     runtimeGetVersion=lambda: 13000,
     setDevice=_machine.set_device,
     streamCaptureModeGlobal=0,
