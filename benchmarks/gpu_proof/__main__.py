@@ -23,13 +23,19 @@ def parser() -> argparse.ArgumentParser:
         "python -m benchmarks.gpu_proof", argparse.SUPPRESS, about, allow_abbrev=False
     )
     p.add_argument(
-        "--out", metavar="DIR", type=Path, default=Path("gpu-proof"),
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("gpu-proof"),
         help="folder for the record (entry.md) and the parts' output (default: gpu-proof)",
-    )  # fmt: skip
+    )
     p.add_argument(
-        "--minutes", metavar="N", type=_minutes, default=10.0,
+        "--minutes",
+        metavar="N",
+        type=_minutes,
+        default=10.0,
         help="what does not begin in this time is left out (default: 10)",
-    )  # fmt: skip
+    )
     p.add_argument("--record", action="store_true", help="put the record into docs/gpu-runs.md")
     p.add_argument("--small", action="store_true", help="tiny sizes, to try this command itself")
     p.add_argument("--part", choices=parts.MEASURES, help=argparse.SUPPRESS)

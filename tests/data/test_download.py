@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -154,4 +155,11 @@ def test_where_only_the_published_files_md5_is_known_it_is_checked(mirrors, cach
     (cache / f"{FILES[1]}.gz").unlink()
     monkeypatch.setitem(CATALOGUE, "tiny", replace(source, md5={**md5, FILES[1]: "0" * 32}))
     with pytest.raises(DatasetNotFoundError, match="sent a wrong or damaged file"):
+        data.load("tiny")
+
+
+def test_without_pooch_nothing_is_downloaded(mirrors, register, cache, monkeypatch):
+    register(mirrors.add("good", good))
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(DatasetNotFoundError, match=r"download failed \(pooch is not installed\)"):
         data.load("tiny")
