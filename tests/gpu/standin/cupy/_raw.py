@@ -63,6 +63,7 @@ class RawKernel:
 
     @property
     def _library(self) -> emulator.Library:
+        self._module.compile()
         assert self._module._library is not None
         return self._module._library
 

@@ -1,0 +1,121 @@
+"""What the kernels of a compiled step cost by their own instructions, counted without a GPU.
+
+    python -m tests.gpu.floor --model lenet
+    python -m tests.gpu.floor --kernel conv_forward  # its instructions, each with its count
+
+No step can be faster than its instructions are issued: each of a multiprocessor's four schedulers
+issues one a cycle, for one warp. The figures of the chip are those of an H200. Left out are waiting
+for memory and for each other, blocks that leave multiprocessors idle, and the gaps between kernels.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from math import prod
+
+from benchmarks.tables import as_text, number
+from minicnn.models import PRESETS
+from minicnn.train.recipe import RECIPES
+from tests.gpu.sass.assembly import nvdisasm
+from tests.gpu.sass.launches import MOST_ISSUED, Counted, counted, of_step
+
+MULTIPROCESSORS, SCHEDULERS, MEGAHERTZ = 132, 4, 1980
+# of a multiprocessor
+MOST_THREADS, MOST_BLOCKS, REGISTERS, SHARED = 2048, 32, 65_536, 228 * 1024
+SHARED_OF_SYSTEM = 1024  # bytes a block
+EVERY = 1e15  # instructions
+ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]
+HEAD = [
+    "kernel", "blocks", "warps", "SASS", "of a warp: FFMA", "memory", "a multiply-add", "registers",
+    "shared", "spilled", "waves", "issue us",
+]  # fmt: skip
+MEMORY = ("LDG", "STG", "LDS", "STS", "LDL", "STL", "ATOMG", "ATOMS", "RED")
+
+
+def microseconds(count: Counted) -> float:
+    """What it takes to issue all instructions of a launch."""
+    return count.all_instructions / (MULTIPROCESSORS * SCHEDULERS * MEGAHERTZ)
+
+
+def waves(count: Counted) -> float:
+    """How often the multiprocessors are filled with the launch's blocks."""
+    kernel, threads = count.kernel, prod(count.launch.block)
+    registers = -(-kernel.registers // 8) * 8 * threads
+    shared = kernel.shared + SHARED_OF_SYSTEM
+    fit = min(MOST_THREADS // threads, MOST_BLOCKS, REGISTERS // registers, SHARED // shared)
+    return prod(count.launch.grid) / (fit * MULTIPROCESSORS)
+
+
+def row(count: Counted) -> list[str]:
+    """A line of the table."""
+    kernel, launch = count.kernel, count.launch
+    return [
+        launch.kernel + "*" * bool(count.doubtful),
+        f"{prod(launch.grid):,}",
+        f"{launch.warps:,}",
+        f"{count.instructions:,.0f}",
+        f"{count.of('FFMA', 'FFMA2'):,.0f}",
+        f"{count.of(*MEMORY):,.0f}",
+        number(count.per_multiply_add),
+        str(kernel.registers),
+        f"{kernel.shared:,}",
+        str(kernel.spilled),
+        f"{waves(count):.2f}",
+        f"{microseconds(count):.2f}",
+    ]
+
+
+def listing(count: Counted) -> str:
+    """A kernel's instructions, and how often a warp issues each."""
+    marks = {at: name for name, at in count.kernel.labels.items()}
+    lines = []
+    for at, (instruction, times) in enumerate(
+        zip(count.kernel.instructions, count.per_warp, strict=True)
+    ):
+        if at in marks:
+            lines.append(f"{marks[at]}:")
+        lines.append(f"{times:10.1f}  {'*' if at in count.doubtful else ' '} {instruction.text}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table, or a kernel's listing for each of its launches."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.gpu.floor",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", default="lenet", choices=list(PRESETS))
+    parser.add_argument("--batch", type=int, help="images (default: as the model is trained)")
+    parser.add_argument("--arch", default="sm_90", help="(default: %(default)s)")
+    parser.add_argument("--kernel", help="list the instructions of this one's launches")
+    parser.add_argument("--every", action="store_true", help="every warp, not a sample")
+    options = parser.parse_args(arguments)
+    batch = RECIPES[options.model].batch_size if options.batch is None else options.batch
+    if nvdisasm() is None:
+        parser.error("nvdisasm is not installed; pip install '.[gpu-check]'")
+    if options.arch not in ARCHITECTURES:
+        parser.error(f"--arch is {options.arch!r}; wanted one of {', '.join(ARCHITECTURES)}")
+    if batch < 1:
+        parser.error(f"--batch is {batch}; wanted a number of images from 1 on")
+    launches = of_step(options.model, batch)
+    names = list(dict.fromkeys(launch.kernel for launch in launches))
+    if options.kernel not in (None, *names):
+        parser.error(f"--kernel is {options.kernel!r}; this step has {', '.join(names)}")
+    most = EVERY if options.every else MOST_ISSUED
+    wanted = [launch for launch in launches if options.kernel in (None, launch.kernel)]
+    counts = [counted(launch, options.arch, most) for launch in wanted]
+    if options.kernel:
+        print("\n\n".join(listing(count) for count in counts))
+        return
+    total = sum(microseconds(count) for count in counts)
+    print(as_text([HEAD, *map(row, counts)]))
+    net = f"{options.model}, batches of {batch}, {options.arch}"
+    print(f"{len(counts)} launches, {total:.1f} us: {net}")
+    if any(count.doubtful for count in counts):
+        print("* branches on what was computed: half of a warp's threads are taken to go each way")
+
+
+if __name__ == "__main__":
+    main()

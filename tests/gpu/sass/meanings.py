@@ -1,0 +1,490 @@
+"""What the integer instructions of a GPU compute.
+
+Each function takes the warps and an instruction, and writes the results. NVIDIA does not publish
+these meanings: they were read off compiled kernels whose results are known. An instruction that has
+no function here has an unknown result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .assembly import Instruction, Operand
+from .values import ZERO, Value, apply, narrow, signed, together, upper, wide
+
+if TYPE_CHECKING:
+    from .warps import Warps
+
+Meaning = Callable[["Warps", Instruction], None]
+COMPARISONS = {
+    "LT": np.less, "LE": np.less_equal, "GT": np.greater, "GE": np.greater_equal,
+    "EQ": np.equal, "NE": np.not_equal,
+}  # fmt: skip
+JOINS = {"AND": np.logical_and, "OR": np.logical_or, "XOR": np.logical_xor}
+LARGEST_64 = 2.0**64 - 2.0**11  # below 2^64, as float64
+WIDTHS = {"64": 2, "128": 4}  # registers
+
+
+def of(op: str) -> Meaning:
+    """What an instruction of this name does."""
+    return MEANINGS.get(op, unknown)
+
+
+def unknown(warps: Warps, i: Instruction) -> None:
+    """Forget the result: the first operand, and the second where one of them is a predicate."""
+    if not i.operands:
+        return
+    for high in range(width(i)):
+        warps.write(i.operands[0], None, high)
+    if len(i.operands) > 1 and any("P" in o.kind for o in i.operands[:2]):
+        for high in range(width(i)):
+            warps.write(i.operands[1], None, high)
+
+
+def width(i: Instruction) -> int:
+    """How many registers a result takes."""
+    if i.op.startswith("D") or i.modifiers[:1] == ("F64",):
+        return 2
+    return max([WIDTHS.get(m, 1) for m in i.modifiers], default=1)
+
+
+def parts(i: Instruction) -> tuple[list[Operand], list[Operand], list[Operand]]:
+    """Of ``IADD3.X R2, P0, R4, R5, R6, P1, !PT``: the carries out, the sources, the carries in."""
+    rest = list(i.operands[1:])
+    out = list(takewhile(is_predicate, rest))
+    sources = [o for o in rest if not is_predicate(o)]
+    return out, sources, [o for o in rest[len(out) :] if is_predicate(o)]
+
+
+def is_predicate(o: Operand) -> bool:
+    """Whether an operand is one."""
+    return o.kind in ("P", "UP")
+
+
+def carried(warps: Warps, i: Instruction, carries: list[Operand]) -> list[Value | None]:
+    """The carries that are added to a sum: those of an instruction with .X."""
+    return [warps.read(o) for o in carries] if "X" in i.modifiers else []
+
+
+def write_sum(warps: Warps, i: Instruction, terms: list[Value | None], out: list[Operand]) -> None:
+    """The sum of terms in 64 bits: its lower half, and how often it has overflown."""
+    total = apply(lambda *bits: sum((wide(b) for b in bits), np.zeros(1, np.uint64)), *terms)
+    warps.write(i.operands[0], apply(narrow, total))
+    for least, carry in enumerate(out, 1):
+        warps.write(carry, apply(lambda x, least=least: upper(x) >= least, total))
+
+
+# Sums and products --------------------------------------------------------------------------------
+
+
+def add3(warps: Warps, i: Instruction) -> None:
+    """IADD3, VIADD: the sum of up to three numbers, with carries."""
+    out, sources, carries = parts(i)
+    if "64" in i.modifiers:
+        pairs = [pair_to_add(warps, o) for o in sources]
+        warps.write_pair(i.operands[0], apply(lambda *bits: sum(bits[1:], bits[0]), *pairs))
+        return
+    terms = [term(warps, o) for o in sources] + carried(warps, i, carries)
+    write_sum(warps, i, terms, out)
+
+
+def pair_to_add(warps: Warps, o: Operand) -> Value | None:
+    """Two registers, with their sign."""
+    value = warps.pair(o._replace(sign=""))
+    return apply(np.negative, value) if o.sign == "-" else value
+
+
+def term(warps: Warps, o: Operand) -> Value | None:
+    """A number to be added; -b as ~b + 1 in 33 bits, so that a - b carries where a >= b."""
+    if o.sign != "-":
+        return warps.read(o)
+    inverted = warps.read(o._replace(sign="~"))
+    return apply(lambda bits: wide(bits) + np.uint64(1), inverted)
+
+
+def multiply_add(warps: Warps, i: Instruction) -> None:
+    """IMAD: a b + c, of which .HI is the upper half and .WIDE all; c has 64 bits in these."""
+    out, (a, b, c), carries = parts(i)
+    extended = wide if "U32" in i.modifiers or "U64" in i.modifiers else signed
+    in_64 = "WIDE" in i.modifiers or "HI" in i.modifiers
+
+    def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return (extended(a) * extended(b)).view(np.uint64)
+
+    terms = [apply(product, warps.read(a), warps.read(b)), pair_or_one(warps, c, in_64)]
+    terms += carried(warps, i, carries)
+    total = apply(lambda *bits: sum((wide(b) for b in bits), np.zeros(1, np.uint64)), *terms)
+    for carry in out:
+        warps.write(carry, apply(lambda x, c: x < c, total, terms[1]))
+    if "WIDE" in i.modifiers:
+        warps.write_pair(i.operands[0], total)
+    else:
+        warps.write(i.operands[0], apply(upper if in_64 else narrow, total))
+
+
+def pair_or_one(warps: Warps, o: Operand, pair: bool) -> Value | None:
+    """An operand as 64 bits or as 32."""
+    return warps.pair(o) if pair else warps.read(o)
+
+
+def shift_add(warps: Warps, i: Instruction) -> None:
+    """LEA: (a << s) + b. .HI: the upper half of (c:a) << s, c being a's sign with .SX32; plus b."""
+    out, sources, carries = parts(i)
+    a, b, *c, s = sources
+    shift = np.uint64(s.value)
+    if "HI" not in i.modifiers:
+        shifted = apply(lambda a: narrow(wide(a) << shift), term_bits(warps, a))
+    elif c:
+        shifted = apply(
+            lambda a, c: upper(together(a, c) << shift), term_bits(warps, a), warps.read(c[0])
+        )
+    else:
+        shifted = apply(lambda a: upper(signed(a).view(np.uint64) << shift), term_bits(warps, a))
+    write_sum(warps, i, [shifted, term(warps, b), *carried(warps, i, carries)], out)
+
+
+def term_bits(warps: Warps, o: Operand) -> Value | None:
+    """A number of 32 bits."""
+    return apply(narrow, warps.read(o))
+
+
+def absolute(warps: Warps, i: Instruction) -> None:
+    """IABS."""
+    value = warps.read(i.operands[1])
+    warps.write(i.operands[0], apply(lambda a: narrow(abs(signed(a))), value))
+
+
+def smaller_or_larger(warps: Warps, i: Instruction) -> None:
+    """IMNMX, VIMNMX: the smaller of two where the predicate holds, else the larger."""
+    extended = wide if "U32" in i.modifiers else signed
+    _, (a, b), (smaller,) = parts(i)
+
+    def chosen(a: np.ndarray, b: np.ndarray, p: np.ndarray) -> np.ndarray:
+        a, b = extended(a), extended(b)
+        return narrow(np.where(p, np.minimum(a, b), np.maximum(a, b)))
+
+    warps.write(i.operands[0], apply(chosen, warps.read(a), warps.read(b), warps.read(smaller)))
+
+
+def sum_or_bound(warps: Warps, i: Instruction) -> None:
+    """VIADDMNMX: the smaller of a + b and c where the predicate holds, else the larger."""
+    extended = wide if "U32" in i.modifiers else signed
+    _, (a, b, c), (smaller,) = parts(i)
+
+    def chosen(a: np.ndarray, b: np.ndarray, c: np.ndarray, p: np.ndarray) -> np.ndarray:
+        total, c = extended(a + b), extended(c)
+        return narrow(np.where(p, np.minimum(total, c), np.maximum(total, c)))
+
+    warps.write(i.operands[0], apply(chosen, *(warps.read(o) for o in (a, b, c, smaller))))
+
+
+# Bits ---------------------------------------------------------------------------------------------
+
+
+def bitwise(warps: Warps, i: Instruction) -> None:
+    """LOP3: any function of three bits, as a table of 8; a predicate: whether any bit is set."""
+    out = list(takewhile(is_predicate, i.operands))
+    target, a, b, c, table = i.operands[len(out) : len(out) + 5]
+    result = apply(
+        lambda a, b, c: by_table(a, b, c, table.value), *(warps.read(o) for o in (a, b, c))
+    )
+    warps.write(target, result)
+    for o in out:
+        warps.write(o, apply(lambda bits: bits != 0, result))
+
+
+def by_table(a: np.ndarray, b: np.ndarray, c: np.ndarray, table: int) -> np.ndarray:
+    """Bit 4 a + 2 b + c of the table, for each bit of a, b and c."""
+    result = (a ^ a) | (b ^ b) | (c ^ c)
+    for k in range(8):
+        if table >> k & 1:
+            result = result | ((a if k & 4 else ~a) & (b if k & 2 else ~b) & (c if k & 1 else ~c))
+    return result
+
+
+def of_predicates(warps: Warps, i: Instruction) -> None:
+    """PLOP3: a function of three predicates, and a second one."""
+    first, second, a, b, c, *tables = i.operands
+    values = [warps.read(o) for o in (a, b, c)]
+    for target, table in zip((first, second), tables, strict=False):
+        warps.write(target, apply(lambda a, b, c, t=table.value: by_table(a, b, c, t), *values))
+
+
+def shift(warps: Warps, i: Instruction) -> None:
+    """SHF: a funnel shift of (c:a) by s to the left or right; .HI: the upper half of the result."""
+    target, a, s, c = i.operands
+    is_64 = "U64" in i.modifiers or "S64" in i.modifiers
+
+    def amount(s: np.ndarray) -> np.ndarray:
+        if "W" in i.modifiers:
+            return wide(s & np.uint32(63 if is_64 else 31))
+        return wide(np.minimum(s, np.uint32(63 if is_64 else 32)))
+
+    def left(a: np.ndarray, s: np.ndarray, c: np.ndarray) -> np.ndarray:
+        return half(together(a, c) << amount(s))
+
+    def right(a: np.ndarray, s: np.ndarray, c: np.ndarray) -> np.ndarray:
+        both = together(a, c)
+        if "S32" in i.modifiers or "S64" in i.modifiers:
+            return half((both.view(np.int64) >> amount(s).view(np.int64)).view(np.uint64))
+        return half(both >> amount(s))
+
+    half = upper if "HI" in i.modifiers else narrow
+    values = [warps.read(o) for o in (a, s, c)]
+    warps.write(target, apply(left if "L" in i.modifiers else right, *values))
+
+
+def bits_set(warps: Warps, i: Instruction) -> None:
+    """POPC: how many."""
+    value = warps.read(i.operands[1])
+    warps.write(i.operands[0], apply(lambda x: np.bitwise_count(x).astype(np.uint32), value))
+
+
+def highest_bit(warps: Warps, i: Instruction) -> None:
+    """FLO: its number, or with .SH how far it is from the top; all ones where there is none."""
+
+    def found(x: np.ndarray) -> np.ndarray:
+        n = np.log2(np.maximum(x, 1).astype(np.float64)).astype(np.uint32)
+        n = np.uint32(31) - n if "SH" in i.modifiers else n
+        return np.where(x == 0, np.uint32(0xFFFFFFFF), n)
+
+    is_signed = "U32" not in i.modifiers
+    value = None if is_signed else warps.read(i.operands[1])
+    warps.write(i.operands[0], apply(found, value))
+
+
+def bytes_of_two(warps: Warps, i: Instruction) -> None:
+    """PRMT: each byte of the result is one of the 8 of (c:a), or its sign."""
+    target, a, selector, c = i.operands[:4]
+
+    def chosen(a: np.ndarray, selector: np.ndarray, c: np.ndarray) -> np.ndarray:
+        both, result = together(a, c), np.zeros(1, np.uint32)
+        for k in range(4):
+            s = wide(selector) >> np.uint64(4 * k)
+            byte = narrow(both >> (s & np.uint64(7)) * np.uint64(8)) & np.uint32(255)
+            sign = (byte >> np.uint32(7)) * np.uint32(255)
+            result = result | np.where(s & np.uint64(8), sign, byte) << np.uint32(8 * k)
+        return result
+
+    has_mode = len(i.modifiers) > 0
+    values = [warps.read(o) for o in (a, selector, c)]
+    warps.write(target, None if has_mode else apply(chosen, *values))
+
+
+# Comparing and choosing ---------------------------------------------------------------------------
+
+
+def compare(warps: Warps, i: Instruction) -> None:
+    """ISETP: a comparison, joined with a predicate; .EX: after that of the lower halves."""
+    first, second, a, b, joined, *low = i.operands
+    name = i.modifiers[0]
+    is_pair = "S64" in i.modifiers or "U64" in i.modifiers
+    extended = wide if "U32" in i.modifiers or "U64" in i.modifiers else signed
+    join = next(JOINS[m] for m in i.modifiers if m in JOINS)
+
+    def compared(a: np.ndarray, b: np.ndarray, *low: np.ndarray) -> np.ndarray:
+        a, b = extended(a), extended(b)
+        if not low:
+            return np.asarray(COMPARISONS[name](a, b))
+        if name == "NE":
+            return (a != b) | low[0]
+        beyond = COMPARISONS[name[0] + "T"](a, b) if name != "EQ" else np.zeros(1, bool)
+        return np.asarray(beyond | (a == b) & low[0])
+
+    values = [pair_or_one(warps, o, is_pair) for o in (a, b)] + [warps.read(o) for o in low]
+    holds = apply(compared, *values)
+    other = warps.read(joined)
+    warps.write(first, apply(join, holds, other))
+    warps.write(second, apply(lambda p, q: join(~p, q), holds, other))
+
+
+def compare_floats(warps: Warps, i: Instruction) -> None:
+    """FSETP, of numbers that the host has set; a name with U holds for NaN, too."""
+    first, second, a, b, joined = i.operands
+    name = i.modifiers[0]
+    if name[:2] not in COMPARISONS:  # NUM, NAN
+        unknown(warps, i)
+        return
+    join = next(JOINS[m] for m in i.modifiers if m in JOINS)
+
+    def compared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        unordered = (np.isnan(a) | np.isnan(b)) & name.endswith("U")
+        return np.asarray(COMPARISONS[name[:2]](a, b) | unordered)
+
+    holds = apply(compared, float_of(warps, a), float_of(warps, b))
+    other = warps.read(joined)
+    warps.write(first, apply(join, holds, other))
+    warps.write(second, apply(lambda p, q: join(~p, q), holds, other))
+
+
+def float_of(warps: Warps, o: Operand) -> Value | None:
+    """An operand as float32, with its sign."""
+    if o.kind == "other":
+        try:
+            return Value(np.array([o.text], np.float32), np.ones(1, bool))
+        except ValueError:
+            return None
+    value = apply(lambda bits: bits.view(np.float32), warps.read(o._replace(sign="")))
+    value = apply(abs, value) if "|" in o.sign else value
+    return apply(np.negative, value) if "-" in o.sign else value
+
+
+def one_of(a: np.ndarray, b: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """a where p holds, else b."""
+    return np.asarray(np.where(p, a, b))
+
+
+def choose(warps: Warps, i: Instruction) -> None:
+    """SEL: a where the predicate holds, else b."""
+    target, a, b, p = i.operands
+    halves = [
+        apply(one_of, warps.read(a, k), warps.read(b, k), warps.read(p)) for k in range(width(i))
+    ]
+    for k, half in enumerate(halves):
+        warps.write(target, half, k)
+
+
+def pack(warps: Warps, i: Instruction) -> None:
+    """P2R, of predicates: unknown."""
+    warps.write(i.operands[0], None)
+
+
+def unpack(warps: Warps, i: Instruction) -> None:
+    """R2P: bits of a register as predicates 0, 1, ...; those that the mask names."""
+    _, source, mask = i.operands
+    for k in range(7):
+        if mask.value >> k & 1:
+            bit = apply(lambda x, k=k: x >> np.uint32(k) & np.uint32(1) > 0, warps.read(source))
+            warps.write(Operand("P", k), bit)
+
+
+# Moving -------------------------------------------------------------------------------------------
+
+
+def move(warps: Warps, i: Instruction) -> None:
+    """MOV, LDC: a number, or several of the constant bank."""
+    values = [warps.read(i.operands[1], k) for k in range(width(i))]
+    for k, value in enumerate(values):
+        warps.write(i.operands[0], value, k)
+
+
+def special(warps: Warps, i: Instruction) -> None:
+    """S2R, CS2R: thread and block numbers; a clock is unknown."""
+    name = i.operands[1].text
+    is_pair = i.op == "CS2R" and "32" not in i.modifiers
+    numbers = warps.special.get(name)
+    value = ZERO if name == "SRZ" else None
+    if numbers is not None:
+        value = Value(numbers, np.ones(1, bool))
+    for high in range(2 if is_pair else 1):
+        warps.write(i.operands[0], value, high)
+
+
+def from_first_lane(warps: Warps, i: Instruction) -> None:
+    """R2UR: the warp's first active lane has it."""
+    value = warps.read(i.operands[1])
+    if value is not None and len(value.bits) > 1:
+        lanes = warps.active.reshape(-1, 32)
+        first = np.arange(len(lanes)) * 32 + lanes.argmax(1)
+        known = np.broadcast_to(value.known, value.bits.shape)
+        value = Value(np.repeat(value.bits[first], 32), np.repeat(known[first], 32))
+    warps.write(i.operands[0], value)
+
+
+def load(warps: Warps, i: Instruction) -> None:
+    """LDG: what the host has put into memory, where the address is known."""
+    at = i.operands[1]
+    if at.kind != "memory":
+        unknown(warps, i)
+        return
+    base = warps.pair(Operand("R", int(at.text[1:]))) if at.text != "RZ" else None
+    added = None if at.uniform < 0 else warps.pair(Operand("UR", at.uniform))
+    addresses = base if at.uniform < 0 else apply(np.add, base, added)
+    is_whole = not {"U8", "S8", "U16", "S16"} & set(i.modifiers)
+    for high in range(width(i)):
+        offset = np.uint64((at.value + 4 * high) % 2**64)
+        place = apply(lambda x, offset=offset: x + offset, addresses)
+        warps.write(i.operands[0], warps.in_memory(place) if is_whole else None, high)
+
+
+def constant_of_halves(warps: Warps, i: Instruction) -> None:
+    """HFMA2 R2, -RZ, RZ, a, b: how the compiler loads some constants, as two halves."""
+    target, *sources = i.operands
+    value = None
+    if len(sources) == 4 and all(o.text.endswith("RZ") for o in sources[:2]):
+        high, low = (np.float16(o.text) if o.kind == "other" else None for o in sources[2:])
+        if high is not None and low is not None:
+            bits = int(high.view(np.uint16)) << 16 | int(low.view(np.uint16))
+            value = Value(np.array([bits], np.uint32), np.ones(1, bool))
+    warps.write(target, value)
+
+
+# Floating point, as integer divisions use it ------------------------------------------------------
+
+
+def to_float(warps: Warps, i: Instruction) -> None:
+    """I2F: an integer as float32, rounded up with .RP."""
+    target, source = i.operands
+    if "F64" in i.modifiers or "F16" in i.modifiers:
+        unknown(warps, i)
+        return
+    is_64 = "U64" in i.modifiers or "S64" in i.modifiers
+
+    def converted(bits: np.ndarray) -> np.ndarray:
+        exact = bits.astype(np.float64) if is_64 or "U32" in i.modifiers else signed(bits) * 1.0
+        near = exact.astype(np.float32)
+        if "RP" in i.modifiers:
+            near = np.where(near < exact, np.nextafter(near, np.float32(np.inf)), near)
+        return near.view(np.uint32)
+
+    warps.write(target, apply(converted, pair_or_one(warps, source, is_64)))
+
+
+def to_integer(warps: Warps, i: Instruction) -> None:
+    """F2I of a float32, towards zero."""
+    target, source = i.operands
+    is_64 = "U64" in i.modifiers or "S64" in i.modifiers
+    if "F64" in i.modifiers or "TRUNC" not in i.modifiers:
+        unknown(warps, i)
+        return
+
+    def converted(bits: np.ndarray) -> np.ndarray:
+        number = np.nan_to_num(bits.view(np.float32).astype(np.float64))
+        return np.clip(number, 0, LARGEST_64 if is_64 else 2.0**32 - 1).astype(np.uint64)
+
+    value = apply(converted, warps.read(source))
+    if is_64:
+        warps.write_pair(target, value)
+    else:
+        warps.write(target, apply(narrow, value))
+
+
+def of_float(warps: Warps, i: Instruction) -> None:
+    """MUFU.RCP of a known number."""
+    target, source = i.operands[:2]
+
+    def reciprocal(bits: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", over="ignore"):
+            return (np.float32(1) / bits.view(np.float32)).view(np.uint32)
+
+    is_known = i.modifiers == ("RCP",)
+    warps.write(target, apply(reciprocal, warps.read(source)) if is_known else None)
+
+
+BY_NAME: dict[str, Meaning] = {
+    "IADD3": add3, "IADD": add3, "VIADD": add3, "IMAD": multiply_add, "LEA": shift_add,
+    "IABS": absolute, "IMNMX": smaller_or_larger, "VIMNMX": smaller_or_larger,
+    "VIADDMNMX": sum_or_bound, "FSETP": compare_floats,
+    "LOP3": bitwise, "PLOP3": of_predicates, "SHF": shift, "PRMT": bytes_of_two,
+    "POPC": bits_set, "FLO": highest_bit,
+    "ISETP": compare, "SEL": choose, "MOV": move, "LDC": move, "LDCU": move,
+    "S2R": special, "S2UR": special, "CS2R": special, "R2UR": from_first_lane, "LDG": load,
+    "R2P": unpack, "P2R": pack, "HFMA2": constant_of_halves, "I2F": to_float, "I2FP": to_float,
+    "F2I": to_integer, "MUFU": of_float,
+}  # fmt: skip
+# the same for a whole warp: UIADD3, UMOV, ...
+MEANINGS = {**BY_NAME, **{f"U{name}": meaning for name, meaning in BY_NAME.items()}}
