@@ -1,8 +1,8 @@
 """The kernels in CUDA C, on CuPy arrays.
 
 Same names and signatures as ``reference``, which says what each one means. Each ``*.py`` launches
-the kernels of the ``*.cu`` of the same name (``launch`` says how). docs/gpu.md tells how all this
-is checked on machines without a GPU.
+the kernels of the ``*.cu`` of the same name (``launch`` says how; ``literal``, how a compiled step
+does). docs/gpu.md tells how all this is checked on machines without a GPU.
 """
 
 from __future__ import annotations

@@ -5,20 +5,24 @@
 // threads add to one cell, and an activation is part of the kernel before it (forward) or after it
 // (backward).
 //
-// `real` is float; the tests in float64 compile the same text with -DREAL=double. Cells are counted
-// in 64 bits. Notation as in reference.py: N images, C channels, H x W picture, KH x KW kernel,
+// `real` is float; the tests in float64 compile the same text with -DREAL=double. Cell is the number of
+// a cell: 64 bits, or 32 in a plan whose arrays are known to be small (literal.py). Notation as in reference.py: N images, C channels, H x W picture, KH x KW kernel,
 // stride SH, SW, padding PH, PW, dilation DH, DW, OH x OW output.
 #ifndef REAL
 #define REAL float
 #endif
 typedef REAL real;
+#ifndef CELL
+#define CELL long long
+#endif
+typedef CELL Cell;
 #define INFINITE (1 / real(0))
 
 // With T threads in the grid, thread t takes the cells t, t + T, t + 2 T, ...: any launch covers any
 // count, and neighbouring threads work on neighbouring cells.
 #define FOR_CELLS(k, count)                                                              \
-    for (long long k = blockIdx.x * (long long)blockDim.x + threadIdx.x; k < (count);    \
-         k += (long long)gridDim.x * blockDim.x)
+    for (Cell k = blockIdx.x * (Cell)blockDim.x + threadIdx.x; k < (Cell)(count);        \
+         k += (Cell)gridDim.x * blockDim.x)
 
 enum { NONE, SIGMOID, TANH, RELU };
 
@@ -37,7 +41,7 @@ __device__ inline real activated(real x, int kind) {
 
 // dy times the slope of an activation, computed from cell k of its result, which is not read where
 // there is no activation.
-__device__ inline real slope_times(real dy, const real* __restrict__ result, long long k,
+__device__ inline real slope_times(real dy, const real* __restrict__ result, Cell k,
                                    int kind) {
     if (kind == NONE) return dy;
     real y = result[k];

@@ -8,10 +8,10 @@ extern "C" __global__ void im2col(
     const real* __restrict__ x, real* __restrict__ columns, long long cells, int C, int H, int W,
     int KH, int KW, int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW) {
     FOR_CELLS(k, cells) {
-        long long row = k / (OH * OW);  // n, c, i, j
+        Cell row = k / (OH * OW);  // n, c, i, j
         int place = k % (OH * OW);
         int tap = row % (KH * KW);
-        long long plane = row / (KH * KW);
+        Cell plane = row / (KH * KW);
         int h = place / OW * SH - PH + tap / KW * DH;
         int w = place % OW * SW - PW + tap % KW * DW;
         bool inside = h >= 0 && h < H && w >= 0 && w < W;
@@ -25,7 +25,7 @@ extern "C" __global__ void col2im(
     const real* __restrict__ columns, real* __restrict__ x, long long cells, int C, int H, int W,
     int KH, int KW, int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW) {
     FOR_CELLS(k, cells) {
-        long long plane = k / (H * W);
+        Cell plane = k / (H * W);
         int h = k % (H * W) / W, w = k % W;
         real sum = 0;
         for (int i = 0; i < KH; i++) {
@@ -50,7 +50,7 @@ extern "C" __global__ void conv_forward(
     int OHW = OH * OW, groups = (O + ROWS - 1) / ROWS, taps = C * KH * KW;
     FOR_CELLS(k, cells) {
         int place = k % OHW, first = k / OHW % groups * ROWS;
-        long long n = k / OHW / groups;
+        Cell n = k / OHW / groups;
         int top = place / OW * SH - PH, left = place % OW * SW - PW;
         real sum[ROWS];
         for (int q = 0; q < ROWS; q++) sum[q] = has_bias && first + q < O ? b[first + q] : real(0);
@@ -80,7 +80,7 @@ extern "C" __global__ void conv_dinput(
     int HW = H * W, groups = (C + ROWS - 1) / ROWS, KK = KH * KW;
     FOR_CELLS(k, cells) {
         int place = k % HW, first = k / HW % groups * ROWS;
-        long long n = k / HW / groups;
+        Cell n = k / HW / groups;
         real sum[ROWS] = {0};
         for (int i = 0; i < KH; i++) {
             int oh = window_at(place / W, i, SH, PH, DH, OH);
@@ -90,12 +90,12 @@ extern "C" __global__ void conv_dinput(
                 for (int o = 0; o < O; o++) {
                     real g = dy[((n * O + o) * OH + oh) * OW + ow];
                     for (int q = 0; q < ROWS; q++)
-                        sum[q] += w[((long long)o * C + min(first + q, C - 1)) * KK + i * KW + j] * g;
+                        sum[q] += w[((Cell)o * C + min(first + q, C - 1)) * KK + i * KW + j] * g;
                 }
             }
         }
         for (int q = 0; q < ROWS && first + q < C; q++) {
-            long long at = (n * C + first + q) * HW + place;
+            Cell at = (n * C + first + q) * HW + place;
             dx[at] = slope_times(sum[q], saved, at, kind);
         }
     }
@@ -111,7 +111,7 @@ extern "C" __global__ void conv_dweight(
     int b = is_bias ? blockIdx.x - weights : blockIdx.x;
     int j = b % KW, i = b / KW % KH, c = b / (KW * KH) % C, o = is_bias ? b : b / (KW * KH * C);
     LongSum sum;
-    long long n = threadIdx.x / OHW;
+    Cell n = threadIdx.x / OHW;
     for (int place = threadIdx.x % OHW; n < N; place += blockDim.x) {
         if (place >= OHW) {
             n += place / OHW;

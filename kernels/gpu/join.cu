@@ -12,7 +12,7 @@ extern "C" __global__ void copy_cells(const real* __restrict__ x, real* __restri
                                       long long cells, int length, int x_length, int y_length,
                                       int x_begin, int y_begin) {
     FOR_CELLS(k, cells) {
-        long long image = k / length, cell = k % length;
+        Cell image = k / length, cell = k % length;
         y[image * y_length + y_begin + cell] = x[image * x_length + x_begin + cell];
     }
 }

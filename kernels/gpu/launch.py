@@ -26,9 +26,12 @@ FILES = (
     "loss.cu", "optim.cu",
 )  # fmt: skip
 
+REALS = {"float32": "float", "float64": "double"}  # what `real` stands for
+
 I32, I64, U64 = np.int32, np.int64, np.uint64
 
 
+@cache
 def source() -> str:
     """The text of all kernels."""
     folder = Path(__file__).parent
@@ -38,8 +41,7 @@ def source() -> str:
 @cache
 def module(dtype: str) -> Any:
     """All kernels with ``real`` as float32 or float64, compiled at the first launch."""
-    real = {"float32": "float", "float64": "double"}[dtype]
-    return cupy.RawModule(code=source(), options=(f"-DREAL={real}",))
+    return cupy.RawModule(code=source(), options=(f"-DREAL={REALS[dtype]}",))
 
 
 @cache

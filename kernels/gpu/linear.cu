@@ -39,7 +39,7 @@ extern "C" __global__ void dense_forward(
     int tile_m = blockIdx.x / across, tile_n = blockIdx.x % across;
     real sum = product_at(x, K, 1, w, 1, K, N, O, K, tile_m, tile_n, false);
     int n = tile_m * TILE + threadIdx.x / TILE, o = tile_n * TILE + threadIdx.x % TILE;
-    if (n < N && o < O) y[(long long)n * O + o] = activated(has_bias ? sum + b[o] : sum, kind);
+    if (n < N && o < O) y[(Cell)n * O + o] = activated(has_bias ? sum + b[o] : sum, kind);
 }
 
 // All gradients of a dense layer: the first blocks take the tiles of
@@ -56,14 +56,14 @@ extern "C" __global__ void dense_backward(
         int tile_m = blockIdx.x / across, tile_n = blockIdx.x % across;
         real sum = product_at(dy, 1, O, x, K, 1, O, K, N, tile_m, tile_n, true);
         int o = tile_m * TILE + y_in, k = tile_n * TILE + x_in;
-        if (o < O && k < K) dw[(long long)o * K + k] = sum;
+        if (o < O && k < K) dw[(Cell)o * K + k] = sum;
         if (o < O && k == K && has_bias) db[o] = sum;
     } else {
         across = (K + TILE - 1) / TILE;
         int tile_m = (blockIdx.x - of_weights) / across, tile_n = (blockIdx.x - of_weights) % across;
         real sum = product_at(dy, O, 1, w, K, 1, N, K, O, tile_m, tile_n, false);
         int n = tile_m * TILE + y_in, k = tile_n * TILE + x_in;
-        long long at = (long long)n * K + k;
+        Cell at = (Cell)n * K + k;
         if (n < N && k < K) dx[at] = slope_times(sum, saved, at, kind);
     }
 }

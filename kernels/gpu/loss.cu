@@ -10,8 +10,8 @@ extern "C" __global__ void softmax_cross_entropy(
     int lane = threadIdx.x % 32, warps = gridDim.x * blockDim.x / 32;
     int first = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
     for (int m = first; m < rows; m += warps) {
-        const real* row = logits + (long long)m * C;
-        real* p = probabilities + (long long)m * C;
+        const real* row = logits + (Cell)m * C;
+        real* p = probabilities + (Cell)m * C;
         real largest = -INFINITE;
         for (int c = lane; c < C; c += 32) largest = row[c] > largest ? row[c] : largest;
         for (int away = 16; away > 0; away /= 2) {
@@ -53,8 +53,8 @@ extern "C" __global__ void loss(
     real smoothing = settings[SMOOTHING], scale = settings[GRADIENT] / divisor;
     real sum = 0, right = 0;
     for (int m = threadIdx.x; m < N; m += blockDim.x) {
-        const real* x = logits + (long long)m * C;
-        real* dx = dlogits + (long long)m * C;
+        const real* x = logits + (Cell)m * C;
+        real* dx = dlogits + (Cell)m * C;
         long long t = target[m];
         int best = 0;
         for (int c = 1; c < C; c++)

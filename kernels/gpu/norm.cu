@@ -3,7 +3,7 @@
 // The cells k of channel c, H W of each image: a block takes the channel, every thread takes every
 // 256th cell. Needs N, C and HW.
 #define FOR_CHANNEL(k, c)                                               \
-    for (long long n = threadIdx.x / HW, place = threadIdx.x % HW, k;   \
+    for (Cell n = threadIdx.x / HW, place = threadIdx.x % HW, k;   \
          k = (n * C + (c)) * HW + place, n < N;                         \
          place += blockDim.x, n += place / HW, place %= HW)
 
@@ -27,7 +27,7 @@ extern "C" __global__ void norm_moments(
     const long long* __restrict__ batches, const real* __restrict__ momentum, int N, int C,
     int HW) {
     int c = blockIdx.x;
-    real m = real((long long)N * HW);
+    real m = real((Cell)N * HW);
     LongSum sum, squares;
     FOR_CHANNEL(k, c) sum.add(x[k]);
     real center = sum_for_all(sum.value()) / m;
@@ -84,7 +84,7 @@ extern "C" __global__ void norm_dinput(
     const real* __restrict__ dgamma, const real* __restrict__ dbeta,
     const real* __restrict__ saved, real* __restrict__ dx, long long cells, int has_affine,
     int is_fixed, int kind, real eps, int N, int C, int HW) {
-    real m = real((long long)N * HW);
+    real m = real((Cell)N * HW);
     FOR_CELLS(k, cells) {
         int c = k / HW % C;
         real s = sqrt(var[c] + eps), z = (x[k] - mean[c]) / s;

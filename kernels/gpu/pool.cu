@@ -11,7 +11,7 @@ extern "C" __global__ void max_pool(
         const real* plane = x + k / (OH * OW) * H * W;
         int top = k % (OH * OW) / OW * SH - PH, left = k % OW * SW - PW;
         real best = -INFINITE;
-        long long at = -1;
+        Cell at = -1;
         for (int i = 0; i < KH; i++)
             for (int j = 0; j < KW; j++) {
                 int h = top + i * DH, w = left + j * DW;
@@ -58,7 +58,7 @@ extern "C" __global__ void avg_pool_dinput(
     real* __restrict__ dx, long long cells, int kind, int H, int W, int KH, int KW, int SH, int SW,
     int PH, int PW, int OH, int OW) {
     FOR_CELLS(k, cells) {
-        long long plane = k / (H * W);
+        Cell plane = k / (H * W);
         int cell = k % (H * W);
         real sum = 0;
         for (int i = 0; i < KH; i++) {
@@ -78,14 +78,14 @@ extern "C" __global__ void max_pool_dinput(
     const real* __restrict__ saved, real* __restrict__ dx, long long cells, int kind, int H, int W,
     int KH, int KW, int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW) {
     FOR_CELLS(k, cells) {
-        long long plane = k / (H * W);
+        Cell plane = k / (H * W);
         int cell = k % (H * W);
         real sum = 0;
         for (int i = 0; i < KH; i++) {
             int oh = window_at(cell / W, i, SH, PH, DH, OH);
             for (int j = 0; oh >= 0 && j < KW; j++) {
                 int ow = window_at(cell % W, j, SW, PW, DW, OW);
-                long long window = (plane * OH + oh) * OW + ow;
+                Cell window = (plane * OH + oh) * OW + ow;
                 if (ow >= 0 && index[window] == cell) sum += dy[window];
             }
         }

@@ -33,12 +33,14 @@ C_TYPES = {
     "float": "float32",
     "double": "float64",
 }
+MOST_SHARED = 48 * 1024  # bytes of a block, without asking for more
 REALS = {"float32": "float", "float64": "double"}
 
 BOUNDS = r"(?:__launch_bounds__\s*\(\s*(\d+)[^)]*\)\s*)?"
 HEAD = re.compile(
     rf'extern\s+"C"\s+__global__\s+{BOUNDS}void\s+{BOUNDS}(?P<name>\w+)\s*\((?P<parameters>[^)]*)\)'
 )
+ROOM = re.compile(r"extern __shared__ (?:__align__\(\d+\) )?(\w+) (\w+)\[\];")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -109,10 +111,12 @@ class Library:
         block: Sequence[int],
         args: Sequence[Any],
         order: int = 0,
+        shared: int = 0,
     ) -> None:
         """Run a kernel on NumPy arrays and NumPy scalars of exactly its parameters' dtypes.
 
         Args:
+            shared: bytes of ``extern __shared__`` memory of a block.
             order: of the threads in a block, and of the blocks: 0 forward, 1 backward, 2 and more
                 the seed of a random permutation, another one after each barrier.
 
@@ -120,7 +124,7 @@ class Library:
             TypeError: an argument is not what the parameter says.
             LaunchError: sizes that CUDA refuses, threads that part at a barrier, a deadlock.
         """
-        self.prepare(name, grid, block, args, order)()
+        self.prepare(name, grid, block, args, order, shared)()
 
     def prepare(
         self,
@@ -129,6 +133,7 @@ class Library:
         block: Sequence[int],
         args: Sequence[Any],
         order: int = 0,
+        shared: int = 0,
     ) -> Callable[[], None]:
         """A launch that is checked now and done whenever the result is called."""
         if name not in self.signatures:
@@ -137,6 +142,8 @@ class Library:
         if len(args) != len(parameters):
             raise TypeError(f"{name}: {len(args)} arguments; wanted {len(parameters)}")
         sizes = self._checked_sizes(name, grid, block)
+        if not 0 <= shared <= MOST_SHARED:
+            raise LaunchError(f"{name}: {shared} bytes of shared memory; at most {MOST_SHARED}")
         cells = [_cell(name, *pair) for pair in zip(parameters, args, strict=True)]
         values = (ctypes.c_void_p * len(cells))(*(cell.ctypes.data for cell in cells))
         run = getattr(self._library, f"launch_{name}")
@@ -144,7 +151,7 @@ class Library:
         held = cells, tuple(args)  # `values` points into these
 
         def launch() -> None:
-            problem = run(*sizes, values, ctypes.c_uint(order))
+            problem = run(*sizes, ctypes.c_uint(shared), values, ctypes.c_uint(order))
             if problem and held:
                 raise LaunchError(f"{name}: {problem.decode()}")
 
@@ -226,6 +233,7 @@ def _compile(command: list[str], source: str, path: Path) -> None:
 def _source(text: str, real: str) -> str:
     """The C++ file: the shim, the kernels in a namespace of their own, a C function for each."""
     plain = re.sub(r'extern\s+"C"', lambda words: "\n" * words[0].count("\n"), text)
+    plain = ROOM.sub(r"\1* \2 = (\1*)emulator::room.get();", plain)
     launchers = []
     for name, parameters in signatures(text, real).items():
         arguments = ", ".join(
@@ -234,9 +242,10 @@ def _source(text: str, real: str) -> str:
         )
         launchers.append(
             f'extern "C" const char* launch_{name}'
-            "(const unsigned* grid, const unsigned* block, void** values, unsigned order) {\n"
+            "(const unsigned* grid, const unsigned* block, unsigned shared, void** values,"
+            " unsigned order) {\n"
             f"    auto run = [](void** a) {{ {name}({arguments}); }};\n"
-            "    return emulator::launch(run, grid, block, values, order);\n}"
+            "    return emulator::launch(run, grid, block, shared, values, order);\n}"
         )
     parts = ['#include "cuda.h"', "namespace kernels {", '#line 1 "kernels.cu"', plain]
     return "\n".join([*parts, '#line 1 "launchers"', *launchers, "}", ""])

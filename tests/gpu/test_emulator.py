@@ -86,6 +86,14 @@ extern "C" __global__ void shared_memory(real* y) {
     if (blockIdx.x == 0) cell[1] = 1;
 }
 
+extern "C" __global__ void room(const real* x, real* y, int begin) {
+    extern __shared__ real cell[];
+    int k = threadIdx.x, last = blockDim.x - 1;
+    cell[begin + k] = x[k];
+    __syncthreads();
+    y[k] = cell[begin + last - k];
+    y[last + 1] = cell[0];
+}
 extern "C" __global__ void __launch_bounds__(64) types(
     const unsigned char* bytes, // a comment, with a comma
     real* __restrict__ y,
@@ -191,6 +199,18 @@ def test_shared_memory_holds_nan_before_each_block(library: Library) -> None:
     y = np.zeros(3, F32)
     library.launch("shared_memory", (3,), (1,), (y,))
     assert np.isnan(y).all()
+
+
+def test_memory_of_the_launchs_size_is_shared(library: Library) -> None:
+    x, y = np.arange(5, dtype=F32), np.zeros(6, F32)
+    library.launch("room", (1,), (5,), (x, y, np.int32(1)), shared=24)
+    np.testing.assert_array_equal(y, [4, 3, 2, 1, 0, np.nan])
+
+
+def test_a_block_gets_no_more_shared_memory_than_a_gpu_has(library: Library) -> None:
+    x, y = np.arange(5, dtype=F32), np.zeros(6, F32)
+    with pytest.raises(LaunchError, match="room: 49153 bytes of shared memory; at most 49152"):
+        library.launch("room", (1,), (5,), (x, y, np.int32(1)), shared=49_153)
 
 
 def test_parameters_are_read_from_the_text(library: Library) -> None:

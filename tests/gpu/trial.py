@@ -26,6 +26,7 @@ from minicnn.device import to_device, to_host
 from minicnn.kernels import arrays, reference
 from minicnn.train.loop import EagerStep
 from tests.gpu import emulator, texts
+from tests.gpu.general import general_form
 from tests.gpu.nets import Branches, add, cat
 from tests.gpu.pretend import standin_for_cupy
 
@@ -185,7 +186,7 @@ def module_of(text: str, mode: str, cupy: Any) -> Any:
 def main(mode: str) -> None:
     """Run a trial of the text in the standard input; kernels that it lacks are the right ones."""
     text, (n, steps, orders) = sys.stdin.read(), MODES[mode]
-    with standin_for_cupy() as cupy:
+    with standin_for_cupy() as cupy, general_form():
         gpu: Any = importlib.import_module("minicnn.kernels.gpu")
         launch: Any = importlib.import_module("minicnn.kernels.gpu.launch")
         given, used = module_of(text, mode, cupy), Counter[str]()

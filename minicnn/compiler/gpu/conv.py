@@ -47,7 +47,7 @@ class GpuConv2d(GpuLowering):
         what = shapes(dy.shape[1:], w.shape)
         arrays = self.x.array, dy, dw, db
         program.launch("conv_dweight", "conv dweight, dbias", what, blocks, *arrays,
-                       program.images, *self.sizes, flops=self.flops)  # fmt: skip
+                       program.n, *self.sizes, flops=self.flops)  # fmt: skip
 
     def _dinput(self, program: Program, dy: Array) -> Array:
         w, x, dx = self._parameters()[0], self.x, program.value(self.x.shape)

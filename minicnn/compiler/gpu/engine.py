@@ -61,7 +61,8 @@ class GpuEngine:
         self.x = program.buffer(*x.shape, dtype=x.dtype)
         self.loss = None if loss is None else GpuLoss(program, loss, means)
         self.graph: Any = None
-        self.is_warm = False  # whether its kernels are compiled and loaded
+        self.is_warm = False  # whether a run has loaded its kernels
+        self.kernels: list[Any] = []  # of each launch
         self.known: dict[str, tuple[Any, ...]] = {}  # what the device has been told
         self.sent: dict[str, np.ndarray] = {}
         self._add_stages(stages)
@@ -101,6 +102,10 @@ class GpuEngine:
             # the kernel finds them by their addresses: p and g are read, p is written
             self.plan.launches[-1].bytes += 3 * sum(p.data.nbytes for p in learned)
 
+    def compile(self) -> None:
+        """Have the kernels compiled, with this plan's sizes; it has to be complete."""
+        self.kernels = self.program.compiled()
+
     def fits(self) -> bool:
         """Whether the parameters are where they were, and learn as they did."""
         return all(
@@ -129,13 +134,12 @@ class GpuEngine:
             self.is_warm = True  # a capture allows neither compiling nor loading
 
     def _launch_all(self) -> None:
-        for launch in self.plan.launches:
-            self._launch(launch)
+        for launch, kernel in zip(self.plan.launches, self.kernels, strict=True):
+            self._launch(launch, kernel)
 
-    def _launch(self, launch: Launch) -> None:
-        gpu = self.program.gpu
-        kernel = gpu.kernel(launch.kernel, self.program.dtype.name)
-        kernel(launch.grid, (gpu.BLOCK,), launch.arguments)
+    def _launch(self, launch: Launch, kernel: Any) -> None:
+        # as they lie in memory: a kernel is not asked whether it can read what it is given
+        kernel(launch.grid, (launch.block,), launch.passed, shared_mem=launch.shared)
 
     def _captured(self) -> Any:
         if self.graph is None:
@@ -155,8 +159,8 @@ class GpuEngine:
         cuda, plan = self.program.xp.cuda, self.plan
         events = [cuda.Event() for _ in range(len(plan.launches) + 1)]
         events[0].record()
-        for launch, done in zip(plan.launches, events[1:], strict=True):
-            self._launch(launch)
+        for launch, kernel, done in zip(plan.launches, self.kernels, events[1:], strict=True):
+            self._launch(launch, kernel)
             done.record()
         events[-1].synchronize()
         for launch, (begin, end) in zip(plan.launches, pairwise(events), strict=True):

@@ -25,7 +25,7 @@ class GpuLinear(GpuLowering):
         self.flops = 2 * n * o * k
         blocks = max(1, _tiles(n, o))  # a launch needs a block, even for an empty batch
         program.launch("dense_forward", self.title, shapes((k,), (o,)), blocks, x.array, w, b,
-                       y.array, has_bias, self.kind, n, o, k, flops=self.flops)  # fmt: skip
+                       y.array, has_bias, self.kind, program.n, o, k, flops=self.flops)  # fmt: skip
         return y
 
     def backward(self, program: Program, dy: Array) -> Array | None:
@@ -40,7 +40,8 @@ class GpuLinear(GpuLowering):
             name, blocks, flops = f"{name}, dinput", blocks + _tiles(n, k), 2 * flops
             dx = program.value(x.shape).array
         program.launch("dense_backward", name, shapes((o,), w.shape), blocks, x.array, dy, w,
-                       x.array, dw, db, dx, has_bias, x.kind, n, o, k, flops=flops)  # fmt: skip
+                       x.array, dw, db, dx, has_bias, x.kind, program.n, o, k,
+                       flops=flops)  # fmt: skip
         return dx if self.needs_dinput else None
 
 

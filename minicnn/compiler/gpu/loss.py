@@ -32,7 +32,7 @@ class GpuLoss:
 
         settings: on the device; first the factor of the gradient, then label smoothing.
         """
-        (classes,), n, loss = logits.shape, program.images, self.loss
+        (classes,), n, loss = logits.shape, program.n, self.loss
         weight, dlogits = self._class_weights(program, logits), program.value(logits.shape)
         # arguments, not settings: with another one the step gets another plan
         ignored, is_mean = np.int64(loss.ignore_index), int(loss.reduction == "mean")

@@ -68,7 +68,7 @@ class GpuBatchNorm(GpuLowering):
             return mean, var
         momentum = program.momentum_of(self.layer)
         program.launch("norm_moments", "mean, variance", shapes(self.x.shape, (c,)), c, x, mean,
-                       var, *running, momentum, program.images, *self.sizes)  # fmt: skip
+                       var, *running, momentum, program.n, *self.sizes)  # fmt: skip
         return mean, var
 
     def _parameters(self) -> tuple[Array, Array, int]:
@@ -83,7 +83,7 @@ class GpuBatchNorm(GpuLowering):
         # x twice: to compute z, and as the activation's result that the slope is computed from
         arrays = x.array, dy, gamma, self.mean, self.var, *sums, x.array, dx.array
         program.over_cells("norm_dinput", "norm dinput", shapes(x.shape), dx.array.size, arrays,
-                           has_affine, int(self.is_fixed), x.kind, self.eps, program.images,
+                           has_affine, int(self.is_fixed), x.kind, self.eps, program.n,
                            *self.sizes)  # fmt: skip
         return dx.array
 
@@ -94,7 +94,7 @@ class GpuBatchNorm(GpuLowering):
             return self.mean, self.var  # some arrays: norm_dinput does not read them
         sums = self._gradients(program) if learns else (program.buffer(c), program.buffer(c))
         program.launch("norm_dweight", "norm dweight, dbias", shapes(self.x.shape, (c,)), c,
-                       self.x.array, dy, self.mean, self.var, *sums, self.eps, program.images,
+                       self.x.array, dy, self.mean, self.var, *sums, self.eps, program.n,
                        *self.sizes)  # fmt: skip
         return sums
 

@@ -6,7 +6,9 @@ do, in ``kernels/gpu/*.cu``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -17,6 +19,7 @@ from minicnn import nn
 from minicnn.kernels import Array, array_module
 from minicnn.kernels.arrays import NONE
 from minicnn.tensor import Tensor
+from minicnn.terminal import remark
 
 from ..lowering import Lowering
 from ..record import CompileError, Stage
@@ -25,11 +28,25 @@ from ..table import Column, Line, bytes_of, flops_of, shapes, table, times
 
 @dataclass(kw_only=True)
 class Launch(Line):
-    """A kernel with its grid of blocks and its arguments; FLOPs and bytes are of the batch."""
+    """A kernel with its grid of blocks and its arguments; FLOPs and bytes are of the batch.
+
+    Attributes:
+        arguments: an int is a size of the plan: the kernel is compiled with it as a literal. Arrays
+            and NumPy scalars are passed.
+        block: threads of a block.
+        shared: bytes of ``extern __shared__`` memory that a block gets.
+    """
 
     kernel: str
     grid: tuple[int, ...]
     arguments: tuple[Any, ...]
+    block: int
+    shared: int = 0
+
+    @property
+    def passed(self) -> tuple[Any, ...]:
+        """The arguments without the literals."""
+        return tuple(a for a in self.arguments if not isinstance(a, int))
 
 
 @dataclass
@@ -92,6 +109,18 @@ def _of_one(lines: Sequence[Any], text: Any) -> str:
     return str(text(lines[0])) if len(lines) == 1 else ""
 
 
+@contextmanager
+def _said_if_slow() -> Iterator[None]:
+    """Say so on stderr when kernels have been compiling inside for more than a moment."""
+    said = "minicnn: compiling kernels for the GPU, kept for the next time"
+    timer = threading.Timer(1, remark, [said])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 class Program:
     """Collects a step's launches and allocates what they read and write.
 
@@ -99,16 +128,20 @@ class Program:
         like: an array on the device.
         images: in a batch.
         masks: the dropout masks that a step draws.
+
+    Attributes:
+        n: ``images`` as an argument that is passed: a smaller last batch needs no other kernels.
     """
 
     def __init__(self, like: Array, images: int, masks: int):
-        from minicnn.kernels.gpu import launch  # which loads CuPy
+        from minicnn.kernels.gpu import launch, literal  # which load CuPy
 
         self.gpu: Any = launch
+        self.literal: Any = literal
         self.xp: Any = array_module(like)
         self.dtype: np.dtype = like.dtype
         self.plan = GpuPlan(images, like.dtype, masks=masks)
-        self.images = images
+        self.images, self.n = images, np.int32(images)
         self.gradients: dict[int, Array] = {}  # by the ids of the parameters
         # what changes between steps lies in device memory, where a replayed graph reads it
         self.keys = self.xp.zeros(2 * max(1, masks), np.uint64)  # two numbers for each mask
@@ -152,17 +185,27 @@ class Program:
         *arguments: Any,
         flops: int = 0,
     ) -> None:
-        """Add a kernel on blocks of 256. Arguments: arrays, ints (the kernel's int) or scalars."""
+        """Add a kernel on blocks of 256: see ``Launch``."""
         sizes = grid if isinstance(grid, tuple) else (grid,)
-        # a kernel takes its arguments as they lie in memory: their width has to be right
-        passed = tuple(np.int32(a) if isinstance(a, int) else a for a in arguments)
         # an array that is passed twice is moved once
-        moved = {id(a): a.nbytes for a in passed if not isinstance(a, np.generic)}
-        self.plan.launches.append(
-            Launch(
-                name, what, flops, sum(moved.values()), kernel=kernel, grid=sizes, arguments=passed
-            )
+        moved = {id(a): a.nbytes for a in arguments if not isinstance(a, int | np.generic)}
+        one = Launch(
+            name,
+            what,
+            flops,
+            sum(moved.values()),
+            kernel=kernel,
+            grid=sizes,
+            arguments=arguments,
+            block=self.gpu.BLOCK,
         )
+        self.plan.launches.append(one)
+
+    def compiled(self) -> list[Any]:
+        """The kernel of each launch, with the plan's sizes as literals."""
+        calls = [self.literal.Call(x.kernel, x.arguments, x.block) for x in self.plan.launches]
+        with _said_if_slow():  # the first time, on a machine, NVIDIA's compiler takes seconds
+            return list(self.literal.compiled(calls, self.dtype.name))
 
     def over_cells(
         self,

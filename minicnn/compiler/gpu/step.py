@@ -60,7 +60,13 @@ class _OnGpu(Compiled):
         return tuple(id(buffer.data) for buffer in buffers)  # a launch keeps their addresses
 
     def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> GpuEngine:
-        return GpuEngine(stages, x, self._like.data, self.loss, self.means, self.graph)
+        engine = GpuEngine(stages, x, self._like.data, self.loss, self.means, self.graph)
+        self._complete(engine)
+        engine.compile()
+        return engine
+
+    def _complete(self, engine: GpuEngine) -> None:
+        """Add what the net itself does not tell."""
 
 
 class GpuPredictor(_OnGpu, Predictor):
@@ -130,11 +136,9 @@ class GpuStep(_OnGpu, CompiledStep):
         of_update = optimizer.kernel, *map(id, optimizer.params)
         return (*super()._settings(), *of_loss, *of_update)
 
-    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> GpuEngine:
-        engine = super()._make_engine(stages, x, dtype)
+    def _complete(self, engine: GpuEngine) -> None:
         learned = learned_by(self.optimizer, engine.program.gradients)
         if len({id(self.optimizer.params[i]) for i in learned}) < len(learned):
             raise CompileError("compile: on a GPU, an optimizer cannot list a parameter twice")
         # last, because only now is it known which parameters have a gradient
         engine.add_update([self.optimizer.params[i] for i in learned], self.optimizer.kernel)
-        return engine

@@ -85,6 +85,8 @@ static dim3 grid, block, block_index, thread_index;
 static Kernel kernel;
 static void** arguments;
 static unsigned order;
+static std::unique_ptr<char[]> room;  // what `extern __shared__` declares, of the size of the launch
+static unsigned room_size;
 static std::mt19937 chance;
 static std::vector<Thread> threads;
 static std::vector<int> turns;  // the threads' numbers in the order in which they run
@@ -284,6 +286,7 @@ static int poison(dl_phdr_info* library, size_t, void*) {
 
 static void run_block() {
     if (anchor) dl_iterate_phdr(poison, nullptr);
+    memset(room.get(), 0xFF, room_size);
     for (size_t i = 0; i < threads.size(); i++) {
         Thread& thread = threads[i] = Thread();
         thread.number = i;
@@ -295,13 +298,14 @@ static void run_block() {
 }
 
 // Run a kernel; nullptr, or what went wrong.
-static const char* launch(Kernel body, const unsigned* blocks, const unsigned* sizes, void** values,
-                          unsigned thread_order) {
+static const char* launch(Kernel body, const unsigned* blocks, const unsigned* sizes,
+                          unsigned shared, void** values, unsigned thread_order) {
     static std::string problem;
     kernel = body;
     arguments = values;
     order = thread_order;
     chance.seed(order);
+    room.reset(new char[room_size = shared]);
     grid = dim3{blocks[0], blocks[1], blocks[2]};
     block = dim3{sizes[0], sizes[1], sizes[2]};
     threads.resize(block.x * block.y * block.z);

@@ -78,11 +78,10 @@ class RawKernel:
     ) -> None:
         if not isinstance(grid, tuple) or not isinstance(block, tuple):
             raise TypeError(f"{self.name}: grid and block have to be tuples")
-        if shared_mem:
-            raise NotImplementedError(f"{self.name}: the emulator has static shared memory only")
         values = [self._host_value(arg) for arg in args]
         memories = [arg._memory for arg in args if isinstance(arg, ndarray)]
-        run = self._library.prepare(self.name, grid, block, values, _machine.thread_order)
+        order = _machine.thread_order
+        run = self._library.prepare(self.name, grid, block, values, order, shared_mem)
         _machine.counters.launches += _machine.submit(run, memories, stream)
 
     def _host_value(self, arg: Any) -> Any:
