@@ -6,6 +6,10 @@
 No step can be faster than its instructions are issued: each of a multiprocessor's four schedulers
 issues one a cycle, for one warp. The figures of the chip are those of an H200. Left out are waiting
 for memory and for each other, blocks that leave multiprocessors idle, and the gaps between kernels.
+
+SASS, FFMA, memory: all instructions that a warp issues, multiply-adds, and those that read or write
+memory. Per multiply-add: instructions of a thread for each multiply-add that the plan counts.
+Waves: how often the multiprocessors are filled with the launch's blocks.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ SHARED_OF_SYSTEM = 1024  # bytes a block
 EVERY = 1e15  # instructions
 ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]
 HEAD = [
-    "kernel", "blocks", "warps", "SASS", "of a warp: FFMA", "memory", "a multiply-add", "registers",
+    "kernel", "what", "blocks", "warps", "SASS", "FFMA", "memory", "per multiply-add", "registers",
     "shared", "spilled", "waves", "issue us",
 ]  # fmt: skip
 MEMORY = ("LDG", "STG", "LDS", "STS", "LDL", "STL", "ATOMG", "ATOMS", "RED")
@@ -42,7 +46,7 @@ def waves(count: Counted) -> float:
     """How often the multiprocessors are filled with the launch's blocks."""
     kernel, threads = count.kernel, prod(count.launch.block)
     registers = -(-kernel.registers // 8) * 8 * threads
-    shared = kernel.shared + SHARED_OF_SYSTEM
+    shared = count.shared + SHARED_OF_SYSTEM
     fit = min(MOST_THREADS // threads, MOST_BLOCKS, REGISTERS // registers, SHARED // shared)
     return prod(count.launch.grid) / (fit * MULTIPROCESSORS)
 
@@ -51,7 +55,8 @@ def row(count: Counted) -> list[str]:
     """A line of the table."""
     kernel, launch = count.kernel, count.launch
     return [
-        launch.kernel + "*" * bool(count.doubtful),
+        launch.name + "*" * bool(count.doubtful),
+        launch.what,
         f"{prod(launch.grid):,}",
         f"{launch.warps:,}",
         f"{count.instructions:,.0f}",
@@ -59,23 +64,48 @@ def row(count: Counted) -> list[str]:
         f"{count.of(*MEMORY):,.0f}",
         number(count.per_multiply_add),
         str(kernel.registers),
-        f"{kernel.shared:,}",
+        f"{count.shared:,}",
         str(kernel.spilled),
         f"{waves(count):.2f}",
         f"{microseconds(count):.2f}",
     ]
 
 
+def loops(count: Counted) -> list[tuple[int, int]]:
+    """The first and the last instruction of each loop."""
+    kernel = count.kernel
+    jumps = [(at, i) for at, i in enumerate(kernel.instructions) if i.op == "BRA"]
+    ranges = [(kernel.labels[i.operands[-1].text], at) for at, i in jumps]
+    return sorted((to, at) for to, at in ranges if to <= at and count.per_warp[at])
+
+
+def table_of_loops(count: Counted) -> list[list[str]]:
+    """What a warp issues in each loop, those within it counted too."""
+    rows = [["loop", "rounds", "SASS", "FFMA", "memory", "SASS per FFMA", "share"]]
+    for first, last in loops(count):
+        issued = [count.within(first, last, *ops) for ops in ((), ("FFMA", "FFMA2"), MEMORY)]
+        rows.append([
+            f"{first} to {last}",
+            f"{count.per_warp[last]:,.1f}",
+            *(f"{n:,.0f}" for n in issued),
+            number(issued[0] / issued[1] if issued[1] else None),
+            f"{issued[0] / count.instructions:.0%}",
+        ])  # fmt: skip
+    return rows
+
+
 def listing(count: Counted) -> str:
-    """A kernel's instructions, and how often a warp issues each."""
+    """A kernel's loops and its instructions, and how often a warp issues each."""
     marks = {at: name for name, at in count.kernel.labels.items()}
-    lines = []
+    lines = [f"{count.launch.name}, {count.launch.what}", as_text(table_of_loops(count)), ""]
     for at, (instruction, times) in enumerate(
         zip(count.kernel.instructions, count.per_warp, strict=True)
     ):
         if at in marks:
             lines.append(f"{marks[at]}:")
-        lines.append(f"{times:10.1f}  {'*' if at in count.doubtful else ' '} {instruction.text}")
+        lines.append(
+            f"{at:5}{times:10.1f}  {'*' if at in count.doubtful else ' '} {instruction.text}"
+        )
     return "\n".join(lines)
 
 
@@ -100,11 +130,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if batch < 1:
         parser.error(f"--batch is {batch}; wanted a number of images from 1 on")
     launches = of_step(options.model, batch)
-    names = list(dict.fromkeys(launch.kernel for launch in launches))
+    names = list(dict.fromkeys(launch.name for launch in launches))
     if options.kernel not in (None, *names):
         parser.error(f"--kernel is {options.kernel!r}; this step has {', '.join(names)}")
     most = EVERY if options.every else MOST_ISSUED
-    wanted = [launch for launch in launches if options.kernel in (None, launch.kernel)]
+    wanted = [launch for launch in launches if options.kernel in (None, launch.name)]
     counts = [counted(launch, options.arch, most) for launch in wanted]
     if options.kernel:
         print("\n\n".join(listing(count) for count in counts))

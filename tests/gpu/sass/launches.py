@@ -30,6 +30,9 @@ class Launch(NamedTuple):
     Attributes:
         code, options: the source, and what it is compiled with.
         arguments: NumPy scalars, and the memory of arrays.
+        shared: bytes of shared memory that a block gets, more than the source declares.
+        name: the kernel's in ``kernels/gpu/*.cu``; compiled, it may have another.
+        what: the shapes, as the plan shows them.
         flops: of the launch; a multiply-add is two.
     """
 
@@ -39,6 +42,9 @@ class Launch(NamedTuple):
     grid: tuple[int, ...]
     block: tuple[int, ...]
     arguments: tuple[Any, ...]
+    shared: int = 0
+    name: str = ""
+    what: str = ""
     flops: int = 0
 
     @property
@@ -70,8 +76,17 @@ class Counted(NamedTuple):
 
     def of(self, *ops: str) -> float:
         """How many of these a warp issues."""
-        pairs = zip(self.kernel.instructions, self.per_warp, strict=True)
-        return float(sum(n for i, n in pairs if i.op in ops))
+        return self.within(0, len(self.per_warp), *ops)
+
+    def within(self, first: int, last: int, *ops: str) -> float:
+        """How many of these (of all) a warp issues from one instruction to another."""
+        pairs = list(zip(self.kernel.instructions, self.per_warp, strict=True))
+        return float(sum(n for i, n in pairs[first : last + 1] if not ops or i.op in ops))
+
+    @property
+    def shared(self) -> int:
+        """Bytes of shared memory of a block."""
+        return self.kernel.shared + self.launch.shared
 
     @property
     def all_instructions(self) -> float:
@@ -99,10 +114,15 @@ def of_step(model: str, batch: int) -> list[Launch]:
         for _ in range(2):  # at the first, the net is recorded; at the second, the graph
             calls.clear()
             step(Tensor(x), Tensor(y))
-        flops = [line.flops for line in step.plan.launches]
-    if [line.kernel for line in step.plan.launches] != [call.kernel for call in calls]:
+        lines = step.plan.launches
+    if not all(
+        call.kernel.startswith(line.kernel) for call, line in zip(calls, lines, strict=True)
+    ):
         raise RuntimeError("a step launches other kernels than its plan lists")
-    return [call._replace(flops=n) for call, n in zip(calls, flops, strict=True)]
+    return [
+        call._replace(name=line.kernel, what=line.what, flops=line.flops)
+        for call, line in zip(calls, lines, strict=True)
+    ]
 
 
 @contextmanager
@@ -113,15 +133,18 @@ def recording() -> Iterator[list[Launch]]:
     def make(kernel: Any, code: str, name: str, options: Any = (), _module: Any = None) -> None:
         kernel.name, kernel._module = name, _module or cupy.RawModule(code, options=options)
 
-    def call(kernel: Any, grid: Any, block: Any, arguments: Any, **_: Any) -> None:
-        passed = tuple(getattr(a, "_array", a) for a in arguments)
-        module = kernel._module
-        calls.append(Launch(kernel.name, module.code, module.options, grid, block, passed))
+    def call(kernel: Any, grid: Any, block: Any, args: Any, *, shared_mem: int = 0) -> None:
+        passed, module = tuple(getattr(a, "_array", a) for a in args), kernel._module
+        one = Launch(kernel.name, module.code, module.options, grid, block, passed, shared_mem)
+        calls.append(one)
 
     gpu_problem.cache_clear()
     with standin_for_cupy() as cupy:
         gpu_problem(0)  # which computes something
-        with mock.patch.multiple(cupy.RawKernel, __init__=make, __call__=call):
+        with (
+            mock.patch.multiple(cupy.RawKernel, __init__=make, __call__=call),
+            mock.patch.object(cupy.RawModule, "compile", return_value=None),
+        ):
             yield calls
     gpu_problem.cache_clear()
 
