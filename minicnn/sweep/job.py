@@ -123,8 +123,7 @@ def _do(
 ) -> int:
     """Do the runs that are open, and put down what came of them; the exit status."""
     todo = [run for run in record.runs if outcomes[run.name].status == OPEN]
-    finished = sum(found.status == FINISHED for found in outcomes.values())
-    say(_headline(record, finished, todo, crew, options.scheduler))
+    say(_headline(record, _finished(outcomes), todo, crew, options.scheduler))
     if not todo:
         return _status(outcomes)
     progress = Progress(record.folder, todo, options.quiet)
@@ -132,9 +131,8 @@ def _do(
         with client_of(options.scheduler, min(crew.workers or 1, len(todo))) as client:
             _take_in(client, record, todo, outcomes, progress)
     except KeyboardInterrupt:
-        ended = sum(found.status == FINISHED for found in outcomes.values())
         complain(
-            f"interrupted after {ended} of {count(len(record.runs), 'run')}; what was done so far "
+            f"interrupted after {_finished(outcomes)} of {count(len(record.runs), 'run')}; what was done so far "
             f"is in {record.folder}, and the same command goes on:\n"
             f"python -m minicnn.sweep {shlex.join(options.typed)}"
         )
@@ -144,9 +142,13 @@ def _do(
     return _status(outcomes)
 
 
+def _finished(outcomes: Outcomes) -> int:
+    return sum(found.status == FINISHED for found in outcomes.values())
+
+
 def _status(outcomes: Outcomes) -> int:
     """0 if all runs are finished."""
-    return int(any(found.status != FINISHED for found in outcomes.values()))
+    return int(_finished(outcomes) < len(outcomes))
 
 
 def _headline(
@@ -198,7 +200,7 @@ def _show(record: Record, outcomes: dict[str, Outcome]) -> None:
     runs, folder = record.runs, record.folder
     say(f"\n{table(runs, outcomes)}")
     drawn = []
-    if any(found.status == FINISHED for found in outcomes.values()):
+    if _finished(outcomes):
         for axis in axes_to_draw(runs):
             write_whole(folder / f"{axis}.png", plots.png(draw(axis, runs, outcomes)))
             drawn.append(f"{axis}.png")
