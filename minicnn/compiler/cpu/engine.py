@@ -19,7 +19,6 @@ from minicnn.kernels.cpu.threads import get_num_threads, together
 from minicnn.kernels.interrupts import held
 from minicnn.kernels.tiles import step as tiles
 from minicnn.kernels.tiles.instruction import write
-from minicnn.kernels.tiles.lanes import has_avx512
 from minicnn.kernels.tiles.program import STRIP, STRIPS, forms_of, program_of, run
 from minicnn.random import first_row
 from minicnn.tensor import Tensor
@@ -29,8 +28,8 @@ from .parameters import Parameters
 from .plan import CpuLine, Plan
 from .shares import Batch, Phase, Shares, aligned
 
-# FLOPs, some 100 µs of them: with less to do, waking a thread costs more than it saves
-WORTH_A_THREAD = 8_000_000 if has_avx512() else 4_000_000
+# FLOPs, 50 to 100 µs of them: with less to do, waking a thread costs more than it saves
+WORTH_A_THREAD = 3_000_000
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Without a tolerance: on whole numbers every way to compute a step gives the same bits."""
