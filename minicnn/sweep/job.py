@@ -132,8 +132,8 @@ def _do(
             _take_in(client, record, todo, outcomes, progress)
     except KeyboardInterrupt:
         complain(
-            f"interrupted after {_finished(outcomes)} of {count(len(record.runs), 'run')}; what was done so far "
-            f"is in {record.folder}, and the same command goes on:\n"
+            f"interrupted after {_finished(outcomes)} of {count(len(record.runs), 'run')}; what "
+            f"was done so far is in {record.folder}, and the same command goes on:\n"
             f"python -m minicnn.sweep {shlex.join(options.typed)}"
         )
         return 130
