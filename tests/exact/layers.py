@@ -98,8 +98,8 @@ class Conv(Windows):
         self.parameters = [weight, bias]
 
     def module(self) -> nn.Module:
-        return nn.Conv2d(self.channels, self.output[0], self.size, self.stride, self.padding,
-                         self.dilation, bias=self.has_bias)  # fmt: skip
+        window = self.size, self.stride, self.padding, self.dilation
+        return nn.Conv2d(self.channels, self.output[0], *window, bias=self.has_bias)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self.x, y = x, np.zeros((len(x), *self.output))
@@ -108,11 +108,8 @@ class Conv(Windows):
         return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        dx, w = np.zeros_like(self.x), self.parameters[0]
-        self.gradients = [np.zeros_like(p) for p in self.parameters]
-        loops.conv_backward(
-            self.x, w, dy, self.stride, self.padding, self.dilation, dx, *self.gradients
-        )
+        window = self.stride, self.padding, self.dilation
+        dx, *self.gradients = loops.conv_backward(self.x, self.parameters[0], dy, *window)
         return dx
 
 

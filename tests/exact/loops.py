@@ -14,7 +14,7 @@ import numpy as np
 
 Shape = tuple[int, ...]
 
-F = TypeVar("F", bound=Callable[..., None])
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def njit(function: F) -> F:
@@ -35,10 +35,9 @@ def conv(x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, y: An
 
 
 @njit
-def conv_backward(
-    x: Any, w: Any, dy: Any, stride: Any, padding: Any, dilation: Any, dx: Any, dw: Any, db: Any
-) -> None:
-    """Each product of the forward pass gives dy times its one factor to the other's gradient."""
+def conv_backward(x: Any, w: Any, dy: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    """dx, dw, db: each product of the forward pass gives dy times a factor to the other factor."""
+    dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros_like(w[:, 0, 0, 0])
     for n, o, r, q in np.ndindex(dy.shape):
         db[o] += dy[n, o, r, q]
         for c, i, j in np.ndindex(w.shape[1:]):
@@ -47,6 +46,7 @@ def conv_backward(
             if 0 <= h < x.shape[2] and 0 <= k < x.shape[3]:
                 dx[n, c, h, k] += dy[n, o, r, q] * w[o, c, i, j]
                 dw[o, c, i, j] += dy[n, o, r, q] * x[n, c, h, k]
+    return dx, dw, db
 
 
 @njit
