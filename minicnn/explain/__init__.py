@@ -8,11 +8,13 @@ writes a page that shows a convolution. In Python:
     explained = explain.conv2d(conv, x, dy)  # shows itself in a notebook; print() shows text
     explained.dx_terms(0, 0, 2, 3)  # the products that dx[0, 0, 2, 3] is the sum of
     explain.tape(loss)  # the operations that led to the loss, drawn
+    explain.follow(net, x, y)  # a whole net on a picture: every number, and where it comes from
     explained.lang = "zh"  # or "en" or "ja", for the page and for text
 """
 
 from minicnn.explain.conv import ExplainedConvolution, Factor, Product, conv2d
 from minicnn.explain.explained import Explained
+from minicnn.explain.follow import Followed, follow
 from minicnn.explain.linear import linear
 from minicnn.explain.loss import cross_entropy
 from minicnn.explain.pool import avg_pool2d, max_pool2d
@@ -22,11 +24,13 @@ __all__ = [
     "Explained",
     "ExplainedConvolution",
     "Factor",
+    "Followed",
     "Product",
     "Tape",
     "avg_pool2d",
     "conv2d",
     "cross_entropy",
+    "follow",
     "linear",
     "max_pool2d",
     "tape",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 from minicnn import command
 from minicnn.files import write_whole
 from minicnn.terminal import say
 
 from .examples import DEFAULTS, example
+from .follow.trained import from_run as followed_run
 from .trained import from_run
 from .words import LANGUAGES
 
@@ -18,6 +20,7 @@ EXAMPLES = {
     "": "a convolution of small whole numbers: its page opens in the browser",
     "--op max-pool --size 5x6 --text": "max pooling, printed",
     "--run runs/plus --layer 0 --image 7 --out layer.html": "a trained layer on a real picture",
+    "--run runs/plus --follow": "a whole net: any number, and where it comes from",
 }
 
 
@@ -69,6 +72,12 @@ def parser() -> command.Parser:
         type=command.path,
     )
     p.add("--layer", "K", "net[K], a convolution", "the first one", type=natural)
+    p.add(
+        "--follow",
+        None,
+        "the whole net instead of a layer: any number followed to those it comes from, at the "
+        "states that training kept (--keep-states)",
+    )
     p.add("--image", "I", "of the test images", "0", type=natural)
     p.add(
         "--data-dir",
@@ -86,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    explained, about = from_run(options) if options.run else (example(options), "")
+    explained, about = _explained(options)
     explained.lang = options.lang
     if options.text:
         if options.out:
@@ -99,3 +108,10 @@ def _explain(options: argparse.Namespace) -> int:
     if not options.no_open:
         webbrowser.open(path.resolve().as_uri())
     return 0
+
+
+def _explained(options: argparse.Namespace) -> tuple[Any, str]:
+    """What is to be shown, and a sentence about the picture."""
+    if options.follow:
+        return followed_run(options)
+    return from_run(options) if options.run else (example(options), "")

@@ -22,6 +22,7 @@ from minicnn.files import alone_in
 from minicnn.terminal import complain, say
 from minicnn.train import state
 from minicnn.train.callbacks import Callback, Training
+from minicnn.train.kept import FOLDER, KeptStates
 from minicnn.train.loop import fit
 from minicnn.train.measure import DivergedError, History
 from minicnn.train.recipe import recipe_for
@@ -345,6 +346,8 @@ def _callbacks(run: Run, job: Job) -> list[Callback]:
     if not job.writes:
         return []
     options, callbacks = job.options, list[Callback]([Keeper(run, job.options.checkpoint_every)])
+    if options.keep_states is not None:
+        callbacks.append(KeptStates(run.folder / FOLDER, options.keep_states, job.training))
     if options.tensorboard is not None:
         with command.naming(options, "tensorboard"):
             folder = options.tensorboard / run.folder.name

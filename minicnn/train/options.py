@@ -152,6 +152,14 @@ def _add_keeping(p: command.Parser) -> None:
         type=positive,
     )
     p.add(
+        "--keep-states",
+        "N",
+        "updates after which the net is kept in states/, with the update that follows, for "
+        "python -m minicnn.explain --follow",
+        "none are kept",
+        type=positive,
+    )
+    p.add(
         "--resume",
         "DIR",
         "go on with the run in this folder as if it had not been stopped; of the other options "

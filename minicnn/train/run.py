@@ -7,6 +7,7 @@ curves.png           the same as a picture
 model.safetensors    the trained parameters, in PyTorch's names and layouts
 best.safetensors     those of the epoch with the best ``val_acc``, if there is a validation set
 state.safetensors    the whole state of the training, to go on from: see ``state``
+states/              with --keep-states, the net on its way: see ``kept``
 """
 
 from __future__ import annotations

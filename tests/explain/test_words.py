@@ -32,7 +32,7 @@ NAMES = """
     minicnn explain conv ops im2col col2im columns dcolumns dweight dbias loss exp log max target
     softmax logits Tab size stride padding channels kernel_size True English dilation weight
     Conv2d Linear MaxPool2d AvgPool2d CrossEntropyLoss SoftmaxCrossEntropy Sigmoid Reshape Add Sum
-    Multiply bias float64 int64 divisor
+    Multiply bias float64 int64 divisor Enter Escape tanh conv1 sigmoid1 pool1 dense1
 """
 
 
@@ -202,6 +202,7 @@ def everything() -> dict[str, Any]:
         "loss": explain.cross_entropy(rng.standard_normal((2, 4)), [1, 3]),
         "tape": explain.tape(loss),
         "uses": explain.tape((twice * weight + twice * weight).sum()),
+        "followed": explain.follow(net, x[0], 1),
     }  # fmt: skip
 
 
@@ -220,7 +221,7 @@ def test_pages_and_texts_of_another_language_leave_no_english() -> None:
         explained.lang = language
         text = str(explained)
         assert english_in(text) == set(), kind
-        assert text != english or kind == "linear"  # whose text is numbers and formulas
+        assert text != english or kind in ("linear", "followed")  # numbers, formulas, names
         if isinstance(explained, explain.Tape):
             said = re.findall(r'>([^<]+)</text>|aria-label="([^"]*)"', explained.svg())
             assert english_in(" ".join(map(" ".join, said))) == set()

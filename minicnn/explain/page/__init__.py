@@ -51,25 +51,35 @@ def write(
         )
     grids = [grid.as_data() for grid in data["grids"]]
     parts = {
-        "tag": catalogue(language or "en")["tag"],
-        "title": as_html(Sentence("page.title", title=title), "title"),
-        "heading": as_html(title, "h1"),
-        "languages": "\n".join(map(_switch, LANGUAGES)),
         "layer": as_html(layer, "code"),
         "example": as_html(example),
         "legend": "\n".join(legend),
         "style": read("page/page.css"),
         "body": body,
-        "noscript": "\n".join(map(_without_script, LANGUAGES)),
-        "data": _json({**data, "grids": grids, "language": language}),
-        "script": in_order(*(f"page/{name}" for name in SCRIPTS)) + in_order(*scripts),
+        "data": as_json({**data, "grids": grids, "language": language}),
+        "script": in_order(*(f"page/{name}" for name in SCRIPTS), *scripts),
     }
-    template = read("page/page.html")
-    words = _json(mentioned_in(template + "".join(parts.values())))
-    return speak(fill(template, {**parts, "words": words}), language or "en")
+    return whole("page/page.html", title, parts, language)
 
 
-def _json(data: Any) -> str:
+def whole(template: str, title: str, parts: dict[str, str], language: str | None) -> str:
+    """A page of this template: with these parts, and those that every page has.
+
+    Args: ``title`` and ``language`` as in ``write``.
+    """
+    common = {
+        "tag": catalogue(language or "en")["tag"],
+        "title": as_html(Sentence("page.title", title=title), "title"),
+        "heading": as_html(title, "h1"),
+        "languages": "\n".join(map(_switch, LANGUAGES)),
+        "noscript": "\n".join(map(_without_script, LANGUAGES)),
+    }
+    parts, text = {**common, **parts}, read(template)
+    words = as_json(mentioned_in(text + "".join(parts.values())))
+    return speak(fill(text, {**parts, "words": words}), language or "en")
+
+
+def as_json(data: Any) -> str:
     """Data for the scripts; no text in it can end the element that it stands in."""
     encoded = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return encoded.replace("<", "\\u003c")

@@ -1,0 +1,84 @@
+"""The net of a run on a picture of the test set, at the states that the run has kept."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from minicnn import data, load_run
+from minicnn.tensor import Tensor
+from minicnn.train.kept import KeptState, read_state, state_files
+from minicnn.train.run import load_test_set, normalise_of
+
+from ..examples import OPTIONS
+from ..words import Sentence
+from .numbers import Followed, follow
+from .page import page_of
+from .states import State, entries, how_many_fit, spread
+
+
+class FollowedRun:
+    """The page of a run: its states, each followed on the same picture.
+
+    Attributes:
+        states: those that are shown.
+        classes: the names of the classes.
+        of: how many states the run has kept.
+        lang: see ``Followed``.
+    """
+
+    lang: str | None = None
+
+    def __init__(self, states: list[State], classes: list[str], of: int):
+        self.states, self.classes, self.of = states, classes, of
+
+    def html(self, about: str = "") -> str:
+        """The page."""
+        return page_of(self.states, about, self.classes, self.of, self.lang)
+
+
+def from_run(options: argparse.Namespace) -> tuple[FollowedRun, str]:
+    """What ``--follow`` shows of ``--run``, and a sentence about the picture."""
+    _check(options)
+    net, config = load_run(options.run)
+    test = load_test_set(config, options.data_dir)
+    image = options.image or 0
+    if image >= len(test):
+        raise ValueError(f"--image is {image}; wanted one of 0..{len(test) - 1}")
+    label = int(test.labels[image])
+    one = data.DataLoader(test[image : image + 1], normalise=normalise_of(config))
+    picture, _ = next(iter(one))
+    last = follow(net, picture, label)
+    files = state_files(options.run)
+    states = [_state(net, picture, label, read_state(path)) for path in _shown(last, files)] or [
+        State(last)
+    ]
+    names = {"model": config["model"], "dataset": config["dataset"], "label": test.classes[label]}
+    about = Sentence("follow.about", image=image, **names)
+    return FollowedRun(states, list(test.classes), len(files)), about
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.run is None:
+        raise ValueError("--follow needs --run DIR, the folder of a training")
+    for name in (*OPTIONS, "seed", "layer"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} does not apply to --follow")
+    for name in ("op", "text"):
+        if getattr(options, name) not in ("conv", False):
+            raise ValueError(f"--{name} does not apply to --follow, which writes the page of a net")
+
+
+def _shown(last: Followed, files: dict[int, Path]) -> list[Path]:
+    """The states that fit on a page, evenly."""
+    if not files:
+        return []
+    first = read_state(next(iter(files.values())))
+    layout = entries(last, bool(first.gradient), bool(first.step.get("momentum")))
+    return spread([*files.values()], how_many_fit(layout))
+
+
+def _state(net: Any, picture: Tensor, label: int, kept: KeptState) -> State:
+    net.load_state_dict({name: Tensor(array) for name, array in kept.net.items()})
+    return State(follow(net, picture, label), kept)
