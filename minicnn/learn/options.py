@@ -13,7 +13,9 @@ from minicnn.terminal import say
 
 from .course import COURSE, Exercise
 from .judge import NOT_BEGUN, RIGHT, judge
+from .layers import USED
 from .running import SECONDS
+from .training import train as train_with
 from .words import LANGUAGES, said
 
 EXAMPLES = {
@@ -47,6 +49,11 @@ def parser() -> command.Parser:
         default=SECONDS,
         type=command.at_least(1),
     )
+    p.group("train")
+    p.add("--model", "NAME", "lenet or lenet-max", default="lenet", choices=["lenet", "lenet-max"])
+    p.add("--dataset", "NAME", "to train on", "fashion-mnist, else its sample")
+    p.add("--epochs", "N", "passes over the data", "10; lenet-max 5", type=command.at_least(1))
+    p.group("all commands")
     p.add(
         "--lang",
         "LANG",
@@ -183,10 +190,23 @@ def reveal(options: argparse.Namespace) -> int:
     return 0
 
 
+def train(options: argparse.Namespace) -> int:
+    """LeNet with the learner's layers, once the exercises that it needs are right."""
+    folder, language = _folder(options), options.lang
+    for exercise in COURSE.values():
+        if exercise.name in USED:
+            verdict = judge(exercise, folder, language, options.seconds, silent=True)
+            if verdict.state != RIGHT:
+                say(said("not_yet", language, number=exercise.number))
+                return 1
+    return train_with(folder, options.model, options.dataset, options.epochs, language)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "start": start,
     "check": check,
     "hint": hint,
     "status": status,
     "reveal": reveal,
+    "train": train,
 }

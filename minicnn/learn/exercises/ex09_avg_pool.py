@@ -2,11 +2,12 @@ import numpy as np
 
 
 def avg_pool_dx(dy, x_shape, kernel_size, stride):
-    """dy: (N, C, OH, OW), x_shape: (N, C, H, W), the others pairs; returns dx: x_shape."""
+    """dy: (N, C, OH, OW), x_shape: (N, C, H, W), the others pairs; returns dx: (N, C, H, W)."""
     # BEGIN
     (KH, KW), (SH, SW) = kernel_size, stride
+    bottom, right = SH * (dy.shape[2] - 1) + 1, SW * (dy.shape[3] - 1) + 1
     dx = np.zeros(x_shape)
-    for n, c, oh, ow in np.ndindex(dy.shape):
-        dx[n, c, oh * SH : oh * SH + KH, ow * SW : ow * SW + KW] += dy[n, c, oh, ow] / (KH * KW)
+    for i, j in np.ndindex(KH, KW):  # cell (i, j) of all windows
+        dx[:, :, i : i + bottom : SH, j : j + right : SW] += dy / (KH * KW)
     return dx
     # END

@@ -1,0 +1,220 @@
+"""The learner's functions as layers of a net: an operation each, as the engine's own are.
+
+A convolution is three matrix products between im2col and col2im. The plain sums of the first
+exercises (forward, dweight, dx) are not among them: as loops they would take days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minicnn
+from minicnn import nn, optim
+from minicnn.explain.numbers import as_pair
+from minicnn.kernels import Array
+from minicnn.ops import Operation
+from minicnn.tensor import Tensor
+
+from .course import COURSE
+
+Functions = Mapping[str, Callable[..., Any]]  # by the exercises' names
+USED = (
+    "dbias",
+    "im2col",
+    "col2im",
+    "max_pool",
+    "avg_pool",
+    "dense",
+    "cross_entropy",
+    "sigmoid",
+    "sgd",
+)
+
+
+def functions_of(folder: Path) -> Functions:
+    """The functions that a net needs, from the learner's files."""
+    found = {}
+    for exercise in COURSE.values():
+        if exercise.name in USED:
+            file = (folder / exercise.file).resolve()
+            spec = spec_from_file_location(file.stem, file)
+            assert spec is not None
+            assert spec.loader is not None
+            module = module_from_spec(spec)
+            spec.loader.exec_module(module)
+            found[exercise.name] = getattr(module, exercise.function)
+    return found
+
+
+class Learners(Operation):
+    """An operation of the learner's functions; what they return gets the input's dtype."""
+
+    def __init__(self, functions: Functions):
+        self.functions = functions
+
+    def call(self, name: str, *arguments: Any, like: Array) -> Any:
+        """The function of an exercise; its arrays in the dtype of ``like``."""
+        returned = self.functions[name](*arguments)
+        if isinstance(returned, tuple | list):
+            return tuple(np.asarray(part, like.dtype) for part in returned)
+        return np.asarray(returned, like.dtype)
+
+
+class Convolution(Learners):
+    """y = W im2col(x) + b, of stride 1; backward dW = dy columnsᵀ and dx = col2im(Wᵀ dy)."""
+
+    def __init__(self, functions: Functions, padding: tuple[int, int]):
+        super().__init__(functions)
+        self.padding = padding
+
+    def forward(self, x: Array, weight: Array, bias: Array) -> Array:
+        self.x_shape, self.weight = x.shape, weight
+        self.window = weight.shape[2:], (1, 1), self.padding, (1, 1)
+        self.columns = self.call("im2col", x, *self.window, like=x)  # (N, C KH KW, OH OW)
+        y = weight.reshape(len(weight), -1) @ self.columns + bias[:, None]
+        sizes = zip(x.shape[2:], weight.shape[2:], self.padding, strict=True)
+        return y.reshape(len(x), len(weight), *(n + 2 * p - k + 1 for n, k, p in sizes))
+
+    def backward(self, dy: Array) -> tuple[Array, ...]:
+        rows = dy.reshape(*dy.shape[:2], -1)  # (N, O, OH OW)
+        dweight = (rows @ self.columns.swapaxes(1, 2)).sum(axis=0)
+        dcolumns = self.weight.reshape(len(self.weight), -1).T @ rows
+        dx = self.call("col2im", dcolumns, self.x_shape, *self.window, like=dy)
+        return dx, dweight.reshape(self.weight.shape), self.call("dbias", dy, like=dy)
+
+
+class Pooling(Learners):
+    """Windows of 2 x 2 side by side: their columns' largest numbers, or means."""
+
+    def __init__(self, functions: Functions, kind: str):
+        super().__init__(functions)
+        self.kind = kind
+
+    def forward(self, x: Array) -> Array:
+        self.x, (n, c, h, w) = x, x.shape
+        window = (2, 2), (2, 2), (0, 0), (1, 1)
+        columns = self.call("im2col", x.reshape(n * c, 1, h, w), *window, like=x)
+        y = columns.max(axis=1) if self.kind == "max_pool" else columns.mean(axis=1)
+        return y.reshape(n, c, h // 2, w // 2)
+
+    def backward(self, dy: Array) -> Array:
+        x = self.x if self.kind == "max_pool" else self.x.shape
+        dx: Array = self.call(self.kind, dy, x, (2, 2), (2, 2), like=dy)
+        return dx
+
+
+class Dense(Learners):
+    """y = x Wᵀ + b."""
+
+    def forward(self, x: Array, weight: Array, bias: Array) -> Array:
+        self.x, self.weight = x, weight
+        return x @ weight.T + bias
+
+    def backward(self, dy: Array) -> tuple[Array, ...]:
+        gradients: tuple[Array, ...] = self.call("dense", dy, self.x, self.weight, like=dy)
+        return gradients
+
+
+class Sigmoid(Learners):
+    """y = 1 / (1 + exp(-x)); the exercise's function computes y and dx at once."""
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        y: Array = self.call("sigmoid", x, np.zeros_like(x), like=x)[0]
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dx: Array = self.call("sigmoid", self.x, dy, like=dy)[1]
+        return dx
+
+
+class CrossEntropy(Learners):
+    """The mean loss of logits and labels; its gradient is there when the loss is."""
+
+    def __init__(self, functions: Functions, labels: Array):
+        super().__init__(functions)
+        self.labels = labels
+
+    def forward(self, logits: Array) -> Array:
+        loss, self.dlogits = self.call("cross_entropy", logits, self.labels, like=logits)
+        return loss
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.dlogits
+
+
+# As layers, loss and optimiser --------------------------------------------------------------------
+
+
+class Conv2d(nn.Conv2d):
+    """The engine's layer, its parameters and all, with the learner's arithmetic."""
+
+    functions: Functions
+
+    def forward(self, x: Tensor) -> Tensor:
+        padding = as_pair(self.padding)
+        return minicnn.apply(Convolution(self.functions, padding), x, self.weight, self.bias)
+
+
+class Linear(nn.Linear):
+    """The same for a dense layer."""
+
+    functions: Functions
+
+    def forward(self, x: Tensor) -> Tensor:
+        return minicnn.apply(Dense(self.functions), x, self.weight, self.bias)
+
+
+class Applied(nn.Module):
+    """A layer without parameters: a new operation at each call."""
+
+    def __init__(self, make: Callable[[], Operation]):
+        super().__init__()
+        self.make = make
+
+    def forward(self, x: Tensor) -> Tensor:
+        return minicnn.apply(self.make(), x)
+
+
+def as_learners(net: nn.Sequential, functions: Functions) -> nn.Sequential:
+    """One of the LeNets with the learner's layers in the place of the engine's, same parameters."""
+    layers: list[nn.Module] = []
+    for layer in net:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.__class__ = Conv2d if isinstance(layer, nn.Conv2d) else Linear
+            layer.functions = functions
+        elif isinstance(layer, nn.Sigmoid):
+            layer = Applied(partial(Sigmoid, functions))
+        elif isinstance(layer, nn.AvgPool2d | nn.MaxPool2d):
+            kind = "max_pool" if isinstance(layer, nn.MaxPool2d) else "avg_pool"
+            layer = Applied(partial(Pooling, functions, kind))
+        layers.append(layer)
+    return nn.Sequential(*layers)
+
+
+def loss_of(functions: Functions) -> Callable[[Tensor, Tensor], Tensor]:
+    """The learner's cross-entropy, as ``fit`` takes a loss."""
+    return lambda logits, y: minicnn.apply(CrossEntropy(functions, y.numpy()), logits)
+
+
+class SGD(optim.Optimizer):
+    """The learner's step, with a velocity of zeros to begin with."""
+
+    def __init__(self, net: nn.Module, functions: Functions, lr: float, momentum: float):
+        super().__init__(net.parameters(), lr)
+        self.functions, self.momentum = functions, momentum
+        self.velocities = [np.zeros(p.shape, p.dtype) for p in self.params]
+
+    def state_of(self, i: int) -> tuple[list[Array], int]:
+        """See ``Optimizer``: the velocity."""
+        return [self.velocities[i]], 1
+
+    def descend(self, p: Array, g: Array, state: list[Array], step: int) -> None:
+        """The learner's formula."""
+        p[...], state[0][...] = self.functions["sgd"](p, g, state[0], self.lr, self.momentum)
