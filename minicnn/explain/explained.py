@@ -14,6 +14,7 @@ from .notes import Notes, Reference, notes_as_data
 from .page.grid import Grid, TooLargeError
 from .text import grids_as_text
 from .words import Sentence, as_html, in_language
+from .yours import Yours, in_data
 
 MOST = 1500  # cells of all grids of a small page together
 
@@ -71,8 +72,8 @@ class Explained:
     def grids(self) -> dict[str, np.ndarray]:
         return {grid.grid: grid.values for grid in self.above + self.below}
 
-    def html(self, about: str = "") -> str:
-        """The page."""
+    def html(self, about: str = "", yours: Yours | None = None) -> str:
+        """The page; ``about`` says what the example is, ``yours`` has a learner's wrong numbers."""
         parts = {
             "forward": _formula(self.forward),
             "backward": _formula(self.backward),
@@ -81,6 +82,7 @@ class Explained:
         }
         notes = notes_as_data(self.notes)
         data = {"grids": self.above + self.below, "notes": notes, "start": self.start}
+        data |= in_data(yours)
         body = page.fill(page.read("page/layer.html"), parts)
         said = self.title, self.layer, about
         return page.write(*said, body, data, families=self.families, language=self.lang)

@@ -24,10 +24,12 @@ class Case(NamedTuple):
 
     Attributes:
         name: what is simpler than in the first case: the key of its words; "" for the first.
+        made_of: what the arguments were computed from, where they were; its page shows it.
     """
 
     name: str
     arguments: Arguments
+    made_of: Arguments = ()
 
 
 def numbers(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -145,15 +147,20 @@ def im2col() -> list[Case]:
 
 def col2im() -> list[Case]:
     def make(rng: np.random.Generator, s: Sizes) -> Arguments:
-        weight, dy = kernels(rng, s), gradient(rng, s)
-        columns = weight.reshape(s["O"], -1).T @ dy.reshape(s["N"], s["O"], -1)
-        return columns, _shape(s), *window(s)
+        return kernels(rng, s), gradient(rng, s), _shape(s), *window(s)
 
-    return cases(make, FRAMED, SAME_FRAMES, "one_kernel")
+    return [_with_columns(case) for case in cases(make, FRAMED, SAME_FRAMES, "one_kernel")]
 
 
-POOLED: Sizes = {"H": 8, "W": 9, "KH": 3, "KW": 4, "SH": 2, "SW": 3}  # windows overlap
-SAME_POOLS: Sizes = {"H": 8, "W": 8, "KH": 3, "KW": 3, "SH": 2, "SW": 2}
+def _with_columns(case: Case) -> Case:
+    """The gradient of the columns, Wᵀ dy, in the place of the two."""
+    weight, dy, *others = case.arguments
+    columns = weight.reshape(len(weight), -1).T @ dy.reshape(*dy.shape[:2], -1)
+    return Case(case.name, (columns, *others), (weight, dy))
+
+
+POOLED: Sizes = {"H": 7, "W": 8, "KH": 3, "KW": 4, "SH": 2, "SW": 3}  # windows overlap
+SAME_POOLS: Sizes = {"H": 7, "W": 7, "KH": 3, "KW": 3, "SH": 2, "SW": 2}
 
 
 def max_pool() -> list[Case]:

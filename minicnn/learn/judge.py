@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,8 @@ def finding(exercise: Exercise, outcomes: Sequence[Outcome]) -> Diagnosis:
     wanted = [right_arrays(exercise, case.arguments) for case in cases]
     answers = [outcomes[k].arrays for k in asked]
     calls = [case.arguments for case in cases]
-    return compare(answers, wanted, calls, exercise.slips, [case.name for case in cases])
+    found = compare(answers, wanted, calls, exercise.slips, [case.name for case in cases])
+    return found if found.right else replace(found, number=asked[found.number])
 
 
 def right_arrays(exercise: Exercise, arguments: Sequence[Any]) -> list[np.ndarray]:

@@ -7,7 +7,6 @@ exercises (forward, dweight, dx) are not among them: as loops they would take da
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -121,7 +120,7 @@ class Dense(Learners):
         return gradients
 
 
-class Sigmoid(Learners):
+class Logistic(Learners):
     """y = 1 / (1 + exp(-x)); the exercise's function computes y and dx at once."""
 
     def forward(self, x: Array) -> Array:
@@ -152,50 +151,61 @@ class CrossEntropy(Learners):
 # As layers, loss and optimiser --------------------------------------------------------------------
 
 
-class Conv2d(nn.Conv2d):
-    """The engine's layer, its parameters and all, with the learner's arithmetic."""
+# Each is the engine's layer, its parameters and all, with the learner's arithmetic.
 
+
+class Conv2d(nn.Conv2d):
     functions: Functions
 
     def forward(self, x: Tensor) -> Tensor:
-        padding = as_pair(self.padding)
-        return minicnn.apply(Convolution(self.functions, padding), x, self.weight, self.bias)
+        operation = Convolution(self.functions, as_pair(self.padding))
+        return minicnn.apply(operation, x, self.weight, self.bias)
 
 
 class Linear(nn.Linear):
-    """The same for a dense layer."""
-
     functions: Functions
 
     def forward(self, x: Tensor) -> Tensor:
         return minicnn.apply(Dense(self.functions), x, self.weight, self.bias)
 
 
-class Applied(nn.Module):
-    """A layer without parameters: a new operation at each call."""
-
-    def __init__(self, make: Callable[[], Operation]):
-        super().__init__()
-        self.make = make
+class Sigmoid(nn.Sigmoid):
+    functions: Functions
 
     def forward(self, x: Tensor) -> Tensor:
-        return minicnn.apply(self.make(), x)
+        return minicnn.apply(Logistic(self.functions), x)
+
+
+class AvgPool2d(nn.AvgPool2d):
+    functions: Functions
+
+    def forward(self, x: Tensor) -> Tensor:
+        return minicnn.apply(Pooling(self.functions, "avg_pool"), x)
+
+
+class MaxPool2d(nn.MaxPool2d):
+    functions: Functions
+
+    def forward(self, x: Tensor) -> Tensor:
+        return minicnn.apply(Pooling(self.functions, "max_pool"), x)
+
+
+LAYERS: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv2d: Conv2d,
+    nn.Linear: Linear,
+    nn.Sigmoid: Sigmoid,
+    nn.AvgPool2d: AvgPool2d,
+    nn.MaxPool2d: MaxPool2d,
+}
 
 
 def as_learners(net: nn.Sequential, functions: Functions) -> nn.Sequential:
-    """One of the LeNets with the learner's layers in the place of the engine's, same parameters."""
-    layers: list[nn.Module] = []
+    """One of the LeNets, whose layers from now on compute with the learner's functions."""
     for layer in net:
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.__class__ = Conv2d if isinstance(layer, nn.Conv2d) else Linear
+        if type(layer) in LAYERS:
+            layer.__class__ = LAYERS[type(layer)]
             layer.functions = functions
-        elif isinstance(layer, nn.Sigmoid):
-            layer = Applied(partial(Sigmoid, functions))
-        elif isinstance(layer, nn.AvgPool2d | nn.MaxPool2d):
-            kind = "max_pool" if isinstance(layer, nn.MaxPool2d) else "avg_pool"
-            layer = Applied(partial(Pooling, functions, kind))
-        layers.append(layer)
-    return nn.Sequential(*layers)
+    return net
 
 
 def loss_of(functions: Functions) -> Callable[[Tensor, Tensor], Tensor]:

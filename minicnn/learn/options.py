@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .course import COURSE, Exercise
 from .judge import NOT_BEGUN, RIGHT, judge
 from .layers import USED
 from .running import SECONDS
+from .show import has_page, page_of
 from .training import train as train_with
 from .words import LANGUAGES, said
 
@@ -49,6 +51,8 @@ def parser() -> command.Parser:
         default=SECONDS,
         type=command.at_least(1),
     )
+    p.group("show")
+    p.add("--no-open", None, "write the page, show.html, do not open it")
     p.group("train")
     p.add("--model", "NAME", "lenet or lenet-max", default="lenet", choices=["lenet", "lenet-max"])
     p.add("--dataset", "NAME", "to train on", "fashion-mnist, else its sample")
@@ -144,7 +148,8 @@ def check(options: argparse.Namespace) -> int:
         verdict = judge(exercise, folder, language, options.seconds)
         say(f"{exercise.number:2}  {title_of(exercise, language)}: {verdict.line}")
         if verdict.state != RIGHT:
-            say(f"    {said('ask_hint', language, number=exercise.number)}")
+            key = "ask_show" if verdict.diagnosis and has_page(exercise) else "ask_hint"
+            say(f"    {said(key, language, number=exercise.number)}")
             return 0 if verdict.state == NOT_BEGUN and not options.what else 1
     following = COURSE.get(chosen[-1].number + 1)
     if following:
@@ -184,6 +189,21 @@ def status(options: argparse.Namespace) -> int:
     return 0
 
 
+def show(options: argparse.Namespace) -> int:
+    """The explorer at the first wrong cell of an answer, its number next to the right one."""
+    exercise, folder, language = _exercise(options), _folder(options), options.lang
+    if not has_page(exercise):
+        raise ValueError(f"show: {said('no_page', language, number=exercise.number)}")
+    verdict = judge(exercise, folder, language, options.seconds)
+    path = folder / "show.html"
+    write_whole(path, page_of(exercise, verdict, language))
+    say(f"{exercise.number:2}  {title_of(exercise, language)}: {verdict.line}")
+    say(said("written", language, path=path))
+    if not options.no_open:
+        webbrowser.open(path.resolve().as_uri())
+    return 0
+
+
 def reveal(options: argparse.Namespace) -> int:
     """A right answer, printed."""
     say(_exercise(options).answer.rstrip("\n"))
@@ -206,6 +226,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "start": start,
     "check": check,
     "hint": hint,
+    "show": show,
     "status": status,
     "reveal": reveal,
     "train": train,

@@ -34,6 +34,7 @@ FILES = {  # of the host, or long; a folder stands for all that is in it
     "explain": "pages; test_tape.py counts NumPy's memory",
     "gpu": "of its own",
     "hosts": "processes of their own",
+    "learn": "a learner's arrays; processes of their own",
     "kernels": "the CPU's kernels; tests/gpu/test_kernels.py is its counterpart",
     "predict": "pictures and their page",
     "sweep": "trains",

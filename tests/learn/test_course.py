@@ -52,16 +52,16 @@ def test_check_goes_up_to_the_first_that_is_not_right(
     course: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     solve(course, 1)
-    wrong = COURSE[2].answer.replace("+=", "=")
-    (course / COURSE[2].file).write_text(wrong)
+    solve(course, 2)
+    (course / COURSE[3].file).write_text(COURSE[3].answer.replace("+=", "="))
     capsys.readouterr()
     assert main(["check"]) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[0] == " 1  a convolution, forward: right"
-    assert said[1].startswith(" 2  the gradient of the bias: db[0] is ")
-    assert "The slip: = where += belongs" in said[1]
-    assert said[2].strip() == "a hint: python -m minicnn.learn hint 2"
-    assert len(said) == 3
+    assert said[2].startswith(" 3  the gradient of the weights: dW[0, 0, 0, 0] is ")
+    assert "The slip: = where += belongs" in said[2]
+    assert said[3].strip().startswith("see it: python -m minicnn.learn show 3 ")
+    assert len(said) == 4
 
 
 def test_all_right_leads_to_the_training(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,9 +161,7 @@ def test_what_the_learner_prints_is_shown(course: Path, capfd: pytest.CaptureFix
 
 
 def test_code_that_runs_where_rows_and_columns_agree_is_judged_there(course: Path) -> None:
-    text = COURSE[10].answer.replace(
-        "dx[m] += dy[m, o] * weight[o]", "dx[m] += dy[m, o] * weight[:, o]"
-    )
+    text = COURSE[10].answer.replace("dy @ weight", "dy @ weight.T")
     (course / COURSE[10].file).write_text(text)
     line = judge(COURSE[10], course).line
     assert "ValueError" in line

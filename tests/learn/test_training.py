@@ -56,7 +56,7 @@ def test_train_trains_says_what_was_published_and_wants_right_answers(
     typed = ["train", "--in", str(tmp_path), "--epochs", "1"]
     assert main(typed) == 0
     said = capsys.readouterr().out
-    assert "1 epochs of a few, about 0 minutes." in said
+    assert "about 0 minutes for a few, epochs: 1" in said
     assert "the published 0.77 to 0.83 are of all epochs on the whole of Fashion-MNIST" in said
 
     file = tmp_path / COURSE[7].file

@@ -11,6 +11,7 @@ from .. import page
 from ..numbers import numbers, small_number
 from ..page.grid import Grid, TooLargeError
 from ..words import Sentence, as_html
+from ..yours import Yours, in_data
 from .arguments import example_of
 from .grids import check_size, grids_of, is_map
 from .numbers import Convolution, Gradients
@@ -65,8 +66,8 @@ class ExplainedConvolution(ComparedConvolution):
         except TooLargeError as reason:
             return f"<p>{html.escape(repr(self))}</p><p>No page: {html.escape(str(reason))}.</p>"
 
-    def html(self, about: str = "") -> str:
-        """The page, as HTML; ``about`` says what the picture is.
+    def html(self, about: str = "", yours: Yours | None = None) -> str:
+        """The page, as HTML; ``about`` says what the picture is, ``yours`` has wrong numbers.
 
         Raises:
             ValueError: more cells than a page can show.
@@ -81,6 +82,7 @@ class ExplainedConvolution(ComparedConvolution):
             "additions": numbers(self.additions),
             "checks": _checks(self),
             "start": asked["channels"][2],
+            **in_data(yours),
         }
         title, about = Sentence("conv.title"), about or _example(self)
         body = _body(self, grids, asked)

@@ -108,6 +108,7 @@ class Grid {
     cell.textContent = this.written(value);
     cell.dataset.value = value;
     cell.setAttribute("aria-label", said(this.words(key)));
+    cell.toggleAttribute("data-wrong", yours([this.grid, key]) !== undefined);
     if (data.map) cell.style.setProperty("--v", Math.min(1, Math.abs(value) / this.largest));
     if (data.map) cell.toggleAttribute("data-negative", value < 0);
   }
@@ -120,6 +121,8 @@ class Grid {
 
   words(key) {
     const cell = `${said(this.name(key))} = ${written(this.value(key))}`;
+    const answer = yours([this.grid, key]);
+    if (answer !== undefined) return ["page.two_numbers", { cell, number: answer }];
     return this.inFrame(key) ? ["page.padding", { cell }] : cell;
   }
 
@@ -152,6 +155,12 @@ class Grid {
     );
     return this.cells.get(key);
   }
+}
+
+/** A learner's number in the place of this one, as text, where it is wrong (python -m minicnn.learn show). */
+function yours([grid, key]) {
+  const answer = data.yours?.[grid]?.[key];
+  return typeof answer === "number" ? written(answer, 6) : answer;
 }
 
 const valueOf = ([grid, key]) => grids.get(grid).value(key);

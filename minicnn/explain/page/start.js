@@ -11,6 +11,11 @@ addEventListener("DOMContentLoaded", () => {
   if (typeof begin === "function") begin();
   speak(language);
   select(...data.start);
+  if (data.yours) {
+    pinned = data.start; // the first number that is wrong
+    bringIntoView();
+    return;
+  }
   const { bottom, right } = document.querySelector("[data-here]").getBoundingClientRect();
   if (bottom > bar.getBoundingClientRect().top || right > innerWidth) invite();
 });

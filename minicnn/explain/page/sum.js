@@ -53,6 +53,8 @@ const MOST = 80; // numbers written out in a line; the lit cells show the others
 function sum(note, total, name) {
   const head = element("p", { className: "head" });
   head.append(put(element("b"), name || nameOf(total)), " = ", number(total, 6));
+  const answer = yours(total);
+  if (answer !== undefined) head.append(" ", put(element("span", { className: "wrong" }), ["page.yours", { number: answer }]));
   if (note.tail) head.append(" ", put(element("span"), note.tail));
   const lines = (note.lines || []).map(({ label, tokens }, k) => {
     const line = element("p", { className: "line" });

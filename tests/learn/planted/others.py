@@ -166,6 +166,11 @@ def d7(dy, x, w):
     return dy @ w, dy.T @ x, dy
 
 
+@slipped("dense", "images_first")
+def d8(dy, x, w):
+    return dy @ w, sum(np.outer(d, row) for d, row in zip(dy, x, strict=True)), dy[0, :]
+
+
 # softmax and cross-entropy
 
 
