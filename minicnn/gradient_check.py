@@ -14,7 +14,9 @@ from functools import partial
 
 import numpy as np
 
+from minicnn import slips
 from minicnn.nn import Module
+from minicnn.slips.recognise import recognise
 from minicnn.slips.resemblances import Close, resemblance, where
 from minicnn.slips.words import said
 from minicnn.tape import BackwardError
@@ -87,8 +89,9 @@ def gradcheck(
         GradientError: a gradient is wrong, not finite or missing, or cannot be checked: at a kink,
             where ``fn`` is not finite, inside ``no_grad``. The message names the input, the worst
             cell and both numbers, and says if the gradient is the right one flipped, transposed,
-            times a constant, in another order, not summed or still in its padding. The error has
-            both gradients.
+            times a constant, in another order, not summed or still in its padding; and if ``fn`` is
+            a convolution, a pooling or a dense layer, which of the slips that can be computed
+            (``minicnn.slips``) it has. The error has both gradients.
         ValueError: no input requires a gradient.
         TypeError: an input is not a tensor, or a module's parameters are not float64.
     """
@@ -138,7 +141,9 @@ def _check_along_a_direction(
         v = rng.standard_normal(xs[i].shape)
         if not _agrees(grad, v, difference, rtol, atol):
             _check_repeats(fn, xs, before)
-            raise _error(i, _name(fn, i), grad, xs[i], difference, close)
+            raise _error(
+                i, _name(fn, i), grad, xs[i], difference, close, partial(_slip, fn, xs, i, u)
+            )
 
 
 def _gradients(
@@ -160,7 +165,9 @@ def _gradients(
             if xs[i] is error.input and error.gradient.shape != xs[i].shape:
                 gradient = Tensor(error.gradient).numpy()
                 difference = partial(_difference, fn, xs, i, u)
-                raise _error(i, _name(fn, i), gradient, xs[i], difference, close) from None
+                slip = partial(_slip, fn, xs, i, u)
+                name = _name(fn, i)
+                raise _error(i, name, gradient, xs[i], difference, close, slip) from None
         raise GradientError(f"gradcheck: {error}") from None
     if not np.array_equal(dy.numpy(), u):
         raise GradientError("gradcheck: backward writes into dy, which others use too; copy it")
@@ -268,11 +275,17 @@ def _close(rtol: float, atol: float, a: np.ndarray, b: np.ndarray) -> np.ndarray
 
 
 def _error(
-    i: int, name: str, grad: np.ndarray, x: Tensor, difference: Along, close: Close
+    i: int,
+    name: str,
+    grad: np.ndarray,
+    x: Tensor,
+    difference: Along,
+    close: Close,
+    slip: Callable[[np.ndarray], str],
 ) -> GradientError:
     """The error: its message names the worst cell and, where possible, the cause."""
     right = _cell_by_cell(x.shape, difference)
-    cause = _cause(grad, right, close)
+    cause = _cause(grad, right, close) or slip(grad)
     if grad.shape != right.shape:
         message = f"gradcheck: {name}: backward gives shape {grad.shape}, wanted {right.shape}"
         return GradientError(message + cause, i, None, grad, right)
@@ -303,6 +316,19 @@ def _cause(grad: np.ndarray, right: np.ndarray, close: Close) -> str:
     parts = [said(found.key, **found.values)] if found.key else []
     parts += [said("times", factor=found.factor)] if found.factor else []
     return f"; it is the right gradient {said('and').join(parts)}"
+
+
+def _slip(
+    fn: Callable[..., Tensor], xs: Sequence[Tensor], i: int, u: np.ndarray, grad: np.ndarray
+) -> str:
+    """The slip in the gradient of an operation that is seen by its result; "" if there is none."""
+    arrays = [x.numpy() for x in xs]
+    with no_grad():
+        known = recognise(arrays, fn(*xs).numpy(), u, slips.close)
+    if known is None:
+        return ""
+    found = slips.fitting([grad], [known.arguments[i]], known.slips[i])
+    return f"; as a gradient of {known.name} with a slip: {said(found[0])}" if found else ""
 
 
 def _slopes(wrong: np.ndarray, right: np.ndarray, difference: Along) -> np.ndarray:

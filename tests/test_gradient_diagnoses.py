@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 import minicnn
 from minicnn import GradientError, Tensor, gradcheck, nn
@@ -36,12 +37,16 @@ def swap_the_offsets(self: Convolution, dcolumns: Any) -> Any:
 
 
 class Bug(NamedTuple):
-    """A method, what stands there instead, the input it makes wrong, and what is said of it."""
+    """A method, what stands there instead, the input it makes wrong, and what is said of it.
+
+    said: what the gradient has in common with the right one; slip: what was done.
+    """
 
     method: str
     instead: Callable[[Any, Any], Any]
     input: int
     said: str = ""
+    slip: str = ""
 
 
 BUGS = {
@@ -49,14 +54,22 @@ BUGS = {
         "dcolumns",
         lambda self, dy: np.einsum("ocij,nohw->ncijhw", self.weight[:, :, ::-1, ::-1], dy),
         0,
+        slip="the kernel is flipped",
     ),
     "only the first kernel": Bug(
-        "dcolumns", lambda self, dy: Convolution.dcolumns(self, dy * np.eye(4)[0][:, None, None]), 0
+        "dcolumns",
+        lambda self, dy: Convolution.dcolumns(self, dy * np.eye(4)[0][:, None, None]),
+        0,
+        slip="only kernel 0 is used",
     ),
-    "overwritten instead of added": Bug("col2im", overwrite, 0),
-    "stride forgotten": Bug("col2im", ignore_the_stride, 0),
-    "rows and columns of the kernel swapped": Bug("col2im", swap_the_offsets, 0),
-    "padding cut off at the end": Bug("cut_off", lambda self, framed: framed[:, :, :8, :6], 0),
+    "overwritten instead of added": Bug("col2im", overwrite, 0, slip="= where += belongs"),
+    "stride forgotten": Bug("col2im", ignore_the_stride, 0, slip="the stride is ignored"),
+    "rows and columns of the kernel swapped": Bug(
+        "col2im", swap_the_offsets, 0, slip="(j, i) where (i, j) belongs"
+    ),
+    "padding cut off at the end": Bug(
+        "cut_off", lambda self, framed: framed[:, :, :8, :6], 0, slip="the padding is ignored"
+    ),
     "forgotten": Bug("cut_off", lambda self, framed: np.zeros(SHAPES[0]), 0, "0 everywhere"),
     "flipped": Bug(
         "dweight",
@@ -77,7 +90,10 @@ BUGS = {
         "the right gradient with its cells in another order",
     ),
     "the first image only": Bug(
-        "dweight", lambda self, dy: np.einsum("ohw,cijhw->ocij", dy[0], self.columns[0]), 1
+        "dweight",
+        lambda self, dy: np.einsum("ohw,cijhw->ocij", dy[0], self.columns[0]),
+        1,
+        slip="the batch is forgotten",
     ),
     "divided by the batch twice": Bug(
         "dweight",
@@ -97,7 +113,9 @@ BUGS = {
         1,
         "the right gradient flipped along axis 3 and times 2",
     ),
-    "summed over the wrong axes": Bug("dbias", lambda self, dy: dy.sum(axis=(0, 1, 3)), 2),
+    "summed over the wrong axes": Bug(
+        "dbias", lambda self, dy: dy.sum(axis=(0, 1, 3)), 2, slip="summed over the wrong axes"
+    ),
     "mean instead of sum": Bug(
         "dbias", lambda self, dy: dy.mean(axis=(0, 2, 3)), 2, "the right gradient times 1/64"
     ),
@@ -168,7 +186,11 @@ def test_a_bug_in_a_convolution_is_caught_and_its_worst_cell_named(name: str) ->
     beginning = f"gradcheck: {place}: {numbers}; "
     assert str(error).startswith(beginning)
     rest = str(error).removeprefix(beginning)
-    assert rest == f"it is {bug.said}" if bug.said else rest.startswith("wrong in ")
+    if bug.said:
+        assert rest == f"it is {bug.said}"
+    else:
+        assert rest.startswith("as a gradient of conv2d(stride=(2, 1), padding=(1, 2)) with a slip")
+        assert bug.slip in rest
     assert "\n" not in str(error)
 
 
@@ -274,3 +296,46 @@ def test_what_cannot_be_checked_is_said() -> None:
     assert gradcheck(conv.to("float64"), x)
     with pytest.raises(TypeError, match="input 0 is a ndarray; wanted a Tensor"):
         gradcheck(lambda x: x, [np.ones(3)])  # type: ignore[list-item]
+
+
+# Operations that are seen by their result ---------------------------------------------------------
+
+POOLINGS: dict[str, tuple[Callable[..., Any], Callable[..., Any], str]] = {
+    "max_pool2d(kernel_size=(3, 2), stride=(2, 1))": (
+        lambda x: sliding_window_view(x, (3, 2), (2, 3))[:, :, ::2].max(axis=(-1, -2)),
+        lambda dy, x: _to_first_cells(dy, x, (2, 1)),
+        "dy goes to the first cell of each window",
+    ),
+    "avg_pool2d(kernel_size=(2, 3), stride=(2, 3))": (
+        lambda x: sliding_window_view(x, (2, 3), (2, 3))[:, :, ::2, ::3].mean(axis=(-1, -2)),
+        lambda dy, x: _to_first_cells(dy / 6, x, (2, 3)),
+        "dy goes to the first cell of each window",
+    ),
+}
+
+
+def _to_first_cells(dy: np.ndarray, x: np.ndarray, stride: tuple[int, int]) -> np.ndarray:
+    dx = np.zeros_like(x)
+    dx[:, :, :: stride[0], :: stride[1]][:, :, : dy.shape[2], : dy.shape[3]] = dy
+    return dx
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_a_slip_in_a_pooling_is_named(name: str) -> None:
+    forward, backward, slip = POOLINGS[name]
+    message = message_of(operation(forward, backward), random(2, 3, 7, 6))
+    assert message.endswith(f"; as a gradient of {name} with a slip: {slip}, whatever stands there")
+
+
+def test_a_slip_in_a_dense_layer_is_named() -> None:
+    fn = operation(
+        lambda x, w, b: x @ w.T + b,
+        lambda dy, x, w, b: (dy @ w, np.outer(dy.sum(0), x.sum(0)), dy.sum(0)),
+    )
+    message = message_of(fn, random(3, 4), random(2, 4, seed=1), random(2, seed=2))
+    assert "; as a gradient of linear() with a slip: the images are mixed" in message
+
+
+def test_an_operation_that_is_not_known_has_no_slip() -> None:
+    fn = operation(lambda x, w: np.tanh(x @ w.T), lambda dy, x, w: (dy @ w, dy.T @ x))
+    assert "; wrong in " in message_of(fn, random(3, 4), random(2, 4, seed=1))
