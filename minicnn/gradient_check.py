@@ -14,16 +14,13 @@ from functools import partial
 
 import numpy as np
 
-from minicnn import slips
 from minicnn.nn import Module
-from minicnn.slips.recognise import recognise
-from minicnn.slips.resemblances import Close, resemblance, where
-from minicnn.slips.words import said
 from minicnn.tape import BackwardError
 from minicnn.tensor import Tensor, is_grad_enabled, no_grad
 
 STEP = 1e-6
 
+Close = Callable[[np.ndarray, np.ndarray], np.ndarray]  # where two arrays are equal
 Along = Callable[..., float]  # the finite difference along v; also one-sided: (v, ahead, back)
 
 
@@ -284,6 +281,8 @@ def _error(
     slip: Callable[[np.ndarray], str],
 ) -> GradientError:
     """The error: its message names the worst cell and, where possible, the cause."""
+    from minicnn.slips.resemblances import where  # the slips are for who has a wrong gradient
+
     right = _cell_by_cell(x.shape, difference)
     cause = _cause(grad, right, close) or slip(grad)
     if grad.shape != right.shape:
@@ -310,6 +309,9 @@ def _error(
 
 def _cause(grad: np.ndarray, right: np.ndarray, close: Close) -> str:
     """What the wrong gradient has in common with the right one, in words; "" if nothing."""
+    from minicnn.slips.resemblances import resemblance
+    from minicnn.slips.words import said
+
     found = resemblance(grad, right, close)
     if found is None or found.key == "zero":
         return f"; {said('zero')}" if found else ""
@@ -322,6 +324,10 @@ def _slip(
     fn: Callable[..., Tensor], xs: Sequence[Tensor], i: int, u: np.ndarray, grad: np.ndarray
 ) -> str:
     """The slip in the gradient of an operation that is seen by its result; "" if there is none."""
+    from minicnn import slips
+    from minicnn.slips.recognise import recognise
+    from minicnn.slips.words import said
+
     arrays = [x.numpy() for x in xs]
     with no_grad():
         known = recognise(arrays, fn(*xs).numpy(), u, slips.close)
