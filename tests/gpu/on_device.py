@@ -44,6 +44,7 @@ FILES = {  # of the host, or long; a folder stands for all that is in it
     "tensor/test_needs_gradient.py": "calls backward with NumPy's arrays",
     "test_benchmarks.py": "figures",
     "test_command.py": "command lines",
+    "test_compare.py": "command lines",
     "test_device.py": "what happens without a GPU",
     "test_docs.py": "texts",
     "test_files.py": "files",
