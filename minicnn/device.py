@@ -17,7 +17,7 @@ import numpy as np
 
 from minicnn.kernels import Array, is_host
 from minicnn.kernels.interrupts import held
-from minicnn.terminal import first_line
+from minicnn.terminal import first_line, said_if_slow
 
 __all__ = [
     "Device",
@@ -25,6 +25,7 @@ __all__ = [
     "describe",
     "device_of",
     "gpu_problem",
+    "make_ready",
     "on_device",
     "on_device_of",
     "resolve",
@@ -38,6 +39,7 @@ Device = str
 INSTALL = (
     "in a copy of the repository: pip install '.[cuda13]' (or '.[cuda12]', for an older driver)"
 )
+COMPILING = "minicnn: compiling kernels for the GPU, kept for the next time"  # for some seconds
 LEAST_CAPABILITY = (7, 5)  # Turing, 2018; what CUDA 13's compiler begins with, too
 ADVICE = {  # by the names of CUDA's errors
     "cudaErrorSystemNotReady": "start the fabric manager: systemctl start nvidia-fabricmanager",
@@ -111,6 +113,19 @@ def on_device_of(array: Array) -> Any:
 
 
 _NOWHERE = contextlib.nullcontext()
+
+
+def make_ready(device: Device, dtype: Any) -> None:
+    """Have the kernels of a GPU compiled for ``dtype``, or loaded from disk; on the CPU, nothing.
+
+    Otherwise the first operation does it. It is said if it takes more than a moment.
+    """
+    if device == "cpu":
+        return
+    from minicnn.kernels.gpu import launch
+
+    with on_device(device), said_if_slow(COMPILING):
+        launch.module(np.dtype(dtype).name).compile()
 
 
 def describe(device: Device) -> str:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 PLAIN = {
@@ -48,6 +49,17 @@ def remark(text: str) -> None:
     """``complain`` of what is no error; nothing under ``--quiet``."""
     if remarks:
         complain(text)
+
+
+@contextlib.contextmanager
+def said_if_slow(text: str, seconds: float = 1.0) -> Iterator[None]:
+    """``remark`` it when what is done inside has taken that long."""
+    timer = threading.Timer(seconds, remark, [text])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def first_line(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -89,3 +90,16 @@ def test_a_remark_is_no_error_and_not_made_under_quiet(
             terminal.remark(f"quiet is {quiet}")
     terminal.remark("after")
     assert capsys.readouterr().err == "quiet is False\nafter\n"
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.01, "compiling\n"), (60.0, "")])
+def test_what_is_slow_is_said_while_it_lasts(
+    capsys: pytest.CaptureFixture[str], seconds: float, said: str
+) -> None:
+    began = time.perf_counter()
+    heard = ""
+    with terminal.said_if_slow("compiling", seconds):
+        while said and not heard and time.perf_counter() < began + 30:
+            heard = capsys.readouterr().err
+            time.sleep(0.01)
+    assert heard + capsys.readouterr().err == said

@@ -12,7 +12,7 @@ import numpy as np
 from minicnn import compiler, kernels, nn, optim
 from minicnn.compiler.means import Means
 from minicnn.data import DataLoader, Dataset
-from minicnn.device import Device, on_device, on_device_of
+from minicnn.device import Device, make_ready, on_device, on_device_of
 from minicnn.distributed import Ranks
 from minicnn.kernels import Array
 from minicnn.kernels.interrupts import answer_now, held
@@ -52,7 +52,9 @@ class EagerStep:
 
     def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.Optimizer):
         self.net, self.loss, self.optimizer = net, loss, optimizer
-        self.means = Means(device_of_net(net))
+        self.means = Means(device := device_of_net(net))
+        for dtype in {p.dtype for p in net.parameters() if p.dtype.kind == "f"}:
+            make_ready(device, dtype)
 
     @property
     def seconds_preparing(self) -> float:

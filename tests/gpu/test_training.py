@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import pytest
 
 import minicnn
 from minicnn import data, models, nn, optim
+from minicnn.compiler.gpu import program
 from minicnn.train.loop import EagerStep, evaluate, fit
 
 STANDIN = Path(__file__).parent / "standin"
@@ -117,6 +122,41 @@ def test_an_epoch_reads_its_means_once_and_sends_its_order_once(
     assert sent == 1  # the order of the epoch
     assert read == 2 * 6  # loss and correct, of five points and the whole, at the epoch's end
     assert (graphs, launches) == (96 // BATCH, 0)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_compiling_is_said_and_is_no_part_of_the_first_epoch(
+    cupy: Any, compiled: bool, sample: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch, literal = (
+        importlib.import_module(f"minicnn.kernels.gpu.{name}") for name in ("launch", "literal")
+    )
+    device = importlib.import_module("minicnn.device")  # minicnn.device is a function
+    compile, clock, ahead, said = cupy.RawModule.compile, time.perf_counter, [0.0], list[str]()
+
+    def slow(module: Any) -> None:
+        ahead[0] += 1000 * (module._library is None)  # once a module
+        compile(module)
+
+    @contextmanager
+    def recorded(text: str) -> Iterator[None]:
+        before = ahead[0]
+        yield
+        said.extend([text] * (ahead[0] > before))
+
+    monkeypatch.setattr(cupy.RawModule, "compile", slow)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + ahead[0])
+    for module in (device, program):
+        monkeypatch.setattr(module, "said_if_slow", recorded)
+    for known in (launch.module, launch.kernel, literal._module):
+        known.cache_clear()
+    net = models.mlp(hidden=(20,)).to("gpu")
+    loader = data.DataLoader(sample[:16], BATCH, device="gpu", raw=compiled)
+    optimizer = optim.SGD(net.parameters(), lr=0.1)
+    history = fit(net, loader, optimizer=optimizer, epochs=1, quiet=True, compile=compiled)
+    assert said == [device.COMPILING]
+    assert history.epochs[0]["seconds"] < 1000
+    assert history.examples_per_sec > 16 / 1000
 
 
 def test_the_data_lie_on_the_device_as_bytes(cupy: Any, sample: data.Dataset) -> None:

@@ -6,9 +6,7 @@ do, in ``kernels/gpu/*.cu``.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -16,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from minicnn import nn
+from minicnn.device import COMPILING
 from minicnn.kernels import Array, array_module
 from minicnn.kernels.arrays import NONE
 from minicnn.tensor import Tensor
-from minicnn.terminal import remark
+from minicnn.terminal import said_if_slow
 
 from ..lowering import Lowering
 from ..record import CompileError, Stage
@@ -109,18 +108,6 @@ def _of_one(lines: Sequence[Any], text: Any) -> str:
     return str(text(lines[0])) if len(lines) == 1 else ""
 
 
-@contextmanager
-def _said_if_slow() -> Iterator[None]:
-    """Say so on stderr when kernels have been compiling inside for more than a moment."""
-    said = "minicnn: compiling kernels for the GPU, kept for the next time"
-    timer = threading.Timer(1, remark, [said])
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 class Program:
     """Collects a step's launches and allocates what they read and write.
 
@@ -204,7 +191,9 @@ class Program:
     def compiled(self) -> list[Any]:
         """The kernel of each launch, with the plan's sizes as literals."""
         calls = [self.literal.Call(x.kernel, x.arguments, x.block) for x in self.plan.launches]
-        with _said_if_slow():  # the first time, on a machine, NVIDIA's compiler takes seconds
+        with said_if_slow(
+            COMPILING
+        ):  # the first time, on a machine, NVIDIA's compiler takes seconds
             return list(self.literal.compiled(calls, self.dtype.name))
 
     def over_cells(
