@@ -1,0 +1,62 @@
+"""No kernel of the LeNets takes more instructions than ``budget.json`` grants it."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+pytest.importorskip("cupy_backends.cuda.libs.nvrtc", reason="needs CuPy and NVRTC")
+from tests.gpu import budget
+from tests.gpu.sass import assembly
+from tests.gpu.sass.launches import Counted
+
+if assembly.nvdisasm() is None:
+    pytest.skip("needs nvidia-cuda-nvdisasm", allow_module_level=True)
+
+MORE = 1.03  # a compiler of another version may add some
+MOST_US = {"lenet": 175, "lenet-max": 115, "lenet-plus": 1500}  # of a step
+MOST_LAUNCHES = {"lenet": 18, "lenet-max": 18, "lenet-plus": 20}
+SHORT = 1.0  # us: such a kernel need not keep the whole chip busy
+FEWEST_BLOCKS = 100  # of a longer one: there are 132 multiprocessors
+
+of_model = pytest.mark.parametrize("model", budget.MODELS)
+
+
+@functools.cache
+def counts_of(model: str) -> list[Counted]:
+    return budget.counts_of(model)
+
+
+@of_model
+def test_no_kernel_takes_more_instructions_than_it_is_granted(model: str) -> None:
+    granted, costs = budget.read()[model], budget.costs_of(counts_of(model))
+    assert list(costs) == list(granted), "other launches: python -m tests.gpu.budget"
+    dearer = [
+        f"{name}: {cost.us} us to issue, {cost.instructions} a warp; granted {granted[name].us} us"
+        for name, cost in costs.items()
+        if cost.us > MORE * granted[name].us
+    ]
+    assert not dearer, "; ".join(dearer)
+
+
+@of_model
+def test_a_step_is_issued_in_time(model: str) -> None:
+    costs = budget.costs_of(counts_of(model)).values()
+    assert sum(cost.us for cost in costs) <= MOST_US[model]
+    assert len(costs) <= MOST_LAUNCHES[model]
+
+
+@of_model
+def test_no_kernel_spills_or_takes_many_more_registers(model: str) -> None:
+    granted = budget.read()[model]
+    for count, cost in zip(counts_of(model), granted.values(), strict=True):
+        assert count.kernel.spilled == 0, count.launch.name
+        assert count.kernel.registers <= cost.registers + 8, count.launch.name
+
+
+@of_model
+def test_every_kernel_that_takes_long_has_blocks_for_the_whole_chip(model: str) -> None:
+    costs = budget.costs_of(counts_of(model))
+    few = [name for name, cost in costs.items() if cost.us > SHORT and cost.blocks < FEWEST_BLOCKS]
+    assert not few
