@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,42 @@ import pytest
 
 from minicnn.device import gpu_problem
 from tests.conftest import as_skipped
-from tests.gpu import hardware
+from tests.gpu import hardware, ptx
 from tests.gpu.pretend import standin_for_cupy
+
+# Files whose tests run twice: on the kernels' source, and on NVIDIA's PTX of them.
+ON_PTX = ("test_compiled", "test_compiled_norm", "test_kernels", "test_optimizers")
+ARCHITECTURE = "sm_90"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    is_on_ptx = metafunc.module.__name__.rpartition(".")[2] in ON_PTX
+    if "cupy" in metafunc.fixturenames and is_on_ptx and not hardware.ON_HARDWARE:
+        metafunc.parametrize("cupy", ["source", "ptx"], indirect=True)
+
+
+@functools.cache
+def build_of(kind: str) -> Any:
+    """What the stand-in makes kernels with."""
+    if kind == "source":
+        return None
+    return functools.partial(ptx.build, architecture=ARCHITECTURE)
 
 
 @pytest.fixture
-def cupy() -> Iterator[Any]:
+def cupy(request: pytest.FixtureRequest) -> Iterator[Any]:
     """``import cupy``: the stand-in, during the test; on hardware the real one."""
     if hardware.ON_HARDWARE:
         yield hardware.real_cupy()
         return
+    kind = getattr(request, "param", "source")
+    if kind == "ptx" and not ptx.is_there():  # which CuPy says before it is hidden
+        pytest.skip("needs CuPy and NVRTC")
     gpu_problem.cache_clear()
     with standin_for_cupy() as module:
+        module.set_build(build_of(kind))
         yield module
+        module.set_build(None)
         module.set_thread_order(0)
         module.cuda.Device(0).use()
     gpu_problem.cache_clear()

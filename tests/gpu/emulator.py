@@ -100,9 +100,12 @@ class Library:
     """Compiled kernels, ready to be launched."""
 
     def __init__(self, path: Path, text: str, real: str) -> None:
+        self._read_heads(text, real)
+        self._library = ctypes.CDLL(str(path))
+
+    def _read_heads(self, text: str, real: str) -> None:
         self.signatures = signatures(text, real)
         self._bounds = {name: head[1] or head[2] for name, head in _heads(text).items()}
-        self._library = ctypes.CDLL(str(path))
 
     def launch(
         self,
@@ -146,14 +149,26 @@ class Library:
             raise LaunchError(f"{name}: {shared} bytes of shared memory; at most {MOST_SHARED}")
         cells = [_cell(name, *pair) for pair in zip(parameters, args, strict=True)]
         values = (ctypes.c_void_p * len(cells))(*(cell.ctypes.data for cell in cells))
-        run = getattr(self._library, f"launch_{name}")
-        run.restype = ctypes.c_char_p
+        run = self._runner(name, [*sizes, ctypes.c_uint(shared)], values, args, order)
         held = cells, tuple(args)  # `values` points into these
 
         def launch() -> None:
-            problem = run(*sizes, ctypes.c_uint(shared), values, ctypes.c_uint(order))
+            problem = run()
             if problem and held:
-                raise LaunchError(f"{name}: {problem.decode()}")
+                raise LaunchError(f"{name}: {problem}")
+
+        return launch
+
+    def _runner(
+        self, name: str, sizes: list[Any], values: Any, args: Sequence[Any], order: int
+    ) -> Callable[[], str | None]:
+        """A function that does a launch and says what was wrong with it."""
+        run = getattr(self._library, f"launch_{name}")
+        run.restype = ctypes.c_char_p
+
+        def launch() -> str | None:
+            problem = run(*sizes, values, ctypes.c_uint(order))
+            return problem and problem.decode()
 
         return launch
 

@@ -17,7 +17,7 @@ from minicnn.device import DeviceError, gpu_problem
 ON_HARDWARE = os.environ.get("MINICNN_ON") == "gpu"
 FILES = (  # of the stand-in, the emulator and NVIDIA's tools, by the beginnings of their names
     "test_bugs", "test_emulator", "test_hardware", "test_names", "test_nvrtc", "test_proof",
-    "test_sanitized", "test_standin",
+    "test_ptx", "test_sanitized", "test_standin",
 )  # fmt: skip
 TESTS = {  # what the real CuPy lets nobody see, or what runs in a process of its own
     "test_compiling_is_said_and_is_no_part_of_the_first_epoch": "changes CuPy's RawModule",

@@ -1,10 +1,10 @@
 """All that the kernels do, once: in a process of its own, as wrong kernels may write anywhere.
 
-    python -m tests.gpu.trial {emulator,sanitizer,width} < text
+    python -m tests.gpu.trial {emulator,sanitizer,width,sm_90,sm_120} < text
 
 It prints the kernels that ran, or fails where an eager kernel is not the reference or a compiled
 step not the eager one. In the mode width ``int`` has 16 bits and arrays more cells, though no long
-side.
+side. sm_90 and sm_120: NVIDIA's PTX of the text, under the checks of ``ptx``.
 """
 
 from __future__ import annotations
@@ -25,13 +25,20 @@ from minicnn import Tensor, kernels, nn, optim
 from minicnn.device import to_device, to_host
 from minicnn.kernels import arrays, reference
 from minicnn.train.loop import EagerStep
-from tests.gpu import emulator, texts
+from tests.gpu import emulator, ptx, texts
 from tests.gpu.general import general_form
 from tests.gpu.nets import Branches, add, cat
 from tests.gpu.pretend import standin_for_cupy
 
 CLASSES = 31
-MODES = {"emulator": (45, 2, 4), "sanitizer": (45, 1, 1), "width": (1100, 1, 1)}  # n, steps, orders
+MODES = {  # n, steps, orders
+    "emulator": (45, 2, 4),
+    "sanitizer": (45, 1, 1),
+    "width": (1100, 1, 1),
+    "sm_75": (45, 1, 2),
+    "sm_90": (45, 1, 2),
+    "sm_120": (45, 1, 2),
+}
 NARROW = (Path(__file__).parent / "shim" / "narrow.h").read_text()
 LATE = """// In the orders from 2 on every other warp takes 8 turns longer to leave a barrier.
 static void parted(int line) {
@@ -177,15 +184,19 @@ def module_of(text: str, mode: str, cupy: Any) -> Any:
     """The kernels in a text, compiled for a mode."""
     if mode == "width":  # with the int of narrow.h; a + makes both results of ?: of one type
         text = re.sub(r" ([?:]) (?=\w)", r" \1 +", text.replace("unsigned int", "unsigned"))
-    text = {"emulator": LATE, "width": NARROW, "sanitizer": ""}[mode] + text
+    text = {"emulator": LATE, "width": NARROW}.get(mode, "") + text
     module = cupy.RawModule(code=text, options=("-DREAL=double",))
-    module._library = emulator.build(text, "float64", mode == "sanitizer", quick=True)
+    if mode.startswith("sm_"):
+        module._libraries[None] = ptx.build(text, "float64", mode)
+    else:
+        module._libraries[None] = emulator.build(text, "float64", mode == "sanitizer", quick=True)
     return module
 
 
 def main(mode: str) -> None:
     """Run a trial of the text in the standard input; kernels that it lacks are the right ones."""
     text, (n, steps, orders) = sys.stdin.read(), MODES[mode]
+    assert ptx.is_there() or not mode.startswith("sm_")  # asked before CuPy is hidden
     with standin_for_cupy() as cupy, general_form():
         gpu: Any = importlib.import_module("minicnn.kernels.gpu")
         launch: Any = importlib.import_module("minicnn.kernels.gpu.launch")

@@ -371,6 +371,7 @@ static const int warpSize = 32;
 
 #define __syncthreads() emulator::wait(emulator::AT_BARRIER, __LINE__)
 #define __syncwarp(...) emulator::shuffle_xor(__LINE__, ~0u, 0, 0)
+inline void __threadfence() {}
 #define __shfl_sync(...) emulator::shuffle(__LINE__, __VA_ARGS__)
 #define __shfl_down_sync(...) emulator::shuffle_down(__LINE__, __VA_ARGS__)
 #define __shfl_xor_sync(...) emulator::shuffle_xor(__LINE__, __VA_ARGS__)

@@ -1,7 +1,7 @@
 """A strict stand-in for CuPy, on the CPU: see tests/gpu/README.md.
 
 NumPy computes, ``RawModule`` runs on the emulator. Names and parameters are CuPy's, as far as they
-are needed here; ``counters``, ``reset_counters`` and ``set_thread_order`` are ours.
+are needed here; ``counters``, ``reset_counters``, ``set_build`` and ``set_thread_order`` are ours.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as _np
 from . import _array, _machine, cuda
 from ._api import SNAPSHOT as _SNAPSHOT
 from ._array import ndarray
-from ._machine import counters, reset_counters, set_thread_order
+from ._machine import counters, reset_counters, set_build, set_thread_order
 from ._raw import ElementwiseKernel, RawKernel, RawModule
 
 (__version__,) = _SNAPSHOT["version"]
@@ -35,6 +35,7 @@ __all__ = [
     "get_array_module",
     "ndarray",
     "reset_counters",
+    "set_build",
     "set_thread_order",
 ]
 
@@ -44,9 +45,11 @@ def array(
 ) -> ndarray:
     if not isinstance(obj, ndarray):
         _machine.copy_to_device()
-        return _array.new(_np.array(obj, dtype, order=order), _machine.Memory())
+        copied = _np.array(obj, dtype, order=order)
+        return _array.new(copied, _machine.Memory(copied))
     if obj._memory.device != _machine.current_device:  # a copy from device to device
-        return _array.new(obj._array.astype(dtype or obj.dtype, order=order), _machine.Memory())
+        moved = obj._array.astype(dtype or obj.dtype, order=order)
+        return _array.new(moved, _machine.Memory(moved))
     return obj.astype(dtype or obj.dtype, order=order, copy=copy)
 
 
@@ -77,7 +80,7 @@ def empty_like(
     shape: _Any = None,
 ) -> ndarray:
     like = _np.empty_like(_array.unwrap(prototype, "empty_like", []), dtype, order, shape=shape)
-    return _array.new(_array.poisoned(like), _machine.Memory())
+    return _array.new(_array.poisoned(like), _machine.Memory(like))
 
 
 def get_array_module(*args: _Any) -> _Any:

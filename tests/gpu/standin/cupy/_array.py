@@ -35,7 +35,7 @@ class ndarray:  # noqa: N801
 
     def __init__(self, shape: Any, dtype: Any = float, *, order: Any = "C") -> None:
         self._array = poisoned(np.empty(shape, dtype, order))
-        self._memory = Memory()
+        self._memory = Memory(self._array)
         self.base = None
 
     # The host's side: each of these copies.
@@ -232,7 +232,7 @@ def wrap(result: Any, sources: list[ndarray]) -> Any:
             return new(array, source._memory, source if source.base is None else source.base)
     _machine.check_devices(source._memory for source in sources)
     counters.cupy_kernels += 1
-    return new(array, Memory())
+    return new(array, Memory(array))
 
 
 def _owner(array: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 DEVICES = 2
 
 ERRORS = {
@@ -61,6 +63,15 @@ def set_thread_order(order: int) -> None:
     """From now on kernels run their threads in this order (``emulator.Library.launch``)."""
     global thread_order
     thread_order = order
+
+
+build: Callable[..., Any] | None = None  # None: emulator.build
+
+
+def set_build(function: Callable[..., Any] | None) -> None:
+    """From now on kernels are what this function makes of their text (``emulator.build``)."""
+    global build
+    build = function
 
 
 def set_device(number: int) -> None:
@@ -116,12 +127,22 @@ class Device:
 
 
 class Memory:
-    """What an array and its views share: their device, and that the memory is not freed yet."""
+    """What an array and its views share: device and bytes, and that these are not freed yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, array: np.ndarray) -> None:
         refuse_capture()
         counters.allocations += 1
         self.device = current_device
+        self.bytes = np.lib.array_utils.byte_bounds(array)
+        alive.add(self)
+
+
+alive: weakref.WeakSet[Memory] = weakref.WeakSet()
+
+
+def regions_alive() -> list[tuple[int, int]]:
+    """First and last byte of all memory of devices that is not freed."""
+    return [memory.bytes for memory in alive]
 
 
 class Stream:

@@ -16,7 +16,9 @@ sys.path.append(
     str(Path(__file__).parents[4])
 )  # where `tests` lies, for processes other than pytest
 
-from tests.gpu import emulator
+from tests.gpu import emulator, ptx
+
+ptx.reachable.append(_machine.regions_alive)
 
 
 class RawModule:
@@ -26,13 +28,20 @@ class RawModule:
         if not isinstance(options, tuple):
             raise TypeError(f"Expected tuple, got {type(options).__name__}")
         self.code, self.options, self.backend = code, options, backend
-        self._library: emulator.Library | None = None
+        self._libraries: dict[Any, emulator.Library] = {}
+
+    @property
+    def _library(self) -> emulator.Library:
+        """The kernels, as the present ``build`` makes them."""
+        self.compile()
+        return self._libraries[_machine.build]
 
     def compile(self, log_stream: Any = None) -> None:
-        if self._library is None:
+        if _machine.build not in self._libraries:
             real = "float64" if "-DREAL=double" in self.options else "float32"
+            build = _machine.build or emulator.build
             try:
-                self._library = emulator.build(self.code, real)
+                self._libraries[_machine.build] = build(self.code, real)
             except emulator.CompileError as error:
                 name = "kernels.cu"
                 raise cuda.compiler.CompileException(
@@ -63,8 +72,6 @@ class RawKernel:
 
     @property
     def _library(self) -> emulator.Library:
-        self._module.compile()
-        assert self._module._library is not None
         return self._module._library
 
     def __call__(

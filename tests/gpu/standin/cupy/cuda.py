@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace as _Namespace
-from typing import Any
+from typing import Any as _Any
 
 from . import _machine
 from ._machine import Device, Event, Graph, Stream
@@ -29,7 +29,7 @@ def is_available() -> bool:
     return True
 
 
-def set_allocator(allocator: Any = None) -> None:
+def set_allocator(allocator: _Any = None) -> None:
     """NumPy allocates, whatever is said."""
 
 
