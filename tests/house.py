@@ -57,6 +57,7 @@ PLACES = {
     "distributed": ("minicnn.sweep",),
 }
 LATE = (
+    "nbformat",
     "matplotlib",
     "pooch",
     "PIL",
@@ -69,7 +70,10 @@ LATE = (
     "dask",
     "distributed",
 )
-IS_LATE = ("minicnn.d2l.book.shell",)  # modules that are themselves imported inside functions only
+IS_LATE = (
+    "nbformat",
+    "minicnn.d2l.book.shell",
+)  # modules that are themselves imported inside functions only
 LONG_SIGNATURES = {  # with more than 8 parameters, and why
     "Conv2D.__init__": "Keras'",
     "Conv2d.__init__": "PyTorch's",

@@ -10,5 +10,6 @@ makes a folder with a file for each exercise. In Python, for a course of one's o
 
 from minicnn.learn.course import COURSE, Exercise
 from minicnn.learn.diagnosis import Diagnosis, diagnose
+from minicnn.learn.judge import grade
 
-__all__ = ["COURSE", "Diagnosis", "Exercise", "diagnose"]
+__all__ = ["COURSE", "Diagnosis", "Exercise", "diagnose", "grade"]

@@ -30,7 +30,7 @@ def main(job: Path, results: Path) -> None:
         # a thread of its own, in C: it comes in time whatever Python does
         faulthandler.dump_traceback_later(seconds, exit=True, file=stream)
         fn = _function(Path(file), function)
-        found = [_outcome(fn, file, case, outputs) for case in cases] if callable(fn) else fn
+        found = [outcome_of(fn, file, case, outputs) for case in cases] if callable(fn) else fn
         faulthandler.cancel_dump_traceback_later()
     results.write_bytes(pickle.dumps(found))
 
@@ -51,7 +51,8 @@ def _function(file: Path, name: str) -> Callable[..., Any] | Outcome:
     return fn if callable(fn) else ("no_function", {"name": name})
 
 
-def _outcome(fn: Callable[..., Any], file: str, case: Sequence[Any], outputs: int) -> Outcome:
+def outcome_of(fn: Callable[..., Any], file: str, case: Sequence[Any], outputs: int) -> Outcome:
+    """What the function returns for a case, as arrays, or what went wrong."""
     arguments = copy.deepcopy(case)
     try:
         returned = fn(*arguments)

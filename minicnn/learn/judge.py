@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .cases import SQUARE
-from .course import Exercise
+from .child import outcome_of
+from .course import COURSE, Exercise
 from .diagnosis import Diagnosis, compare
 from .running import SECONDS, Outcome, run
 from .words import said
@@ -54,6 +56,26 @@ def judge(
         return Verdict(WRONG, said("no_file", language, file=exercise.file))
     arguments = [case.arguments for case in exercise.cases]
     outcomes = run(file, exercise.function, arguments, len(exercise.outputs), seconds, silent)
+    return _verdict(exercise, outcomes, language)
+
+
+def grade(number: int, fn: Callable[..., Any], language: str = "en") -> None:
+    """Refuse a function that does not solve exercise ``number``: for tests, as those of nbgrader.
+
+    It is called in this process, on all cases of the exercise.
+
+    Raises:
+        AssertionError: it is wrong; the message is what ``python -m minicnn.learn check`` says.
+        KeyError: no such exercise.
+    """
+    exercise = COURSE[number]
+    file, count = inspect.getsourcefile(fn) or "", len(exercise.outputs)
+    found = [outcome_of(fn, file, case.arguments, count) for case in exercise.cases]
+    verdict = _verdict(exercise, [Outcome.of(*one) for one in found], language)
+    assert verdict.state == RIGHT, verdict.line
+
+
+def _verdict(exercise: Exercise, outcomes: Sequence[Outcome], language: str) -> Verdict:
     first = next((k for k, outcome in enumerate(outcomes) if outcome.problem), None)
     if first is not None:
         return _problem(exercise, outcomes, first, language)

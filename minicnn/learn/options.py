@@ -13,6 +13,8 @@ from minicnn.language import reader_of
 from minicnn.terminal import say
 
 from .course import COURSE, Exercise
+from .export import ASSIGNMENT
+from .export import export as write_notebooks
 from .judge import NOT_BEGUN, RIGHT, judge
 from .layers import USED
 from .running import SECONDS
@@ -57,6 +59,14 @@ def parser() -> command.Parser:
     p.add("--model", "NAME", "lenet or lenet-max", default="lenet", choices=["lenet", "lenet-max"])
     p.add("--dataset", "NAME", "to train on", "fashion-mnist, else its sample")
     p.add("--epochs", "N", "passes over the data", "10; lenet-max 5", type=command.at_least(1))
+    p.group("export")
+    p.add(
+        "--nbgrader",
+        "DIR",
+        "the folder of a course of nbgrader, to write notebooks into",
+        "none",
+        type=command.path,
+    )
     p.group("all commands")
     p.add(
         "--lang",
@@ -222,6 +232,16 @@ def train(options: argparse.Namespace) -> int:
     return train_with(folder, options.model, options.dataset, options.epochs, language)
 
 
+def export(options: argparse.Namespace) -> int:
+    """The course as an assignment for nbgrader."""
+    if options.nbgrader is None:
+        raise ValueError("export: no --nbgrader DIR; wanted the folder of a course of nbgrader")
+    paths = write_notebooks(options.nbgrader, options.lang)
+    where = {"folder": options.nbgrader, "assignment": ASSIGNMENT}
+    say(said("exported", options.lang, count=len(paths), **where))
+    return 0
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "start": start,
     "check": check,
@@ -230,4 +250,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "status": status,
     "reveal": reveal,
     "train": train,
+    "export": export,
 }

@@ -31,6 +31,11 @@ class Outcome(NamedTuple):
     problem: str = ""
     values: dict[str, Any] = {}  # noqa: RUF012
 
+    @classmethod
+    def of(cls, key: str, found: Any) -> Outcome:
+        """That which ``child.outcome_of`` describes."""
+        return cls(found) if key == "arrays" else cls([], key, found)
+
 
 def run(
     file: Path,
@@ -73,9 +78,9 @@ def run(
             found = pickle.loads(results.read_bytes())
         else:
             found = _unfinished(results.with_suffix(".trace"), file, status, seconds)
-    if isinstance(found, tuple):
-        return [Outcome([], *found)] * len(cases)
-    return [Outcome(v) if key == "arrays" else Outcome([], key, v) for key, v in found]
+    return [
+        Outcome.of(*one) for one in ([found] * len(cases) if isinstance(found, tuple) else found)
+    ]
 
 
 def _unfinished(trace: Path, file: Path, status: int, seconds: float) -> tuple[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.learn.cases import SQUARE
-from minicnn.learn.child import _outcome
+from minicnn.learn.child import outcome_of
 from minicnn.learn.course import COURSE, Exercise
 from minicnn.learn.diagnosis import Diagnosis
 from minicnn.learn.judge import finding, right_arrays
@@ -28,10 +28,10 @@ def outcomes(planted: Planted) -> list[Outcome]:
     exercise = EXERCISES[planted.exercise]
     with np.errstate(all="ignore"):
         found = [
-            _outcome(planted.fn, __file__, case.arguments, len(exercise.outputs))
+            outcome_of(planted.fn, __file__, case.arguments, len(exercise.outputs))
             for case in exercise.cases
         ]
-    return [Outcome(v) if key == "arrays" else Outcome([], key, v) for key, v in found]
+    return [Outcome.of(*one) for one in found]
 
 
 @cache
