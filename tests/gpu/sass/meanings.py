@@ -303,7 +303,10 @@ def compare(warps: Warps, i: Instruction) -> None:
 
 
 def compare_floats(warps: Warps, i: Instruction) -> None:
-    """FSETP, of numbers that the host has set; a name with U holds for NaN, too."""
+    """FSETP, of numbers that the host has set; a name with U holds for NaN, too.
+
+    What kernels compute is taken to be finite: a comparison with infinity has a result.
+    """
     first, second, a, b, joined = i.operands
     name = i.modifiers[0]
     if name[:2] not in COMPARISONS:  # NUM, NAN
@@ -315,10 +318,19 @@ def compare_floats(warps: Warps, i: Instruction) -> None:
         unordered = (np.isnan(a) | np.isnan(b)) & name.endswith("U")
         return np.asarray(COMPARISONS[name[:2]](a, b) | unordered)
 
-    holds = apply(compared, float_of(warps, a), float_of(warps, b))
+    left, right = float_of(warps, a), float_of(warps, b)
+    if right is not None and np.isinf(right.bits).all():
+        left = finite(left)
+    holds = apply(compared, left, right)
     other = warps.read(joined)
     warps.write(first, apply(join, holds, other))
     warps.write(second, apply(lambda p, q: join(~p, q), holds, other))
+
+
+def finite(value: Value | None) -> Value:
+    """Some number where it is unknown."""
+    bits = np.zeros(1, np.float32) if value is None else np.where(value.known, value.bits, 0)
+    return Value(bits, np.ones(1, bool))
 
 
 def float_of(warps: Warps, o: Operand) -> Value | None:
@@ -349,8 +361,15 @@ def choose(warps: Warps, i: Instruction) -> None:
 
 
 def pack(warps: Warps, i: Instruction) -> None:
-    """P2R, of predicates: unknown."""
-    warps.write(i.operands[0], None)
+    """P2R: predicates 0, 1, ... as bits, those that the mask names; the others from a register."""
+    target, _, source, mask = i.operands
+    packed = apply(lambda x: x & ~np.uint32(mask.value), warps.read(source))
+    for k in range(7):
+        if mask.value >> k & 1:
+            packed = apply(
+                lambda x, p, k=k: x | narrow(p) << np.uint32(k), packed, warps.read(Operand("P", k))
+            )
+    warps.write(target, packed if "PR" in i.text else None)
 
 
 def unpack(warps: Warps, i: Instruction) -> None:
