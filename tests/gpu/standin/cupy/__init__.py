@@ -1,7 +1,7 @@
 """A strict stand-in for CuPy, on the CPU: see tests/gpu/README.md.
 
 NumPy computes, ``RawModule`` runs on the emulator. Names and parameters are CuPy's, as far as they
-are needed here; ``counters``, ``reset_counters``, ``set_build`` and ``set_thread_order`` are ours.
+are needed here; ``counters``, ``reset_counters`` and the functions ``set_*`` are ours.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as _np
 from . import _array, _machine, cuda
 from ._api import SNAPSHOT as _SNAPSHOT
 from ._array import ndarray
-from ._machine import counters, reset_counters, set_build, set_thread_order
+from ._machine import counters, reset_counters, set_build, set_deferred, set_thread_order
 from ._raw import ElementwiseKernel, RawKernel, RawModule
 
 (__version__,) = _SNAPSHOT["version"]
@@ -36,6 +36,7 @@ __all__ = [
     "ndarray",
     "reset_counters",
     "set_build",
+    "set_deferred",
     "set_thread_order",
 ]
 
@@ -48,6 +49,7 @@ def array(
         copied = _np.array(obj, dtype, order=order)
         return _array.new(copied, _machine.Memory(copied))
     if obj._memory.device != _machine.current_device:  # a copy from device to device
+        _machine.catch_up()
         moved = obj._array.astype(dtype or obj.dtype, order=order)
         return _array.new(moved, _machine.Memory(moved))
     return obj.astype(dtype or obj.dtype, order=order, copy=copy)

@@ -5,6 +5,7 @@ Nothing crosses the wall but scalars and what ``get``, ``set``, ``asnumpy`` and 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -65,7 +66,7 @@ class ndarray:  # noqa: N801
         if not (self.flags.c_contiguous or self.flags.f_contiguous):
             raise RuntimeError("Cannot set to non-contiguous array")
         _machine.copy_to_device()
-        self._array[...] = arr
+        _machine.submit(partial(_copy, self._array, weakref.ref(arr)), [self._memory], stream)
 
     def _on_host(self) -> np.ndarray:
         _machine.copy_to_host()
@@ -147,7 +148,7 @@ class ndarray:  # noqa: N801
         return key if any(part is ... for part in key) else (*key, ...)
 
     def __getitem__(self, key: Any) -> ndarray:
-        return wrap(self._array[self._key(key)], [self])
+        return computed(partial(self._array.__getitem__, self._key(key)), [self])
 
     def __setitem__(self, key: Any, value: Any) -> None:
         found = [self]
@@ -162,10 +163,10 @@ class ndarray:  # noqa: N801
         subok: Any = None,
         copy: bool = True,
     ) -> ndarray:
-        return wrap(self._array.astype(dtype, order=order, copy=copy), [self])
+        return computed(partial(self._array.astype, dtype, order=order, copy=copy), [self])
 
     def __copy__(self) -> ndarray:
-        return wrap(self._array.copy(), [self])
+        return computed(self._array.copy, [self])
 
     def __deepcopy__(self, _: Any) -> ndarray:
         return self.__copy__()
@@ -186,6 +187,14 @@ def _function(name: str) -> Any:
     import cupy
 
     return getattr(cupy, name)
+
+
+def _copy(to: np.ndarray, host: weakref.ref[np.ndarray]) -> None:
+    """From the host, which has to keep its array until it has been waited for."""
+    array = host()
+    if array is None:
+        raise RuntimeError("an array of the host was freed before it was copied")
+    to[...] = array
 
 
 def poisoned(array: np.ndarray) -> np.ndarray:
@@ -216,6 +225,18 @@ def unwrap(value: Any, where: str, found: list[ndarray]) -> Any:
     if isinstance(value, PLAIN) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return value
     raise TypeError(f"{where}: Unsupported type {type(value)}; wanted cupy.ndarray or a scalar")
+
+
+def computed(action: Callable[[], Any], sources: list[ndarray]) -> Any:
+    """What NumPy makes of the arrays of ``sources``, after what their stream had to do before."""
+    with np.errstate(all="ignore"):  # a GPU divides by 0 without a word
+        result = action()
+        is_view = isinstance(result, np.ndarray) and any(
+            _owner(result) is _owner(source._array) for source in sources
+        )
+        if not is_view and _machine.catch_up():
+            result = action()
+    return wrap(result, sources)
 
 
 def wrap(result: Any, sources: list[ndarray]) -> Any:
@@ -267,9 +288,9 @@ def compute(
     if name in IN_PLACE or out is not None:
         _submit(action, found)
         return out
-    with np.errstate(all="ignore"):  # a GPU divides by 0 without a word
-        result = action()
-    return wrap(np.bool_(result) if name in ("allclose", "array_equal") else result, found)
+    if name in ("allclose", "array_equal"):  # NumPy's is a bool
+        return computed(lambda: np.bool_(action()), found)
+    return computed(action, found)
 
 
 # Methods and operators ---------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The machine that the stand-in pretends to be: devices, memory, streams, and what it counts.
 
-Work is done at once, unless the current stream captures: then it is kept for the graph.
+Work is done at once, unless the current stream captures: then it is kept for the graph. Or, after
+``set_deferred(True)``, as late as can be: when the host waits for its stream. A GPU may be as late.
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ class Device:
         if _capturing:
             _capturing[0].invalidate()
         counters.synchronisations += 1
+        finish()
 
     def __int__(self) -> int:
         return self.id
@@ -132,7 +134,7 @@ class Memory:
     def __init__(self, array: np.ndarray) -> None:
         refuse_capture()
         counters.allocations += 1
-        self.device = current_device
+        self.device, self.stream = current_device, current_stream()
         self.bytes = np.lib.array_utils.byte_bounds(array)
         alive.add(self)
 
@@ -154,7 +156,6 @@ class Stream:
         self.device_id = -1 if null else current_device
         self.is_non_blocking = non_blocking
         self.ptr = 0 if null else id(self)
-        self.done = True
         self._work: list[Work] | None = None
         self._is_valid = True
         self._before: list[Stream] = []
@@ -170,17 +171,22 @@ class Stream:
         _streams[current_device] = self
         return self
 
+    @property
+    def done(self) -> bool:
+        return all(work.stream is not self for work in _pending)
+
     def synchronize(self) -> None:
         refuse_capture(self)
         counters.synchronisations += 1
+        finish(self)
 
     def record(self, event: Event | None = None) -> Event:
         event = event or Event()
         event.record(self)
         return event
 
-    def wait_event(self, event: Any) -> None:
-        pass
+    def wait_event(self, event: Event) -> None:
+        finish(event.stream)  # sooner than it must be
 
     def is_capturing(self) -> bool:
         return self._work is not None
@@ -213,15 +219,22 @@ class Event:
 
     def __init__(self, block: bool = False, disable_timing: bool = False) -> None:
         self.time: float | None = None
-        self.done = True
+        self._last: Work | None = None  # that has to be done before
+        self.stream: Stream | None = None  # on which it was recorded
         self._has_timing = not disable_timing
 
     def record(self, stream: Stream | None = None) -> None:
+        self.stream = stream or current_stream()
+        self._last = next((work for work in reversed(_pending) if work.stream is self.stream), None)
         if self._has_timing and not (stream or current_stream()).is_capturing():
             self.time = time.perf_counter()
 
+    @property
+    def done(self) -> bool:
+        return all(work is not self._last for work in _pending)
+
     def synchronize(self) -> None:
-        synchronise()
+        (self.stream or current_stream()).synchronize()
 
 
 def elapsed_time(start_event: Event, end_event: Event) -> float:
@@ -242,10 +255,65 @@ def current_stream(number: int = -1) -> Stream:
 
 @dataclass
 class Work:
-    """An operation of a graph, which knows its arrays by their addresses alone."""
+    """An operation that is not done yet. It knows its arrays by their addresses alone."""
 
     action: Callable[[], Any]
     memories: list[weakref.ref[Memory]]
+    stream: Stream
+    owners: list[Stream]  # on which each memory was allocated
+
+    def done(self) -> None:
+        """Do it now, later than it was asked for."""
+        for memory, owner in zip(self.memories, self.owners, strict=True):
+            # where it was allocated, memory that is freed is taken again only after this work
+            if memory() is None and owner is not self.stream:
+                raise RuntimeError("an array was freed before the work on another stream was done")
+        self.action()
+
+
+_pending: list[Work] = []  # in the order in which it was asked for
+_deferred = False
+
+
+def set_deferred(is_deferred: bool) -> None:
+    """From now on work waits until the host does, or is done at once."""
+    global _deferred
+    if not is_deferred:
+        finish()
+    _deferred = is_deferred
+
+
+def finish(stream: Stream | None = None) -> None:
+    """Do what a stream (or every stream) has to have done before the host goes on."""
+    global _pending
+    needed, others, streams = [], [], {stream}
+    for work in reversed(_pending):
+        if stream is None or _is_before(work.stream, streams):
+            needed.append(work)
+            streams.add(work.stream)
+        else:
+            others.append(work)
+    _pending = others[::-1]
+    for work in reversed(needed):
+        work.done()
+
+
+def _is_before(stream: Stream, later: set[Stream | None]) -> bool:
+    """Whether earlier work on a stream has to be done before later work on the others.
+
+    The null stream and all that are not non_blocking wait for each other.
+    """
+    blocking = {other for other in later if other and not other.is_non_blocking}
+    waits = not stream.is_non_blocking and (stream is Stream.null or Stream.null in blocking)
+    return stream in later or (waits and bool(blocking))
+
+
+def catch_up() -> bool:
+    """For what is computed at once: the current stream has come so far. Whether it had to."""
+    was_late = bool(_pending)
+    if was_late:
+        finish(current_stream())
+    return was_late
 
 
 class Graph:
@@ -259,9 +327,14 @@ class Graph:
 
     def launch(self, stream: Stream | None = None) -> None:
         counters.graph_launches += 1
+        memories = [memory() for work in self._work for memory in work.memories]
+        if any(memory is None for memory in memories):
+            raise RuntimeError("the graph uses the memory of an array that has been freed")
+        # the graph's stream is the one that it is launched on
+        submit(self._all, (memory for memory in memories if memory), stream)
+
+    def _all(self) -> None:
         for work in self._work:
-            if any(memory() is None for memory in work.memories):
-                raise RuntimeError("the graph uses the memory of an array that has been freed")
             work.action()
 
 
@@ -279,10 +352,14 @@ def submit(
         raise CUDARuntimeError(400)
     if stream is Stream.null and any(not other.is_non_blocking for other in _capturing):
         raise CUDARuntimeError(906)
+    work = Work(action, [*map(weakref.ref, memories)], stream, [m.stream for m in memories])
     if stream._work is not None:
-        stream._work.append(Work(action, [weakref.ref(memory) for memory in memories]))
+        stream._work.append(work)
         return False
-    action()
+    if _deferred:
+        _pending.append(work)
+    else:
+        action()
     return True
 
 
