@@ -24,6 +24,35 @@ typedef CELL Cell;
     for (Cell k = blockIdx.x * (Cell)blockDim.x + threadIdx.x; k < (Cell)(count);        \
          k += (Cell)gridDim.x * blockDim.x)
 
+// So many neighbouring cells, read or written at once: four of float32 are the 16 bytes that a thread
+// can move in one instruction. They have to begin at a multiple of 16 bytes.
+template <unsigned COUNT>
+struct alignas(COUNT == 4 ? 16 : sizeof(real)) Cells {
+    real a[COUNT];
+};
+
+__device__ inline bool is_aligned(const void* at) { return (unsigned long long)at % 16 == 0; }
+
+// Four cells, `step` apart, of which `count` exist; zeros for the others. wide: neighbours, aligned.
+__device__ inline Cells<4> four_cells(const real* at, long long step, long long count, bool wide) {
+    if (wide && count >= 4) return *(const Cells<4>*)at;
+    Cells<4> four;
+    for (int q = 0; q < 4; q++) four.a[q] = q < count ? at[q * step] : real(0);
+    return four;
+}
+
+// Write four neighbouring cells, of which `count` exist. wide: aligned.
+__device__ inline void put_four(real* at, long long count, bool wide, Cells<4> four) {
+    if (wide && count >= 4) *(Cells<4>*)at = four;
+    else
+        for (int q = 0; q < 4 && q < count; q++) at[q] = four.a[q];
+}
+
+// FOR_CELLS with four neighbouring cells a thread: those of k = 4 q, 4 q + 1, ..., of which `left` exist.
+#define FOR_FOURS(k, left, count)                                                              \
+    for (Cell k = 4 * (blockIdx.x * (Cell)blockDim.x + threadIdx.x), left = (Cell)(count)-k; left > 0; \
+         k += 4 * (gridDim.x * (Cell)blockDim.x), left = (Cell)(count)-k)
+
 enum { NONE, SIGMOID, TANH, RELU };
 
 // 1 / (1 + exp(-x)) from exp(-|x|), which cannot overflow.
@@ -39,15 +68,18 @@ __device__ inline real activated(real x, int kind) {
     return x;
 }
 
-// dy times the slope of an activation, computed from cell k of its result, which is not read where
-// there is no activation.
-__device__ inline real slope_times(real dy, const real* __restrict__ result, Cell k,
-                                   int kind) {
-    if (kind == NONE) return dy;
-    real y = result[k];
+// dy times the slope of an activation, computed from its result y.
+__device__ inline real sloped(real dy, real y, int kind) {
     if (kind == SIGMOID) return dy * y * (1 - y);
     if (kind == TANH) return dy * (1 - y * y);
-    return y <= 0 ? real(0) : dy;  // not dy times 0: dy may be infinite
+    if (kind == RELU) return y <= 0 ? real(0) : dy;  // not dy times 0: dy may be infinite
+    return dy;
+}
+
+// The same, with cell k of the result, which is not read where there is no activation.
+__device__ inline real slope_times(real dy, const real* __restrict__ result, Cell k,
+                                   int kind) {
+    return kind == NONE ? dy : sloped(dy, result[k], kind);
 }
 
 // A sum of many numbers: of 64 at a time, then of these sums, so that float32 loses little.
@@ -88,4 +120,13 @@ __device__ inline real block_sum(real a) {
     __syncthreads();
     a = threadIdx.x < warps ? of_warp[threadIdx.x] : real(0);
     return warp == 0 ? warp_sum(a) : real(0);
+}
+
+// The same, in each of the block's threads.
+__device__ inline real sum_for_all(real a) {
+    __shared__ real total;
+    a = block_sum(a);
+    if (threadIdx.x == 0) total = a;
+    __syncthreads();
+    return total;
 }

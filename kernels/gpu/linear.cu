@@ -1,69 +1,189 @@
-// Dense layers, in compiled steps (cuBLAS computes eager mode's matrix products).
+// Dense layers, in compiled steps: all are matrix products out(m, n) = sum_k a(m, k) b(k, n), and a
+// launch computes several (cuBLAS computes eager mode's).
+//
+//     forward   y(image, o)  = activation(b(o) + sum_k x(image, k) w(o, k))
+//     dinput    dx(image, k) = slope * sum_o dy(image, o) w(o, k)
+//     dweight   dw(o, k)     = sum_image dy(image, o) x(image, k),  db(o): column K, x being 1 there
+//
+// A block of 256 threads computes a tile of TILE x TILE cells. It takes 1024 cells of a and of b at a
+// time, DEEP = 1024 / TILE along k:
+//
+//               n                 a thread adds up 4 x 4 cells of the tile: of each k it reads
+//           +-------+             four cells of a and four of b, for 16 products;
+//         k |   b   | DEEP
+//           +-------+             a slice of (TILE / 4)^2 threads covers the tile, so there are
+//        k                        4096 / TILE^2 slices: 16, 4 or 1. They share the DEEP places
+//     +------+-------+            along k, and are added up at the end.
+//   m |  a   |  out  | TILE
+//     +------+-------+
+#define ROOM 4096  // cells of shared memory: TILE x TILE for each slice
+#define PAD 4      // cells between two k's tiles: they begin in other banks of the shared memory
 
-#define TILE 16
+enum { FORWARD, DINPUT, DWEIGHT };
 
-// sum_k a(m, k) b(k, n) for this thread's cell (m, n) of a 16 x 16 tile; a(m, k) lies at
-// a[m am + k ak], b(k, n) at b[k bk + n bn]. Outside the matrices both are 0; where `ones` is set,
-// b(k, N) is 1 for all k: the bias is the weight of an input that is always 1.
-__device__ real product_at(const real* __restrict__ a, long long am, long long ak,
-                           const real* __restrict__ b, long long bk, long long bn, int M, int N,
-                           int K, int tile_m, int tile_n, bool ones) {
-    // a row of 17: the 16 cells of a column then lie in different banks of the shared memory
-    __shared__ real tile_a[TILE][TILE + 1], tile_b[TILE][TILE + 1];
-    int x = threadIdx.x % TILE, y = threadIdx.x / TILE;
-    // the cell of each tile that this thread loads: neighbouring threads read neighbouring addresses,
-    // along k where k's cells lie next to each other (ak == 1, bk == 1)
-    int am_in = ak == 1 ? y : x, ak_in = ak == 1 ? x : y, m = tile_m * TILE + am_in;
-    int bn_in = bk == 1 ? y : x, bk_in = bk == 1 ? x : y, n = tile_n * TILE + bn_in;
-    real outside = ones && n == N ? real(1) : real(0);
-    LongSum sum;
-    for (int k0 = 0; k0 < K; k0 += TILE) {
-        int ka = k0 + ak_in, kb = k0 + bk_in;
-        tile_a[am_in][ak_in] = m < M && ka < K ? a[m * am + ka * ak] : real(0);
-        tile_b[bn_in][bk_in] = kb >= K ? real(0) : n < N ? b[kb * bk + n * bn] : outside;
+// Row `number` of the table of products. a(m, k) lies at a[m a_m + k a_k], b(k, n) at b[k b_k + n b_n].
+// Where k is cut in splits of `length`, split s writes its sums to out[s M N] (dweight: dw[s M N],
+// db[s M]); forward and dinput then leave activation and slope to dense_sum. extra: the bias (0: none),
+// x where it is an activation's result, or db.
+struct Product {
+    const real *a, *b;
+    real *out, *extra;
+    long long M, N, K, a_m, a_k, b_k, b_n, length;
+    int what, kind;
+    __device__ Product(const unsigned long long* table, int number) {
+        const unsigned long long* row = table + 14ll * number;
+        a = (const real*)row[0];
+        b = (const real*)row[1];
+        out = (real*)row[2];
+        extra = (real*)row[3];
+        M = row[4], N = row[5], K = row[6];
+        a_m = row[7], a_k = row[8], b_k = row[9], b_n = row[10];
+        length = row[11], what = row[12], kind = row[13];
+    }
+
+    __device__ void write(long long m, long long n, long long split, real sum) const {
+        long long at = split * M * N + m * N + n;
+        if (m >= M || n > N || (n == N && what != DWEIGHT)) return;
+        if (n == N) {
+            if (extra != 0) extra[split * M + m] = sum;
+            return;
+        }
+        if (what == FORWARD && extra != 0 && split == 0) sum += extra[n];
+        if (length < K) out[at] = sum;
+        else if (what == FORWARD) out[at] = activated(sum, kind);
+        else out[at] = kind == NONE ? sum : sloped(sum, extra[at], kind);
+    }
+};
+
+// One of the two operands: the four cells of it that this thread brings to shared memory, neighbours
+// along k where k's cells lie next to each other, and otherwise along its rows (m, or n).
+template <unsigned TILE>
+struct Operand {
+    const real* at;
+    long long row, rows, row_step, k_step;
+    bool along_k, wide;
+    int r, k;  // where they lie in shared memory
+    __device__ Operand(const real* from, long long r_step, long long step, long long first,
+                       long long count) {
+        along_k = step == 1, rows = count, row_step = r_step, k_step = step;
+        // four at once, if the next row (or the next k) begins at a multiple of 16 bytes too
+        wide = is_aligned(from) && (along_k ? row_step : k_step) % 4 == 0;
+        // neighbouring threads write neighbouring cells of a k
+        r = along_k ? threadIdx.x % TILE : threadIdx.x % (TILE / 4) * 4;
+        k = along_k ? threadIdx.x / TILE * 4 : threadIdx.x / (TILE / 4);
+        row = first + r;
+        at = from + row * row_step + k * k_step;
+    }
+
+    // From k = begin on, where there is k < end; row `rows` is all ones where `ones` is set.
+    __device__ Cells<4> loaded(long long begin, long long end, bool ones) const {
+        long long left = end - begin - k, lines = rows - row;
+        const real* from = at + begin * k_step;
+        if (along_k) {
+            if (lines > 0) return four_cells(from, 1, left, wide);
+            Cells<4> four;
+            for (int q = 0; q < 4; q++) four.a[q] = ones && lines == 0 && q < left ? 1 : 0;
+            return four;
+        }
+        Cells<4> four = four_cells(from, row_step, left > 0 ? lines : 0, wide);
+        for (int q = 0; q < 4; q++)
+            if (ones && lines == q && left > 0) four.a[q] = 1;
+        return four;
+    }
+
+    __device__ void put(real* tile, Cells<4> four) const {
+        real* to = tile + k * (TILE + PAD) + r;
+        if (!along_k) *(Cells<4>*)to = four;
+        for (int q = 0; along_k && q < 4; q++) to[q * (TILE + PAD)] = four.a[q];
+    }
+};
+
+template <unsigned TILE>
+__device__ void multiply(const unsigned long long* __restrict__ table,
+                         const int* __restrict__ places) {
+    enum { DEEP = 1024 / TILE, ACROSS = TILE / 4, SLICE = ACROSS * ACROSS, OWN = ACROSS };
+    __shared__ Cells<4> room[ROOM / 4];
+    real *tile_a = (real*)room, *tile_b = tile_a + DEEP * (TILE + PAD);
+    const int* place = places + 4ll * blockIdx.x;  // product, tile along m and n, split
+    const Product product(table, place[0]);
+    long long split = place[3], begin = split * product.length, end = begin + product.length;
+    if (end > product.K) end = product.K;
+    long long first_m = place[1] * (long long)TILE, first_n = place[2] * (long long)TILE;
+    const Operand<TILE> a(product.a, product.a_m, product.a_k, first_m, product.M);
+    const Operand<TILE> b(product.b, product.b_n, product.b_k, first_n, product.N);
+    bool ones = product.what == DWEIGHT;
+
+    // the cells that this thread adds up, and the first of its slice's OWN places along k
+    int slice = threadIdx.x / SLICE, y = threadIdx.x % SLICE / ACROSS * 4;
+    int x = threadIdx.x % ACROSS * 4, own = slice * OWN;
+    real sum[4][4] = {}, of_64[4][4] = {};
+    Cells<4> next_a = a.loaded(begin, end, false), next_b = b.loaded(begin, end, ones);
+    int chunks = 0;
+    for (long long k0 = begin; k0 < end; k0 += DEEP) {
+        a.put(tile_a, next_a);
+        b.put(tile_b, next_b);
         __syncthreads();
-        real of_tile = 0;
-        // the cell (y, x) that it computes
-        for (int q = 0; q < TILE; q++) of_tile += tile_a[y][q] * tile_b[x][q];
-        sum.add(of_tile);
+        // on their way while this chunk is added up; beyond the end these are zeros
+        next_a = a.loaded(k0 + DEEP, end, false);
+        next_b = b.loaded(k0 + DEEP, end, ones);
+#pragma unroll
+        for (int k = 0; k < OWN; k++) {
+            Cells<4> of_a = *(const Cells<4>*)(tile_a + (own + k) * (TILE + PAD) + y);
+            Cells<4> of_b = *(const Cells<4>*)(tile_b + (own + k) * (TILE + PAD) + x);
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+#pragma unroll
+                for (int j = 0; j < 4; j++) of_64[i][j] += of_a.a[i] * of_b.a[j];
+        }
+        chunks++;
+        if (chunks * OWN % 64 == 0 || k0 + DEEP >= end) {  // float32 loses less in sums of sums
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+#pragma unroll
+                for (int j = 0; j < 4; j++) {
+                    sum[i][j] += of_64[i][j];
+                    of_64[i][j] = 0;
+                }
+        }
         __syncthreads();
     }
-    return sum.value();
+    real* sums = (real*)room;  // each slice's tile, one after the other
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+#pragma unroll
+        for (int j = 0; j < 4; j++) sums[(slice * TILE + y + i) * TILE + x + j] = sum[i][j];
+    __syncthreads();
+    for (int cell = threadIdx.x; cell < TILE * TILE; cell += 256) {
+        real total = 0;
+        for (int at = cell; at < ROOM; at += TILE * TILE) total += sums[at];
+        product.write(first_m + cell / TILE, first_n + cell % TILE, split, total);
+    }
 }
 
-// y[n, o] = activation(b[o] + sum_k x[n, k] w[o, k]). Launch: ceil(N / 16) ceil(O / 16) blocks of 256.
-extern "C" __global__ void dense_forward(
-    const real* __restrict__ x, const real* __restrict__ w, const real* __restrict__ b,
-    real* __restrict__ y, int has_bias, int kind, int N, int O, int K) {
-    int across = (O + TILE - 1) / TILE;
-    int tile_m = blockIdx.x / across, tile_n = blockIdx.x % across;
-    real sum = product_at(x, K, 1, w, 1, K, N, O, K, tile_m, tile_n, false);
-    int n = tile_m * TILE + threadIdx.x / TILE, o = tile_n * TILE + threadIdx.x % TILE;
-    if (n < N && o < O) y[(Cell)n * O + o] = activated(has_bias ? sum + b[o] : sum, kind);
+// Launch: a block of 256 for each tile and split; `places` has its product, both tiles' numbers and
+// the split's.
+extern "C" __global__ void dense_16(const unsigned long long* __restrict__ table,
+                                    const int* __restrict__ places) {
+    multiply<16>(table, places);
 }
 
-// All gradients of a dense layer: the first blocks take the tiles of
-//     dW[o, k] = sum_n dy[n, o] x[n, k],   db[o] = sum_n dy[n, o]: column K, x being 1 there
-// the others those of dx[n, k] = slope * sum_o dy[n, o] w[o, k]; saved: x, where it is an
-// activation's result. Launch: ceil(O / 16) ceil((K + 1) / 16) + ceil(N / 16) ceil(K / 16) blocks.
-extern "C" __global__ void dense_backward(
-    const real* __restrict__ x, const real* __restrict__ dy, const real* __restrict__ w,
-    const real* __restrict__ saved, real* __restrict__ dw, real* __restrict__ db,
-    real* __restrict__ dx, int has_bias, int kind, int N, int O, int K) {
-    int across = (K + TILE) / TILE, of_weights = (O + TILE - 1) / TILE * across;
-    int x_in = threadIdx.x % TILE, y_in = threadIdx.x / TILE;
-    if (blockIdx.x < of_weights) {
-        int tile_m = blockIdx.x / across, tile_n = blockIdx.x % across;
-        real sum = product_at(dy, 1, O, x, K, 1, O, K, N, tile_m, tile_n, true);
-        int o = tile_m * TILE + y_in, k = tile_n * TILE + x_in;
-        if (o < O && k < K) dw[(Cell)o * K + k] = sum;
-        if (o < O && k == K && has_bias) db[o] = sum;
-    } else {
-        across = (K + TILE - 1) / TILE;
-        int tile_m = (blockIdx.x - of_weights) / across, tile_n = (blockIdx.x - of_weights) % across;
-        real sum = product_at(dy, O, 1, w, K, 1, N, K, O, tile_m, tile_n, false);
-        int n = tile_m * TILE + y_in, k = tile_n * TILE + x_in;
-        Cell at = (Cell)n * K + k;
-        if (n < N && k < K) dx[at] = slope_times(sum, saved, at, kind);
+extern "C" __global__ void dense_32(const unsigned long long* __restrict__ table,
+                                    const int* __restrict__ places) {
+    multiply<32>(table, places);
+}
+
+extern "C" __global__ void dense_64(const unsigned long long* __restrict__ table,
+                                    const int* __restrict__ places) {
+    multiply<64>(table, places);
+}
+
+// y = activation(the sum of the splits), or dx = slope * that sum; saved: x. Launch: any grid.
+extern "C" __global__ void dense_sum(const real* __restrict__ splits,
+                                     const real* __restrict__ saved, real* __restrict__ y,
+                                     long long cells, int count, int kind, int is_backward) {
+    FOR_CELLS(k, cells) {
+        real sum = 0;
+        for (int s = 0; s < count; s++) sum += splits[s * cells + k];
+        y[k] = is_backward ? slope_times(sum, saved, k, kind) : activated(sum, kind);
     }
 }

@@ -1,4 +1,4 @@
-// The loss: a warp takes a row in eager mode, one block all rows in compiled steps.
+// The loss: a warp takes an image, so that its threads read neighbouring classes.
 
 enum { GRADIENT, SMOOTHING, OF_UPDATE };  // settings: the loss's, then those of the update
 
@@ -29,55 +29,99 @@ extern "C" __global__ void softmax_cross_entropy(
     }
 }
 
-// Softmax cross-entropy with class weights w and label smoothing s, its gradient, and the sums of an
-// epoch. One block of 256 threads, each of which takes whole rows: made for tens of classes.
-//     loss_m = sum_c q_c w_c (-log p_c),  q_c = (1 - s) [c = target_m] + s / C
-//     dlogits = gradient / divisor (p sum_k q_k w_k - q w),  divisor: the sum of w[target], or 1
-// A target that is ignore_index does not count; one that is no class makes the loss NaN.
-// result: the loss; totals: the sum of loss * N; correct: the number of correct predictions.
-extern "C" __global__ void loss(
-    const real* __restrict__ logits, const long long* __restrict__ target,
-    const real* __restrict__ weight, const real* __restrict__ settings,
-    real* __restrict__ dlogits, real* result, real* totals, long long* correct, int N, int C,
-    long long ignore_index, int is_mean) {
-    __shared__ real divisor;
+// What the mean of the losses divides by: the sum of the classes' weights over all images; 1 where
+// the reduction is a sum. A label that is no class makes it NaN. Every block computes it for itself.
+__device__ inline real divisor_of(const long long* __restrict__ target,
+                                  const real* __restrict__ weight, int N, int C,
+                                  long long ignore_index, int is_mean) {
     real count = 0;
     for (int m = threadIdx.x; m < N; m += blockDim.x) {
         long long t = target[m];
         if (t != ignore_index) count += t >= 0 && t < C ? weight[t] : INFINITE - INFINITE;
     }
-    count = block_sum(count);
-    if (threadIdx.x == 0) divisor = is_mean || isnan(count) ? count : real(1);
-    __syncthreads();
+    count = sum_for_all(count);
+    return is_mean || isnan(count) ? count : real(1);
+}
 
+// Whether logit a of class i wins against b of class j: a NaN does, and of equals the first class.
+__device__ inline bool wins(real a, int i, real b, int j) {
+    if (isnan(a) || isnan(b)) return isnan(a) && (!isnan(b) || i < j);
+    return a > b || (a == b && i < j);
+}
+
+// The loss of an image with logits x and target t, its gradient dx (which may lie where x does), and
+// whether the prediction is right, by the threads of a warp; `of_image` takes loss and 1 or 0.
+//     loss = sum_c q_c w_c (-log p_c),  q_c = (1 - s) [c = t] + s / C,  s: label smoothing
+//     dx = scale (p sum_k q_k w_k - q w), times the slope of the activation that x came from
+__device__ inline void cross_entropy(const real* x, real* dx, int C, long long t, bool is_ignored,
+                                     const real* __restrict__ weight, real smoothing, real scale,
+                                     int kind, real* loss, real* is_right) {
+    int lane = threadIdx.x % 32, best = C;
+    real largest = -INFINITE;
+    for (int c = lane; c < C; c += 32)
+        if (wins(x[c], c, largest, best)) {
+            largest = x[c];
+            best = c;
+        }
+    for (int away = 16; away > 0; away /= 2) {
+        real other = __shfl_xor_sync(0xffffffffu, largest, away);
+        int of_other = __shfl_xor_sync(0xffffffffu, best, away);
+        if (wins(other, of_other, largest, best)) {
+            largest = other;
+            best = of_other;
+        }
+    }
+    real e = 0, qw = 0, sum = 0;
+    for (int c = lane; c < C; c += 32) e += exp(x[c] - largest);
+    e = __shfl_sync(0xffffffffu, warp_sum(e), 0);
+    for (int c = lane; c < C; c += 32) {
+        real q = smoothing / C + (c == t ? 1 - smoothing : real(0));
+        qw += q * weight[c];
+        if (q != 0) sum += q * weight[c] * (log(e) - (x[c] - largest));
+    }
+    qw = __shfl_sync(0xffffffffu, warp_sum(qw), 0);
+    sum = warp_sum(sum);
+    for (int c = lane; c < C; c += 32) {  // each thread writes over what it alone has read
+        real q = smoothing / C + (c == t ? 1 - smoothing : real(0));
+        real d = scale * (exp(x[c] - largest) / e * qw - q * weight[c]);
+        dx[c] = is_ignored ? real(0) : sloped(d, x[c], kind);
+    }
+    if (lane != 0) return;
+    *loss = is_ignored ? real(0) : sum;
+    *is_right = best == t;
+}
+
+// Softmax cross-entropy with class weights and label smoothing. A target that is ignore_index does not
+// count; one that is no class makes the loss NaN. of_images: the loss of each image, then 1 where its
+// prediction is right, then what the sum of the losses is divided by: 2 N + 1 numbers, which the
+// update adds up. Launch: blocks of 256, 8 images each.
+extern "C" __global__ void loss(
+    const real* __restrict__ logits, const long long* __restrict__ target,
+    const real* __restrict__ weight, const real* __restrict__ settings,
+    real* __restrict__ dlogits, real* __restrict__ of_images, int N, int C, long long ignore_index,
+    int is_mean, int kind) {
+    real divisor = divisor_of(target, weight, N, C, ignore_index, is_mean);
     real smoothing = settings[SMOOTHING], scale = settings[GRADIENT] / divisor;
+    if (blockIdx.x == 0 && threadIdx.x == 0) of_images[(Cell)N + N] = divisor;
+    int warps = blockDim.x / 32;
+    for (Cell m = blockIdx.x * (Cell)warps + threadIdx.x / 32; m < N; m += gridDim.x * (Cell)warps)
+        cross_entropy(logits + m * C, dlogits + m * C, C, target[m], target[m] == ignore_index,
+                      weight, smoothing, scale, kind, of_images + m, of_images + N + m);
+}
+
+// The loss of the batch, and the sums of an epoch: of loss * N, and of correct predictions. One block,
+// so that the numbers are added in one order.
+__device__ inline void add_losses(const real* __restrict__ of_images, real* result, real* totals,
+                                  long long* correct, int N) {
     real sum = 0, right = 0;
     for (int m = threadIdx.x; m < N; m += blockDim.x) {
-        const real* x = logits + (Cell)m * C;
-        real* dx = dlogits + (Cell)m * C;
-        long long t = target[m];
-        int best = 0;
-        for (int c = 1; c < C; c++)
-            if (x[c] > x[best] || (isnan(x[c]) && !isnan(x[best]))) best = c;
-        right += best == t;
-        real e = 0, qw = 0;
-        for (int c = 0; c < C; c++) e += exp(x[c] - x[best]);
-        for (int c = 0; c < C; c++) {
-            real q = smoothing / C + (c == t ? 1 - smoothing : real(0));
-            qw += q * weight[c];
-            if (t != ignore_index && q != 0) sum += q * weight[c] * (log(e) - (x[c] - x[best]));
-        }
-        for (int c = 0; c < C; c++) {
-            real q = smoothing / C + (c == t ? 1 - smoothing : real(0));
-            real d = scale * (exp(x[c] - x[best]) / e * qw - q * weight[c]);
-            dx[c] = t == ignore_index ? real(0) : d;
-        }
+        sum += of_images[m];
+        right += of_images[(Cell)N + m];
     }
     sum = block_sum(sum);
     right = block_sum(right);
-    if (threadIdx.x == 0) {
-        *result = sum / divisor;
-        *totals += *result * N;
-        *correct += (long long)right;
-    }
+    if (threadIdx.x != 0) return;
+    *result = sum / of_images[(Cell)N + N];
+    *totals += *result * N;
+    *correct += (long long)right;
 }

@@ -7,15 +7,6 @@
          k = (n * C + (c)) * HW + place, n < N;                         \
          place += blockDim.x, n += place / HW, place %= HW)
 
-// The sum over a block, in each of its threads.
-__device__ inline real sum_for_all(real a) {
-    __shared__ real total;
-    a = block_sum(a);
-    if (threadIdx.x == 0) total = a;
-    __syncthreads();
-    return total;
-}
-
 // mean[c] = sum x / m, var[c] = sum (x - mean)^2 / m over the m = N H W cells of a channel, and
 //     running_mean += momentum (mean - running_mean)
 //     running_var += momentum (var m / (m - 1) - running_var)

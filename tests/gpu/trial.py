@@ -136,6 +136,19 @@ def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimiz
     ]  # fmt: skip
 
 
+def module_of_compiler(name: str) -> Any:
+    return importlib.import_module(f"minicnn.compiler.gpu.{name}")
+
+
+def choose_paths(which: int, n: int) -> None:
+    """See to it that the nets together run all kernels of dense layers, whatever their sizes."""
+    names = ("chain", "linear", "products")
+    chain, linear, products = (module_of_compiler(name) for name in names)
+    chain.WEIGHTS_READ = 1000 * -(-n // 2)  # layers of at most 1,000 weights end in one launch
+    linear.splits_of = lambda *sizes: 3 if which == 1 else 1
+    products.tile_of = lambda of: (16, 32, 64)[which % 3]
+
+
 def trained(which: int, device: str, n: int, steps: int) -> list[np.ndarray]:
     """What some steps leave behind: losses, logits, the sums of an epoch, the net's state."""
     minicnn.manual_seed(1)
@@ -143,6 +156,8 @@ def trained(which: int, device: str, n: int, steps: int) -> list[np.ndarray]:
     list(net.parameters())[-1].data[4] += 1  # it likes class 4
     net, make = net.to("float64").to(device), EagerStep if device == "cpu" else minicnn.compile
     step: Any = make(net, loss.to(device), optimizer_of(net.parameters()))
+    if device != "cpu":
+        choose_paths(which, n)
     rng, sums, results = np.random.default_rng(2), np.zeros(2), []
     for _ in range(steps):
         pixels, labels = rng.integers(0, 256, (n, 2, 9, 8), np.uint8), rng.integers(0, CLASSES, n)
@@ -164,6 +179,8 @@ def predicted(device: str, n: int) -> list[np.ndarray]:
     net = nets()[0][0].to("float64").to(device).eval()
     x = np.random.default_rng(3).random((n, 2, 9, 8))
     x[0, 0, 4, 4] = np.nan
+    if device != "cpu":
+        choose_paths(0, n)
     predict = net if device == "cpu" else minicnn.compile(net)
     return [predict(Tensor(to_device(x, device))).numpy()]
 

@@ -9,13 +9,12 @@ from minicnn.kernels.arrays import NONE
 
 from ..record import ACTIVATIONS, Stage
 from ..table import shapes
+from .chain import Link
 from .program import GpuLowering, Program, Value, through_activation
 
 
 class GpuActivation(GpuLowering):
     """An activation by itself (after a pooling, say), unless the kernel before it applies it."""
-
-    is_applied = False
 
     def __init__(self, stage: Stage, needs_dinput: bool):
         super().__init__(stage, needs_dinput)
@@ -28,7 +27,7 @@ class GpuActivation(GpuLowering):
         y = program.value(x.shape, self.kind)
         name = self.operation.name.lower()
         program.over_cells("activate", name, shapes(x.shape), y.array.size, (x.array, y.array),
-                           self.kind)  # fmt: skip
+                           self.kind, each=4)  # fmt: skip
         return y
 
     def backward(self, program: Program, dy: Array) -> Array | None:
@@ -41,13 +40,20 @@ class GpuActivation(GpuLowering):
 class GpuDropout(GpuLowering):
     """Draws the mask forward, and the same one again backward: it is a function of its key."""
 
+    link: Link
+
     def forward(self, program: Program, x: Value) -> Value:
         self.x, y = x, program.value(x.shape)
         self.key = program.mask_key()
+        if self.chain is not None:
+            self.link = self.chain.add(self, x, y, None, self.key, self.operation.p)
+            return y
         self._launch(program, "dropout", x.array, y.array, NONE)
         return y
 
     def backward(self, program: Program, dy: Array) -> Array | None:
+        if self.chain is not None:
+            return self.link.dx
         if not self.needs_dinput:
             return None
         dx = program.value(self.x.shape)
@@ -58,5 +64,5 @@ class GpuDropout(GpuLowering):
         p = program.dtype.type(self.operation.p)
         # forward (kind NONE) it is y = x * mask; backward x is dy, y is dx, and the slope counts
         arguments = x, self.x.array, y, np.int64(y.size), self.key, p, kind
-        blocks = program.gpu.blocks(y.size)
+        blocks = program.gpu.blocks(-(-y.size // 4))  # a thread takes four cells
         program.launch("dropout", name, shapes(self.x.shape), blocks, *arguments)

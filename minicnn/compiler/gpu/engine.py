@@ -16,12 +16,15 @@ from ..lowering import add_backward, add_forward
 from ..means import Means
 from ..record import Stage
 from ..table import shapes
+from .chain import form_chain
 from .join import sum_of
 from .loss import GpuLoss
 from .lower import lower
-from .program import Launch, Program, Value, through_activation
+from .products import add_pending
+from .program import Launch, Program, Value
 
 SETTINGS = 11  # at most: two of the loss, and those of the update
+FEW_PARTS = 8  # of a gradient that a thread adds up, as in kernels/gpu/optim.cu
 
 
 class GpuEngine:
@@ -69,15 +72,18 @@ class GpuEngine:
 
     def _add_stages(self, stages: list[Stage]) -> None:
         program, lowerings = self.program, lower(stages)
+        chain = form_chain(lowerings, program.images)
         # no result is written over: there is nothing to keep
         result = add_forward(lowerings, program, [self._pictures()], keep=lambda value: None)
         self.logits = result.array
         if self.loss is None:
+            if chain is not None:
+                chain.add_prediction(program)
             return
-        dy = self.loss.add(program, result, self.settings)
+        dy = self.loss.add(program, result, self.settings, chain)
         self.plan.backward_from = len(self.plan.launches)
-        dy = through_activation(program, dy, result)  # if the net ends with one
         add_backward(lowerings, program, dy, sum_of)
+        add_pending(program)
 
     def _pictures(self) -> Value:
         """The batch as numbers: bytes are divided by 255."""
@@ -86,21 +92,30 @@ class GpuEngine:
         # a replay needs the batch at the same address: it is copied into self.x before each run
         value = self.program.value(self.x.shape[1:])
         self.program.over_cells("load_pixels", "load pixels", shapes(value.shape),
-                                value.array.size, (self.x, value.array))  # fmt: skip
+                                value.array.size, (self.x, value.array), each=4)  # fmt: skip
         return value
 
     def add_update(self, learned: list[Tensor], kernel: str) -> None:
-        """Add the last launch: the optimiser's step, for each parameter that has a gradient."""
-        if learned:
-            program = self.program
-            self.table = program.buffer(len(learned), 7, dtype=np.uint64)  # see set_table
-            largest = max(p.size for p in learned)
-            grid = (program.gpu.blocks(largest), len(learned))
-            name, what = f"update_{kernel}", f"{len(learned)} parameters"
-            program.launch(name, "update", what, grid, self.table, self.settings, program.keys,
-                           self.plan.masks)  # fmt: skip
-            # the kernel finds them by their addresses: p and g are read, p is written
-            self.plan.launches[-1].bytes += 3 * sum(p.data.nbytes for p in learned)
+        """Add the last launch, which sums up losses and gradients, and takes the optimiser's step.
+
+        learned: the parameters that the optimiser has, and the net computes a gradient for.
+        """
+        assert self.loss is not None
+        program, ids = self.program, [id(p) for p in learned]
+        # the gradients of all others are summed up too
+        self.in_parts = [program.gradients[k] for k in ids]
+        self.in_parts += [g for k, g in program.gradients.items() if k not in ids]
+        self.table = program.buffer(max(1, len(self.in_parts)), 8, dtype=np.uint64)
+        places = [(row, block) for row, parts in enumerate(self.in_parts)
+                  for block in range(_blocks_of(parts))]  # fmt: skip
+        grid, places = len(places) + 1, places or [(0, 0)]  # the last block has no row
+        what = f"{len(learned)} parameters"
+        program.launch(f"update_{kernel}", "update", what, grid, self.table,
+                       program.constant(places, np.int32), self.settings, program.keys,
+                       self.plan.masks, *self.loss.sums(), program.n)  # fmt: skip
+        # the kernel finds them by their addresses: p and g are read, p is written
+        moved = sum(g.nbytes for g in self.in_parts) + 2 * sum(p.data.nbytes for p in learned)
+        self.plan.launches[-1].bytes += moved
 
     def compile(self) -> None:
         """Have the kernels compiled, with this plan's sizes; it has to be complete."""
@@ -119,7 +134,8 @@ class GpuEngine:
 
     def gradient_of(self, parameter: Tensor) -> Array | None:
         """The last step's gradient of a parameter of the plan: always the same array."""
-        return self.program.gradients.get(id(parameter))
+        in_parts = self.program.gradients.get(id(parameter))
+        return None if in_parts is None else in_parts[0]
 
     # Running --------------------------------------------------------------------------------------
 
@@ -177,27 +193,30 @@ class GpuEngine:
         self._send("settings", (*of_loss, *of_update, *[0.0] * unused), self.settings)
 
     def set_table(self, learned: list[Tensor], states: list[tuple[list[Array], int]]) -> None:
-        """A row for each parameter: the addresses of it, its gradient and up to three arrays of the
-        optimiser's state; then its size, and the step's number."""
-        gradients = self.program.gradients
+        """A row for each gradient: the addresses of the parameter, of the gradient and of up to
+        three arrays of the optimiser's state; then the parameter's size, the number of the
+        gradient's parts, and that of the step."""
+        changes = [(p.data.data.ptr, _three_addresses(state), step)
+                   for p, (state, step) in zip(learned, states, strict=True)]  # fmt: skip
+        # without a parameter to change there is a gradient to sum up all the same
+        changes += [(0, [0, 0, 0], 0)] * (len(self.in_parts) - len(learned))
         rows = tuple(
-            (p.data.data.ptr, gradients[id(p)].data.ptr, *_three_addresses(state), p.size, step)
-            for p, (state, step) in zip(learned, states, strict=True)
+            (p, g.data.ptr, *state, g[0].size, len(g), step)
+            for g, (p, state, step) in zip(self.in_parts, changes, strict=True)
         )
         if rows:
             self._send("table", rows, self.table)
 
-    def set_keys(self, keys: list[tuple[int, int]], moves_on: bool) -> None:
+    def set_keys(self, keys: list[tuple[int, int]]) -> None:
         """The keys of the step's dropout masks: seed and number of each.
 
-        moves_on: whether the step ends with an update, whose kernel adds the number of masks to
-        each key's number. Then the next step's keys need not be sent, unless somebody else has
-        drawn a mask in between.
+        The update, with which a step ends, adds the number of masks to each key's number: the next
+        step's keys need not be sent, unless somebody else has drawn a mask in between.
         """
         numbers = tuple(number for key in keys for number in key)
         if numbers:
             self._send("keys", numbers, self.program.keys)
-        if moves_on:
+        if self.loss is not None:
             self.known["keys"] = tuple(n for seed, mask in keys for n in (seed, mask + len(keys)))
 
     def set_momenta(self) -> None:
@@ -226,6 +245,12 @@ def _for_update(optimizer: optim.Optimizer) -> tuple[float, ...]:
         lr, rho, *others = settings
         return (lr, 1 - rho, *others)
     return settings
+
+
+def _blocks_of(gradient: Array) -> int:
+    """How many blocks of the update take the cells of a gradient: see kernels/gpu/optim.cu."""
+    cells = 256 if len(gradient) <= FEW_PARTS else 32
+    return -(-gradient[0].size // cells)
 
 
 def _three_addresses(state: list[Array]) -> list[int]:

@@ -52,7 +52,8 @@ class GpuConcatenate(GpuLowering):
 def sum_of(program: Program, a: Array, b: Array, name: str = "sum dinput") -> Array:
     """Add the sum of two results, or of two gradients."""
     y = program.value(tuple(a.shape[1:])).array
-    program.over_cells("add", name, shapes(y.shape[1:]), y.size, (a, b, y), flops=y.size)
+    program.over_cells("add", name, shapes(y.shape[1:]), y.size, (a, b, y), each=4,
+                       flops=y.size)  # fmt: skip
     return y
 
 

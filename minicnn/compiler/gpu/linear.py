@@ -1,4 +1,4 @@
-"""The dense layer in a compiled step on a GPU: one kernel forward, one for all of its gradients."""
+"""The dense layer in a compiled step on a GPU: products, or a link of the last launch forward."""
 
 from __future__ import annotations
 
@@ -6,45 +6,64 @@ from minicnn.kernels import Array
 
 from ..record import CompileError
 from ..table import shapes
+from .chain import Link
+from .products import (
+    DINPUT,
+    DWEIGHT,
+    FORWARD,
+    Product,
+    add_product,
+    add_products,
+    splits_of,
+)
 from .program import GpuLowering, Program, Value
-
-TILE = 16  # rows and columns of a product that a block computes, as in kernels/gpu/linear.cu
 
 
 class GpuLinear(GpuLowering):
-    """See ``ops.linear``. A block computes 16 x 16 cells of a product, from shared memory."""
+    """See ``ops.linear``. The gradients of all weights are computed together, late."""
 
     takes_activation = True
+    link: Link
 
     def forward(self, program: Program, x: Value) -> Value:
         self.x, (w, b, has_bias) = x, self._parameters()
         if len(x.shape) != 1:
             raise CompileError("compile: wanted a dense layer after a flattening")
         (o, k), n = w.shape, program.images
+        self.sizes = n, o, k
         y = program.value((o,), self.kind)
-        self.flops = 2 * n * o * k
-        blocks = max(1, _tiles(n, o))  # a launch needs a block, even for an empty batch
-        program.launch("dense_forward", self.title, shapes((k,), (o,)), blocks, x.array, w, b,
-                       y.array, has_bias, self.kind, program.n, o, k, flops=self.flops)  # fmt: skip
+        if self.chain is not None:
+            self.link = self.chain.add(self, x, y, w, b if has_bias else None)
+            return y
+        add_product(program, self.title, shapes((k,), (o,)),
+                    Product(x.array, w, y.array, b if has_bias else None, (n, o, k), (k, 1, 1, k),
+                            FORWARD, self.kind, splits_of(n, o, k)))  # fmt: skip
         return y
 
     def backward(self, program: Program, dy: Array) -> Array | None:
-        if not (any(self.learns) or self.needs_dinput):
+        if any(self.learns):
+            # nobody reads it before the update: it can wait for a launch that has to be made
+            program.pending.append(self._dweight(program, dy))
+        if self.chain is not None:
+            return self.link.dx
+        if not self.needs_dinput:
             return None
-        w, _, has_bias = self._parameters()
-        (o, k), n, x = w.shape, program.images, self.x
-        dw, db = self._gradients(program)  # the kernel computes both, wanted or not
-        # the first blocks compute dW (O, K) and in a column K more db, the others dx (N, K)
-        name, blocks, flops, dx = "dense dweight, dbias", _tiles(o, k + 1), self.flops, dw
-        if self.needs_dinput:
-            name, blocks, flops = f"{name}, dinput", blocks + _tiles(n, k), 2 * flops
-            dx = program.value(x.shape).array
-        program.launch("dense_backward", name, shapes((o,), w.shape), blocks, x.array, dy, w,
-                       x.array, dw, db, dx, has_bias, x.kind, program.n, o, k,
-                       flops=flops)  # fmt: skip
-        return dx if self.needs_dinput else None
+        (n, o, k), w, x, dx = self.sizes, self._parameters()[0], self.x, program.value(self.x.shape)
+        it = Product(dy, w, dx.array, x.array, (n, k, o), (o, 1, k, 1), DINPUT, x.kind,
+                     splits_of(n, k, o))  # fmt: skip
+        what = shapes((o,), (k,))
+        if it.splits > 1:
+            add_product(program, "dense dinput", what, it)
+            return dx.array
+        # this gradient is waited for: all others come along
+        products, program.pending = [*program.pending, it], []
+        name = "dense dinput" + ", dweight, dbias" * (len(products) > 1)
+        add_products(program, name, what, products)
+        return dx.array
 
-
-def _tiles(rows: int, columns: int) -> int:
-    """How many tiles cover a matrix."""
-    return -(-rows // TILE) * -(-columns // TILE)
+    def _dweight(self, program: Program, dy: Array) -> Product:
+        n, o, k = self.sizes
+        splits, has_bias = splits_of(o, k + 1, n), len(self.stage.parameters) == 2
+        dw, db = self._gradients(program, splits)  # the kernel computes both, wanted or not
+        return Product(dy, self.x.array, dw, db if has_bias else None, (o, k, n), (1, o, k, 1),
+                       DWEIGHT, splits=splits)  # fmt: skip

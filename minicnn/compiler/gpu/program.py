@@ -129,10 +129,12 @@ class Program:
         self.dtype: np.dtype = like.dtype
         self.plan = GpuPlan(images, like.dtype, masks=masks)
         self.images, self.n = images, np.int32(images)
-        self.gradients: dict[int, Array] = {}  # by the ids of the parameters
+        self.gradients: dict[int, Array] = {}  # by the ids of the parameters; in parts
         # what changes between steps lies in device memory, where a replayed graph reads it
         self.keys = self.xp.zeros(2 * max(1, masks), np.uint64)  # two numbers for each mask
         self.free_keys = self.keys  # those of the masks that no layer has taken yet
+        self.kept: list[Array] = []  # whose addresses stand in a table: see address
+        self.pending: list[Any] = []  # the products that no launch has yet: see products.py
         self.momenta: list[tuple[nn.BatchNorm2d, Array]] = []  # layers, and where theirs lies
 
     def buffer(self, *shape: int, dtype: Any = None) -> Array:
@@ -145,12 +147,30 @@ class Program:
         """Memory for a result of this shape for each image."""
         return Value(self.buffer(self.images, *shape), kind)
 
-    def gradient(self, parameter: Tensor) -> Array:
-        """Memory for the gradient of a parameter."""
+    def gradient(self, parameter: Tensor, parts: int = 1) -> Array:
+        """Memory for the gradient of a parameter: (parts, *its shape).
+
+        Each part is a sum over some of the images. The update, a step's last launch, leaves their
+        sum in the first one.
+        """
         if id(parameter) in self.gradients:
             raise CompileError("compile: on a GPU, a parameter cannot be shared by two operations")
-        self.gradients[id(parameter)] = self.buffer(*parameter.shape)
+        self.gradients[id(parameter)] = self.buffer(parts, *parameter.shape)
         return self.gradients[id(parameter)]
+
+    def constant(self, numbers: Any, dtype: Any) -> Array:
+        """Numbers that a kernel reads from device memory."""
+        numbers = np.ascontiguousarray(numbers, dtype)
+        array = self.buffer(*numbers.shape, dtype=dtype)
+        array.set(numbers)
+        return array
+
+    def address(self, array: Array | None) -> int:
+        """Where an array lies, for a table that a kernel reads; 0 for None. It is kept alive."""
+        if array is None:
+            return 0
+        self.kept.append(array)
+        return int(array.data.ptr)
 
     def mask_key(self) -> Array:
         """Where the key of the next layer's dropout mask lies."""
@@ -204,10 +224,14 @@ class Program:
         cells: int,
         arrays: tuple[Any, ...],
         *others: Any,
+        each: int = 1,
         flops: int = 0,
     ) -> None:
-        """Add a kernel that loops over cells: arrays, number of cells, other arguments."""
-        grid = self.gpu.blocks(cells)
+        """Add a kernel that loops over cells: arrays, number of cells, other arguments.
+
+        each: how many neighbouring cells a thread takes.
+        """
+        grid = self.gpu.blocks(-(-cells // each))
         self.launch(kernel, name, what, grid, *arrays, np.int64(cells), *others, flops=flops)
 
 
@@ -219,10 +243,14 @@ class GpuLowering(Lowering[Program, Value, Array]):
 
     Attributes:
         kind: the activation that its kernel applies to the result.
+        is_applied: whether it is an activation that the kernel before it applies.
+        chain: the launch of several layers that computes it, if there is one: see chain.py.
     """
 
     takes_activation = False
     kind = NONE
+    is_applied = False
+    chain: Any = None
 
     def __init__(self, stage: Stage, needs_dinput: bool):
         super().__init__(stage, needs_dinput)
@@ -236,9 +264,9 @@ class GpuLowering(Lowering[Program, Value, Array]):
         arrays = [p.data for p in self.stage.parameters]
         return arrays[0], arrays[-1], int(len(arrays) == 2)
 
-    def _gradients(self, program: Program) -> tuple[Array, Array]:
+    def _gradients(self, program: Program, parts: int = 1) -> tuple[Array, Array]:
         """Memory for dweight and dbias (the same twice if there is no bias)."""
-        arrays = [program.gradient(p) for p in self.stage.parameters]
+        arrays = [program.gradient(p, parts) for p in self.stage.parameters]
         return arrays[0], arrays[-1]
 
     @property
@@ -258,5 +286,5 @@ def through_activation(program: Program, dy: Array, x: Value) -> Array:
         return dy
     dx = program.value(x.shape)
     program.over_cells("activate_backward", "activation dinput", shapes(x.shape), dx.array.size,
-                       (dy, x.array, dx.array), x.kind)  # fmt: skip
+                       (dy, x.array, dx.array), x.kind, each=4)  # fmt: skip
     return dx.array

@@ -78,7 +78,7 @@ class GpuPredictor(_OnGpu, Predictor):
 
     def _predict(self, pixels: Array) -> Array:
         engine = self._engine(pixels)
-        engine.set_keys(self._mask_keys(engine), moves_on=False)
+        engine.set_keys(self._mask_keys(engine))
         engine.set_momenta()
         array_module(pixels).copyto(engine.x, pixels)
         engine.run(self.profile)
@@ -118,7 +118,7 @@ class GpuStep(_OnGpu, CompiledStep):
         # each of these sends only what differs from the last step: usually nothing
         engine.set_settings(self.optimizer, gradient)
         engine.set_table(parameters, [self.optimizer.state_of(i) for i in learned])
-        engine.set_keys(self._mask_keys(engine), moves_on=bool(learned))
+        engine.set_keys(self._mask_keys(engine))
         engine.set_momenta()
         copy = array_module(pixels).copyto
         copy(engine.x, pixels)

@@ -8,6 +8,7 @@ struct narrow {
     template <class T> narrow(T x) : value(checked((long long)x)) {}
     operator int() const { return value; }
     narrow operator++(int) { return checked(value++ + 1LL) - 1; }
+    narrow operator--(int) { return checked(value-- - 1LL) + 1; }
 
     static int checked(long long x) {
         if (x == (short)x) return x;
