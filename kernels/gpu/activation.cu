@@ -42,7 +42,7 @@ __device__ inline real mask_from(unsigned int word, real p) {
 
 // The mask of cell k; u is number k of set (seed, draw) = key[0], key[1].
 __device__ inline real mask_of(long long k, const unsigned long long* __restrict__ key, real p) {
-    return mask_from(philox(k / 4, key[1], key[0]).words[k % 4], p);
+    return mask_from(word_of(philox(k / 4, key[1], key[0]), k % 4), p);
 }
 
 // y = slope * x * mask (0 times an infinite x is NaN, as in eager mode). Forward with kind NONE;

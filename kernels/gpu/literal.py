@@ -5,7 +5,7 @@ that is known is worth a lot to the compiler: a loop over 5 taps becomes 5 lines
 product. So a plan has each launch compiled as a kernel of one line, which calls the body with
 literals:
 
-    extern "C" __global__ void __launch_bounds__(256) avg_pool_1(
+    extern "C" __global__ void __launch_bounds__(256, 1) avg_pool_1(
         const real* __restrict__ x, const real* __restrict__ divisor, real* __restrict__ y,
         long long cells) { avg_pool(x, divisor, y, cells, 28, 28, 2, 2, 2, 2, 0, 0, 14, 14); }
 
@@ -88,7 +88,7 @@ def _line(call: Call) -> str:
     pairs = list(zip(parameters, call.arguments, strict=True))
     passed = ", ".join(text for text, a in pairs if not isinstance(a, int))
     given = ", ".join(str(np.int32(a)) if isinstance(a, int) else _name(text) for text, a in pairs)
-    head = f'extern "C" __global__ void __launch_bounds__({call.block}) NAME'
+    head = f'extern "C" __global__ void __launch_bounds__({call.block}, 1) NAME'
     return f"{head}({passed}) {{ {call.kernel}({given}); }}"
 
 

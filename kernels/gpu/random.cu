@@ -23,6 +23,13 @@ __device__ inline Philox philox(unsigned long long block, unsigned long long dra
     return c;
 }
 
+// Word k of four, which are in registers: there is no address to be computed from k.
+__device__ inline unsigned int word_of(Philox drawn, int k) {
+    unsigned int low = k % 2 ? drawn.words[1] : drawn.words[0];
+    unsigned int high = k % 2 ? drawn.words[3] : drawn.words[2];
+    return k / 2 ? high : low;
+}
+
 // A number in [0, 1): the upper 24 bits of a word.
 __device__ inline float uniform_from(unsigned int word) { return (word >> 8) * 0x1p-24f; }
 
@@ -31,7 +38,7 @@ extern "C" __global__ void random_uniform(float* __restrict__ numbers, long long
                                           unsigned long long seed, unsigned long long draw,
                                           unsigned long long first) {
     FOR_CELLS(k, cells)
-        numbers[k] = uniform_from(philox((first + k) / 4, draw, seed).words[(first + k) % 4]);
+        numbers[k] = uniform_from(word_of(philox((first + k) / 4, draw, seed), (first + k) % 4));
 }
 
 // The draws of the dropout masks go on by the number of masks. One block's work.
