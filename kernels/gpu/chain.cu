@@ -6,7 +6,7 @@
 //             dx | dy of layer 0     | dy of layer 1     | ... | dlogits     on the way back,
 //
 // each gradient in the place of the result, once nobody reads that any more.
-#define IMAGES 2          // of a block: each weight that a thread reads serves so many products
+#define IMAGES 2          // of a block: each weight that a thread reads serves a product of each
 #define OUTPUTS 4         // of a layer, that a warp computes together
 #define CHAIN_CELLS 3072  // of shared memory, for all images
 

@@ -24,7 +24,7 @@ typedef CELL Cell;
     for (Cell k = blockIdx.x * (Cell)blockDim.x + threadIdx.x; k < (Cell)(count);        \
          k += (Cell)gridDim.x * blockDim.x)
 
-// So many neighbouring cells, read or written at once: four of float32 are the 16 bytes that a thread
+// COUNT neighbouring cells, read or written at once: four of float32 are the 16 bytes that a thread
 // can move in one instruction. They have to begin at a multiple of 16 bytes.
 template <unsigned COUNT>
 struct alignas(COUNT == 4 ? 16 : sizeof(real)) Cells {

@@ -32,11 +32,9 @@ def updated(
     sums = [to_device(np.full(1, 4, dtype), "gpu") for dtype in (float, float, int)]
     keys = to_device(np.array([3, 5, 3, 6], np.uint64), "gpu")
     cupy.set_thread_order(order)
-    gpu.kernel("update_sgd", "float64")(
-        (len(places) + 1,), (256,),
-        (*(to_device(a, "gpu") for a in (table, np.array(places, np.int32), SETTINGS)), keys,
-         np.int32(2), of_images, *sums, np.int32(images)),
-    )  # fmt: skip
+    constants = [to_device(a, "gpu") for a in (table, np.array(places, np.int32), SETTINGS)]
+    arguments = (*constants, keys, np.int32(2), of_images, *sums, np.int32(images))
+    gpu.kernel("update_sgd", "float64")((len(places) + 1,), (256,), arguments)
     return before, after, [losses, [float(to_host(a)[0]) for a in sums], to_host(keys).tolist()]
 
 

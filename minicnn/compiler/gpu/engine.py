@@ -106,8 +106,11 @@ class GpuEngine:
         self.in_parts = [program.gradients[k] for k in ids]
         self.in_parts += [g for k, g in program.gradients.items() if k not in ids]
         self.table = program.buffer(max(1, len(self.in_parts)), 8, dtype=np.uint64)
-        places = [(row, block) for row, parts in enumerate(self.in_parts)
-                  for block in range(_blocks_of(parts))]  # fmt: skip
+        places = [
+            (row, block)
+            for row, parts in enumerate(self.in_parts)
+            for block in range(_blocks_of(parts))
+        ]
         grid, places = len(places) + 1, places or [(0, 0)]  # the last block has no row
         what = f"{len(learned)} parameters"
         program.launch(f"update_{kernel}", "update", what, grid, self.table,

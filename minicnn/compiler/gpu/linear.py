@@ -35,9 +35,22 @@ class GpuLinear(GpuLowering):
         if self.chain is not None:
             self.link = self.chain.add(self, x, y, w, b if has_bias else None)
             return y
-        add_product(program, self.title, shapes((k,), (o,)),
-                    Product(x.array, w, y.array, b if has_bias else None, (n, o, k), (k, 1, 1, k),
-                            FORWARD, self.kind, splits_of(n, o, k)))  # fmt: skip
+        add_product(
+            program,
+            self.title,
+            shapes((k,), (o,)),
+            Product(
+                x.array,
+                w,
+                y.array,
+                b if has_bias else None,
+                (n, o, k),
+                (k, 1, 1, k),
+                FORWARD,
+                self.kind,
+                splits_of(n, o, k),
+            ),
+        )
         return y
 
     def backward(self, program: Program, dy: Array) -> Array | None:
@@ -49,8 +62,9 @@ class GpuLinear(GpuLowering):
         if not self.needs_dinput:
             return None
         (n, o, k), w, x, dx = self.sizes, self._parameters()[0], self.x, program.value(self.x.shape)
-        it = Product(dy, w, dx.array, x.array, (n, k, o), (o, 1, k, 1), DINPUT, x.kind,
-                     splits_of(n, k, o))  # fmt: skip
+        it = Product(
+            dy, w, dx.array, x.array, (n, k, o), (o, 1, k, 1), DINPUT, x.kind, splits_of(n, k, o)
+        )
         what = shapes((o,), (k,))
         if it.splits > 1:
             add_product(program, "dense dinput", what, it)
@@ -65,5 +79,13 @@ class GpuLinear(GpuLowering):
         n, o, k = self.sizes
         splits, has_bias = splits_of(o, k + 1, n), len(self.stage.parameters) == 2
         dw, db = self._gradients(program, splits)  # the kernel computes both, wanted or not
-        return Product(dy, self.x.array, dw, db if has_bias else None, (o, k, n), (1, o, k, 1),
-                       DWEIGHT, splits=splits)  # fmt: skip
+        return Product(
+            dy,
+            self.x.array,
+            dw,
+            db if has_bias else None,
+            (o, k, n),
+            (1, o, k, 1),
+            DWEIGHT,
+            splits=splits,
+        )
