@@ -35,22 +35,10 @@ class GpuLinear(GpuLowering):
         if self.chain is not None:
             self.link = self.chain.add(self, x, y, w, b if has_bias else None)
             return y
-        add_product(
-            program,
-            self.title,
-            shapes((k,), (o,)),
-            Product(
-                x.array,
-                w,
-                y.array,
-                b if has_bias else None,
-                (n, o, k),
-                (k, 1, 1, k),
-                FORWARD,
-                self.kind,
-                splits_of(n, o, k),
-            ),
-        )
+        bias, splits = b if has_bias else None, splits_of(n, o, k)
+        # w lies (O, K): along the sum, cells of both operands are neighbours
+        it = Product(x.array, w, y.array, bias, (n, o, k), (k, 1, 1, k), FORWARD, self.kind, splits)
+        add_product(program, self.title, shapes((k,), (o,)), it)
         return y
 
     def backward(self, program: Program, dy: Array) -> Array | None:
@@ -62,6 +50,7 @@ class GpuLinear(GpuLowering):
         if not self.needs_dinput:
             return None
         (n, o, k), w, x, dx = self.sizes, self._parameters()[0], self.x, program.value(self.x.shape)
+        # here the sum goes down the columns of w
         it = Product(
             dy, w, dx.array, x.array, (n, k, o), (o, 1, k, 1), DINPUT, x.kind, splits_of(n, k, o)
         )
@@ -79,6 +68,7 @@ class GpuLinear(GpuLowering):
         n, o, k = self.sizes
         splits, has_bias = splits_of(o, k + 1, n), len(self.stage.parameters) == 2
         dw, db = self._gradients(program, splits)  # the kernel computes both, wanted or not
+        # both operands lie by image, and the sum is over images
         return Product(
             dy,
             self.x.array,
