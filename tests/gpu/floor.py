@@ -9,7 +9,9 @@ for memory and for each other, blocks that leave multiprocessors idle, and the g
 
 SASS, FFMA, memory: all instructions that a warp issues, multiply-adds, and those that read or write
 memory. Per multiply-add: instructions of a thread for each multiply-add that the plan counts.
-Waves: how often the multiprocessors are filled with the launch's blocks.
+Waves: how often the multiprocessors are filled with the launch's blocks. Banks: how long the 32
+banks of each shared memory are busy, a word a cycle; where this is more than the time to issue, it
+is what the kernel waits for.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ EVERY = 1e15  # instructions
 ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]
 HEAD = [
     "kernel", "what", "blocks", "warps", "SASS", "FFMA", "memory", "per multiply-add", "registers",
-    "shared", "spilled", "waves", "issue us",
+    "shared", "spilled", "waves", "banks us", "issue us",
 ]  # fmt: skip
 MEMORY = ("LDG", "STG", "LDS", "STS", "LDL", "STL", "ATOMG", "ATOMS", "RED")
 
@@ -40,6 +42,12 @@ MEMORY = ("LDG", "STG", "LDS", "STS", "LDL", "STL", "ATOMG", "ATOMS", "RED")
 def microseconds(count: Counted) -> float:
     """What it takes to issue all instructions of a launch."""
     return count.all_instructions / (MULTIPROCESSORS * SCHEDULERS * MEGAHERTZ)
+
+
+def of_banks(count: Counted) -> float:
+    """What it takes the banks of shared memory to serve all of a launch, in us."""
+    cycles = float(count.cycles_of_banks.sum()) * count.launch.warps
+    return cycles / (MULTIPROCESSORS * MEGAHERTZ)
 
 
 def waves(count: Counted) -> float:
@@ -67,6 +75,7 @@ def row(count: Counted) -> list[str]:
         f"{count.shared:,}",
         str(kernel.spilled),
         f"{waves(count):.2f}",
+        f"{of_banks(count):.2f}",
         f"{microseconds(count):.2f}",
     ]
 

@@ -136,6 +136,33 @@ def test_a_division_of_floats_is_counted_without_its_last_resort() -> None:
     assert counts.of("CALL") == 0
 
 
+BANKS = {  # the words that the threads 0 to 31 of a warp read: how long it takes
+    "all[t]": 1,
+    "all[2 * t]": 2,
+    "all[3 * t]": 1,
+    "all[7]": 1,
+    "all[t / 8 * 32]": 4,
+    "all[32 * t]": 32,
+    "all[33 * t]": 1,
+    "all[t % 5 < 2 ? 32 * t : 1]": 13,
+    "((float2*)all)[t].x + ((float2*)all)[t].y": 2,
+    "((float4*)all)[t].x * ((float4*)all)[t].y + ((float4*)all)[t].w": 4,
+    "((float4*)all)[t / 16].x * ((float4*)all)[t / 16].y + ((float4*)all)[t / 16].w": 1,
+}
+
+
+def test_a_bank_of_shared_memory_serves_a_word_a_cycle() -> None:
+    """Threads that want other words of the same bank wait for each other."""
+    begin = "__shared__ __align__(16) float all[1100]; all[t] = s; __syncthreads();"
+    bodies = {f"of_{k}": f"{begin} s += {read};" for k, read in enumerate(BANKS)}
+    code = ROUNDS + "".join(kernel(*pair) for pair in bodies.items())
+    for name, (read, expected) in zip(bodies, BANKS.items(), strict=True):
+        counts = counted(launch(name, code, threads=32), "sm_90")
+        assert counts.of("LDS") == counts.of("STS") == 1
+        of_store = 1
+        assert counts.cycles_of_banks.sum() - of_store == expected, read
+
+
 def test_a_sample_has_a_block_of_every_part() -> None:
     blocks = chosen(1000, 7)
     assert (blocks // (1000 / 7)).astype(int).tolist() == list(range(7))

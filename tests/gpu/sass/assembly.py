@@ -169,9 +169,10 @@ def _operand(word: str) -> Operand:
 
 def _memory(word: str) -> Operand | None:
     """[R2.64+UR4+0x10], with desc[UR6] before it where a global address is meant."""
-    found = re.fullmatch(
-        r"(?:desc\[UR\d+\])?\[(R\w+)(?:\.U?64)?(?:\+UR(\d+))?(?:\+(-?0x[0-9a-f]+))?\]", word
-    )
+    register, uniform, offset = r"(R\w+(?:\.\w+)?)", r"\+?UR(\d+)", r"\+?(-?0x[0-9a-f]+)"
+    pattern = rf"(?:desc\[UR\d+\])?\[{register}?(?:{uniform})?(?:{offset})?\]"
+    found = re.fullmatch(pattern, word)
     if not found:
         return None
-    return Operand("memory", int(found[3] or "0", 16), "", found[1], int(found[2] or -1))
+    base = found[1] or "RZ"
+    return Operand("memory", int(found[3] or "0", 16), "", base, int(found[2] or -1))

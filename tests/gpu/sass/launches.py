@@ -60,6 +60,7 @@ class Counted(NamedTuple):
     """What a launch costs.
 
     Attributes:
+        cycles_of_banks: how long a warp keeps the banks of shared memory busy with each, likewise.
         per_warp: how often a warp issues each instruction, in the mean over the warps.
         doubtful: places of the branches that depend on data, which were counted as going both ways.
     """
@@ -67,6 +68,7 @@ class Counted(NamedTuple):
     launch: Launch
     kernel: Kernel
     per_warp: np.ndarray
+    cycles_of_banks: np.ndarray
     doubtful: tuple[int, ...]
 
     @property
@@ -166,8 +168,9 @@ def gone_through(launch: Launch, kernel: Kernel, architecture: str, blocks: int)
     special, alive = threads(launch, places)
     warps = Warps(kernel, special, bank(launch, architecture), memory(launch), alive)
     warps.run()
-    counts = np.array(warps.counts) / (len(places) * launch.warps_of_block)
-    return Counted(launch, kernel, counts, tuple(warps.doubtful))
+    number = len(places) * launch.warps_of_block
+    counts, cycles = np.array(warps.counts) / number, np.array(warps.cycles_of_banks) / number
+    return Counted(launch, kernel, counts, cycles, tuple(warps.doubtful))
 
 
 def chosen(blocks: int, most: int) -> np.ndarray:
@@ -181,7 +184,8 @@ def chosen(blocks: int, most: int) -> np.ndarray:
 def threads(launch: Launch, blocks: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The special registers of the blocks' threads, and which lanes there are."""
     lanes = np.arange(launch.warps_of_block * LANES)
-    special = {"SR_LANEID": np.tile(lanes % LANES, len(blocks))}
+    special = {"SR_CgaCtaId": np.zeros(len(lanes) * len(blocks))}  # a block is its own cluster
+    special |= {"SR_LANEID": np.tile(lanes % LANES, len(blocks))}
     tid, ctaid = lanes, np.repeat(blocks, len(lanes))
     for axis, (size, count) in enumerate(
         zip(padded(launch.block), padded(launch.grid), strict=True)

@@ -7,62 +7,23 @@ no function here has an unknown result.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from . import floats, memory
 from .assembly import Instruction, Operand
+from .operands import COMPARISONS, JOINS, Meaning, is_predicate, pair_or_one, parts, unknown, width
 from .values import ZERO, Value, apply, narrow, signed, together, upper, wide
 
 if TYPE_CHECKING:
     from .warps import Warps
 
-Meaning = Callable[["Warps", Instruction], None]
-COMPARISONS = {
-    "LT": np.less, "LE": np.less_equal, "GT": np.greater, "GE": np.greater_equal,
-    "EQ": np.equal, "NE": np.not_equal,
-}  # fmt: skip
-JOINS = {"AND": np.logical_and, "OR": np.logical_or, "XOR": np.logical_xor}
-LARGEST_64 = 2.0**64 - 2.0**11  # below 2^64, as float64
-WIDTHS = {"64": 2, "128": 4}  # registers
-
 
 def of(op: str) -> Meaning:
     """What an instruction of this name does."""
     return MEANINGS.get(op, unknown)
-
-
-def unknown(warps: Warps, i: Instruction) -> None:
-    """Forget the result: the first operand, and the second where one of them is a predicate."""
-    if not i.operands:
-        return
-    for high in range(width(i)):
-        warps.write(i.operands[0], None, high)
-    if len(i.operands) > 1 and any("P" in o.kind for o in i.operands[:2]):
-        for high in range(width(i)):
-            warps.write(i.operands[1], None, high)
-
-
-def width(i: Instruction) -> int:
-    """How many registers a result takes."""
-    if i.op.startswith("D") or i.modifiers[:1] == ("F64",):
-        return 2
-    return max([WIDTHS.get(m, 1) for m in i.modifiers], default=1)
-
-
-def parts(i: Instruction) -> tuple[list[Operand], list[Operand], list[Operand]]:
-    """Of ``IADD3.X R2, P0, R4, R5, R6, P1, !PT``: the carries out, the sources, the carries in."""
-    rest = list(i.operands[1:])
-    out = list(takewhile(is_predicate, rest))
-    sources = [o for o in rest if not is_predicate(o)]
-    return out, sources, [o for o in rest[len(out) :] if is_predicate(o)]
-
-
-def is_predicate(o: Operand) -> bool:
-    """Whether an operand is one."""
-    return o.kind in ("P", "UP")
 
 
 def carried(warps: Warps, i: Instruction, carries: list[Operand]) -> list[Value | None]:
@@ -124,11 +85,6 @@ def multiply_add(warps: Warps, i: Instruction) -> None:
         warps.write_pair(i.operands[0], total)
     else:
         warps.write(i.operands[0], apply(upper if in_64 else narrow, total))
-
-
-def pair_or_one(warps: Warps, o: Operand, pair: bool) -> Value | None:
-    """An operand as 64 bits or as 32."""
-    return warps.pair(o) if pair else warps.read(o)
 
 
 def shift_add(warps: Warps, i: Instruction) -> None:
@@ -302,49 +258,6 @@ def compare(warps: Warps, i: Instruction) -> None:
     warps.write(second, apply(lambda p, q: join(~p, q), holds, other))
 
 
-def compare_floats(warps: Warps, i: Instruction) -> None:
-    """FSETP, of numbers that the host has set; a name with U holds for NaN, too.
-
-    What kernels compute is taken to be finite: a comparison with infinity has a result.
-    """
-    first, second, a, b, joined = i.operands
-    name = i.modifiers[0]
-    if name[:2] not in COMPARISONS:  # NUM, NAN
-        unknown(warps, i)
-        return
-    join = next(JOINS[m] for m in i.modifiers if m in JOINS)
-
-    def compared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        unordered = (np.isnan(a) | np.isnan(b)) & name.endswith("U")
-        return np.asarray(COMPARISONS[name[:2]](a, b) | unordered)
-
-    left, right = float_of(warps, a), float_of(warps, b)
-    if right is not None and np.isinf(right.bits).all():
-        left = finite(left)
-    holds = apply(compared, left, right)
-    other = warps.read(joined)
-    warps.write(first, apply(join, holds, other))
-    warps.write(second, apply(lambda p, q: join(~p, q), holds, other))
-
-
-def finite(value: Value | None) -> Value:
-    """Some number where it is unknown."""
-    bits = np.zeros(1, np.float32) if value is None else np.where(value.known, value.bits, 0)
-    return Value(bits, np.ones(1, bool))
-
-
-def float_of(warps: Warps, o: Operand) -> Value | None:
-    """An operand as float32, with its sign."""
-    if o.kind == "other":
-        try:
-            return Value(np.array([o.text], np.float32), np.ones(1, bool))
-        except ValueError:
-            return None
-    value = apply(lambda bits: bits.view(np.float32), warps.read(o._replace(sign="")))
-    value = apply(abs, value) if "|" in o.sign else value
-    return apply(np.negative, value) if "-" in o.sign else value
-
-
 def one_of(a: np.ndarray, b: np.ndarray, p: np.ndarray) -> np.ndarray:
     """a where p holds, else b."""
     return np.asarray(np.where(p, a, b))
@@ -414,96 +327,13 @@ def from_first_lane(warps: Warps, i: Instruction) -> None:
     warps.write(i.operands[0], value)
 
 
-def load(warps: Warps, i: Instruction) -> None:
-    """LDG: what the host has put into memory, where the address is known."""
-    at = i.operands[1]
-    if at.kind != "memory":
-        unknown(warps, i)
-        return
-    base = warps.pair(Operand("R", int(at.text[1:]))) if at.text != "RZ" else None
-    added = None if at.uniform < 0 else warps.pair(Operand("UR", at.uniform))
-    addresses = base if at.uniform < 0 else apply(np.add, base, added)
-    is_whole = not {"U8", "S8", "U16", "S16"} & set(i.modifiers)
-    for high in range(width(i)):
-        offset = np.uint64((at.value + 4 * high) % 2**64)
-        place = apply(lambda x, offset=offset: x + offset, addresses)
-        warps.write(i.operands[0], warps.in_memory(place) if is_whole else None, high)
-
-
-def constant_of_halves(warps: Warps, i: Instruction) -> None:
-    """HFMA2 R2, -RZ, RZ, a, b: how the compiler loads some constants, as two halves."""
-    target, *sources = i.operands
-    value = None
-    if len(sources) == 4 and all(o.text.endswith("RZ") for o in sources[:2]):
-        high, low = (np.float16(o.text) if o.kind == "other" else None for o in sources[2:])
-        if high is not None and low is not None:
-            bits = int(high.view(np.uint16)) << 16 | int(low.view(np.uint16))
-            value = Value(np.array([bits], np.uint32), np.ones(1, bool))
-    warps.write(target, value)
-
-
-# Floating point, as integer divisions use it ------------------------------------------------------
-
-
-def to_float(warps: Warps, i: Instruction) -> None:
-    """I2F: an integer as float32, rounded up with .RP."""
-    target, source = i.operands
-    if "F64" in i.modifiers or "F16" in i.modifiers:
-        unknown(warps, i)
-        return
-    is_64 = "U64" in i.modifiers or "S64" in i.modifiers
-
-    def converted(bits: np.ndarray) -> np.ndarray:
-        exact = bits.astype(np.float64) if is_64 or "U32" in i.modifiers else signed(bits) * 1.0
-        near = exact.astype(np.float32)
-        if "RP" in i.modifiers:
-            near = np.where(near < exact, np.nextafter(near, np.float32(np.inf)), near)
-        return near.view(np.uint32)
-
-    warps.write(target, apply(converted, pair_or_one(warps, source, is_64)))
-
-
-def to_integer(warps: Warps, i: Instruction) -> None:
-    """F2I of a float32, towards zero."""
-    target, source = i.operands
-    is_64 = "U64" in i.modifiers or "S64" in i.modifiers
-    if "F64" in i.modifiers or "TRUNC" not in i.modifiers:
-        unknown(warps, i)
-        return
-
-    def converted(bits: np.ndarray) -> np.ndarray:
-        number = np.nan_to_num(bits.view(np.float32).astype(np.float64))
-        return np.clip(number, 0, LARGEST_64 if is_64 else 2.0**32 - 1).astype(np.uint64)
-
-    value = apply(converted, warps.read(source))
-    if is_64:
-        warps.write_pair(target, value)
-    else:
-        warps.write(target, apply(narrow, value))
-
-
-def of_float(warps: Warps, i: Instruction) -> None:
-    """MUFU.RCP of a known number."""
-    target, source = i.operands[:2]
-
-    def reciprocal(bits: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore", over="ignore"):
-            return (np.float32(1) / bits.view(np.float32)).view(np.uint32)
-
-    is_known = i.modifiers == ("RCP",)
-    warps.write(target, apply(reciprocal, warps.read(source)) if is_known else None)
-
-
-BY_NAME: dict[str, Meaning] = {
+MEANINGS: dict[str, Meaning] = {
     "IADD3": add3, "IADD": add3, "VIADD": add3, "IMAD": multiply_add, "LEA": shift_add,
     "IABS": absolute, "IMNMX": smaller_or_larger, "VIMNMX": smaller_or_larger,
-    "VIADDMNMX": sum_or_bound, "FSETP": compare_floats,
-    "LOP3": bitwise, "PLOP3": of_predicates, "SHF": shift, "PRMT": bytes_of_two,
-    "POPC": bits_set, "FLO": highest_bit,
-    "ISETP": compare, "SEL": choose, "MOV": move, "LDC": move, "LDCU": move,
-    "S2R": special, "S2UR": special, "CS2R": special, "R2UR": from_first_lane, "LDG": load,
-    "R2P": unpack, "P2R": pack, "HFMA2": constant_of_halves, "I2F": to_float, "I2FP": to_float,
-    "F2I": to_integer, "MUFU": of_float,
+    "VIADDMNMX": sum_or_bound, "LOP3": bitwise, "PLOP3": of_predicates, "SHF": shift,
+    "POPC": bits_set, "FLO": highest_bit, "PRMT": bytes_of_two, "ISETP": compare, "SEL": choose,
+    "MOV": move, "LDC": move, "LDCU": move, "S2R": special, "S2UR": special, "CS2R": special,
+    "R2UR": from_first_lane, "R2P": unpack, "P2R": pack, **floats.MEANINGS, **memory.MEANINGS,
 }  # fmt: skip
 # the same for a whole warp: UIADD3, UMOV, ...
-MEANINGS = {**BY_NAME, **{f"U{name}": meaning for name, meaning in BY_NAME.items()}}
+MEANINGS |= {f"U{name}": meaning for name, meaning in MEANINGS.items()}

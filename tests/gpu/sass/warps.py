@@ -35,6 +35,7 @@ class Warps:
 
     Attributes:
         counts: how many warps have issued each instruction.
+        cycles_of_banks: how long each has kept the banks of shared memory busy.
         doubtful: branches that depend on data: half of the lanes took each way.
     """
 
@@ -58,6 +59,7 @@ class Warps:
         self.groups[WARPSYNC] = 1
         self.groups_made = 1
         self.counts = [0] * len(kernel.instructions)
+        self.cycles_of_banks = [0] * len(kernel.instructions)
         self.doubtful: dict[int, int] = {}
 
     # Who comes next -------------------------------------------------------------------------------
@@ -88,6 +90,7 @@ class Warps:
             if instruction.op in CONTROL:
                 CONTROL[instruction.op](self, instruction, at)
                 return
+            self.at = at
             self.certain, self.doubted = self._guarded(instruction.guard)
             meanings.of(instruction.op)(self, instruction)
             at += 1
