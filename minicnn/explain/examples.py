@@ -87,7 +87,20 @@ def _max_pool(rng: np.random.Generator, s: Sizes) -> Any:
     planes = [rng.permutation(picture) for _ in range(s.batch * s.channels)]
     dy = _signed_output(rng, s, s.channels)
     layer = nn.MaxPool2d(s.kernel, s.stride, s.padding, s.dilation)
-    return pool.max_pool2d(layer, np.stack(planes).reshape(s.input), dy)
+    return pool.max_pool2d(layer, _with_a_tie(np.stack(planes).reshape(s.input), s), dy)
+
+
+def _with_a_tie(x: np.ndarray, s: Sizes) -> np.ndarray:
+    """The pictures with two equal largest cells in the last window, where it has two cells."""
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = s.kernel, s.stride, s.padding, s.dilation
+    top, left = ((o - 1) * t - p for o, t, p in zip(s.output, (sh, sw), (ph, pw), strict=True))
+    rows, columns = (range(a, a + d * k, d) for a, d, k in ((top, dh, kh), (left, dw, kw)))
+    h, w = x.shape[2:]
+    cells = [(i, j) for i in rows for j in columns if 0 <= i < h and 0 <= j < w]
+    if len(cells) > 1:
+        first, second, *_ = sorted(cells, key=lambda cell: -x[(0, 0, *cell)])
+        x[(0, 0, *second)] = x[(0, 0, *first)]
+    return x
 
 
 def _avg_pool(rng: np.random.Generator, s: Sizes) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from . import page
 from .notes import Notes, Reference, notes_as_data
 from .page.grid import Grid, TooLargeError
+from .questions import Questions, asked
 from .text import grids_as_text
 from .words import Sentence, as_html, in_language
 from .yours import Yours, in_data
@@ -51,6 +52,7 @@ class Explained:
         above, below: the grids of the forward and of the backward pass.
         notes: what every cell is made of.
         start: the cell shown first.
+        questions: what the page answers.
         families: the legend: a name for each colour.
         lang: the language, ``"en"``, ``"zh"`` or ``"ja"``. With None, the default, the page follows
             its reader's browser, and text is English.
@@ -66,6 +68,7 @@ class Explained:
     notes: Notes
     start: Reference
     families: dict[str, str] = field(default_factory=lambda: page.FAMILIES)
+    questions: Questions = field(default_factory=dict)
     lang: str | None = None
 
     @property
@@ -75,6 +78,7 @@ class Explained:
     def html(self, about: str = "", yours: Yours | None = None) -> str:
         """The page; ``about`` says what the example is, ``yours`` has a learner's wrong numbers."""
         parts = {
+            "questions": asked(self.questions),
             "forward": _formula(self.forward),
             "backward": _formula(self.backward),
             "above": "\n".join(grid.figure() for grid in self.above),

@@ -13,6 +13,7 @@ from .notes import Note, Notes, Token, every, joined, note, ref
 from .numbers import as_numbers
 from .page import FAMILIES
 from .page.grid import Grid
+from .questions import Questions, then
 from .words import Sentence
 
 
@@ -83,7 +84,21 @@ def linear(layer: nn.Linear, x: Any, dy: Any = None) -> Explained:
         rules.notes(),
         ["y", "0,0"],
         {**FAMILIES, "x": Sentence("linear.inputs")},
+        _questions(len(x), bias is not None),
     )
+
+
+def _questions(rows: int, has_bias: bool) -> Questions:
+    """On the sum over the batch, and the bias."""
+    batch = then(Sentence("linear.batch_answer"), "linear.batch_hint", rows == 1)
+    asked = {"batch": (Sentence("conv.batch"), batch, ("dweight", "0,0"))}
+    if has_bias:
+        asked["bias"] = (
+            Sentence("conv.bias_asked"),
+            Sentence("linear.bias_answer"),
+            ("dbias", "0"),
+        )
+    return asked
 
 
 class _Rules:

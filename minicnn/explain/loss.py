@@ -86,6 +86,19 @@ def cross_entropy(logits: Any, target: Any) -> Explained:
             "weight": Sentence("loss.right"),
             "gradient": Sentence("loss.gradient"),
         },
+        {
+            "p-minus-t": (
+                Sentence("loss.difference"),
+                Sentence("loss.difference_answer"),
+                ("dlogits", key(0, classes[0])),
+            ),
+            "wrong-class": (
+                Sentence("loss.others"),
+                Sentence("loss.others_answer"),
+                ("dlogits", key(0, (classes[0] + 1) % count)),
+            ),
+            "mean": (Sentence("loss.why_mean"), Sentence("loss.mean"), ("loss", "0")),
+        },
     )
 
 

@@ -10,9 +10,10 @@ from minicnn import kernels, nn
 from minicnn.tensor import Tensor
 
 from .explained import Explained, check_cells, check_layer
-from .notes import Note, Notes, Token, every, joined, note, ref
+from .notes import Note, Notes, Token, every, joined, key, note, ref
 from .numbers import Pair, as_numbers, as_pair
 from .page.grid import Grid, labels_of
+from .questions import Questions, then
 from .words import Sentence
 
 Index = tuple[int, ...]
@@ -42,7 +43,7 @@ def max_pool2d(layer: nn.MaxPool2d, x: Any, dy: Any = None) -> Explained:
         f"MaxPool2d({layer.extra_repr()})",
         Sentence("pool.max_forward"),
         Sentence("pool.max_backward"),
-        _MaxRules(pooled).notes(),
+        _MaxRules(pooled),
     )
 
 
@@ -55,7 +56,7 @@ def avg_pool2d(layer: nn.AvgPool2d, x: Any, dy: Any = None) -> Explained:
         f"AvgPool2d({layer.extra_repr()})",
         Sentence("pool.avg_forward"),
         Sentence("pool.avg_backward"),
-        _AvgRules(pooled).notes(),
+        _AvgRules(pooled),
     )
 
 
@@ -105,7 +106,7 @@ class _Pooled:
         return note(lit=windows, tail=tail, linked=[ref("dx", *at)])
 
     def explained(
-        self, title: str, layer: str, forward: str, backward: str, notes: Notes
+        self, title: str, layer: str, forward: str, backward: str, rules: _MaxRules | _AvgRules
     ) -> Explained:
         labels = labels_of(*self.x.shape[:2])
         above = [
@@ -116,7 +117,12 @@ class _Pooled:
             Grid("dx", "dx", Sentence("page.dx"), "gradient", self.dx, labels=labels),
             Grid("dy", "dy", Sentence("page.dy"), "gradient", self.dy, labels=labels),
         ]
-        return Explained(title, layer, forward, backward, above, below, notes, ["y", "0,0,0,0"])
+        return Explained(
+            *(title, layer, forward, backward, above, below),
+            rules.notes(),
+            ["y", "0,0,0,0"],
+            questions=rules.questions(),
+        )
 
 
 class _MaxRules:
@@ -133,6 +139,24 @@ class _MaxRules:
             "dx": every(x, self.dx),
             "dy": every(y, self.dy),
         }
+
+    def questions(self) -> Questions:
+        """On the gradient's way, on ties, and on windows that overlap."""
+        x, outputs = self.pooled.x, [*np.ndindex(self.pooled.y.shape)]
+        most = max(np.ndindex(x.shape), key=lambda at: len(self.won(at)))
+        tied = next((at for at in outputs if self.is_tied(at)), None)
+        ties = then(Sentence("pool.ties_answer"), "pool.ties_hint", tied is None)
+        first, overlap = key(*outputs[0]), Sentence("pool.overlap_answer")
+        return {
+            "routing": (Sentence("pool.routing"), Sentence("pool.routing_answer"), ("dy", first)),
+            "ties": (Sentence("pool.ties"), ties, ("y", key(*tied) if tied else first)),
+            "overlap": (Sentence("pool.overlap"), overlap, ("dx", key(*most))),
+        }
+
+    def is_tied(self, at: Index) -> bool:
+        """Whether a window has several largest cells."""
+        cells = [self.pooled.x[(*at[:2], *cell)] for cell in self.pooled.window(*at[2:])]
+        return cells.count(max(cells)) > 1
 
     def winner(self, at: Index) -> Index:
         """The cell of x that output ``at`` was taken from: the kernel keeps its flat number."""
@@ -178,6 +202,17 @@ class _AvgRules:
             "y": every(y, self.y),
             "dx": every(x, self.dx),
             "dy": every(y, self.dy),
+        }
+
+    def questions(self) -> Questions:
+        """On the gradient's way, and on windows that overlap."""
+        pooled = self.pooled
+        most = max(np.ndindex(pooled.x.shape), key=lambda at: len(pooled.over(at)))
+        overlaps = len(pooled.over(most)) > 1
+        overlap = then(Sentence("pool.shared_answer"), "pool.shared_hint", not overlaps)
+        return {
+            "shares": (Sentence("pool.routing"), Sentence("pool.shares_answer"), ("dy", "0,0,0,0")),
+            "overlap": (Sentence("pool.shared"), overlap, ("dx", key(*most))),
         }
 
     def divisor(self, at: Index) -> str:

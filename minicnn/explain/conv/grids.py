@@ -18,6 +18,7 @@ from ..page.grid import (
 )
 from ..words import Sentence
 from .numbers import Convolution
+from .ways import ComparedConvolution
 
 Shape = tuple[int, ...]
 
@@ -67,7 +68,7 @@ def _by(pair: tuple[int, ...]) -> str:
     return "x".join(map(str, pair))
 
 
-def grids_of(c: Convolution) -> list[Grid]:
+def grids_of(c: ComparedConvolution) -> list[Grid]:
     (ph, pw), (n, channels), outs = c.padding, c.x.shape[:2], len(c.weight)
     frame = ((0, 0), (0, 0), (ph, ph), (pw, pw))
     ins, out, kernels = labels_of(n, channels), labels_of(n, outs), _kernel_labels(outs, channels)
@@ -94,6 +95,17 @@ def grids_of(c: Convolution) -> list[Grid]:
             ("dbias", "db", Sentence("page.dbias"), "gradient", c.dbias),
         )
         grids += [Grid(*vector[:4], vector[4][None, None, None], axes="j") for vector in vectors]
+    if not is_map(c):
+        spread, flipped = Sentence("conv.spread_symbol"), Sentence("conv.flipped_symbol")
+        zeros, turned = Sentence("conv.spread_grid"), Sentence("conv.flipped_grid")
+        whole = Sentence("conv.transposed_grid")
+        (dh, dw), (kh, kw) = c.dilation, c.kernel_size
+        around = dh * (kh - 1), dw * (kw - 1)
+        grids += [
+            Grid("spread", spread, zeros, "gradient", c.spread, frame=around, labels=out),
+            Grid("flipped", flipped, turned, "weight", c.flipped, labels=kernels),
+            Grid("transposed", "dx", whole, "gradient", c.transposed, **pictures),
+        ]
     for together in (("x", "dx", "col2im"), ("weight", "dweight"), ("y", "dy", "bias", "dbias")):
         align(grid for grid in grids if grid.grid in together)
     return grids

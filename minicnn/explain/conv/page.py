@@ -10,12 +10,13 @@ from minicnn import nn
 from .. import page
 from ..numbers import numbers, small_number
 from ..page.grid import Grid, TooLargeError
+from ..questions import Questions, asked
 from ..words import Sentence, as_html
 from ..yours import Yours, in_data
 from .arguments import example_of
 from .grids import check_size, grids_of, is_map
 from .numbers import Convolution, Gradients
-from .questions import questions, shown
+from .questions import questions
 from .text import convolution_as_text
 from .ways import ComparedConvolution
 
@@ -74,18 +75,18 @@ class ExplainedConvolution(ComparedConvolution):
         """
         check_size(self.x.shape, self.weight.shape, self.padding, self.output)
         grids = {grid.grid: grid for grid in grids_of(self)}
-        asked = questions(self, hints=not about)
+        answered = questions(self, hints=not about)
         data = {
             "grids": [*grids.values()],
             "map": is_map(self),
             "geometry": self.geometry(),
             "additions": numbers(self.additions),
             "checks": _checks(self),
-            "start": asked["channels"][2],
+            "start": answered["channels"][2],
             **in_data(yours),
         }
         title, about = Sentence("conv.title"), about or _example(self)
-        body = _body(self, grids, asked)
+        body = _body(self, grids, answered)
         return page.write(title, self.describe(), about, body, data, SCRIPTS, language=self.lang)
 
     def geometry(self) -> dict[str, int]:
@@ -104,13 +105,14 @@ class ExplainedConvolution(ComparedConvolution):
         return {**letters, "bias": int(self.bias is not None)}
 
 
-def _body(c: ComparedConvolution, grids: dict[str, Grid], asked: dict[str, Any]) -> str:
+def _body(c: ComparedConvolution, grids: dict[str, Grid], answered: Questions) -> str:
     figures = {name: grid.figure() for name, grid in grids.items()}
     for name, bias in (("y", "bias"), ("dy", "dbias")):
         small = figures.get(bias, "").replace("<figure", '<figure class="small"')
         figures[name] = f"<div>{figures[name]}{small}</div>"
     parts = {
-        "questions": "\n".join(shown(anchor, *q) for anchor, q in asked.items()),
+        "questions": asked(answered),
+        "transposed": _transposed(figures),
         "steps": str(c.columns.shape[0] * c.columns.shape[2]),
         "letters": as_html(_letters(c), "p"),
         "check_heads": "".join(
@@ -119,6 +121,14 @@ def _body(c: ComparedConvolution, grids: dict[str, Grid], asked: dict[str, Any])
         "check_rows": _check_rows(c),
     }
     return page.fill(page.read("conv/page.html"), {**figures, **parts})
+
+
+def _transposed(figures: dict[str, str]) -> str:
+    """The section that shows dx as a convolution; nothing on a page of colours."""
+    if "transposed" not in figures:
+        return ""
+    names = ("spread", "flipped", "transposed")
+    return page.fill(page.read("conv/transposed.html"), {name: figures[name] for name in names})
 
 
 def _symbols(c: Convolution) -> list[str]:

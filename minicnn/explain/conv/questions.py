@@ -2,72 +2,78 @@
 
 from __future__ import annotations
 
-import html
-import json
-
 import numpy as np
 
-from ..words import Sentence, as_html
+from ..notes import key
+from ..questions import Questions, then
+from ..words import Sentence
+from .grids import is_map
 from .numbers import Convolution
 
-Cell = tuple[str, str]  # the name of a grid and an index in it, "n,c,h,w"
 
-
-def questions(c: Convolution, hints: bool = True) -> dict[str, tuple[Sentence, Sentence, Cell]]:
-    """{anchor: (question, answer, the cell that shows it)}.
-
-    ``hints``: whether an answer says which options would show more.
-    """
+def questions(c: Convolution, hints: bool = True) -> Questions:
+    """What the page answers. ``hints``: whether an answer says which options would show more."""
     middle, unreached = _most_covered(c), _unreached(c)
     outside, inside = _output(c, inside=False), _output(c, inside=True)
 
-    stride = _then(Sentence("conv.stride_answer"), "conv.stride_fits", not unreached)
+    stride = then(Sentence("conv.stride_answer"), "conv.stride_fits", not unreached)
     return {
         "flipped": (
             Sentence("conv.flipped"),
             Sentence("conv.flipped_answer"),
-            ("dx", _key(middle)),
+            ("dx", key(*middle)),
         ),
         "channels": (
             Sentence("conv.channels"),
-            _then(
+            then(
                 Sentence("conv.channels_answer"),
                 "conv.channels_hint",
                 hints and c.x.shape[1] == 1,
             ),
-            ("y", _key((0, 0, *(inside or (0, 0))))),
+            ("y", key(0, 0, *(inside or (0, 0)))),
         ),
         "plus-equals": (
             Sentence("conv.plus_equals"),
             Sentence("conv.plus_equals_answer"),
-            ("col2im", _key(middle)),
+            ("col2im", key(*middle)),
         ),
         "stride-does-not-fit": (
             Sentence("conv.stride"),
-            _then(stride, "conv.stride_hint", hints and not unreached),
-            ("dx", _key(unreached or (0, 0, c.x.shape[2] - 1, c.x.shape[3] - 1))),
+            then(stride, "conv.stride_hint", hints and not unreached),
+            ("dx", key(*(unreached or (0, 0, c.x.shape[2] - 1, c.x.shape[3] - 1)))),
         ),
         "padding": (
             Sentence("conv.padding"),
-            _then(Sentence("conv.padding_answer"), "conv.padding_hint", hints and not outside),
-            ("y", _key((0, 0, *(outside or (0, 0))))),
+            then(Sentence("conv.padding_answer"), "conv.padding_hint", hints and not outside),
+            ("y", key(0, 0, *(outside or (0, 0)))),
         ),
+        **_more(c, hints),
     }
 
 
-def _then(first: Sentence, second: str, wanted: bool) -> Sentence:
-    return Sentence("page.two", first=first, second=Sentence(second)) if wanted else first
-
-
-def shown(anchor: str, question: str, answer: str, cell: Cell) -> str:
-    """A question as an item of the page's list."""
-    link = as_html(question, f'a href="#{anchor}"')
-    place = html.escape(json.dumps(cell))
-    return f'<li id="{anchor}" data-cell="{place}">{link}{as_html(answer, "p")}</li>'
-
-
-def _key(index: tuple[int, ...]) -> str:
-    return ",".join(map(str, index))
+def _more(c: Convolution, hints: bool) -> Questions:
+    """On the bias, the batch, dilation, and dx as a convolution."""
+    n, taps = len(c.x), [k // 2 for k in c.kernel_size]
+    middle, dilated = key(0, 0, *_most_covered(c)[2:]), max(c.dilation) > 1
+    batch, dilation = Sentence("conv.batch_answer"), Sentence("conv.dilation_answer")
+    asked = {
+        "batch": (
+            Sentence("conv.batch"),
+            then(batch, "conv.batch_hint", hints and n == 1),
+            ("dweight", key(0, 0, *taps)),
+        ),
+        "dilation": (
+            Sentence("conv.dilation"),
+            then(dilation, "conv.dilation_hint", hints and not dilated),
+            ("y", key(0, 0, *(_output(c, inside=True) or (0, 0)))),
+        ),
+    }
+    if c.bias is not None:
+        asked["bias"] = (Sentence("conv.bias_asked"), Sentence("conv.bias_answer"), ("dbias", "0"))
+    if not is_map(c):
+        transposed = Sentence("conv.transposed_answer")
+        asked["transposed"] = (Sentence("conv.transposed"), transposed, ("transposed", middle))
+    return asked
 
 
 def _most_covered(c: Convolution) -> tuple[int, int, int, int]:

@@ -70,7 +70,7 @@ const rules = {
 
   dweight([o, c, i, j]) {
     const lines = range(g.n).map((n) => ({
-      label: g.n > 1 ? `image ${n}` : "",
+      label: g.n > 1 ? ["page.image", { n }] : "",
       tokens: added(
         pairs(g.oh, g.ow).map(([p, q]) => [ref("dy", n, o, p, q), ref("x", n, c, ...pixel(p, q, i, j))]),
       ),
@@ -83,7 +83,7 @@ const rules = {
 
   dbias([o]) {
     const lines = range(g.n).map((n) => ({
-      label: g.n > 1 ? `image ${n}` : "",
+      label: g.n > 1 ? ["page.image", { n }] : "",
       tokens: added(pairs(g.oh, g.ow).map(([p, q]) => ref("dy", n, o, p, q))),
     }));
     return { lines, words: ["conv.dbias", { o }], linked: [ref("bias", o)] };
@@ -122,6 +122,32 @@ const rules = {
       words: ["conv.col2im", { count: due.length, done: done.length }],
       linked: [ref("dx", n, c, h, w)],
     };
+  },
+
+  spread([n, o, h, w]) {
+    const [p, q] = [h / g.sh, w / g.sw];
+    if (p < 0 || q < 0 || p > g.oh - 1 || q > g.ow - 1) return { words: ["conv.spread_frame"] };
+    if (![p, q].every(Number.isInteger)) return { words: ["conv.spread_between"] };
+    const held = ref("dy", n, o, p, q);
+    return { lines: [{ label: nameOf(held), tokens: [held] }], words: ["conv.spread"] };
+  },
+
+  flipped([o, c, i, j]) {
+    const from = ref("weight", o, c, g.kh - 1 - i, g.kw - 1 - j);
+    return { lines: [{ label: nameOf(from), tokens: [from] }], words: ["conv.flipped_words"] };
+  },
+
+  transposed([n, c, h, w]) {
+    const { rows, columns, frame } = grids.get("spread");
+    const at = (i, j) => [h + g.ph + i * g.dh - frame[0], w + g.pw + j * g.dw - frame[1]];
+    const [bottom, right] = at(g.kh - 1, g.kw - 1);
+    const isReached = bottom < rows - frame[0] && right < columns - frame[1];
+    const taps = isReached ? pairs(g.kh, g.kw) : [];
+    const lines = range(taps.length ? g.o : 0).map((o) => ({
+      label: g.o > 1 ? ["conv.from_channel", { o }] : "",
+      tokens: added(taps.map(([i, j]) => [ref("flipped", o, c, i, j), ref("spread", n, o, ...at(i, j))])),
+    }));
+    return { lines, words: taps.length ? ["conv.transposed_words"] : dxWords(0, h, w), linked: [ref("dx", n, c, h, w)] };
   },
 
   x([n, c, h, w]) {

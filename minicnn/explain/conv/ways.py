@@ -47,16 +47,8 @@ class ComparedConvolution(Convolution):
         places.
         """
         (sh, sw), (ph, pw), (dh, dw) = self.stride, self.padding, self.dilation
-        (kh, kw), (oh, ow) = self.kernel_size, self.output
-        # dy[p, q] at the cell where its window begins, 0 at the windows that the stride skipped
-        apart = np.zeros((*self.dy.shape[:2], (oh - 1) * sh + 1, (ow - 1) * sw + 1))
-        apart[:, :, ::sh, ::sw] = self.dy
-        flipped = self.weight[:, :, ::-1, ::-1].swapaxes(0, 1)  # (C, O, KH, KW)
-        around = (dh * (kh - 1), dw * (kw - 1))  # zeros, so that each pixel has all its windows
-        reached = _convolve(apart, flipped, padding=around, dilation=(dh, dw))
-        framed = np.zeros_like(self.dx_framed)  # what no window reaches stays 0
-        framed[:, :, : reached.shape[2], : reached.shape[3]] = reached
-        dx = framed[:, :, ph : ph + self.x.shape[2], pw : pw + self.x.shape[3]]
+        kh, kw = self.kernel_size
+        dx = self.transposed[:, :, ph : ph + self.x.shape[2], pw : pw + self.x.shape[3]]
 
         # dW[o, c, i, j] sums over n, p, q: images take the place of channels, and from one i to the
         # next the products move by DH, from one p to the next by SH
@@ -64,6 +56,32 @@ class ComparedConvolution(Convolution):
         dweight = _convolve(pictures, outputs, stride=(dh, dw), padding=(ph, pw), dilation=(sh, sw))
         dweight = dweight[:, :, :kh, :kw]  # cells that the stride leaves over would add more rows
         return {"dx": dx, "dweight": dweight.swapaxes(0, 1)}
+
+    @functools.cached_property
+    def spread(self) -> np.ndarray:
+        """dy[p, q] at the cell where its window begins, 0 at the windows that the stride skipped.
+
+        Framed with zeros, so that each pixel has all its windows: (N, O, rows, columns).
+        """
+        (sh, sw), (dh, dw), (kh, kw) = self.stride, self.dilation, self.kernel_size
+        top, left = dh * (kh - 1), dw * (kw - 1)
+        rows, columns = ((size - 1) * s + 1 for size, s in zip(self.output, (sh, sw), strict=True))
+        spread = np.zeros((*self.dy.shape[:2], rows + 2 * top, columns + 2 * left))
+        spread[:, :, top : top + rows : sh, left : left + columns : sw] = self.dy
+        return spread
+
+    @functools.cached_property
+    def flipped(self) -> np.ndarray:
+        """The kernels, turned by 180 degrees, of the shape of weight."""
+        return np.ascontiguousarray(self.weight[:, :, ::-1, ::-1])
+
+    @functools.cached_property
+    def transposed(self) -> np.ndarray:
+        """dx, framed, as a convolution of ``spread`` with ``flipped``."""
+        reached = _convolve(self.spread, self.flipped.swapaxes(0, 1), dilation=self.dilation)
+        framed = np.zeros_like(self.dx_framed)  # what no window reaches stays 0
+        framed[:, :, : reached.shape[2], : reached.shape[3]] = reached
+        return framed
 
     @functools.cached_property
     def by_differences(self) -> Gradients:
