@@ -28,16 +28,27 @@ EXAMPLES = {
     "check 3": "one of them",
     "hint 3": "a hint for it; again for the next one, the third is the formula",
 }
+HELP = {
+    "start DIR": "make a folder with a file for each exercise",
+    "check [N]": "judge your answers, up to the first that is not right, or one",
+    "hint [N]": "a hint, and the next one; the third is the formula",
+    "show [N]": "a page of all numbers, opened at the first that is wrong",
+    "status": "all exercises, a line each",
+    "reveal N": "print a right answer",
+    "train": "train LeNet with your own layers",
+    "export": "write the course as an assignment for nbgrader",
+}
 HINTS = ".hints"  # a file in the folder: how many hints each exercise has had
 
 
 def parser() -> command.Parser:
     """The options of ``python -m minicnn.learn``."""
     about = "Write the backward passes yourself, and be told which slip a wrong one has."
-    p = command.Parser("learn", about, EXAMPLES)
+    rows = [f"  {call:14}{does}" for call, does in HELP.items()]
+    p = command.Parser("learn", "\n".join([about, "", "commands:", *rows]), EXAMPLES)
     p.usage = f"{p.prog} COMMAND [N or DIR] [options]"
-    p.add("command", "COMMAND", "one of these: " + ", ".join(COMMANDS), choices=list(COMMANDS))
-    p.add("what", "N", "the number of an exercise; of start, a folder", nargs="?")
+    p.add("command", "COMMAND", "one of these", nargs="?", choices=list(COMMANDS))
+    p.add("what", "N", "the number of an exercise, or the folder of start", nargs="?")
     p.add(
         "--in",
         "DIR",
@@ -71,7 +82,7 @@ def parser() -> command.Parser:
     p.add(
         "--lang",
         "LANG",
-        "of what is said",
+        "en, zh or ja: of what is said",
         "the language of your system, else English",
         choices=list(LANGUAGES),
     )
@@ -84,7 +95,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _learn(options: argparse.Namespace) -> int:
-    options.lang = options.lang or (reader_of() if reader_of() in LANGUAGES else "en")
+    if options.command is None:
+        raise ValueError(f"no command; wanted one of {', '.join(COMMANDS)}, as in --help")
+    options.lang = options.lang or reader_of()
     return COMMANDS[options.command](options)
 
 
@@ -147,6 +160,16 @@ def _exercise(options: argparse.Namespace) -> Exercise:
     return COURSE[int(number)]
 
 
+def _current(options: argparse.Namespace, folder: Path) -> Exercise:
+    """The exercise of the number that was typed; without one the first that is not right."""
+    if options.what:
+        return _exercise(options)
+    for exercise in COURSE.values():
+        if judge(exercise, folder, options.lang, options.seconds, silent=True).state != RIGHT:
+            return exercise
+    raise ValueError(f"{options.command}: all exercises are right; wanted a number")
+
+
 # The commands -------------------------------------------------------------------------------------
 
 
@@ -171,15 +194,20 @@ def check(options: argparse.Namespace) -> int:
 
 def hint(options: argparse.Namespace) -> int:
     """The next hint of an exercise; after the third, the third again."""
-    exercise, folder = _exercise(options), _folder(options)
+    folder = _folder(options)
+    exercise = _current(options, folder)
     memory = folder / HINTS
     had = dict(_hints_had(memory))
     step = min(had.get(exercise.number, 0) + 1, 3)
     had[exercise.number] = step
     write_whole(memory, "".join(f"{number} {count}\n" for number, count in sorted(had.items())))
-    say(said("hints", options.lang, step=step))
+    say(f"{exercise.number:2}  {title_of(exercise, options.lang)}: {_step(options.lang, step)}")
     say(said(f"{exercise.name}.hint{step}", options.lang))
     return 0
+
+
+def _step(language: str, step: int) -> str:
+    return said("hints", language, step=step)
 
 
 def _hints_had(memory: Path) -> list[tuple[int, int]]:
@@ -201,7 +229,8 @@ def status(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """The explorer at the first wrong cell of an answer, its number next to the right one."""
-    exercise, folder, language = _exercise(options), _folder(options), options.lang
+    folder, language = _folder(options), options.lang
+    exercise = _current(options, folder)
     if not has_page(exercise):
         raise ValueError(f"show: {said('no_page', language, number=exercise.number)}")
     verdict = judge(exercise, folder, language, options.seconds)

@@ -45,12 +45,14 @@ KERNEL: Slips = {
 def place(s: Sum, stride: str = "S", dilation: str = "D", padding: str = "P") -> Sum:
     """Windows that lie by other sizes: ``stride="D"`` steps by the dilation, ``"1"`` by one cell.
 
-    A size with an ``x``, as ``"Sx"``, is that of the other axis.
+    A size with an ``x``, as ``"Sx"``, is that of the other axis; one with ``h`` or ``w``, as
+    ``"Sh"``, that of the rows or of the columns for both.
     """
 
     def size(kind: str, axis: str) -> int:
         other = "W" if axis == "H" else "H"
-        return 1 if kind == "1" else s[kind[0] + (other if kind.endswith("x") else axis)]
+        axes = {"": axis, "x": other, "h": "H", "w": "W"}
+        return 1 if kind == "1" else s[kind[0] + axes[kind[1:]]]
 
     def begins(axis: str) -> int:
         return 0 if padding == "0" else size(padding, axis)
@@ -68,6 +70,7 @@ def shift(rows: int, columns: int) -> Slip:
 STRIDE: Slips = {
     "stride_ignored": (lambda s: place(s, stride="1"),),
     "strides_exchanged": (lambda s: place(s, stride="Sx"),),
+    "stride_of_one_axis": (lambda s: place(s, stride="Sh"), lambda s: place(s, stride="Sw")),
     "stride_of_kernel": (lambda s: place(s, stride="K"),),
 }
 GEOMETRY: Slips = {
@@ -75,6 +78,14 @@ GEOMETRY: Slips = {
     "stride_for_dilation": (lambda s: place(s, stride="D", dilation="S"),),
     "dilation_ignored": (lambda s: place(s, dilation="1"),),
     "dilations_exchanged": (lambda s: place(s, dilation="Dx"),),
+    "dilation_of_one_axis": (
+        lambda s: place(s, dilation="Dh"),
+        lambda s: place(s, dilation="Dw"),
+    ),
+    "padding_of_one_axis": (
+        lambda s: place(s, padding="Ph"),
+        lambda s: place(s, padding="Pw"),
+    ),
     "padding_ignored": (lambda s: place(s, padding="0"),),
     "paddings_exchanged": (lambda s: place(s, padding="Px"),),
     "stride_for_padding": (lambda s: place(s, stride="P", padding="S"),),

@@ -82,10 +82,20 @@ def test_there_are_three_hints_and_the_third_is_the_formula(
     for _ in range(4):
         assert main(["hint", "3"]) == 0
         said.append(capsys.readouterr().out)
-    assert [text.split("\n")[0] for text in said] == [f"hint {k} of 3" for k in (1, 2, 3, 3)]
+    heads = [text.split("\n")[0] for text in said]
+    assert heads == [f" 3  the gradient of the weights: hint {k} of 3" for k in (1, 2, 3, 3)]
     assert len(set(said)) == 3
     assert "dW[o, c, i, j] = sum over n, oh, ow of" in said[2]
     assert "= sum" not in said[0] + said[1]
+
+
+def test_a_hint_without_a_number_is_for_the_first_that_is_not_right(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    solve(course, 1)
+    capsys.readouterr()
+    assert main(["hint"]) == 0
+    assert capsys.readouterr().out.startswith(" 2  the gradient of the bias: hint 1 of 3")
 
 
 def test_reveal_prints_the_answer_and_status_a_line_for_each(
@@ -176,7 +186,7 @@ def test_code_that_runs_where_rows_and_columns_agree_is_judged_there(course: Pat
     ("typed", "said"),
     [
         (["check", "14"], "check: exercise 14; wanted a number from 1 to 13"),
-        (["hint"], "hint: no number; wanted a number from 1 to 13"),
+        (["reveal"], "reveal: no number; wanted a number from 1 to 13"),
         (["reveal", "two"], "reveal: exercise two; wanted a number from 1 to 13"),
         (["check", "--in", "elsewhere"], "--in elsewhere has no exercises; wanted the folder"),
         (["start"], "start: no folder; wanted a name"),

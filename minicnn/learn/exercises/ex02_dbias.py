@@ -1,3 +1,6 @@
+import numpy as np
+
+
 def dbias(dy):
     """dy: (N, O, OH, OW); returns db: (O,)."""
     # BEGIN

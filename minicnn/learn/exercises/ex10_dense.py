@@ -1,3 +1,6 @@
+import numpy as np
+
+
 def dense_backward(dy, x, weight):
     """dy: (M, O), x: (M, K), weight: (O, K), of y = x W^T + b; returns dx, dW, db."""
     # BEGIN

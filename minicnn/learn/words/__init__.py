@@ -10,7 +10,7 @@ from minicnn.language import catalogue
 from minicnn.slips.words import said as said_of_slip
 
 FOLDER = Path(__file__).parent
-LANGUAGES = ("en",)
+LANGUAGES = ("en", "zh", "ja")
 
 
 def said(key: str, language: str = "en", **values: Any) -> str:

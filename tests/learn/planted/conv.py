@@ -401,6 +401,15 @@ def s5(dy, w, x_shape, stride):
     return dx
 
 
+@slipped("stride", "stride_of_one_axis")
+def s6(dy, w, x_shape, stride):
+    dx = np.zeros((*x_shape[:2], 40, 40))
+    for p, q in np.ndindex(dy.shape[2:]):
+        a, b = p * stride[0], q * stride[0]
+        dx[:, :, a : a + w.shape[2], b : b + w.shape[3]] += np.tensordot(dy[:, :, p, q], w, 1)
+    return dx[:, :, : x_shape[2], : x_shape[3]]
+
+
 # im2col and col2im
 
 
