@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from . import page
 from .notes import Notes, Reference, notes_as_data
 from .page.grid import Grid, TooLargeError
 from .questions import Questions, asked
+from .svg import PARTS, Figure, figure, known_cell
 from .text import grids_as_text
 from .words import Sentence, as_html, in_language
 from .yours import Yours, in_data
@@ -90,6 +92,20 @@ class Explained:
         body = page.fill(page.read("page/layer.html"), parts)
         said = self.title, self.layer, about
         return page.write(*said, body, data, families=self.families, language=self.lang)
+
+    def svg(self, cell: str | None = None, parts: Sequence[str] = PARTS) -> str:
+        """A figure for slides: a cell, the grids with what it is made of, and its sum.
+
+        Args:
+            cell: a grid and an index, ``"dx/0,0,1,2"``; by default the one that is shown first.
+            parts: ``"grid"``, ``"sum"`` or both.
+
+        Raises:
+            ValueError: no such cell, or another part.
+        """
+        grids = self.above + self.below
+        at = self.start if cell is None else known_cell(cell, grids)
+        return figure(Figure(grids, at, self.notes[at[0]][at[1]], self.lang), parts)
 
     def _repr_html_(self) -> str:
         return page.in_a_frame(self.html(), 700)

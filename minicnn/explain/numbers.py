@@ -52,6 +52,23 @@ def power_of_ten(exponent: int) -> str:
     return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
+def in_digits(value: float, exponent: int, decimals: int) -> str:
+    """A number of a grid as text: see ``digits``."""
+    text = f"{value / 10.0**exponent:.{decimals}f}"
+    return (text.lstrip("-") if float(text) == 0 else text).replace("-", "−")
+
+
+def written(value: float, digits: int = 4) -> str:
+    """A number of a sum as text: whole numbers in full, others with this many digits."""
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value)).replace("-", "−")
+    if 1e-3 <= abs(value) < 1e6:
+        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+        return f"{value:.{decimals}f}".replace("-", "−")
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa.replace('-', '−')}·{power_of_ten(int(exponent))}"
+
+
 def small_number(value: float) -> str:
     """A difference as text: 0, or two digits and a power of ten."""
     if value == 0:

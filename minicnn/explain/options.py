@@ -20,6 +20,7 @@ EXAMPLES = {
     "": "a convolution of small whole numbers: its page opens in the browser",
     "--op max-pool --size 5x6 --text": "max pooling, printed",
     "--run runs/plus --layer 0 --image 7 --out layer.html": "a trained layer on a real picture",
+    "--svg grid,sum --cell dx/0,0,1,2 --out dx.svg": "a figure for slides",
     "--run runs/plus --follow": "a whole net: any number, and where it comes from",
 }
 
@@ -34,6 +35,13 @@ def parser() -> command.Parser:
     p.add("--out", "FILE", "the page", "explain.html", type=command.path)
     p.add("--no-open", None, "write the page, do not open it")
     p.add("--text", None, "print the numbers, write no page")
+    p.add(
+        "--svg",
+        "PARTS",
+        "a figure for slides instead of the page: grid, sum or grid,sum",
+        "none; its --out is explain.svg",
+    )
+    p.add("--cell", "CELL", "of the figure, as dx/0,0,1,2", "the one the page begins with")
     p.add(
         "--lang",
         "LANG",
@@ -95,19 +103,30 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
+    if options.cell is not None and options.svg is None:
+        raise ValueError("--cell needs --svg, the figure of this cell")
     explained, about = _explained(options)
     explained.lang = options.lang
     if options.text:
+        if options.svg:
+            raise ValueError("--text prints and writes no figure; wanted it without --svg")
         if options.out:
             raise ValueError("--text prints and writes no page; wanted it without --out")
         say(str(explained).rstrip("\n"))
         return 0
-    path = options.out or Path("explain.html")
-    write_whole(path, explained.html(about))
+    path = options.out or Path("explain.svg" if options.svg else "explain.html")
+    write_whole(path, _figure(explained, options) if options.svg else explained.html(about))
     say(f"written to {path}")
     if not options.no_open:
         webbrowser.open(path.resolve().as_uri())
     return 0
+
+
+def _figure(explained: Any, options: argparse.Namespace) -> str:
+    """The figure of ``--svg`` and ``--cell``; their mistakes name them."""
+    with command.naming(options, "cell", "svg"):
+        figure: str = explained.svg(options.cell, options.svg.split(","))
+        return figure
 
 
 def _explained(options: argparse.Namespace) -> tuple[Any, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 from minicnn import nn
@@ -11,10 +12,12 @@ from .. import page
 from ..numbers import numbers, small_number
 from ..page.grid import Grid, TooLargeError
 from ..questions import Questions, asked
+from ..svg import PARTS, Figure, figure, known_cell
 from ..words import Sentence, as_html
 from ..yours import Yours, in_data
 from .arguments import example_of
 from .grids import check_size, grids_of, is_map
+from .notes import note_of
 from .numbers import Convolution, Gradients
 from .questions import questions
 from .text import convolution_as_text
@@ -88,6 +91,18 @@ class ExplainedConvolution(ComparedConvolution):
         title, about = Sentence("conv.title"), about or _example(self)
         body = _body(self, grids, answered)
         return page.write(title, self.describe(), about, body, data, SCRIPTS, language=self.lang)
+
+    def svg(self, cell: str | None = None, parts: Sequence[str] = PARTS) -> str:
+        """A figure for slides: see ``Explained.svg``.
+
+        ``cell``: of y, dx, dweight, dbias, dcolumns, columns, x, weight, bias or dy.
+        """
+        check_size(self.x.shape, self.weight.shape, self.padding, self.output)
+        grids = grids_of(self)
+        first = [*questions(self)["channels"][2]]
+        at = first if cell is None else known_cell(cell, grids)
+        found = note_of(self, at[0], tuple(map(int, at[1].split(","))))
+        return figure(Figure(grids, at, found, self.lang), parts)
 
     def geometry(self) -> dict[str, int]:
         """Sizes, stride, padding and dilation by their letters: n, c, h, w, o, kh, kw, sh, sw..."""

@@ -62,7 +62,7 @@ def from_run(options: argparse.Namespace) -> tuple[FollowedRun, str]:
 def _check(options: argparse.Namespace) -> None:
     if options.run is None:
         raise ValueError("--follow needs --run DIR, the folder of a training")
-    for name in (*OPTIONS, "seed", "layer"):
+    for name in (*OPTIONS, "seed", "layer", "svg"):
         if getattr(options, name) is not None:
             raise ValueError(f"--{name.replace('_', '-')} does not apply to --follow")
     for name in ("op", "text"):

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import numpy as np
 import pytest
 
+from minicnn.explain.conv.notes import _Rules
+from minicnn.explain.examples import example
+from minicnn.explain.options import parser
 from minicnn.explain.words import LANGUAGES
-from tests.explain.page.browsing import CHROMIUM, dependencies, geometry, summands, values_of
+from tests.explain.page.browsing import (
+    CHROMIUM,
+    OPTIONS,
+    dependencies,
+    geometry,
+    summands,
+    values_of,
+)
+from tests.explain.test_svg import texts
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
@@ -60,6 +73,31 @@ def test_of_equal_cells_the_first_gets_the_gradient(visit: Any) -> None:
         page.locator(f'[data-grid="dx"][data-index="{index}"]').hover()
         assert (page.locator("#sum .line .number").count() > 0) == gets
         assert (page.locator("#sum .head .number").inner_text() != "0") == gets
+
+
+@pytest.mark.parametrize("name", ["two channels", "max-pool", "avg-pool", "dense", "softmax"])
+def test_a_figure_says_what_the_page_says(name: str, visit: Any, rng: np.random.Generator) -> None:
+    page = visit(name)
+    page.evaluate("() => speak('en')")
+    explained = example(parser().parse_args(OPTIONS.get(name, f"--op {name}").split()))
+    values = values_of(page)
+    for grid in {grid for grid, _ in values}:
+        cells = [at for where, at in values if where == grid]
+        for k in rng.permutation(len(cells))[:4]:
+            key = ",".join(map(str, cells[k]))
+            if name == "two channels" and not hasattr(_Rules, grid):
+                continue
+            page.evaluate("(cell) => select(...cell)", [grid, key])
+            said = page.locator("#sum p").all_inner_texts()
+            drawn = texts(explained.svg(f"{grid}/{key}", ["sum"]))
+            if name == "two channels" and grid in ("x", "weight", "bias", "dy"):
+                said[0] = said[0].partition(" stands")[0].partition(" takes")[0]
+                said[0] = said[0].partition(" is added")[0].partition(" goes")[0]
+            assert squeezed("".join(drawn)) == squeezed("".join(said)), (grid, key)
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s", "", text)
 
 
 @pytest.mark.parametrize("name", ["the default", "two channels", "everything"])
