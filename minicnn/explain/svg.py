@@ -106,7 +106,8 @@ class Figure(NamedTuple):
         for k, line in enumerate(self.note["lines"]):
             label = self._say(line["label"])
             start = [(f"{label} ", FAINT, False)] if label else []
-            lines.append([*start, ("+ " if k else "= ", INK, False), *self._pieces(line["tokens"])])
+            start.append(("+ " if k else "= ", INK, False))
+            lines.append([*start, *self._pieces(line["tokens"], k > 0)])
         y = top
         for pieces in lines:
             for row in _rows(pieces, width):
@@ -114,8 +115,11 @@ class Figure(NamedTuple):
                 shapes.append(_row(y - TALL / 3, row))
         return width, y
 
-    def _pieces(self, tokens: Sequence[Token]) -> Iterator[tuple[str, str, bool]]:
-        """(text, colour, bold) for each token; negative numbers after a sign are in brackets."""
+    def _pieces(self, tokens: Sequence[Token], goes_on: bool) -> Iterator[tuple[str, str, bool]]:
+        """(text, colour, bold) for each token; negative numbers after a sign are in brackets.
+
+        ``goes_on``: whether a sign stands before the first token.
+        """
         count = 0
         for k, token in enumerate(tokens):
             if isinstance(token, str):
@@ -126,7 +130,7 @@ class Figure(NamedTuple):
                 left = (sum(not isinstance(t, str) for t in tokens) - MOST + 1) // 2
                 yield f" {self._say(Sentence('page.more', count=left))}", FAINT, False
                 return
-            before = tokens[k - 1] if k else "("
+            before = tokens[k - 1] if k else "+" if goes_on else "("
             signed = not str(before).rstrip().endswith(("(", ","))
             text = self._number(token)
             negative = signed and text.startswith("−")
