@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from minicnn.files import write_whole
 from minicnn.train.recipe import RECIPES
-from tests.gpu.floor import microseconds
+from tests.gpu.floor import microseconds, of_banks, summary
 from tests.gpu.sass.launches import Counted, counted, of_step
 
 FILE = Path(__file__).with_name("budget.json")
@@ -29,12 +29,14 @@ class Cost(NamedTuple):
     Attributes:
         instructions: that a warp issues, in the mean.
         us: what it takes an H200 to issue those of all warps.
+        of_banks: how long the banks of shared memory are busy, in us.
         registers: of a thread.
     """
 
     blocks: int
     instructions: int
     us: float
+    of_banks: float
     registers: int
 
 
@@ -51,8 +53,9 @@ def costs_of(counts: list[Counted]) -> dict[str, Cost]:
         name = f"{count.launch.name}, {count.launch.what}"
         seen[name] += 1
         key = name if seen[name] == 1 else f"{name}, {seen[name]}"
-        instructions, us = round(count.instructions), round(microseconds(count), 3)
-        costs[key] = Cost(prod(count.launch.grid), instructions, us, count.kernel.registers)
+        us, banks = round(microseconds(count), 3), round(of_banks(count), 3)
+        blocks, instructions = prod(count.launch.grid), round(count.instructions)
+        costs[key] = Cost(blocks, instructions, us, banks, count.kernel.registers)
     return costs
 
 
@@ -75,10 +78,10 @@ def as_json(budget: dict[str, dict[str, Cost]]) -> str:
 
 def main() -> None:
     """Write what the kernels take now."""
-    budget = {model: costs_of(counts_of(model)) for model in MODELS}
-    write_whole(FILE, as_json(budget))
-    for model, costs in budget.items():
-        print(f"{model}: {len(costs)} launches, {sum(cost.us for cost in costs.values()):.1f} us")
+    counts = {model: counts_of(model) for model in MODELS}
+    write_whole(FILE, as_json({model: costs_of(of_model) for model, of_model in counts.items()}))
+    for model, of_model in counts.items():
+        print(f"{model}: {summary(of_model)}")
 
 
 if __name__ == "__main__":

@@ -59,6 +59,16 @@ def waves(count: Counted) -> float:
     return prod(count.launch.grid) / (fit * MULTIPROCESSORS)
 
 
+def summary(counts: Sequence[Counted]) -> str:
+    """What all launches take."""
+    to_issue = sum(map(microseconds, counts))
+    with_banks = sum(max(microseconds(count), of_banks(count)) for count in counts)
+    return (
+        f"{len(counts)} launches, {to_issue:.1f} us to issue; {with_banks:.1f} us with, for each "
+        "launch, the longer of the two"
+    )
+
+
 def row(count: Counted) -> list[str]:
     """A line of the table."""
     kernel, launch = count.kernel, count.launch
@@ -148,10 +158,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.kernel:
         print("\n\n".join(listing(count) for count in counts))
         return
-    total = sum(microseconds(count) for count in counts)
     print(as_text([HEAD, *map(row, counts)]))
-    net = f"{options.model}, batches of {batch}, {options.arch}"
-    print(f"{len(counts)} launches, {total:.1f} us: {net}")
+    print(f"{options.model}, batches of {batch}, {options.arch}: {summary(counts)}")
     if any(count.doubtful for count in counts):
         print("* branches on what was computed: half of a warp's threads are taken to go each way")
 
