@@ -1,13 +1,14 @@
 """How many instructions each kernel of the LeNets' steps may take.
 
-``python -m tests.gpu.budget`` counts them and writes ``budget.json``. A kernel that has become
-slower by its own instructions fails ``test_budget.py``; who has made one faster, or means it to be
-slower, writes the file again.
+``python -m tests.gpu.budget`` counts them and writes ``budget.json``, and the table in
+``docs/gpu.md``. A kernel that has become slower by its own instructions fails ``test_budget.py``;
+who has made one faster, or means it to be slower, writes the files again.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from math import prod
 from pathlib import Path
@@ -15,10 +16,15 @@ from typing import NamedTuple
 
 from minicnn.files import write_whole
 from minicnn.train.recipe import RECIPES
-from tests.gpu.floor import microseconds, of_banks, summary
+from tests.gpu.floor import MEGAHERTZ, MULTIPROCESSORS, SCHEDULERS, microseconds, of_banks
 from tests.gpu.sass.launches import Counted, counted, of_step
 
 FILE = Path(__file__).with_name("budget.json")
+PAGE = Path(__file__).parents[2] / "docs" / "gpu.md"
+HEAD = (
+    "| net | images | launches | instructions, millions | us to issue | us, with the banks |\n"
+    "|---|---|---|---|---|---|\n"
+)
 MODELS = ("lenet", "lenet-max", "lenet-plus")
 ARCHITECTURE = "sm_90"
 
@@ -76,12 +82,24 @@ def as_json(budget: dict[str, dict[str, Cost]]) -> str:
     return "{\n" + ",\n".join(models) + "\n}\n"
 
 
+def page_with(budget: dict[str, dict[str, Cost]], page: str) -> str:
+    """``docs/gpu.md`` with a row for each model in its table."""
+    rows = ""
+    for model, costs in budget.items():
+        us = sum(cost.us for cost in costs.values())
+        with_banks = sum(max(cost.us, cost.of_banks) for cost in costs.values())
+        issued = us * MULTIPROCESSORS * SCHEDULERS * MEGAHERTZ / 1e6
+        cells = f"`{model}`", RECIPES[model].batch_size, len(costs), f"{issued:.1f}"
+        rows += f"| {' | '.join(map(str, cells))} | {us:.1f} | {with_banks:.1f} |\n"
+    return re.sub(re.escape(HEAD) + r"(\|.*\n)*", HEAD + rows, page)
+
+
 def main() -> None:
     """Write what the kernels take now."""
-    counts = {model: counts_of(model) for model in MODELS}
-    write_whole(FILE, as_json({model: costs_of(of_model) for model, of_model in counts.items()}))
-    for model, of_model in counts.items():
-        print(f"{model}: {summary(of_model)}")
+    budget = {model: costs_of(counts_of(model)) for model in MODELS}
+    write_whole(FILE, as_json(budget))
+    write_whole(PAGE, page_with(budget, PAGE.read_text()))
+    print(f"written to {FILE.name} and {PAGE.name}")
 
 
 if __name__ == "__main__":

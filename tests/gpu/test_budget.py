@@ -40,6 +40,11 @@ def test_no_kernel_takes_more_instructions_than_it_is_granted(model: str) -> Non
     assert not dearer, "; ".join(dearer)
 
 
+def test_the_page_tells_the_budget() -> None:
+    page = budget.PAGE.read_text()
+    assert page == budget.page_with(budget.read(), page)
+
+
 @of_model
 def test_a_step_is_issued_in_time(model: str) -> None:
     costs = budget.costs_of(counts_of(model)).values()
