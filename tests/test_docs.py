@@ -88,7 +88,7 @@ def test_nothing_is_to_be_installed_from_an_index_that_is_not_there() -> None:
     sources = [*PAGES, *TRANSLATED, *(ROOT / "minicnn").rglob("*.py")]
     for path in sources:
         assert not re.search(r"pip install ['\"]?minicnn", path.read_text()), path
-    assert "pip install '.[cuda13]'" in (DOCS / "gpu.md").read_text()
+    assert "pip install '.[cuda13-lean]'" in (DOCS / "gpu.md").read_text()
 
 
 WITH_TESTS = {"README.md"}  # of their own, below
