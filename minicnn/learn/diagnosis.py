@@ -202,8 +202,10 @@ def _cause(
     if got.shape != wanted.shape:
         return {"key": "none.shape"}
     wrong = ~slips.close(got, wanted)
+    if wrong.sum() < 2:
+        return {"key": "none.one"}
     values = {"cells": int(wrong.sum()), "all": wrong.size, "block": block_of(wrong)}
-    return {"key": "none" if wrong.ndim and wrong.sum() > 1 else "none.one", "values": values}
+    return {"key": "none", "values": values}
 
 
 def _times_a_constant(
