@@ -140,5 +140,5 @@ def test_where_no_slip_fits_the_simpler_cases_that_are_right_are_named() -> None
     ]
     found = finding(exercise, outcomes)
     assert (found.slip, found.right_cases) == ("", ("one_image",))
-    said = "72 of 72 cells are wrong, all of them in [:, :, :, :]. It is right where there is one image"
-    assert str(found).endswith(said)
+    assert "; 72 of 72 cells are wrong, all of them in [:, :, :, :]. It is right" in str(found)
+    assert str(found).endswith("right where there is one image")
