@@ -85,6 +85,7 @@ def torch_epochs(
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
+    torch.backends.cudnn.allow_tf32 = False  # on a GPU, products in float32 all through
     layout = torch.channels_last if channels_last else torch.contiguous_format
     net: Any = torch_lenet.build(model).to(device, memory_format=layout)
     optimizer = torch.optim.SGD(net.parameters(), lr=LR)

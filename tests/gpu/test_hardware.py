@@ -37,6 +37,10 @@ def test_the_engines_suite_with_every_tensor_on_the_gpu() -> None:
     run("pytest", "-q", "-p", "tests.gpu.on_device", "tests", MINICNN_ON="gpu")
 
 
+def test_the_gpu_paths_own_tests_on_the_real_cupy() -> None:
+    run("pytest", "-q", "tests/gpu", MINICNN_ON="gpu")
+
+
 @pytest.mark.parametrize("flags", [(), ("--no-compile",)], ids=["compiled", "eager"])
 @pytest.mark.parametrize("model", ["lenet", "lenet-max"])
 def test_training_from_the_command_line(tmp_path: Path, model: str, flags: tuple[str, ...]) -> None:

@@ -146,14 +146,17 @@ def test_a_stand_in_is_not_recorded(cupy: Any) -> None:
 def test_a_number_that_differs_is_wrong(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.gpu_proof import measures
 
-    losses = {"gpu": iter([[1.0], [1.0 + 2**-52]]), "cpu": iter([[1.0]])}
+    losses = {"gpu": iter([[1.0], [1.0 + 2**-52], [1.02], [1.0]]), "cpu": iter([[1.0]] * 2)}
     weights: list[Any] = []
-    monkeypatch.setattr(
-        measures, "trained", lambda model, images, size, device: (next(losses[device]), weights)
-    )
+
+    def trained(model: str, images: Any, size: int, device: str = "gpu", dtype: str = "") -> Any:
+        return next(losses[device]), weights
+
+    monkeypatch.setattr(measures, "trained", trained)
     with pytest.raises(measures.WrongError, match="lenet wrong") as error:
         measures.repeat(SMALL)
-    assert error.value.result["tables"][0][1][1] == ["lenet", "1", "DIFFERENT", "0.0e+00"]
+    found = error.value.result["tables"][0][1][1]
+    assert found == ["lenet", "1", "DIFFERENT", "2.0e-02", "0.0e+00"]
 
 
 @pytest.mark.parametrize(
