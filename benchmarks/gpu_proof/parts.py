@@ -48,8 +48,7 @@ def parts(sizes: Sizes, folder: Path) -> list[Part]:
         sanitizer("memcheck", sizes),
         sanitizer("racecheck", sizes),
         measured("ncu", "the hardware's counters", 90, sizes, tools=("ncu",)),
-        tests("gpu-tests", "the GPU path's tests, on this GPU",
-              *(f"tests/gpu/{name}" for name in sizes.gpu_tests)),
+        tests("gpu-tests", "the GPU path's tests, on this GPU", *sizes.gpu_tests),
         tests("suite", "the engine's tests, every tensor on the GPU",
               "-p", "tests.gpu.on_device", *sizes.tests),
     ]  # fmt: skip
@@ -102,6 +101,7 @@ def tests(name: str, about: str, *arguments: str) -> Part:
     """Tests, with ``MINICNN_ON`` set to the GPU unless it is set already."""
     workers = str(min(12, os.cpu_count() or 1))
     command = (sys.executable, "-m", "pytest", "-q", "-n", workers, "--maxprocesses", workers)
+    command += ("--continue-on-collection-errors",)
     on = {"MINICNN_ON": os.environ.get("MINICNN_ON", "gpu")}
     needs = ("pytest", "xdist")
     return Part(

@@ -17,8 +17,8 @@ class Sizes(NamedTuple):
         profiled: steps in which every kernel is timed.
         epochs: that are timed, after one that is not.
         epoch: images in it.
-        tests: of the engine; none: all of them.
-        gpu_tests: files in tests/gpu.
+        tests: files or folders of the engine's tests.
+        gpu_tests: of the GPU path's.
     """
 
     batches: dict[str, int]
@@ -43,16 +43,7 @@ WHOLE = Sizes(
     epochs=5,
     epoch=60_000,
     tests=("tests",),
-    gpu_tests=(
-        "test_kernels.py",
-        "test_compiled.py",
-        "test_compiled_calls.py",
-        "test_compiled_norm.py",
-        "test_edges.py",
-        "test_optimizers.py",
-        "test_keras_facade.py",
-        "test_training.py",
-    ),
+    gpu_tests=("tests/gpu",),
 )
 SMALL = Sizes(
     batches={"lenet": 4},
@@ -64,5 +55,5 @@ SMALL = Sizes(
     epochs=1,
     epoch=8,
     tests=("tests/nn/test_init.py",),
-    gpu_tests=("test_keras_facade.py",),
+    gpu_tests=("tests/gpu/test_keras_facade.py",),
 )

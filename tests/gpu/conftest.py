@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,16 +51,10 @@ def cupy(request: pytest.FixtureRequest) -> Iterator[Any]:
     gpu_problem.cache_clear()
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """On hardware, what is about the tools that replace it."""
-    left_out = hardware.ON_HARDWARE and collection_path.name.startswith(hardware.FILES)
-    return True if left_out else None
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On hardware, without the tests of what replaces it."""
     if hardware.ON_HARDWARE:
-        names = [(item, getattr(item, "originalname", item.name)) for item in items]
-        out = [i for i, name in names if {name, i.name} & hardware.TESTS.keys()]
+        out = [item for item in items if not hardware.runs(item)]
         config.hook.pytest_deselected(items=out)
         items[:] = [item for item in items if item not in out]
 
