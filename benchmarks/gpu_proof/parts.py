@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ MEASURES: dict[str, Callable[[Sizes], dict[str, Any]]] = {
 
 def parts(sizes: Sizes, folder: Path) -> list[Part]:
     """All parts; what they write besides their output goes to ``folder``."""
-    return [
+    todo = [
         measured("machine", "the machine and its versions", 60, sizes),
         selfcheck(),
         measured("repeat", "two runs, and the CPU's losses", 90, sizes),
@@ -52,6 +53,7 @@ def parts(sizes: Sizes, folder: Path) -> list[Part]:
         tests("suite", "the engine's tests, every tensor on the GPU",
               "-p", "tests.gpu.on_device", *sizes.tests),
     ]  # fmt: skip
+    return [replace(part, seconds=part.seconds * sizes.patience) for part in todo]
 
 
 def command_of(name: str, sizes: Sizes) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ class Sizes(NamedTuple):
         epoch: images in it.
         tests: files or folders of the engine's tests.
         gpu_tests: of the GPU path's.
+        patience: what the parts' limits are multiplied by.
     """
 
     batches: dict[str, int]
@@ -31,6 +32,7 @@ class Sizes(NamedTuple):
     epoch: int
     tests: tuple[str, ...]
     gpu_tests: tuple[str, ...]
+    patience: int
 
 
 WHOLE = Sizes(
@@ -44,6 +46,7 @@ WHOLE = Sizes(
     epoch=60_000,
     tests=("tests",),
     gpu_tests=("tests/gpu",),
+    patience=1,
 )
 SMALL = Sizes(
     batches={"lenet": 4},
@@ -56,4 +59,5 @@ SMALL = Sizes(
     epoch=8,
     tests=("tests/nn/test_init.py",),
     gpu_tests=("tests/gpu/test_keras_facade.py",),
+    patience=10,  # a stand-in, on a busy machine
 )

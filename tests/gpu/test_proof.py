@@ -25,7 +25,16 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     """Where the rehearsal wrote, and the cells of each part's row in its record."""
     out = tmp_path_factory.mktemp("proof")
     paths = os.pathsep.join(map(str, (STANDIN, ROOT)))
-    line = [sys.executable, "-m", "benchmarks.gpu_proof", "--small", "--out", str(out)]
+    line = [
+        sys.executable,
+        "-m",
+        "benchmarks.gpu_proof",
+        "--small",
+        "--minutes",
+        "60",
+        "--out",
+        str(out),
+    ]
     env = {**os.environ, "PYTHONPATH": paths, "MINICNN_ON": "standin"}
     done = subprocess.run(line, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
