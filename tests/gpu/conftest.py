@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -11,11 +12,14 @@ import pytest
 from minicnn.device import gpu_problem
 from tests.conftest import as_skipped
 from tests.gpu import hardware, ptx
+from tests.gpu.general import general_form
 from tests.gpu.pretend import standin_for_cupy
 
 # Files whose tests run twice: on the kernels' source, and on NVIDIA's PTX of them.
 ON_PTX = ("test_compiled", "test_compiled_norm", "test_kernels", "test_optimizers")
 ARCHITECTURE = "sm_90"
+# Nets whose plans are compiled with their sizes as literals then, too; one text serves the others.
+LITERAL = ("lenet", "lenet-max", "strides", "norms in a row", "dropout")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -41,8 +45,10 @@ def cupy(request: pytest.FixtureRequest) -> Iterator[Any]:
     kind = getattr(request, "param", "source")
     if kind == "ptx" and not ptx.is_there():  # which CuPy says before it is hidden
         pytest.skip("needs CuPy and NVRTC")
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    is_general = kind == "ptx" and name not in LITERAL
     gpu_problem.cache_clear()
-    with standin_for_cupy() as module:
+    with standin_for_cupy() as module, general_form() if is_general else nullcontext():
         module.set_build(build_of(kind))
         yield module
         module.set_build(None)

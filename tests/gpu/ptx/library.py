@@ -115,9 +115,11 @@ def _regions_of(arguments: Sequence[Any]) -> list[tuple[int, int]]:
     found = [_region(array) for array in arrays if array.size]
     tables = [array.ravel() for array in arrays if array.dtype == np.uint64]
     if tables and reachable:
-        kept = {int(address) for table in tables for address in table}
-        others = [region for alive in reachable for region in alive()]
-        found += [(begin, end) for begin, end in others if begin in kept]
+        kept = np.sort(np.concatenate(tables))
+        others = np.array([region for alive in reachable for region in alive()], np.uint64)
+        begins, ends = others.reshape(-1, 2).T
+        is_named = np.searchsorted(kept, begins) < np.searchsorted(kept, ends)
+        found += [(int(b), int(e)) for b, e in zip(begins[is_named], ends[is_named], strict=True)]
     return found
 
 
