@@ -11,6 +11,8 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -27,6 +29,7 @@ class Bug(NamedTuple):
     file: str
     change: str
     rung: str = "emulator"  # who is asked first
+    nth: int = 0  # of the places where the words are, if there are several; from 1 on
 
 
 BUGS = [
@@ -115,14 +118,74 @@ BUGS = [
     Bug("update: masks are drawn again", RANDOM, "{-+= masks-}{+= keys[2 * m + 1]+};"),
 ]  # fmt: skip
 
+# Threads that meet in memory. Some of these give the right numbers in every order of threads.
+RACES = [
+    Bug("max_pool_backward: not atomic", POOL,
+        "{-atomicAdd(&dx[k / OHW * HW + index[k]], dy[k]);-}"
+        "{+dx[k / OHW * HW + index[k]] += dy[k];+}"),
+    Bug("cells: every block takes all", COMMON, "k = {-blockIdx.x * (Cell)blockDim.x + -}thread"),
+    Bug("block_sum: every lane writes", COMMON, "{-if (lane == 0) -}of_warp[warp] = a"),
+    Bug("chain: slices share their sums", CHAIN, "meeting[({-slice * IMAGES + -}i) * cells"),
+    Bug("chain: blocks share their images", CHAIN, "first = {-IMAGES * (long long)blockIdx.x-}"
+        "{+0 * (long long)blockIdx.x+};"),
+    Bug("chain: lanes share an output", CHAIN, "if ({-lane % 4 != 0 || -}o >= O) continue"),
+    Bug("chain: too little room", CHAIN, "cells[CHAIN_CELLS / {-4-}{+64+}], meeting"),
+    Bug("product: slices share their sums", LINEAR,
+        "sums[({-slice * TILE + -}y + i) * TILE + x + j]"),
+    Bug("product: every block the first tile", LINEAR, "places + 4ll * {-blockIdx.x-}{+0+};"),
+    Bug("product: four cells at an odd place", LINEAR,
+        "wide = {-is_aligned(from) &&-}{+true ||+} ("),
+    Bug("loss: each block its own divisor", LOSS, "{-blockIdx.x == 0 && -}threadIdx.x == 0) of_im"),
+    Bug("loss: lanes share a class", LOSS,
+        "for (int c = {-lane-}{+lane / 2+}; c < C; c += 32) p[c] /="),
+    Bug("update: warps share a row", OPTIM, "of_warp[{-warp-}{+0+}][lane] = sum;"),
+    Bug("update: every warp has the cell", OPTIM,
+        "k >= cells{- || (is_shared && warp > 0)-}) return"),
+    Bug("update: every block adds the losses", OPTIM,
+        "if (blockIdx.x {-!= gridDim.x - 1-}{+< 0+})"),
+    Bug("masks: every thread counts", RANDOM, "m = {-threadIdx.x-}{+0+}; m < masks"),
+    Bug("norm_moments: two blocks a channel", NORM, "c = blockIdx.x{+ / 2+};", nth=1),
+    Bug("norm_dweight: two blocks a channel", NORM, "c = blockIdx.x{+ / 2+};", nth=2),
+    Bug("copy_cells: all to one image", JOIN, "y[{-image * y_length + -}y_begin"),
+]  # fmt: skip
+SYNCHRONISED = {  # planted wherever there is such a place: what is left out, what stands there then
+    "no barrier": (r"__syncthreads\(\);", ";"),
+    "no barrier of the warp": (r"__syncwarp\(.*?\);", ";"),
+    "no fence": (r"__threadfence\(\);", ";"),
+    "every thread does it": (r"if \(threadIdx\.x == 0\) ", ""),
+    "every block does it": (r"blockIdx\.x == 0 && ", ""),
+}
+
+
+def races() -> list[Bug]:
+    """``RACES``, and one for each barrier and for each thing that one thread does for all."""
+    found = [race._replace(rung="PTX") for race in RACES]
+    for file in texts.FILES:
+        text = (texts.FOLDER / file).read_text()
+        for what, (words, instead) in SYNCHRONISED.items():
+            counts = Counter[str]()
+            for place in re.finditer(words, text):
+                counts[place[0]] += 1
+                line = text.count("\n", 0, place.start()) + 1
+                change = f"{{-{place[0]}-}}{{+{instead}+}}"
+                found.append(
+                    Bug(f"{file}, line {line}: {what}", file, change, "PTX", counts[place[0]])
+                )
+    return found
+
 
 def seeded(bug: Bug) -> str:
     """The text of all kernels with a bug."""
     old = re.sub(r"\{\+.*?\+\}", "", re.sub(r"\{-(.*?)-\}", r"\1", bug.change))
     new = re.sub(r"\{-.*?-\}", "", re.sub(r"\{\+(.*?)\+\}", r"\1", bug.change))
     right = (texts.FOLDER / bug.file).read_text()
-    assert right.count(old) == 1, f"{bug.what}: '{old}' is there {right.count(old)} times"
-    return texts.everything().replace(right, right.replace(old, new))
+    pieces = right.split(old)
+    assert bug.nth < len(pieces) if bug.nth else len(pieces) == 2, (
+        f"{bug.what}: '{old}' is there {len(pieces) - 1} times"
+    )
+    place = bug.nth or 1
+    wrong = old.join(pieces[:place]) + new + old.join(pieces[place:])
+    return texts.everything().replace(right, wrong)
 
 
 def alone(text: str) -> str:
@@ -168,23 +231,33 @@ def trial(mode: str, text: str) -> tuple[str | None, list[str]]:
     return said[0] if said else f"status {result.returncode}: {result.stderr[-200:].strip()}", []
 
 
+def asked(rung: str, text: str) -> str | None:
+    """What a rung says of a text."""
+    if rung == "NVRTC":
+        return compiler_problem(text)
+    if rung == "PTX" and not has_nvrtc():
+        return None
+    return trial("sm_90" if rung == "PTX" else rung, alone(text))[0]
+
+
 def noticed(bug: Bug) -> tuple[str, str]:
     """The first rung that notices a bug, and its words; empty where none does."""
-    text, rungs = seeded(bug), ["emulator", "NVRTC", "width", "sanitizer"]
+    text, rungs = seeded(bug), ["emulator", "NVRTC", "width", "sanitizer", "PTX"]
     for rung in sorted(rungs, key=lambda rung: rung != bug.rung):
-        problem = compiler_problem(text) if rung == "NVRTC" else trial(rung, alone(text))[0]
+        problem = asked(rung, text)
         if problem is not None:
             return rung, problem
     return "", ""
 
 
-def all_noticed() -> dict[str, tuple[str, str]]:
+def all_noticed(bugs: Sequence[Bug]) -> dict[str, tuple[str, str]]:
     """``noticed`` of every bug for whose first rung the tools are here, two at a time."""
-    found = [bug for bug in BUGS if bug.rung != "NVRTC" or has_nvrtc()]
+    found = [bug for bug in bugs if bug.rung not in ("NVRTC", "PTX") or has_nvrtc()]
     with ThreadPoolExecutor(2) as pool:
         return dict(zip((bug.what for bug in found), pool.map(noticed, found), strict=True))
 
 
 if __name__ == "__main__":
-    for what, (rung, problem) in all_noticed().items():
+    wanted = [bug for bug in (*BUGS, *races()) if not sys.argv[1:] or bug.rung in sys.argv[1:]]
+    for what, (rung, problem) in all_noticed(wanted).items():
         print(f"{what:35} {rung or 'NOBODY':10} {problem}")
