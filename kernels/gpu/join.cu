@@ -1,4 +1,4 @@
-// Where branches of a net meet. Launch: blocks of 256, any grid.
+// Where branches of a net meet, and frames. Launch: blocks of 256, any grid.
 
 // y = a + b, four neighbouring cells a thread. Moves 12 bytes a cell.
 extern "C" __global__ void add(const real* __restrict__ a, const real* __restrict__ b,
@@ -19,5 +19,20 @@ extern "C" __global__ void copy_cells(const real* __restrict__ x, real* __restri
     FOR_CELLS(k, cells) {
         Cell image = k / length, cell = k % length;
         y[image * y_length + y_begin + cell] = x[image * x_length + x_begin + cell];
+    }
+}
+
+// y[c, h, w] = slope * x[c - front, h - top, w - left], or `value` where x has no such cell, in each
+// image; x is XC x XH x XW, y C x H x W. saved: where y is a gradient, the activation's result.
+// Moves 8 bytes a cell.
+extern "C" __global__ void pad(const real* __restrict__ x, const real* __restrict__ saved,
+                               real* __restrict__ y, long long cells, int kind, real value, int C,
+                               int H, int W, int XC, int XH, int XW, int front, int top, int left) {
+    FOR_CELLS(k, cells) {
+        int w = k % W - left, h = k / W % H - top, c = k / (W * H) % C - front;
+        Cell image = k / ((Cell)C * H * W);
+        bool inside = c >= 0 && c < XC && h >= 0 && h < XH && w >= 0 && w < XW;
+        real moved = inside ? x[((image * XC + c) * XH + h) * XW + w] : value;
+        y[k] = slope_times(moved, saved, k, kind);
     }
 }

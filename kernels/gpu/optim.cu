@@ -76,11 +76,11 @@ extern "C" __global__ void adadelta(real* p, const real* __restrict__ g, real* v
 #define FEW_PARTS 8
 
 // A row: the addresses of p (0: nobody's; its gradient is wanted all the same), of g and of what is
-// kept for p (0: nothing), the number of cells, of g's parts, and of the step.
+// kept for p (0: nothing), the number of cells, of g's parts, and of p's step without the clock's.
 struct Row {
     real *p, *g, *first, *second, *third;
     long long cells, parts, step;
-    __device__ Row(const unsigned long long* table, int number) {
+    __device__ Row(const unsigned long long* table, const unsigned long long* clock, int number) {
         const unsigned long long* row = table + 8ll * number;
         p = (real*)row[0];
         g = (real*)row[1];
@@ -89,7 +89,7 @@ struct Row {
         third = (real*)row[4];
         cells = row[5];
         parts = row[6];
-        step = row[7];
+        step = row[7] + clock[BEGUN];
     }
 
     // The cell of this thread, whose gradient is now whole: its parts, added in a fixed order, lie in
@@ -114,12 +114,14 @@ struct Row {
     }
 };
 
-// The last block's work: the draws of the masks go on, and the losses are summed up.
-__device__ inline bool is_last(unsigned long long* keys, int masks,
+// The last block's work: the draws of the masks go on, the step is counted, and the losses are summed
+// up.
+__device__ inline bool is_last(unsigned long long* keys, int masks, unsigned long long* clock,
                                const real* __restrict__ of_images, real* result, real* totals,
                                long long* correct, int N) {
     if (blockIdx.x != gridDim.x - 1) return false;
     count_masks(keys, masks);
+    end_step(clock);
     add_losses(of_images, result, totals, correct, N);
     return true;
 }
@@ -128,9 +130,10 @@ __device__ inline bool is_last(unsigned long long* keys, int masks,
 extern "C" __global__ void update_sgd(
     const unsigned long long* __restrict__ table, const int* __restrict__ places,
     const real* __restrict__ settings, unsigned long long* keys, int masks,
-    const real* __restrict__ of_images, real* result, real* totals, long long* correct, int N) {
-    if (is_last(keys, masks, of_images, result, totals, correct, N)) return;
-    Row row(table, places[2 * blockIdx.x]);
+    unsigned long long* clock, const real* __restrict__ of_images, real* result, real* totals,
+    long long* correct, int N) {
+    if (is_last(keys, masks, clock, of_images, result, totals, correct, N)) return;
+    Row row(table, clock, places[2 * blockIdx.x]);
     const real* of = settings + OF_UPDATE;
     real lr = of[0], momentum = of[1], undamped = row.step == 1 ? real(1) : 1 - of[2];
     real weight_decay = of[3];
@@ -145,9 +148,10 @@ extern "C" __global__ void update_sgd(
 extern "C" __global__ void update_adam(
     const unsigned long long* __restrict__ table, const int* __restrict__ places,
     const real* __restrict__ settings, unsigned long long* keys, int masks,
-    const real* __restrict__ of_images, real* result, real* totals, long long* correct, int N) {
-    if (is_last(keys, masks, of_images, result, totals, correct, N)) return;
-    Row row(table, places[2 * blockIdx.x]);
+    unsigned long long* clock, const real* __restrict__ of_images, real* result, real* totals,
+    long long* correct, int N) {
+    if (is_last(keys, masks, clock, of_images, result, totals, correct, N)) return;
+    Row row(table, clock, places[2 * blockIdx.x]);
     const real* of = settings + OF_UPDATE;
     real step = row.step, size = of[0] / -expm1(step * of[1]);  // lr / (1 - beta1^step)
     real root = 1 / sqrt(-expm1(step * of[2]));
@@ -162,9 +166,10 @@ extern "C" __global__ void update_adam(
 extern "C" __global__ void update_adadelta(
     const unsigned long long* __restrict__ table, const int* __restrict__ places,
     const real* __restrict__ settings, unsigned long long* keys, int masks,
-    const real* __restrict__ of_images, real* result, real* totals, long long* correct, int N) {
-    if (is_last(keys, masks, of_images, result, totals, correct, N)) return;
-    Row row(table, places[2 * blockIdx.x]);
+    unsigned long long* clock, const real* __restrict__ of_images, real* result, real* totals,
+    long long* correct, int N) {
+    if (is_last(keys, masks, clock, of_images, result, totals, correct, N)) return;
+    Row row(table, clock, places[2 * blockIdx.x]);
     const real* of = settings + OF_UPDATE;
     long long k = row.own_cell(places[2 * blockIdx.x + 1]);
     if (k >= 0)

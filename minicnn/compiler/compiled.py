@@ -41,12 +41,14 @@ class CompiledStep(Compiled):
     Attributes:
         means: of loss and correct predictions over the batches since their last reset.
         exchange: called before the update, on each of the ranks that share a batch.
+        gathers: whether it can gather batches from a data set on its device: ``GpuStep.read_from``.
     """
 
     loss: nn.CrossEntropyLoss
     optimizer: optim.Optimizer
     means: Means
     exchange: Exchange | None = None
+    gathers = False
 
     def __init__(
         self, net: nn.Module, loss: nn.CrossEntropyLoss, optimizer: optim.Optimizer, profile: bool

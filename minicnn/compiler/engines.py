@@ -111,7 +111,8 @@ class Compiled:
     def _engine(self, x: Array) -> Any:
         """The engine for such pictures and the net as it is now."""
         # this runs in every call: as long as nothing was set, comparing these few is enough
-        kind, state = (self._shape_of(x), x.dtype), (nn.Module.changes, self.net, self.loss)
+        kind = (self._shape_of(x), x.dtype)
+        state = nn.Module.changes, self.net, self.loss, *self._compared()
         before, entry = self._known.get(kind, (None, None))
         if entry is not None and before == state and entry.engine.is_current() and entry.fits(x):
             if entry is not self._now:  # batches of two kinds take turns
@@ -181,6 +182,10 @@ class Compiled:
     def _shape_of(self, x: Array) -> tuple[int, ...]:
         """The part of the batch's shape that an engine is made for."""
         return x.shape[1:]
+
+    def _compared(self) -> tuple[Any, ...]:
+        """What else is compared in every call."""
+        return ()
 
     def _settings(self) -> tuple[Any, ...]:
         """What else an engine is made for."""

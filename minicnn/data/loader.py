@@ -100,12 +100,15 @@ class DataLoader:
         return min(self.batch_size, len(self.labels) - batch * self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self._batches(self.begin_epoch())
+
+    def begin_epoch(self) -> Any:
+        """Count an epoch and draw its order: int64 (N,), on the device; None without shuffling."""
         order = self._draw_order() if self.shuffle else None
         self.epoch += 1
-        return self._batches(order)
+        return order
 
     def _draw_order(self) -> Any:
-        """A permutation of the images, on the device; the iterator that drew it keeps it."""
         if self.seed is None:
             generator = default_generator()
         else:

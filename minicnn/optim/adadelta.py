@@ -8,7 +8,7 @@ from minicnn import kernels
 from minicnn.kernels import Array
 from minicnn.tensor import Tensor
 
-from .optimizer import Optimizer
+from .optimizer import Optimizer, State
 
 
 class Adadelta(Optimizer):
@@ -58,6 +58,10 @@ class Adadelta(Optimizer):
     def state_of(self, i: int) -> tuple[list[Array], int]:
         """See ``Optimizer``: v and u. The number of the step does not matter."""
         return [self._kept("v", i), self._kept("u", i)], 1
+
+    def kept(self, i: int) -> State:
+        """See ``Optimizer``: v and u."""
+        return [self.v[i], self.u[i]]
 
     def settings(self) -> tuple[float, float, float, float, bool]:
         """lr, rho, eps, weight_decay, maximize."""

@@ -8,7 +8,7 @@ from minicnn import kernels
 from minicnn.kernels import Array
 from minicnn.tensor import Tensor
 
-from .optimizer import Optimizer
+from .optimizer import Optimizer, State
 
 
 class Adam(Optimizer):
@@ -70,6 +70,11 @@ class Adam(Optimizer):
         state = [self._kept(name, i) for name in names]
         self.steps[i] += 1
         return state, self.steps[i]
+
+    def kept(self, i: int) -> State:
+        """See ``Optimizer``: m, v and with amsgrad the largest v."""
+        means: State = [self.m[i], self.v[i]]
+        return [*means, self.largest[i]] if self.amsgrad else means
 
     def settings(self) -> tuple[float, float, float, float, float, bool, bool]:
         """lr, beta1, beta2, eps, weight_decay, decoupled, maximize."""

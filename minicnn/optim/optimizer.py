@@ -101,6 +101,13 @@ class Optimizer:
         """Whether ``state_of`` has to be called at all."""
         return True
 
+    def kept(self, i: int) -> State:
+        """What is kept for parameter number ``i``, as it lies there; None before its first step.
+
+        A compiled step on a GPU compares it with what ``state_of`` returned at the last step.
+        """
+        raise NotImplementedError
+
     def settings(self) -> tuple[float, ...]:
         """The numbers that are the same for all parameters, in the kernel's order."""
         raise NotImplementedError

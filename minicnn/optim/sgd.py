@@ -9,7 +9,7 @@ from minicnn import kernels
 from minicnn.kernels import Array
 from minicnn.tensor import Tensor
 
-from .optimizer import Optimizer
+from .optimizer import Optimizer, State
 
 
 class SGD(Optimizer):
@@ -67,6 +67,10 @@ class SGD(Optimizer):
             return [], 1
         step = 1 if self.velocity[i] is None else 2
         return [self._kept("velocity", i)], step
+
+    def kept(self, i: int) -> State:
+        """See ``Optimizer``: the velocity."""
+        return [self.velocity[i]]
 
     @property
     def keeps_state(self) -> bool:

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from minicnn import nn
+from minicnn.compiler import CompiledStep
 from minicnn.data import DataLoader, Dataset
+from minicnn.device import device_of
 from minicnn.nn.module import device_of_net
 
 BATCH_SIZE = 256
@@ -61,3 +63,13 @@ def batches_of(where: str, value: Any, net: nn.Module, shuffle: bool) -> DataLoa
             "or batches: data.DataLoader(dataset, batch_size=256)"
         )
     return value
+
+
+def gathers(step: Any, loader: Any) -> bool:
+    """Whether a step can gather a loader's batches by itself: the data lie on its device."""
+    if not (isinstance(step, CompiledStep) and step.gathers and type(loader) is DataLoader):
+        return False
+    arrays = loader.images, loader.labels
+    return loader.raw and all(
+        device_of(array) == step.device and array.flags.c_contiguous for array in arrays
+    )

@@ -19,7 +19,7 @@ from minicnn.kernels.interrupts import answer_now, held
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.nn.module import device_of_net
 from minicnn.tensor import Tensor, as_tensor, no_grad
-from minicnn.train.batches import batches_of
+from minicnn.train.batches import batches_of, gathers
 from minicnn.train.callbacks import Callback, Training
 from minicnn.train.measure import Curve, History
 from minicnn.train.report import progress_bar, reports_of
@@ -213,12 +213,9 @@ def _train_epoch(
         on_device(device),
         held(),
     ):
-        for x, y in _batches_on(device, bar):
+        for batch in bar:
             training.is_whole = False
-            if training.ranks is None:
-                step(x, y, 1.0 if divide_by is None else len(y) / divide_by)  # see EagerStep
-            else:
-                share_step(training.ranks, training, (x, y), divide_by)
+            x, y = _update(training, batch, divide_by, device)
             training.batch += 1
             training.x, training.y = x, y
             training.is_whole = True
@@ -233,9 +230,32 @@ def _train_epoch(
                 raise KeyboardInterrupt
 
 
+def _update(
+    training: Training, batch: Any, divide_by: int | None, device: Device
+) -> tuple[Tensor, Tensor]:
+    """One step with a batch, or with batch number ``batch`` where the step gathers it by itself.
+
+    Returns its pictures and labels.
+    """
+    step = training.step
+    if isinstance(batch, int):
+        images = training.loader.images_in(batch)
+        step.take(images, 1.0 if divide_by is None else images / divide_by)
+        return step.batch()
+    x, y = (as_tensor(part).to(device) for part in batch)
+    if training.ranks is None:
+        step(x, y, 1.0 if divide_by is None else len(y) / divide_by)  # see EagerStep
+    else:
+        share_step(training.ranks, training, (x, y), divide_by)
+    return x, y
+
+
 @held()
 def _next_batches(training: Training) -> Iterator[Any]:
-    """The batches of the next epoch, or those that remain of an epoch that is resumed."""
+    """The batches of the next epoch, or those that remain of an epoch that is resumed.
+
+    Only their numbers, where the step gathers them by itself.
+    """
     is_open = training.epoch > len(training.history.epochs)
     if is_open:
         now = streams(training.loader)
@@ -244,9 +264,15 @@ def _next_batches(training: Training) -> Iterator[Any]:
         training.epoch, training.batch, training.seconds = training.epoch + 1, 0, 0.0
         training.drawn_from = streams(training.loader)
         training.step.means.reset()
-    batches = iter(training.loader)
-    for _ in range(training.batch):
-        next(batches)
+    batches: Iterator[Any]
+    if gathers(training.step, loader := training.loader):
+        where = loader.images, loader.labels, loader.begin_epoch(), loader.batch_size
+        training.step.read_from(*where, training.batch)
+        batches = iter(range(training.batch, len(loader)))
+    else:
+        batches = iter(loader)
+        for _ in range(training.batch):
+            next(batches)
     if is_open:
         go_to(now, training.loader)
     return batches

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from tests.gpu import sanitizer, texts
 
-COMMON, RANDOM, CONV, LINEAR, POOL, ACTIVATION, NORM, JOIN, LOSS, CHAIN, OPTIM = texts.FILES
+COMMON, LOAD, RANDOM, CONV, LINEAR, POOL, ACTIVATION, NORM, JOIN, LOSS, CHAIN, OPTIM = texts.FILES
 TELLING = re.compile(r"AddressSanitizer: \S+|runtime error: .*|\S+ does not fit .*|\w+Error: .*")
 KERNEL = re.compile(r'^extern "C" __global__ .*?^}$', re.DOTALL | re.MULTILINE)
 NVRTC = "cupy_backends.cuda.libs.nvrtc"
@@ -102,6 +102,8 @@ BUGS = [
     Bug("norm_dinput: the mean is constant", NORM, "dy[k] - ({-dbeta[c] + -}z * dgamma"),
     Bug("norm_dinput: no slope", NORM, "d : d) / s, saved, k, {-kind-}{+NONE+});"),
     Bug("dropout: keys swapped", ACTIVATION, "k / 4, {-keys[1], keys[0]-}{+keys[0], keys[1]+})"),
+    Bug("pad: rows as columns", JOIN, "h = k / W % H - {-top-}{+left+},"),
+    Bug("pad: no slope", JOIN, "slope_times(moved, saved, k, {-kind-}{+NONE+});"),
     Bug("copy_cells: begins swapped", JOIN, "+ {-y_begin-}{+x_begin+} + cell] ="),
     Bug("copy_cells: cells in 32 bits", JOIN, "{-Cell-}{+int+} image =", "width"),
     Bug("loss: the last of equal classes", LOSS, "a > b || (a == b && i {-<-}{+>+} j)"),
@@ -116,6 +118,13 @@ BUGS = [
     Bug("update: a part twice", OPTIM, "{-part += is_shared ? 8 : 1-}{+part+++}"),
     Bug("update_adam: a state too far", OPTIM, "third = (real*)row[{-4-}{+5+}];"),
     Bug("update: masks are drawn again", RANDOM, "{-+= masks-}{+= keys[2 * m + 1]+};"),
+    Bug("update: the number of the last step", OPTIM, "row[7]{- + clock[BEGUN]-};"),
+    Bug("update: every thread counts the step", LOAD, "{-if (threadIdx.x == 0)-} clock[ENDED]"),
+    Bug("gather: every block counts", LOAD, "if ({-blockIdx.x == 0 && -}threadIdx.x == 0) clock[B"),
+    Bug("gather: not in order", LOAD, "return {-order == 0 ? at : order[at]-}{+at+};"),
+    Bug("gather: the first batch again", LOAD, "at = {-(clock[ENDED] - source[FIRST])-}{+0+} *"),
+    Bug("gather: labels as they lie", LOAD, "source[LABELS])[{-row-}{+n+}];"),
+    Bug("gather: the last cells", LOAD, "k < size{+ - 1+};"),
 ]  # fmt: skip
 
 # Threads that meet in memory. Some of these give the right numbers in every order of threads.

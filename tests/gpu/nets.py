@@ -21,6 +21,22 @@ def norm(channels: int, **options: Any) -> nn.BatchNorm2d:
     return layer
 
 
+class Functional(nn.Module):
+    """A function of a tensor as a layer."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def padded(*widths: int, value: float = 0.0) -> nn.Module:
+    """The last axis first, as PyTorch counts them."""
+    return Functional(lambda x: nn.functional.pad(x, widths, value=value))
+
+
 def add(a: Tensor, b: Tensor) -> Tensor:
     return a + b
 
@@ -76,6 +92,12 @@ NETS: dict[str, Callable[[], nn.Module]] = {
         Branches(cat, nn.Conv2d(3, 2, 3, padding=1), nn.Identity(), nn.ReLU()), nn.Tanh(),
         nn.Flatten(), Branches(cat, nn.LazyLinear(4), nn.LazyLinear(7)), nn.LazyLinear(10),
     ),
+    "padded": lambda: nn.Sequential(
+        nn.AvgPool2d(4), padded(1, 2, 0, 3), nn.Conv2d(1, 3, 2, padding="same"), nn.Tanh(),
+        padded(-1, 2, 1, -2, 1, 0, value=0.5), nn.Conv2d(4, 2, 3), nn.ReLU(), nn.Flatten(),
+        padded(2, -3), nn.LazyLinear(10), padded(0, 1, value=-1.0),
+    ),
+    "shared": lambda: shared(),
 }  # fmt: skip
 NORMED: dict[str, Callable[[], nn.Module]] = {
     "norm after conv": lambda: nn.Sequential(
@@ -114,7 +136,17 @@ NORMED: dict[str, Callable[[], nn.Module]] = {
         ), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10),
     ),
     "one norm twice": lambda: used_twice(nn.BatchNorm2d(3, momentum=None, affine=False)),
+    "one norm twice, affine": lambda: used_twice(norm(3)),
 }  # fmt: skip
+
+
+def shared() -> nn.Module:
+    """A convolution used three times, and a dense layer that is used twice."""
+    conv, dense = nn.Conv2d(2, 2, (3, 2), padding=(1, 0)), nn.Linear(13, 13)
+    return nn.Sequential(
+        nn.AvgPool2d(4), nn.Conv2d(1, 2, 1), conv, nn.Tanh(), conv, conv, nn.Sigmoid(),
+        nn.Flatten(), nn.Linear(56, 13), dense, nn.ReLU(), dense, nn.Linear(13, 10),
+    )  # fmt: skip
 
 
 def used_twice(layer: nn.Module) -> nn.Module:

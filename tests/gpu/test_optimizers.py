@@ -61,7 +61,7 @@ def test_bias_correction_is_right_in_float32(case: str, cupy: Any) -> None:
     np.testing.assert_allclose(results[0], results[1], rtol=2e-6)
 
 
-def test_a_step_of_adam_sends_its_number_and_nothing_else(cupy: Any) -> None:
+def test_a_step_of_adam_sends_nothing_not_even_its_number(cupy: Any) -> None:
     net = nn.Sequential(nn.Linear(5, 4)).to("gpu")
     step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.Adam(net.parameters()))
     x, y = (Tensor(to_device(a, "gpu")) for a in (np.ones((6, 5), "f"), np.zeros(6, np.int64)))
@@ -69,7 +69,7 @@ def test_a_step_of_adam_sends_its_number_and_nothing_else(cupy: Any) -> None:
     cupy.reset_counters()
     step(x, y)
     counts = cupy.counters
-    assert (counts.h2d, counts.d2h, counts.synchronisations, counts.allocations) == (1, 0, 0, 0)
+    assert (counts.h2d, counts.d2h, counts.synchronisations, counts.allocations) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "Adadelta"])

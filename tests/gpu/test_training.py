@@ -120,7 +120,7 @@ def test_an_epoch_reads_its_means_once_and_sends_its_order_once(
         net, loader, optimizer=optimizer, epochs=3, quiet=True, compile=True, after_epoch=[remember]
     )
     sent, read, graphs, launches = counts[2]
-    assert sent == 1  # the order of the epoch
+    assert sent == 2  # the order of the epoch, and where it lies
     assert read == 2 * 6  # loss and correct, of five points and the whole, at the epoch's end
     assert (graphs, launches) == (96 // BATCH, 0)
 

@@ -25,17 +25,19 @@ def updated(
     table, places = np.zeros((len(shapes), 8), np.uint64), []
     for row, ((parts, n), (p, g, v)) in enumerate(zip(shapes, after, strict=True)):
         address = p.data.ptr if row < with_parameters else 0
-        table[row] = address, g.data.ptr, v.data.ptr, 0, 0, n, parts, 3
+        table[row] = address, g.data.ptr, v.data.ptr, 0, 0, n, parts, 2  # and the clock's 1
         places += [(row, block) for block in range(-(-n // (256 if parts <= 8 else 32)))]
     losses = rng.standard_normal(images), rng.random(images) < 0.3, [2.5]
     of_images = to_device(np.concatenate(losses), "gpu")
     sums = [to_device(np.full(1, 4, dtype), "gpu") for dtype in (float, float, int)]
     keys = to_device(np.array([3, 5, 3, 6], np.uint64), "gpu")
+    clock = to_device(np.array([1, 0], np.uint64), "gpu")
     cupy.set_thread_order(order)
     constants = [to_device(a, "gpu") for a in (table, np.array(places, np.int32), SETTINGS)]
-    arguments = (*constants, keys, np.int32(2), of_images, *sums, np.int32(images))
+    arguments = (*constants, keys, np.int32(2), clock, of_images, *sums, np.int32(images))
     gpu.kernel("update_sgd", "float64")((len(places) + 1,), (256,), arguments)
-    return before, after, [losses, [float(to_host(a)[0]) for a in sums], to_host(keys).tolist()]
+    after_all = [to_host(a).tolist() for a in (keys, clock)]
+    return before, after, [losses, [float(to_host(a)[0]) for a in sums], *after_all]
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])
@@ -56,13 +58,13 @@ def test_parts_are_added_and_the_step_is_that_of_sgd(cupy: Any, order: int) -> N
 
 @pytest.mark.parametrize("images", [1, 37, 700])
 def test_losses_are_added_and_masks_go_on(cupy: Any, images: int) -> None:
-    *_, ((losses, right, (divisor,)), (result, total, correct), keys) = updated(
+    *_, ((losses, right, (divisor,)), (result, total, correct), keys, clock) = updated(
         [(1, 3)], images, 1, 2, cupy
     )
     assert result == pytest.approx(losses.sum() / divisor, rel=1e-12)
     assert total == pytest.approx(4 + losses.sum() / divisor * images, rel=1e-12)
     assert correct == 4 + right.sum()
-    assert keys == [3, 7, 3, 8]
+    assert (keys, clock) == ([3, 7, 3, 8], [1, 1])
 
 
 def test_two_runs_give_the_same_bits(cupy: Any) -> None:

@@ -27,7 +27,7 @@ from minicnn.kernels import arrays, reference
 from minicnn.train.loop import EagerStep
 from tests.gpu import emulator, ptx, texts
 from tests.gpu.general import general_form
-from tests.gpu.nets import Branches, add, cat
+from tests.gpu.nets import Branches, add, cat, padded
 from tests.gpu.pretend import standin_for_cupy
 
 CLASSES = 31
@@ -104,6 +104,11 @@ def norm(channels: int, **options: Any) -> nn.BatchNorm2d:
     return layer
 
 
+def elsewhere(_: Any) -> optim.Optimizer:
+    """An optimiser that learns nothing of the net: a step counts all the same."""
+    return optim.SGD([Tensor(np.zeros(1), requires_grad=True)], 0.1)
+
+
 def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimizer]]]:
     """Together they run every kernel of a step, after every activation; and optimisers for them."""
     first = nn.Sequential(
@@ -113,7 +118,8 @@ def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimiz
         nn.Sigmoid(), nn.Dropout(0.5), nn.Linear(32, CLASSES), nn.Tanh(),
     )  # fmt: skip
     second = nn.Sequential(
-        nn.Conv2d(2, 5, 2), nn.Sigmoid(), norm(5, affine=False), nn.Tanh(),
+        nn.Conv2d(2, 5, 2), nn.Sigmoid(), padded(0, 0, 1, 2), nn.Conv2d(5, 5, (4, 1)),
+        norm(5, affine=False), nn.Tanh(),
         Branches(add, nn.Conv2d(5, 5, 1), nn.Identity()),
         nn.Conv2d(5, 3, (1, 2), stride=2, padding=(1, 0)), nn.ReLU(),
         nn.AvgPool2d((3, 2), stride=1, padding=1), nn.Tanh(),
@@ -133,6 +139,7 @@ def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimiz
         (dense(), plain, partial(optim.Adam, weight_decay=0.1, amsgrad=True, maximize=True)),
         (dense(), plain, partial(optim.AdamW, betas=(0.0, 0.9))),
         (dense(), plain, partial(optim.Adadelta, rho=0.8, weight_decay=0.1)),
+        (nn.Sequential(nn.Dropout(0.4), dense()), plain, elsewhere),
     ]  # fmt: skip
 
 
@@ -149,6 +156,14 @@ def choose_paths(which: int, n: int) -> None:
     products.tile_of = lambda of: (16, 32, 64)[which % 3]
 
 
+def data_set(n: int, batches: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels, labels, and the order in which they are taken."""
+    rng, rows = np.random.default_rng(2), n * batches + 1
+    pixels, labels = rng.integers(0, 256, (rows, 2, 9, 8), np.uint8), rng.integers(0, CLASSES, rows)
+    labels[::2], labels[1] = 4, 3
+    return pixels, labels, rng.permutation(rows)
+
+
 def trained(which: int, device: str, n: int, steps: int) -> list[np.ndarray]:
     """What some steps leave behind: losses, logits, the sums of an epoch, the net's state."""
     minicnn.manual_seed(1)
@@ -158,14 +173,18 @@ def trained(which: int, device: str, n: int, steps: int) -> list[np.ndarray]:
     step: Any = make(net, loss.to(device), optimizer_of(net.parameters()))
     if device != "cpu":
         choose_paths(which, n)
-    rng, sums, results = np.random.default_rng(2), np.zeros(2), []
-    for _ in range(steps):
-        pixels, labels = rng.integers(0, 256, (n, 2, 9, 8), np.uint8), rng.integers(0, CLASSES, n)
-        labels[::2], labels[1] = 4, 3
-        x = pixels if device != "cpu" and which == 0 else pixels / 255
-        result = step(*(Tensor(to_device(a, device)) for a in (x, labels)))
+    sums, results = np.zeros(2), []
+    pixels, labels, order = data_set(n, steps)
+    x = to_device(pixels if device != "cpu" and which == 0 else pixels / 255, device)
+    y = to_device(labels, device)
+    if device != "cpu" and which < 2:
+        step.read_from(x, y, to_device(order, device), n)
+    for i in range(steps):
+        rows = to_device(order[i * n : (i + 1) * n], device)
+        gathers = device != "cpu" and which < 2
+        result = step.take(n) if gathers else step(Tensor(x[rows]), Tensor(y[rows]))
         one, logits = (part.numpy().copy() for part in result)
-        sums += one * n, (logits.argmax(axis=1) == labels).sum()
+        sums += one * n, (logits.argmax(axis=1) == labels[to_host(rows)]).sum()
         results += [one, logits]
     if device != "cpu":  # the sums that the kernel of the loss took
         sums[:] = float(step.means.loss), float(step.means.correct)
@@ -177,12 +196,14 @@ def predicted(device: str, n: int) -> list[np.ndarray]:
     """Scores of pictures, one of which has a NaN that goes through tanh, pooling and relu."""
     minicnn.manual_seed(1)
     net = nets()[0][0].to("float64").to(device).eval()
-    x = np.random.default_rng(3).random((n, 2, 9, 8))
+    pixels = np.random.default_rng(3).integers(0, 256, (n, 2, 9, 8), np.uint8)
+    x = pixels / 255
     x[0, 0, 4, 4] = np.nan
     if device != "cpu":
         choose_paths(0, n)
     predict = net if device == "cpu" else minicnn.compile(net)
-    return [predict(Tensor(to_device(x, device))).numpy()]
+    given = x, pixels / 255 if device == "cpu" else pixels
+    return [predict(Tensor(to_device(each, device))).numpy() for each in given]
 
 
 def done(module: Any, device: str, n: int, steps: int) -> Iterator[tuple[str, list[np.ndarray]]]:
@@ -192,7 +213,7 @@ def done(module: Any, device: str, n: int, steps: int) -> Iterator[tuple[str, li
         result = getattr(module, name)(*given)
         left = [*(result if isinstance(result, tuple) else (result,)), *given]
         yield name, [to_host(a) for a in left if hasattr(a, "dtype")]
-    for which in range(5):
+    for which in range(6):
         yield f"net {which}", trained(which, device, n, steps)
     yield "prediction", predicted(device, n)
 

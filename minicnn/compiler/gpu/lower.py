@@ -13,7 +13,7 @@ from .linear import GpuLinear
 from .norm import GpuBatchNorm, GpuFixedBatchNorm
 from .pool import GpuAvgPool2d, GpuMaxPool2d
 from .program import GpuLowering
-from .shape import GpuReshape
+from .shape import GpuPad, GpuReshape
 
 LOWERINGS: dict[type[ops.Operation], type[GpuLowering]] = {
     ops.Conv2d: GpuConv2d,
@@ -27,6 +27,7 @@ LOWERINGS: dict[type[ops.Operation], type[GpuLowering]] = {
     ops.BatchNorm: GpuBatchNorm,
     ops.FixedBatchNorm: GpuFixedBatchNorm,
     ops.Reshape: GpuReshape,
+    ops.Pad: GpuPad,
     ops.Add: GpuAdd,
     ops.Concatenate: GpuConcatenate,
 }

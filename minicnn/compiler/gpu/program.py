@@ -115,12 +115,14 @@ class Program:
         like: an array on the device.
         images: in a batch.
         masks: the dropout masks that a step draws.
+        keys: seed and number of each mask, on the device.
 
     Attributes:
+        gradients: with respect to the parameters, by their ids; each in parts.
         n: ``images`` as an argument that is passed: a smaller last batch needs no other kernels.
     """
 
-    def __init__(self, like: Array, images: int, masks: int):
+    def __init__(self, like: Array, images: int, masks: int, keys: Array):
         from minicnn.kernels.gpu import launch, literal  # which load CuPy
 
         self.gpu: Any = launch
@@ -129,10 +131,10 @@ class Program:
         self.dtype: np.dtype = like.dtype
         self.plan = GpuPlan(images, like.dtype, masks=masks)
         self.images, self.n = images, np.int32(images)
-        self.gradients: dict[int, Array] = {}  # by the ids of the parameters; in parts
+        self.gradients: dict[int, Array] = {}
+        self.further: dict[int, list[Array]] = {}  # of parameters that several operations share
         # what changes between steps lies in device memory, where a replayed graph reads it
-        self.keys = self.xp.zeros(2 * max(1, masks), np.uint64)  # two numbers for each mask
-        self.free_keys = self.keys  # those of the masks that no layer has taken yet
+        self.keys = self.free_keys = keys  # free: those of the masks that no layer has taken yet
         self.kept: list[Array] = []  # whose addresses stand in a table: see address
         self.pending: list[Any] = []  # the products that no launch has yet: see products.py
         self.momenta: list[tuple[nn.BatchNorm2d, Array]] = []  # layers, and where theirs lies
@@ -148,15 +150,31 @@ class Program:
         return Value(self.buffer(self.images, *shape), kind)
 
     def gradient(self, parameter: Tensor, parts: int = 1) -> Array:
-        """Memory for the gradient of a parameter: (parts, *its shape).
+        """Memory for the gradient of a parameter, as one operation computes it.
 
-        Each part is a sum over some of the images. The update, a step's last launch, leaves their
-        sum in the first one.
+        It is (parts, *its shape); each part is a sum over some of the images. The update, a step's
+        last launch, leaves their sum in the first one.
         """
+        gradient = self.buffer(parts, *parameter.shape)
         if id(parameter) in self.gradients:
-            raise CompileError("compile: on a GPU, a parameter cannot be shared by two operations")
-        self.gradients[id(parameter)] = self.buffer(parts, *parameter.shape)
-        return self.gradients[id(parameter)]
+            self.further.setdefault(id(parameter), []).append(gradient)
+        else:
+            self.gradients[id(parameter)] = gradient
+        return gradient
+
+    def join_shared(self) -> None:
+        """Add what puts together the parts of gradients that several operations have computed."""
+        for number, further in self.further.items():
+            arrays = [self.gradients[number], *further]  # in the order of the backward pass
+            (_, *shape), parts = arrays[0].shape, sum(map(len, arrays))
+            whole, begin = self.buffer(parts, *shape), 0
+            for array in arrays:
+                # as cells of one image: from the first to its place among all parts
+                self.over_cells("copy_cells", "join dweight", shapes(tuple(shape)), array.size,
+                                (array, whole), array.size, array.size, whole.size, 0,
+                                begin)  # fmt: skip
+                begin += array.size
+            self.gradients[number] = whole
 
     def constant(self, numbers: Any, dtype: Any) -> Array:
         """Numbers that a kernel reads from device memory."""

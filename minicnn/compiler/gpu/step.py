@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 
 from minicnn import nn, optim
-from minicnn.device import on_device
+from minicnn.device import on_device_of
 from minicnn.kernels import Array, array_module
 from minicnn.tensor import Tensor
 
-from ..accepted import learned_by
+from ..accepted import check_optimizer
 from ..compiled import CompiledStep, Predictor
 from ..engines import Compiled
 from ..means import Means
-from ..record import CompileError, Stage
-from .engine import GpuEngine
+from ..record import Stage
+from .engine import PredictionEngine
+from .feed import Feed, Keys, Rows
+from .training import Task, TrainingEngine
 
 
 class _OnGpu(Compiled):
@@ -45,7 +47,7 @@ class _OnGpu(Compiled):
         What a call launches may still run after it has returned. The next call's launches wait for
         it in the stream; if they go to another stream, the call itself waits here.
         """
-        with self._lock, on_device(self.device):
+        with self._lock, on_device_of(self.means.loss):
             stream = array_module(self.means.loss).cuda.get_current_stream()
             if self._stream is not None and self._stream.ptr != stream.ptr:
                 self._stream.synchronize()
@@ -55,18 +57,15 @@ class _OnGpu(Compiled):
     def _shape_of(self, x: Array) -> tuple[int, ...]:
         return tuple(x.shape)
 
+    def _buffers(self) -> list[Tensor]:
+        return [b for module in self.net.modules() for b in module._buffers.values()]
+
     def _settings(self) -> tuple[Any, ...]:
-        buffers = [b for module in self.net.modules() for b in module._buffers.values()]
-        return tuple(id(buffer.data) for buffer in buffers)  # a launch keeps their addresses
+        return tuple(id(buffer.data) for buffer in self._buffers())  # launches know their addresses
 
-    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> GpuEngine:
-        engine = GpuEngine(stages, x, self._like.data, self.loss, self.means, self.graph)
-        self._complete(engine)
-        engine.compile()
-        return engine
-
-    def _complete(self, engine: GpuEngine) -> None:
-        """Add what the net itself does not tell."""
+    def _watched(self, stages: list[Stage]) -> list[Tensor]:
+        """The tensors of a plan whose arrays its launches know by their addresses."""
+        return [*(p for stage in stages for p in stage.parameters), *self._buffers()]
 
 
 class GpuPredictor(_OnGpu, Predictor):
@@ -75,14 +74,25 @@ class GpuPredictor(_OnGpu, Predictor):
     def __init__(self, net: nn.Module, profile: bool, graph: bool):
         super().__init__(net, profile)
         self._set_up(graph)
+        self._keys = Keys(self.device)  # of dropouts, for a net that has them in evaluation too
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_keys": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "_keys": Keys(state["device"])})
 
     def _predict(self, pixels: Array) -> Array:
         engine = self._engine(pixels)
-        engine.set_keys(self._mask_keys(engine))
-        engine.set_momenta()
+        self._keys.tell(self._mask_keys(engine))
+        engine.tell_momenta()
         array_module(pixels).copyto(engine.x, pixels)
         engine.run(self.profile)
         return engine.logits.copy()
+
+    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> PredictionEngine:
+        like, watched = self._like.data, self._watched(stages)
+        return PredictionEngine(x, like, stages, watched, self.graph, self._keys)
 
 
 class GpuStep(_OnGpu, CompiledStep):
@@ -92,8 +102,10 @@ class GpuStep(_OnGpu, CompiledStep):
 
     In the steady state (the same batch size, optimiser settings and arrays as before) a call copies
     the batch within the device and replays a graph: nothing is allocated, nothing is sent from the
-    host, and nobody waits.
+    host, and nobody waits. With ``read_from`` and ``take`` the graph finds the batch by itself.
     """
+
+    gathers = True
 
     def __init__(
         self,
@@ -105,6 +117,15 @@ class GpuStep(_OnGpu, CompiledStep):
     ):
         super().__init__(net, loss, optimizer, profile)
         self._set_up(graph)
+        self._feed = Feed(self.device)
+        self._rows: Rows | None = None  # of ``read_from``
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy counts its own steps."""
+        return {**super().__getstate__(), "_feed": None, "_rows": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "_feed": Feed(state["device"]), "_rows": None})
 
     def _step(self, pixels: Array, labels: Array, gradient: float) -> tuple[Tensor, Tensor]:
         if labels.shape != (len(pixels),):
@@ -112,33 +133,59 @@ class GpuStep(_OnGpu, CompiledStep):
                 f"compile: y has shape {tuple(labels.shape)}; wanted a class index for each of "
                 f"the {len(pixels)} images"
             )
-        engine = self._engine(pixels)
-        learned = learned_by(self.optimizer, engine.program.gradients)
-        parameters = [self.optimizer.params[i] for i in learned]
-        # each of these sends only what differs from the last step: usually nothing
-        engine.set_settings(self.optimizer, gradient)
-        engine.set_table(parameters, [self.optimizer.state_of(i) for i in learned])
-        engine.set_keys(self._mask_keys(engine))
-        engine.set_momenta()
-        copy = array_module(pixels).copyto
-        copy(engine.x, pixels)
-        copy(engine.loss.labels, labels)
-        engine.run(self.profile)  # the loss's kernel adds to the two sums
-        self.means.examples += len(pixels)
-        for parameter in parameters:  # the tape has to know that they changed
-            parameter.increment_version()
-        return Tensor(engine.loss.result.reshape(())), Tensor(engine.logits)
+        # the graph knows one place only, and it may still be read: the copies wait in the stream
+        engine, copy = self._engine(pixels), array_module(pixels).copyto
+        copy(engine.own.pictures, pixels)
+        copy(engine.own.labels, labels)
+        return self._take(engine, engine.own, gradient)
+
+    def read_from(
+        self, pictures: Array, labels: Array, order: Array | None, size: int, batch: int = 0
+    ) -> None:
+        """Let ``take`` gather the batches of an epoch from a data set on the net's device.
+
+        Args:
+            pictures: (M, ...), uint8 or the net's dtype, C-contiguous.
+            labels: int64 (M,), C-contiguous.
+            order: int64, the rows of the epoch one after the other; None: they come as they lie.
+            size: of all batches but perhaps the last.
+            batch: the number of the first that is taken.
+        """
+        self._rows = Rows(pictures, labels, order, size, batch)
+
+    def take(self, images: int, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
+        """``step(x, y, gradient)`` with the next batch, of this many images: see ``read_from``.
+
+        It is one launch of a graph: pictures and labels are gathered within it.
+        """
+        rows = self._rows
+        if rows is None:
+            raise RuntimeError("compile: take is called after read_from, not before")
+        with self._alone():
+            check_optimizer(self.optimizer)  # it may have got a method of its own since
+            return self._take(self._engine(rows.like(images)), rows, gradient)
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """The last batch, pictures as numbers and labels; valid until the next."""
+        return self._engine_of_last_call().batch
+
+    def _take(self, engine: TrainingEngine, rows: Rows, gradient: float) -> tuple[Tensor, Tensor]:
+        engine.take(rows, self._task(), gradient, self._mask_keys(engine), self.profile)
+        self.means.examples += engine.plan.images
+        return Tensor(engine.result), Tensor(engine.logits)
+
+    def _task(self) -> Task:
+        return Task(self.loss, self.optimizer, self.means, self._feed)
+
+    def _compared(self) -> tuple[Any, ...]:
+        return self.optimizer.kernel, *map(id, self.optimizer.params)
 
     def _settings(self) -> tuple[Any, ...]:
-        weight, loss, optimizer = self.loss.weight, self.loss, self.optimizer
         # label smoothing and the optimiser's settings may change: they lie in device memory
+        weight, loss = self.loss.weight, self.loss
         of_loss = None if weight is None else id(weight.data), loss.ignore_index, loss.reduction
-        of_update = optimizer.kernel, *map(id, optimizer.params)
-        return (*super()._settings(), *of_loss, *of_update)
+        return (*super()._settings(), *of_loss, *self._compared())
 
-    def _complete(self, engine: GpuEngine) -> None:
-        learned = learned_by(self.optimizer, engine.program.gradients)
-        if len({id(self.optimizer.params[i]) for i in learned}) < len(learned):
-            raise CompileError("compile: on a GPU, an optimizer cannot list a parameter twice")
-        # last, because only now is it known which parameters have a gradient
-        engine.add_update([self.optimizer.params[i] for i in learned], self.optimizer.kernel)
+    def _make_engine(self, stages: list[Stage], x: Array, dtype: np.dtype) -> TrainingEngine:
+        like, watched = self._like.data, self._watched(stages)
+        return TrainingEngine(x, like, stages, watched, self.graph, self._task())

@@ -1,0 +1,53 @@
+// How a step begins: its batch is gathered from where a data set lies, and the step is counted.
+// Launch: blocks of 256; a block takes an image, any grid.
+
+// The clock counts the steps, for what changes from one to the next without the host: the first kernel
+// of a step counts it in BEGUN, the last one in ENDED. Each reads only what the other counts, so no
+// thread reads a number that another is writing.
+enum { BEGUN, ENDED };
+
+// The last act of a step. One block's work.
+__device__ inline void end_step(unsigned long long* clock) {
+    if (threadIdx.x == 0) clock[ENDED] += 1;
+}
+
+// Where the rows of a batch lie: the addresses of pictures, labels and the epoch's order (0: the rows
+// as they lie); the value of ENDED at the epoch's first batch, and the rows from a batch to the next
+// (0: every batch is the first).
+enum { PICTURES, LABELS, ORDER, FIRST, ROWS };
+
+// The row of image n of the step's batch.
+__device__ inline long long row_of(const unsigned long long* source,
+                                   const unsigned long long* clock, int n) {
+    const long long* order = (const long long*)source[ORDER];
+    long long at = (clock[ENDED] - source[FIRST]) * source[ROWS] + n;
+    return order == 0 ? at : order[at];
+}
+
+// The pictures and labels of a batch, of type `given`: x = given / divisor, `size` cells an image.
+template <typename given>
+__device__ inline void gather(const unsigned long long* source, unsigned long long* clock, real* x,
+                              long long* labels, int N, int size, real divisor) {
+    for (int n = blockIdx.x; n < N; n += gridDim.x) {
+        long long row = row_of(source, clock, n);
+        const given* picture = (const given*)source[PICTURES] + row * size;
+        for (int k = threadIdx.x; k < size; k += blockDim.x)
+            x[(Cell)n * size + k] = divisor == 1 ? real(picture[k]) : picture[k] / divisor;
+        if (threadIdx.x == 0) labels[n] = ((const long long*)source[LABELS])[row];
+    }
+    if (blockIdx.x == 0 && threadIdx.x == 0) clock[BEGUN] += 1;
+}
+
+// x = pixels / 255. Moves 5 bytes a cell.
+extern "C" __global__ void gather_pixels(
+    const unsigned long long* __restrict__ source, unsigned long long* clock, real* __restrict__ x,
+    long long* __restrict__ labels, int N, int size) {
+    gather<unsigned char>(source, clock, x, labels, N, size, 255);
+}
+
+// x = pictures that are numbers already. Moves 8 bytes a cell.
+extern "C" __global__ void gather_numbers(
+    const unsigned long long* __restrict__ source, unsigned long long* clock, real* __restrict__ x,
+    long long* __restrict__ labels, int N, int size) {
+    gather<real>(source, clock, x, labels, N, size, 1);
+}
