@@ -18,6 +18,7 @@ from minicnn.explain.follow import Followed, follow
 from minicnn.explain.linear import linear
 from minicnn.explain.loss import cross_entropy
 from minicnn.explain.pool import avg_pool2d, max_pool2d
+from minicnn.explain.receptive import receptive_field
 from minicnn.explain.tape import Tape, tape
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "follow",
     "linear",
     "max_pool2d",
+    "receptive_field",
     "tape",
 ]

@@ -18,6 +18,7 @@ from .conv.page import conv2d
 from .linear import check_size as check_linear
 from .linear import linear
 from .numbers import Pair
+from .receptive import receptive_field
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "conv": {"size": (4, 5), "kernel": (3, 3), "stride": (1, 1), "padding": (1, 0),
@@ -28,6 +29,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
                  "channels": 1, "batch": 1},
     "dense": {"channels": 4, "out_channels": 3, "batch": 2},
     "softmax": {"channels": 5, "batch": 2},
+    "receptive-field": {"size": (7, 8), "kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1),
+                        "channels": 1, "out_channels": 1, "batch": 1},
 }  # fmt: skip
 OPTIONS = ("size", "kernel", "stride", "padding", "dilation", "channels", "out_channels", "batch")
 
@@ -125,12 +128,30 @@ def _softmax(rng: np.random.Generator, s: Sizes) -> Any:
     return loss.cross_entropy(logits, rng.integers(0, s.channels, s.batch))
 
 
+def _receptive_field(rng: np.random.Generator, s: Sizes) -> Any:
+    """Two convolutions of these sizes; their numbers are small, for products add up twice."""
+    layers, size, channels = [], s.input[1:], s.channels
+    for _ in range(2):
+        weight = (s.out_channels, channels, *s.kernel)
+        output = output_sizes(size[1:], s.kernel, s.stride, (0, 0), s.dilation)
+        check_convolution((s.batch, *size), weight, (0, 0), output)
+        layer = nn.Conv2d(channels, s.out_channels, s.kernel, s.stride, 0, s.dilation)
+        layer.weight.data = distinct(rng, weight)
+        layer.bias.data = signed(rng, (s.out_channels,))  # type: ignore[union-attr]
+        layers.append(layer)
+        size, channels = (s.out_channels, *output), s.out_channels
+    dy = signed(rng, (s.batch, *size)) if min(size) > 0 else None
+    first, second = layers
+    return receptive_field(first, second, rng.integers(1, 10, s.input), dy)
+
+
 MAKERS: dict[str, Callable[[np.random.Generator, Sizes], Any]] = {
     "conv": _convolution,
     "max-pool": _max_pool,
     "avg-pool": _avg_pool,
     "dense": _dense,
     "softmax": _softmax,
+    "receptive-field": _receptive_field,
 }
 
 

@@ -50,7 +50,13 @@ def parser() -> command.Parser:
         choices=list(LANGUAGES),
     )
     p.group("an example of small whole numbers")
-    p.add("--size", "HxW", "of the picture", "4x5; pooling 5x6", type=command.pair(1))
+    p.add(
+        "--size",
+        "HxW",
+        "of the picture",
+        "4x5; pooling 5x6, receptive-field 7x8",
+        type=command.pair(1),
+    )
     p.add("--kernel", "K", "3x2: 3 rows and 2 columns", "3; avg-pool 2", type=command.pair(1))
     p.add("--stride", "S", "in rows and columns", "1; pooling 2", type=command.pair(1))
     p.add(

@@ -78,17 +78,18 @@ class Figure(NamedTuple):
     # Grids ----------------------------------------------------------------------------------------
 
     def _draw_grids(self, shapes: list[str]) -> tuple[float, float]:
-        """The grid of the cell and those with lit cells, side by side. Width and height of all."""
+        """The grid of the cell and those with marked cells, side by side; width and height."""
         tokens = [token for line in self.note["lines"] for token in line["tokens"]]
         lit = [tuple(t) for t in [*tokens, *self.note.get("lit", [])] if isinstance(t, list)]
-        shown = {name for name, _ in lit} | {self.cell[0]}
+        linked = [tuple(reference) for reference in self.note.get("linked", [])]
+        shown = {name for name, _ in [*lit, *linked]} | {self.cell[0]}
         left = top = widest = bottom = 0.0
         for grid in self.grids:
             if grid.grid not in shown:
                 continue
-            keys = {key for name, key in lit if name == grid.grid}
+            marks = [{key for name, key in some if name == grid.grid} for some in (lit, linked)]
             here = self.cell[1] if grid.grid == self.cell[0] else None
-            drawn = _Drawn(grid, keys, here, self._say)
+            drawn = _Drawn(grid, marks, here, self._say)
             if left and left + drawn.width > WIDEST:
                 left, top = 0.0, bottom + FIGURE
             shapes += drawn.shapes(left, top)
@@ -193,9 +194,11 @@ def value_of(grid: Grid, key: str) -> float:
 class _Drawn:
     """A grid as shapes: its caption, planes and cells."""
 
-    def __init__(self, grid: Grid, lit: set[str], here: str | None, say: Callable[[str], str]):
+    def __init__(
+        self, grid: Grid, marks: list[set[str]], here: str | None, say: Callable[[str], str]
+    ):
         self.grid, self.say = grid, say
-        self.lit = {position(grid, key) for key in lit}
+        self.lit, self.linked = ({position(grid, key) for key in keys} for keys in marks)
         self.here = None if here is None else position(grid, here)
         side, _, cells = NUMBERS_UNTIL
         self.numbered = max(grid.values.shape[2:]) <= side and grid.values.size <= cells
@@ -254,9 +257,10 @@ class _Drawn:
             base = INK if value < 0 else COLOURS[grid.family][0]
             fill, edge = base, f' fill-opacity="{share:.2f}"'
             edge += f' stroke="{COLOURS[grid.family][0]}"' if at in self.lit else ""
+        elif at in self.linked:
+            edge = f' stroke="{COLOURS[grid.family][0]}" stroke-width="1.5"'
         if at == self.here:
-            edge += f' stroke="{INK}" stroke-width="2.5"'
-            edge = edge.replace(f' stroke="{LINE}"', "")
+            edge = edge.partition(" stroke=")[0] + f' stroke="{INK}" stroke-width="2.5"'
         box = f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="3" '
         shape = f'{box}fill="{fill}"{edge}/>'
         if not self.numbered:

@@ -12,6 +12,7 @@ import pytest
 from minicnn import Tensor, data, explain, models, nn
 from minicnn.explain.__main__ import main
 from minicnn.explain.conv.grids import is_map
+from minicnn.explain.examples import DEFAULTS
 from minicnn.train.run import Run
 from tests.explain.examples import CASES, data_of, example
 
@@ -77,13 +78,13 @@ def test_text_writes_no_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for kind in ("conv", "max-pool", "avg-pool", "dense", "softmax"):
+    for kind in DEFAULTS:
         assert main(["--text", "--op", kind]) == 0
         assert "dx" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", ["max-pool", "avg-pool", "dense", "softmax"])
+@pytest.mark.parametrize("kind", [kind for kind in DEFAULTS if kind != "conv"])
 def test_pages_of_the_smaller_layers(kind: str, tmp_path: Path) -> None:
     out = tmp_path / "page.html"
     assert main(["--op", kind, "--no-open", "--out", str(out)]) == 0

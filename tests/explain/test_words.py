@@ -32,7 +32,7 @@ NAMES = """
     minicnn explain conv ops im2col col2im columns dcolumns dweight dbias loss exp log max target
     softmax logits Tab size stride padding channels kernel_size True English dilation weight
     Conv2d Linear MaxPool2d AvgPool2d CrossEntropyLoss SoftmaxCrossEntropy Sigmoid Reshape Add Sum
-    Multiply bias float64 int64 divisor batch Enter Escape tanh conv1 sigmoid1 pool1 dense1
+    Multiply bias float64 int64 divisor dy1 dy2 batch Enter Escape tanh conv1 sigmoid1 pool1 dense1
 """
 
 
@@ -203,6 +203,7 @@ def everything() -> dict[str, Any]:
         "tape": explain.tape(loss),
         "uses": explain.tape((twice * weight + twice * weight).sum()),
         "followed": explain.follow(net, x[0], 1),
+        "field": explain.receptive_field(nn.Conv2d(2, 1, 2), nn.Conv2d(1, 2, 2), x),
     }  # fmt: skip
 
 
@@ -221,7 +222,7 @@ def test_pages_and_texts_of_another_language_leave_no_english() -> None:
         explained.lang = language
         text = str(explained)
         assert english_in(text) == set(), kind
-        assert text != english or kind in ("linear", "followed")  # numbers, formulas, names
+        assert text != english or kind in ("linear", "followed", "field")  # numbers
         if isinstance(explained, explain.Tape):
             said = re.findall(r'>([^<]+)</text>|aria-label="([^"]*)"', explained.svg())
             assert english_in(" ".join(map(" ".join, said))) == set()

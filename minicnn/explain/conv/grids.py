@@ -71,7 +71,7 @@ def _by(pair: tuple[int, ...]) -> str:
 def grids_of(c: ComparedConvolution) -> list[Grid]:
     (ph, pw), (n, channels), outs = c.padding, c.x.shape[:2], len(c.weight)
     frame = ((0, 0), (0, 0), (ph, ph), (pw, pw))
-    ins, out, kernels = labels_of(n, channels), labels_of(n, outs), _kernel_labels(outs, channels)
+    ins, out, kernels = labels_of(n, channels), labels_of(n, outs), kernel_labels(outs, channels)
     pictures: dict[str, Any] = {"frame": c.padding, "labels": ins}
     shown = c.output[1] if is_map(c) else None
     matrix: dict[str, Any] = {"axes": "aij", "labels": labels_of(n, 1), "shown": shown}
@@ -111,7 +111,8 @@ def grids_of(c: ComparedConvolution) -> list[Grid]:
     return grids
 
 
-def _kernel_labels(outs: int, channels: int) -> list[str]:
+def kernel_labels(outs: int, channels: int) -> list[str]:
+    """A label for each plane (o, c) of weights, where there are several."""
     if outs * channels == 1:
         return [""]
     if channels == 1:

@@ -28,7 +28,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     for name, options in OPTIONS.items():
         main([*options.split(), "--no-open", "--out", str(folder / f"{name}.html")])
-    for kind in ("max-pool", "avg-pool", "dense", "softmax"):
+    for kind in ("max-pool", "avg-pool", "dense", "softmax", "receptive-field"):
         main(["--op", kind, "--no-open", "--out", str(folder / f"{kind}.html")])
     rng = np.random.default_rng(1)
     layer = nn.Conv2d(1, 3, 5, padding=2)

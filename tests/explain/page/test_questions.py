@@ -32,6 +32,7 @@ ASKED = {
     "max-pool": {"routing": "dy", "ties": "y", "overlap": "dx"},
     "avg-pool": {"shares": "dy", "overlap": "dx"},
     "dense": {"batch": "dweight", "bias": "dbias"},
+    "receptive-field": {"field": "y2", "reach": "x"},
     "softmax": {"p-minus-t": "dlogits", "wrong-class": "dlogits", "mean": "loss"},
 }  # fmt: skip
 
@@ -75,7 +76,9 @@ def test_of_equal_cells_the_first_gets_the_gradient(visit: Any) -> None:
         assert (page.locator("#sum .head .number").inner_text() != "0") == gets
 
 
-@pytest.mark.parametrize("name", ["two channels", "max-pool", "avg-pool", "dense", "softmax"])
+@pytest.mark.parametrize(
+    "name", ["two channels", "max-pool", "avg-pool", "dense", "softmax", "receptive-field"]
+)
 def test_a_figure_says_what_the_page_says(name: str, visit: Any, rng: np.random.Generator) -> None:
     page = visit(name)
     page.evaluate("() => speak('en')")

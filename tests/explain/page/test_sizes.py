@@ -13,7 +13,7 @@ pytest.importorskip("playwright.sync_api", reason="needs playwright")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 
-EVERY = [*OPTIONS, "max-pool", "avg-pool", "dense", "softmax", "large"]
+EVERY = [*OPTIONS, "max-pool", "avg-pool", "dense", "softmax", "receptive-field", "large"]
 
 
 @pytest.mark.parametrize("name", EVERY)
