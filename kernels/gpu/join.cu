@@ -30,9 +30,9 @@ extern "C" __global__ void pad(const real* __restrict__ x, const real* __restric
                                int H, int W, int XC, int XH, int XW, int front, int top, int left) {
     FOR_CELLS(k, cells) {
         int w = k % W - left, h = k / W % H - top, c = k / (W * H) % C - front;
-        Cell image = k / ((Cell)C * H * W);
+        Cell n = k / ((Cell)C * H * W);  // of the image
         bool inside = c >= 0 && c < XC && h >= 0 && h < XH && w >= 0 && w < XW;
-        real moved = inside ? x[((image * XC + c) * XH + h) * XW + w] : value;
+        real moved = inside ? x[((n * XC + c) * XH + h) * XW + w] : value;
         y[k] = slope_times(moved, saved, k, kind);
     }
 }
