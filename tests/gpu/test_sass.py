@@ -96,6 +96,19 @@ def test_integers_are_computed(architecture: str) -> None:
         assert counts.of("FFMA") == rounds(expected), expression
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_switch_jumps_to_its_case(architecture: str) -> None:
+    cases = " ".join(
+        f"case {k}: a[9 + n] = {k}; ROUNDS(n + {k * k}); atomicAdd(a + {3 * k}, s); break;"
+        for k in range(8)
+    )
+    body = f"switch ((t / 32 * 5 + m) % 8) {{ {cases} }}"
+    counts = count(body, 2, 1, architecture=architecture)
+    assert any(i.op == "BRX" for i in counts.kernel.instructions)
+    case = (T // 32 * 5 + 1) % 8
+    assert counts.of("FFMA") == rounds(2 + case**2)
+
+
 def test_both_sides_of_a_branch_are_counted_where_threads_part() -> None:
     sides = "if (t % 64 < 40) { ROUNDS(7); } else { ROUNDS(m); }"
     first = T.reshape(-1, 32) % 64 < 40

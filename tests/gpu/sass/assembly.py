@@ -10,8 +10,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 CUPYS_OPTIONS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # a RawModule's
 BYTES = 16  # of an instruction
+BYTE = r"\b0x[0-9a-f]{2}\b"
 ALL = 255  # the number of RZ, URZ, PT and UPT
 
 
@@ -20,11 +23,12 @@ class Operand(NamedTuple):
 
     Attributes:
         kind: "R", "UR" registers; "P", "UP" predicates; "B" convergence barriers; "number";
-            "constant", a cell of the launch's bank; "memory"; "label"; or "other".
+            "constant", a cell of the launch's bank; "table", one of the kernel's own; "memory";
+            "label"; or "other".
         value: the number of the register (``ALL`` for RZ and PT), or the number itself, or the
             offset in the bank or in memory.
         sign: "-", "~" or "!" before it.
-        text: as it was written; of memory, the register that holds the address.
+        text: as it was written; of memory and a table, the register that is added.
         uniform: of memory, the uniform register that is added, or -1.
     """
 
@@ -50,6 +54,7 @@ class Kernel(NamedTuple):
 
     Attributes:
         labels: which instruction follows a label.
+        table: where jumps by a number (a switch) may go, in bytes.
         registers: of a thread.
         shared: bytes of shared memory of a block.
         spilled: bytes that did not fit in registers.
@@ -57,6 +62,7 @@ class Kernel(NamedTuple):
 
     instructions: tuple[Instruction, ...]
     labels: dict[str, int]
+    table: np.ndarray
     registers: int
     shared: int
     spilled: int
@@ -70,10 +76,14 @@ def kernels(code: str, options: tuple[str, ...], architecture: str) -> dict[str,
         ValueError: it does not compile; NVRTC's log.
     """
     cubin, report = _compiled(code, options, architecture)
-    used = usages(report)
+    sections = _sections(_disassembled(cubin))
     return {
-        name: Kernel(*parsed(lines), *used[name])
-        for name, lines in _by_kernel(_disassembled(cubin)).items()
+        name: Kernel(
+            *parsed(sections[f".text.{name}"]),
+            _table(sections.get(f".nv.constant2.{name}", [])),
+            *used,
+        )
+        for name, used in usages(report).items()
     }
 
 
@@ -104,14 +114,20 @@ def _disassembled(cubin: bytes) -> str:
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin + b"\0")  # without which nvdisasm takes the file for damaged
         file.flush()
-        command = [str(program), "-c", file.name]
+        command = [str(program), file.name]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def _by_kernel(text: str) -> dict[str, list[str]]:
-    """The lines of each kernel's section."""
-    parts = re.split(r"^\s*\.section\s+\.text\.(\w+),.*$", text, flags=re.MULTILINE)
+def _sections(text: str) -> dict[str, list[str]]:
+    """The lines of each section: .text.NAME and so on."""
+    parts = re.split(r"^\s*\.section\s+([\w.]+),.*$", text, flags=re.MULTILINE)
     return {name: body.splitlines() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def _table(lines: list[str]) -> np.ndarray:
+    """A section's bytes as numbers of 32 bits."""
+    data = bytes(int(b, 16) for line in lines if ".byte" in line for b in re.findall(BYTE, line))
+    return np.frombuffer(data, np.uint32)
 
 
 def usages(report: str) -> dict[str, tuple[int, int, int]]:
@@ -147,8 +163,9 @@ def _instruction(text: str) -> Instruction:
         guard = _operand(word[1:])
     name, _, operands = rest.strip().partition(" ")
     op, *modifiers = name.split(".")
-    # RET.REL.NODEC R2 `(kernel): the register alone says where to
-    words = re.split(r",? (?=`\()|, ", operands) if operands else []
+    operands, _, _ = operands.partition("(*")  # the disassembler's remark
+    # RET.REL.NODEC R2 `(kernel), BRX R2 -0x10: the register says where to
+    words = re.split(r",? (?=`\(|-0x)|, ", operands) if operands else []
     read = tuple(_operand(word.strip()) for word in words)
     return Instruction(guard, op, tuple(modifiers), read, text)
 
@@ -162,6 +179,8 @@ def _operand(word: str) -> Operand:
     if found := re.fullmatch(r"([-~!]?)c\[0x0\]\[(0x[0-9a-f]+|RZ)\].*", word):
         offset = 0 if found[2] == "RZ" else int(found[2], 16)
         return Operand("constant", offset, found[1], word)
+    if found := re.fullmatch(r"c\[0x2\]\[(R\w+)?\+?(0x[0-9a-f]+)?\]", word):
+        return Operand("table", int(found[2] or "0", 16), "", found[1] or "RZ")
     if found := re.fullmatch(r"`\((.*)\)", word):
         return Operand("label", text=found[1])
     return _memory(word) or Operand("other", text=word)

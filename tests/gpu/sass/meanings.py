@@ -7,7 +7,7 @@ no function here has an unknown result.
 
 from __future__ import annotations
 
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from .warps import Warps
 
 
-def of(op: str) -> Meaning:
-    """What an instruction of this name does."""
-    return MEANINGS.get(op, unknown)
+def execute(warps: Warps, i: Instruction) -> None:
+    """Do what an instruction does. The result is unknown if its form is."""
+    try:
+        MEANINGS.get(i.op, unknown)(warps, i)
+    except ValueError:  # other operands than expected
+        unknown(warps, i)
 
 
 def carried(warps: Warps, i: Instruction, carries: list[Operand]) -> list[Value | None]:
@@ -114,16 +117,28 @@ def absolute(warps: Warps, i: Instruction) -> None:
     warps.write(i.operands[0], apply(lambda a: narrow(abs(signed(a))), value))
 
 
+def smaller_of(i: Instruction) -> list[Operand]:
+    """The predicate that says which: the first after the numbers."""
+    after = list(dropwhile(is_predicate, i.operands))
+    return [o for o in after if is_predicate(o)][:1]
+
+
 def smaller_or_larger(warps: Warps, i: Instruction) -> None:
     """IMNMX, VIMNMX: the smaller of two where the predicate holds, else the larger."""
-    extended = wide if "U32" in i.modifiers else signed
-    _, (a, b), (smaller,) = parts(i)
+    is_pair = "S64" in i.modifiers or "U64" in i.modifiers
+    extended = wide if "U32" in i.modifiers or "U64" in i.modifiers else signed
+    target, a, b, smaller = [o for o in i.operands if not is_predicate(o)] + smaller_of(i)
 
     def chosen(a: np.ndarray, b: np.ndarray, p: np.ndarray) -> np.ndarray:
         a, b = extended(a), extended(b)
-        return narrow(np.where(p, np.minimum(a, b), np.maximum(a, b)))
+        return np.where(p, np.minimum(a, b), np.maximum(a, b)).view(np.uint64)
 
-    warps.write(i.operands[0], apply(chosen, warps.read(a), warps.read(b), warps.read(smaller)))
+    values = [pair_or_one(warps, o, is_pair) for o in (a, b)]
+    result = apply(chosen, *values, warps.read(smaller))
+    if is_pair:
+        warps.write_pair(target, result)
+    else:
+        warps.write(target, apply(narrow, result))
 
 
 def sum_or_bound(warps: Warps, i: Instruction) -> None:
@@ -263,6 +278,23 @@ def one_of(a: np.ndarray, b: np.ndarray, p: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(p, a, b))
 
 
+def vote(warps: Warps, i: Instruction) -> None:
+    """VOTE: a bit for each active lane whose predicate holds; whether any, or all of them do."""
+    target, *others, asked = i.operands
+    value = warps.read(asked)
+    for o in (target, *others):
+        warps.write(o, None)
+    if value is None or not (value.known | ~warps.active).all():
+        return
+    lanes, numbers = warps.active.reshape(-1, 32), 1 << np.arange(32, dtype=np.uint64)
+    holds = lanes & np.broadcast_to(value.bits, warps.active.shape).reshape(-1, 32)
+    bits = (holds * numbers).sum(1)
+    answer = bits == (lanes * numbers).sum(1) if "ALL" in i.modifiers else bits != 0
+    for o in (target, *others):
+        result = answer if is_predicate(o) else narrow(bits)
+        warps.write(o, Value(np.repeat(result, 32), value.known))
+
+
 def choose(warps: Warps, i: Instruction) -> None:
     """SEL: a where the predicate holds, else b."""
     target, a, b, p = i.operands
@@ -299,6 +331,9 @@ def unpack(warps: Warps, i: Instruction) -> None:
 
 def move(warps: Warps, i: Instruction) -> None:
     """MOV, LDC: a number, or several of the constant bank."""
+    if i.operands[1].kind == "table":
+        warps.write(i.operands[0], memory.in_table(warps, i.operands[1]))
+        return
     values = [warps.read(i.operands[1], k) for k in range(width(i))]
     for k, value in enumerate(values):
         warps.write(i.operands[0], value, k)
@@ -332,6 +367,7 @@ MEANINGS: dict[str, Meaning] = {
     "IABS": absolute, "IMNMX": smaller_or_larger, "VIMNMX": smaller_or_larger,
     "VIADDMNMX": sum_or_bound, "LOP3": bitwise, "PLOP3": of_predicates, "SHF": shift,
     "POPC": bits_set, "FLO": highest_bit, "PRMT": bytes_of_two, "ISETP": compare, "SEL": choose,
+    "VOTE": vote, "VOTEU": vote,
     "MOV": move, "LDC": move, "LDCU": move, "S2R": special, "S2UR": special, "CS2R": special,
     "R2UR": from_first_lane, "R2P": unpack, "P2R": pack, **floats.MEANINGS, **memory.MEANINGS,
 }  # fmt: skip

@@ -36,7 +36,8 @@ def address(warps: Warps, at: Operand, is_wide: bool) -> Value | None:
     register = Operand("R", int(name[1:])) if name != "RZ" else None
     base: Value | None = apply(wide, ZERO)
     if register is not None:
-        base = warps.pair(register) if form == "64" else apply(wide, warps.read(register))
+        is_pair = is_wide and form != "U32"
+        base = warps.pair(register) if is_pair else apply(wide, warps.read(register))
     times = np.uint64(int(form[1:]) if form.startswith("X") else 1)
     uniform: Value | None = apply(wide, ZERO)
     if at.uniform >= 0:
@@ -73,4 +74,14 @@ def cycles(warps: Warps, addresses: Value | None, words: int) -> int:
     return max(int(busy.max(1).sum()), warps.issuing)
 
 
-MEANINGS: dict[str, Meaning] = {"LDG": load, "LDS": shared, "STS": shared}
+def in_table(warps: Warps, at: Operand) -> Value | None:
+    """A number of the kernel's own table; zero beyond its end."""
+    table = np.append(warps.kernel.table, np.uint32(0))
+    added = ZERO if at.text == "RZ" else warps.read(Operand("R", int(at.text[1:])))
+    last = np.uint64(len(table) - 1)
+    return apply(
+        lambda x: table[np.minimum((wide(x) + np.uint64(at.value)) // np.uint64(4), last)], added
+    )
+
+
+MEANINGS: dict[str, Meaning] = {"LDG": load, "LD": load, "LDS": shared, "STS": shared}

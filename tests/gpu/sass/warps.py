@@ -92,7 +92,7 @@ class Warps:
                 return
             self.at = at
             self.certain, self.doubted = self._guarded(instruction.guard)
-            meanings.of(instruction.op)(self, instruction)
+            meanings.execute(self, instruction)
             at += 1
         self.places[self.active] = at
 
@@ -224,13 +224,16 @@ class Warps:
         if target <= at and self.counts[at] > MOST_ROUNDS * self.issuing:
             raise RuntimeError(f"a loop does not end: {instruction.text}")
 
-    def jump_back(self, instruction: Instruction, at: int) -> None:
-        """RET: to the address in a register."""
-        value = self.read(instruction.operands[0])
-        if value is None or not np.broadcast_to(value.known, self.active.shape)[self.active].all():
-            raise RuntimeError(f"returns to where nobody knows: {instruction.text}")
-        self.places[self.active] = np.broadcast_to(value.bits, self.active.shape)[self.active]
-        self.places[self.active] //= BYTES
+    def jump_by_number(self, instruction: Instruction, at: int) -> None:
+        """RET: to the address in a register. BRX: likewise, from here, plus a number."""
+        register, *more = instruction.operands
+        goes, value = self._decided(instruction, at), self.read(register)
+        if value is None or not (value.known | ~goes).all():
+            raise RuntimeError(f"jumps to where nobody knows: {instruction.text}")
+        begin = (at + 1) * BYTES + more[0].value if instruction.op == "BRX" else 0
+        target = (value.bits.astype(np.int64) + begin) // BYTES
+        self.places[self.active] = at + 1
+        self.places[goes] = np.broadcast_to(target, goes.shape)[goes]
 
     def leave(self, instruction: Instruction, at: int) -> None:
         """EXIT."""
@@ -284,8 +287,8 @@ class Warps:
 
 
 CONTROL: dict[str, Callable[[Warps, Instruction, int], None]] = {
-    "BRA": Warps.jump, "JMP": Warps.jump, "CALL": Warps.jump, "RET": Warps.jump_back,
-    "EXIT": Warps.leave, "KILL": Warps.leave, "BPT": Warps.leave, "BSSY": Warps.make_group,
-    "BSYNC": Warps.meet, "WARPSYNC": Warps.meet, "BREAK": Warps.leave_group,
-    "BMOV": Warps.move_group,
+    "BRA": Warps.jump, "JMP": Warps.jump, "CALL": Warps.jump, "RET": Warps.jump_by_number,
+    "BRX": Warps.jump_by_number, "EXIT": Warps.leave, "KILL": Warps.leave, "BPT": Warps.leave,
+    "BSSY": Warps.make_group, "BSYNC": Warps.meet, "WARPSYNC": Warps.meet,
+    "BREAK": Warps.leave_group, "BMOV": Warps.move_group,
 }  # fmt: skip
