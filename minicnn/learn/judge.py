@@ -128,7 +128,8 @@ def _problem(exercise: Exercise, outcomes: Sequence[Outcome], first: int, langua
     square = next((k for k, case in enumerate(exercise.cases) if case.name == SQUARE), None)
     if outcome.problem == "raised" and square is not None and not outcomes[square].problem:
         found = finding(exercise, outcomes)
-        line += said("raised_but_square", language, finding=found.said(language))
+        key = "right_if_square" if found.right else "raised_but_square"
+        line += said(key, language, finding=found.said(language))
     return Verdict(WRONG, line)
 
 

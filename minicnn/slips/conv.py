@@ -306,6 +306,10 @@ def _without_padding(x: Array, kernel: Pair, stride: Pair, _: Pair, dilation: Pa
     return im2col(right, x, kernel, stride, (0, 0), dilation)
 
 
+def _without_dilation(x: Array, kernel: Pair, stride: Pair, padding: Pair, _: Pair) -> Array:
+    return im2col(right, x, kernel, stride, padding, (1, 1))
+
+
 def _frame_once(s: Sum) -> Sum:
     """All of the frame's 2 PH rows at the start."""
     return shift(-s["PH"], -s["PW"])(s)
@@ -333,7 +337,9 @@ IM2COL: Catalogue = {
     "column_order": (partial(im2col, right, axes="neklqp"),),
     "rows_for_windows": (lambda x, *window: im2col(right, x, *window).swapaxes(1, 2),),
     "one_matrix": (_one_matrix,),
+    # with an output of the right size, and of the one that comes out then
     "padding_ignored": (partial(im2col, GEOMETRY["padding_ignored"][0]), _without_padding),
+    "dilation_ignored": (partial(im2col, GEOMETRY["dilation_ignored"][0]), _without_dilation),
 }
 
 

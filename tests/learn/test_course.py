@@ -185,6 +185,15 @@ def test_code_that_runs_where_rows_and_columns_agree_is_judged_there(course: Pat
     assert "W is transposed" in line
 
 
+def test_code_that_is_right_where_rows_and_columns_agree_is_told_so(course: Path) -> None:
+    text = COURSE[5].answer.replace("SH, SW = stride", "SW, SH = stride")
+    text = text.replace("np.zeros(x_shape)", "np.zeros(x_shape)[:, :, :, :9]")
+    (course / COURSE[5].file).write_text(text)
+    line = judge(COURSE[5], course).line
+    assert "IndexError" in line
+    assert "; where rows and columns agree it is right: a size of the rows stands" in line
+
+
 # What is typed ------------------------------------------------------------------------------------
 
 

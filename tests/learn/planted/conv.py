@@ -436,6 +436,12 @@ def i1(x, k, s, p, d):
     return _framed(x, p)[_indices(k, s, (1, 1), out)].reshape(len(x), -1, out[0] * out[1])
 
 
+@slipped("im2col", "dilation_ignored")
+def i8(x, k, s, p, d):
+    out = _out(x.shape, k, s, p, (1, 1))
+    return _framed(x, p)[_indices(k, s, (1, 1), out)].reshape(len(x), -1, out[0] * out[1])
+
+
 @slipped("im2col", "row_order")
 def i2(x, k, s, p, d):
     out = _out(x.shape, k, s, p, d)
