@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from minicnn.compiler.gpu import tiling
 from minicnn.device import gpu_problem
 
 from .layer import Inputs, Layer
 from .version import Work, Works
 
 GPU, EMULATOR, NOWHERE = "gpu", "emulator", "nowhere"
-CHANNELS = 4  # output (or input) channels that a thread of ``conv_forward`` (``conv_dinput``) takes
 
 
 @contextmanager
@@ -51,38 +51,56 @@ class Launcher:
         self.gpu.kernel(name, self.dtype)((blocks,), (self.gpu.BLOCK,), tuple(passed))
         self.cupy.cuda.get_current_stream().synchronize()
 
+    def literal(
+        self, name: str, blocks: int, way: Any, size: Any, arguments: tuple[Any, ...]
+    ) -> Callable[[], None]:
+        """A kernel compiled with its sizes as literals, cut up in a way of ``tiling``."""
+        literal: Any = importlib.import_module("minicnn.kernels.gpu.literal")
+        call = literal.Call(name, arguments, way.threads)
+        (kernel,) = literal.compiled([call], self.dtype)
+        shared = way.shared(size) * np.dtype(self.dtype).itemsize
+
+        def launch() -> None:
+            kernel((blocks,), (way.threads,), call.passed, shared_mem=shared)
+            self.cupy.cuda.get_current_stream().synchronize()
+
+        return launch
+
     def over_cells(self, name: str, cells: int, arrays: tuple[Any, ...], *rest: int) -> None:
         """Run a kernel that takes a cell a thread."""
         self.launch(name, self.gpu.blocks(cells), *arrays, np.int64(cells), *rest)
 
 
 def conv(layer: Layer, arrays: Inputs) -> Works:
-    """Direct: a thread sums up a cell of 4 channels; a block sums up a weight's gradient."""
+    """Tiles of sums in registers, pictures and weights in shared memory, sizes as literals."""
     run = Launcher(arrays.x.dtype)
     x, weight, bias, dy = (run.take(array) for array in arrays)
-    y, dx, dw, db = (run.cupy.empty_like(array) for array in (dy, x, weight, bias))
-    images, plain = len(arrays.x), 0  # no activation
-    pairs = (layer.kernel, layer.stride, layer.padding, (1, 1), layer.output)
-    sizes = (*layer.weight_shape[:2], *layer.size, *(n for pair in pairs for n in pair))
-    cells = [
-        images * -(-channels // CHANNELS) * rows * columns
-        for channels, rows, columns in (layer.y_shape, layer.x_shape)
-    ]
+    y, dx = run.cupy.empty_like(dy), run.cupy.empty_like(x)
+    n, (o, c, *kernel) = len(arrays.x), layer.weight_shape
+    size = tiling.Geometry(
+        o, c, *layer.size, *kernel, *layer.stride, *layer.padding, 1, 1, *layer.output
+    )
+    forward, dinput, dweight = tiling.forward(size), tiling.dinput(size), tiling.dweight(size)
+    assert forward is not None
+    # without activations and poolings: two zeros, and windows of 1 x 1
+    plain, images, winner = (0, 1, 1), np.int32(n), run.cupy.zeros(1, np.uint8)
+    parts = run.cupy.empty((dweight.parts(size, n), weight.size + o), x.dtype)
+    of_forward = (x, weight, bias, y, y, winner, images, 1, 0, 1, *plain, *size, *forward)
+    of_dinput = (dy, dy, winner, weight, x, dx, images, 0, 0, *plain, *size, *dinput)
+    of_dweight = (x, dy, dy, winner, parts, images, 0, *plain, *size, *dweight)
+    blocks = len(parts) * dweight.groups(size)
+    works = (
+        run.literal("conv_forward", forward.blocks(size, n, False), forward, size, of_forward),
+        run.literal("conv_dweight", blocks, dweight, size, of_dweight),
+        run.literal("conv_dinput", dinput.blocks(size, n), dinput, size, of_dinput),
+    )
 
-    def forward() -> None:
-        run.over_cells("conv_forward", cells[0], (x, weight, bias, y), 1, plain, *sizes)
+    def dw() -> Any:
+        return parts.get().sum(0)[: weight.size].reshape(layer.weight_shape)
 
-    def dweight() -> None:
-        run.launch("conv_dweight", dw.size + db.size, x, dy, dw, db, images, *sizes)
-
-    def dinput() -> None:
-        run.over_cells("conv_dinput", cells[1], (dy, weight, x, dx), plain, *sizes)
-
-    return {
-        "forward": Work(forward, lambda _: y.get()),
-        "dW": Work(dweight, lambda _: dw.get()),
-        "dX": Work(dinput, lambda _: dx.get()),
-    }
+    results = lambda _: y.get(), lambda _: dw(), lambda _: dx.get()
+    named = zip(("forward", "dW", "dX"), works, results, strict=True)
+    return {name: Work(work, result) for name, work, result in named}
 
 
 def max_pool(layer: Layer, arrays: Inputs) -> Works:

@@ -24,7 +24,7 @@ VERSIONS = {
         Version("threads", "a share of the tiles for each thread",
                 partial(conv.images_innermost, shared)),
         Version("tiles", "sums in registers: minicnn.compile", tiles.conv),
-        Version("cuda", "a thread for each sum", cuda.conv, on_gpu=True),
+        Version("cuda", "tiles, sizes as literals", cuda.conv, on_gpu=True),
     ],
     "max_pool": [
         Version("loops", "the definition, in Python", pool.loops, once=True),

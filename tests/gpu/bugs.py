@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 from tests.gpu import sanitizer, texts
 
-COMMON, LOAD, RANDOM, CONV, LINEAR, POOL, ACTIVATION, NORM, JOIN, LOSS, CHAIN, OPTIM = texts.FILES
+COMMON, LOAD, RANDOM, CONV, BACK, LINEAR, POOL, *OTHERS = texts.FILES
+ACTIVATION, NORM, JOIN, LOSS, CHAIN, OPTIM = OTHERS
 TELLING = re.compile(r"AddressSanitizer: \S+|runtime error: .*|\S+ does not fit .*|\w+Error: .*")
 KERNEL = re.compile(r'^extern "C" __global__ .*?^}$', re.DOTALL | re.MULTILINE)
 NVRTC = "cupy_backends.cuda.libs.nvrtc"
@@ -60,13 +61,31 @@ BUGS = [
     Bug("softmax: a largest for each lane", LOSS,
         "= __shfl_{-xor-}{+down+}_sync(0xffffffffu, largest, away);\n            largest ="),
     Bug("softmax: rows in 32 bits", LOSS, "row = logits + {-(Cell)-}m * C", "width"),
-    Bug("conv_forward: groups rounded down", CONV, "groups = {-(O + ROWS - 1)-}{+O+} / ROWS"),
-    Bug("conv_forward: weights too many", CONV, "{-min(first + q, O - 1)-}{+(first + q)+} * taps",
-        "sanitizer"),
-    Bug("conv_forward: no activation", CONV, "+ place] = {-activated(sum[q], kind)-}{+sum[q]+}"),
-    Bug("conv_dinput: no slope", CONV, "dx[at] = {-slope_times(-}sum[q]{-, saved, at, kind)-}"),
-    Bug("conv_dweight: one image a step", CONV, "n += {-place / OHW-}{+1+}"),
-    Bug("conv_dweight: every thread writes", CONV, "{-if (threadIdx.x == 0)-} (is_bias"),
+    Bug("load_pictures: no frame below", CONV, "c0 + c < C && h >= 0{- && h < H-};"),
+    Bug("load_pictures: an image too many", CONV, "= image {-<-}{+<=+} N && c0", "sanitizer"),
+    Bug("load_weights: a channel too many", CONV, "lane + e {-<-}{+<=+} many", "sanitizer"),
+    Bug("conv_forward: no barrier before a chunk", CONV,
+        "{-__syncthreads();-}\n                int top"),
+    Bug("conv_forward: no barrier after it", CONV, "WO);\n                {-__syncthreads();-}"),
+    Bug("conv_forward: tiles rounded down", CONV,
+        "deep = {-pieces(O, TO * Q)-}{+(O / (TO * Q))+};"),
+    Bug("conv_forward: no activation", CONV, "real a = {-activated(-}sum[q][p]{-, kind)-};"),
+    Bug("conv_forward: the last of equal cells", CONV, "a {->-}{+>=+} best ||"),
+    Bug("conv_forward: a tile beyond the picture", CONV, "oh < OH{- && ow < OW-};"),
+    Bug("load_gradients: all cells of a window win", BACK,
+        "MAXIMUM{- && won == oh % QH * QW + ow % QW-})"),
+    Bug("load_gradients: one window for all", BACK, "if (e == 0{- || ow % QW == 0-})"),
+    Bug("load_gradients: a sum for an average", BACK, "d{- / (QH * QW)-}, y, (plane"),
+    Bug("conv_dinput: no slope", BACK,
+        "dx[at] = {-slope_times(-}sum[q][p]{-, saved, at, before)-}"),
+    Bug("conv_dinput: taps of another phase", BACK, "if ({-away % SH != 0 || -}oh < 0"),
+    Bug("conv_dinput: no barrier before a chunk", BACK,
+        "{-__syncthreads();-}\n                int top"),
+    Bug("conv_dweight: a piece for one block", BACK, "{-gridDim.x / groups-}{+1+}) {"),
+    Bug("conv_dweight: no barrier before a piece", BACK,
+        "{-__syncthreads();-}\n        int top", "width"),
+    Bug("conv_dweight: no barrier before the sums", BACK, "KW);\n    {-__syncthreads();-}"),
+    Bug("conv_dweight: a slice too few", BACK, "from {-< slices-}{+< slices - 1+};"),
     Bug("four cells: one too many", COMMON, "= q {-<-}{+<=+} count ? at", "sanitizer"),
     Bug("put_four: one too many", COMMON, "q < 4{- && q < count-}; q++) at", "sanitizer"),
     Bug("product: cells in 32 bits", LINEAR, "{-long long-}{+int+} at = split * M", "width"),

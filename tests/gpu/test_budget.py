@@ -15,8 +15,8 @@ if assembly.nvdisasm() is None:
     pytest.skip("needs nvidia-cuda-nvdisasm", allow_module_level=True)
 
 MORE = 1.03  # a compiler of another version may add some
-MOST_US = {"lenet": 175, "lenet-max": 115, "lenet-plus": 1500}  # of a step
-MOST_LAUNCHES = {"lenet": 13, "lenet-max": 13, "lenet-plus": 19}
+MOST_US = {"lenet": 25, "lenet-max": 18, "lenet-plus": 120}  # of a step
+MOST_LAUNCHES = {"lenet": 9, "lenet-max": 9, "lenet-plus": 13}
 SHORT = 1.0  # us: such a kernel need not keep the whole chip busy
 FEWEST_BLOCKS = 100  # of a longer one: there are 132 multiprocessors
 

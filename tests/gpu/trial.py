@@ -22,6 +22,7 @@ import numpy as np
 
 import minicnn
 from minicnn import Tensor, kernels, nn, optim
+from minicnn.compiler.gpu import tiling
 from minicnn.device import to_device, to_host
 from minicnn.kernels import arrays, reference
 from minicnn.train.loop import EagerStep
@@ -129,6 +130,14 @@ def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimiz
     loss = nn.CrossEntropyLoss(Tensor(np.linspace(0.5, 2, CLASSES)), 3, label_smoothing=0.1)
     plain = nn.CrossEntropyLoss()
 
+    def pooled() -> nn.Module:
+        last = nn.Conv2d(3, 9, 2)
+        last.weight.data[3] = 0  # the cells of a window are equal: the first one wins
+        return nn.Sequential(
+            nn.Conv2d(2, 2, (1, 2), padding=(0, 2)), nn.Conv2d(2, 3, 2), nn.Sigmoid(),
+            nn.AvgPool2d(2), last, nn.MaxPool2d((3, 2)), nn.Flatten(), nn.Linear(18, CLASSES),
+        )  # fmt: skip
+
     def dense() -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(144, CLASSES))
 
@@ -136,7 +145,7 @@ def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimiz
         (first, loss, partial(optim.SGD, lr=0.005, momentum=0.8, nesterov=True, weight_decay=0.01)),
         (second, nn.CrossEntropyLoss(reduction="sum"),
          partial(optim.SGD, lr=0.005, momentum=0.5, dampening=0.3, maximize=True)),
-        (dense(), plain, partial(optim.Adam, weight_decay=0.1, amsgrad=True, maximize=True)),
+        (pooled(), plain, partial(optim.Adam, weight_decay=0.1, amsgrad=True, maximize=True)),
         (dense(), plain, partial(optim.AdamW, betas=(0.0, 0.9))),
         (dense(), plain, partial(optim.Adadelta, rho=0.8, weight_decay=0.1)),
         (nn.Sequential(nn.Dropout(0.4), dense()), plain, elsewhere),
@@ -248,6 +257,8 @@ def main(mode: str) -> None:
 
         launch.kernel = get_kernel
         launch.MOST_BLOCKS = 3  # more cells than threads
+        tiling.ROOM = 300  # more channels than fit into shared memory
+        tiling.IMAGES = 10_000  # enough threads for large tiles
         with kernels.by_reference():
             wanted = list(done(reference, "cpu", n, steps))
         for order in range(orders):

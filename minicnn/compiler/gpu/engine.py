@@ -156,6 +156,7 @@ class PredictionEngine(GpuEngine):
 
     def __init__(self, x: Array, like: Array, stages: list[Stage], *others: Any):
         super().__init__(like, len(x), stages, *others)
+        self.program.goes_back = False
         # a replay needs the batch at the same address: it is copied there before each run
         self.x = self.program.buffer(*x.shape, dtype=x.dtype)
         self.logits = self.add_forward(lower(stages), self._pictures()).array

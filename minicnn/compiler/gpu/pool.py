@@ -24,9 +24,12 @@ class GpuPool(GpuLowering):
     name: str
     sizes: tuple[int, ...]
     saved: Array
+    is_applied = False  # by the kernel of the convolution before it
 
     def forward(self, program: Program, x: Value) -> Value:
         self.x = x
+        if self.is_applied:
+            return x
         y = program.value(self.stage.output_shape)
         kh, kw = self.operation.window[0]
         arrays = self._prepare(program, x, y)
@@ -38,6 +41,8 @@ class GpuPool(GpuLowering):
     def backward(self, program: Program, dy: Array) -> Array | None:
         if not self.needs_dinput:
             return None
+        if self.is_applied:
+            return dy
         x, dx = self.x, program.value(self.x.shape)
         name = f"{self.name.replace('_', ' ')} dinput"
         # a cell looks for the windows it lies in: no two threads add to one cell

@@ -120,6 +120,7 @@ class Program:
     Attributes:
         gradients: with respect to the parameters, by their ids; each in parts.
         n: ``images`` as an argument that is passed: a smaller last batch needs no other kernels.
+        goes_back: whether a backward pass will follow, which may want what forward can keep.
     """
 
     def __init__(self, like: Array, images: int, masks: int, keys: Array):
@@ -135,6 +136,7 @@ class Program:
         self.further: dict[int, list[Array]] = {}  # of parameters that several operations share
         # what changes between steps lies in device memory, where a replayed graph reads it
         self.keys = self.free_keys = keys  # free: those of the masks that no layer has taken yet
+        self.goes_back = True
         self.kept: list[Array] = []  # whose addresses stand in a table: see address
         self.pending: list[Any] = []  # the products that no launch has yet: see products.py
         self.momenta: list[tuple[nn.BatchNorm2d, Array]] = []  # layers, and where theirs lies
@@ -209,21 +211,21 @@ class Program:
         grid: int | tuple[int, int],
         *arguments: Any,
         flops: int = 0,
+        block: int | None = None,
+        cells: int = 0,
     ) -> None:
-        """Add a kernel on blocks of 256: see ``Launch``."""
+        """Add a kernel: see ``Launch``. Blocks of 256 unless ``block`` says how many threads.
+
+        cells: of shared memory of a block, if the kernel leaves that to its launch.
+        """
         sizes = grid if isinstance(grid, tuple) else (grid,)
         # an array that is passed twice is moved once
         moved = {id(a): a.nbytes for a in arguments if not isinstance(a, int | np.generic)}
-        one = Launch(
-            name,
-            what,
-            flops,
-            sum(moved.values()),
-            kernel=kernel,
-            grid=sizes,
-            arguments=arguments,
-            block=self.gpu.BLOCK,
-        )
+        line = name, what, flops, sum(moved.values())
+        # fmt: off
+        one = Launch(*line, kernel=kernel, grid=sizes, arguments=arguments,
+                     block=block or self.gpu.BLOCK, shared=cells * self.dtype.itemsize)
+        # fmt: on
         self.plan.launches.append(one)
 
     def compiled(self) -> list[Any]:
