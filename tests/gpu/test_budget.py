@@ -46,6 +46,14 @@ def test_the_page_tells_the_budget() -> None:
 
 
 @of_model
+def test_no_multiply_add_is_missing(model: str) -> None:
+    """The plan counts those at the padding too, which a kernel may leave out."""
+    for count in counts_of(model):
+        issued = count.of("FFMA") * count.launch.warps * 32
+        assert issued >= 0.9 * count.launch.flops / 2, count.launch.name
+
+
+@of_model
 def test_a_step_is_issued_in_time(model: str) -> None:
     costs = budget.costs_of(counts_of(model)).values()
     assert sum(cost.us for cost in costs) <= MOST_US[model]
