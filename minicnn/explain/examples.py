@@ -22,7 +22,7 @@ from .receptive import receptive_field
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "conv": {"size": (4, 5), "kernel": (3, 3), "stride": (1, 1), "padding": (1, 0),
-             "dilation": (1, 1), "channels": 1, "out_channels": 1, "batch": 1},
+             "dilation": (1, 1), "channels": 1, "out_channels": 1, "groups": 1, "batch": 1},
     "max-pool": {"size": (5, 6), "kernel": (3, 3), "stride": (2, 2), "padding": (0, 0),
                  "dilation": (1, 1), "channels": 1, "batch": 1},
     "avg-pool": {"size": (5, 6), "kernel": (2, 2), "stride": (2, 2), "padding": (0, 0),
@@ -32,7 +32,17 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "receptive-field": {"size": (7, 8), "kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1),
                         "channels": 1, "out_channels": 1, "batch": 1},
 }  # fmt: skip
-OPTIONS = ("size", "kernel", "stride", "padding", "dilation", "channels", "out_channels", "batch")
+OPTIONS = (
+    "size",
+    "kernel",
+    "stride",
+    "padding",
+    "dilation",
+    "channels",
+    "out_channels",
+    "groups",
+    "batch",
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,7 @@ class Sizes:
     dilation: Pair = (1, 1)
     channels: int = 1
     out_channels: int = 1
+    groups: int = 1
     batch: int = 1
 
     @property
@@ -75,9 +86,10 @@ def example(options: argparse.Namespace) -> Any:
 
 
 def _convolution(rng: np.random.Generator, s: Sizes) -> Any:
-    weight = (s.out_channels, s.channels, *s.kernel)
+    weight = (s.out_channels, max(1, s.channels // s.groups), *s.kernel)
     check_convolution(s.input, weight, s.padding, s.output)
-    layer = nn.Conv2d(s.channels, s.out_channels, s.kernel, s.stride, s.padding, s.dilation)
+    window = s.kernel, s.stride, s.padding, s.dilation
+    layer = nn.Conv2d(s.channels, s.out_channels, *window, s.groups)
     layer.weight.data = distinct(rng, weight)
     layer.bias.data = signed(rng, (s.out_channels,))  # type: ignore[union-attr]
     dy = _signed_output(rng, s, s.out_channels)

@@ -75,6 +75,7 @@ def parser() -> command.Parser:
         type=positive,
     )
     p.add("--out-channels", "N", "of the output", "1; dense 3", type=positive)
+    p.add("--groups", "N", "of channels, each convolved by itself", "1", type=positive)
     p.add("--batch", "N", "images", "1; dense, softmax 2 rows", type=positive)
     p.add("--seed", "N", "of the numbers", "0", type=natural)
     p.group("a trained layer on a real picture")

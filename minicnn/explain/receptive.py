@@ -37,7 +37,7 @@ def receptive_field(first: nn.Conv2d, second: nn.Conv2d, x: Any, dy: Any = None)
     """Explain two convolutions without padding, ``y1 = first(x)`` and ``y2 = second(y1)``.
 
     Args:
-        first, second: layers with one group.
+        first, second: the layers.
         x: (N, C, H, W), or one picture (C, H, W).
         dy: the loss's gradient with respect to y2; ones without it.
 

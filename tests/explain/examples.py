@@ -22,6 +22,10 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "more padding than kernel": {"size": (3, 2), "kernel": (2, 1), "padding": (3, 2)},
     "stride larger than the kernel": {"size": (7, 8), "kernel": (1, 2), "stride": (3, 4)},
+    "groups": {
+        "size": (5, 6), "kernel": (2, 3), "stride": (1, 2), "padding": (0, 1), "batch": 2,
+        "channels": 4, "outs": 6, "groups": 2,
+    },
     "no bias": {"size": (4, 4), "kernel": (3, 3), "bias": False},
 }  # fmt: skip
 
@@ -54,22 +58,23 @@ def by_loops(conv: nn.Conv2d, x: np.ndarray, dy: np.ndarray) -> Arrays:
     oh, ow = dy.shape[2:]
     kh, kw = w.shape[2:]
     found: Arrays = {
-        "y": oracle.conv2d(x, w, b, (sh, sw), (ph, pw), (dh, dw)),
+        "y": oracle.conv2d(x, w, b, (sh, sw), (ph, pw), (dh, dw), conv.groups),
         "dx": np.zeros_like(x),
         "dweight": np.zeros_like(w),
         "dbias": dy.sum(axis=(0, 2, 3)),
-        "columns": np.zeros((len(x), w[0].size, oh * ow)),
-        "dcolumns": np.zeros((len(x), w[0].size, oh * ow)),
+        "columns": np.zeros((len(x), conv.groups * w[0].size, oh * ow)),
+        "dcolumns": np.zeros((len(x), conv.groups * w[0].size, oh * ow)),
     }
     for n, o, p, q in np.ndindex(dy.shape):
         for c, i, j in np.ndindex(w.shape[1:]):
             h, v = p * sh + i * dh - ph, q * sw + j * dw - pw
-            place = n, (c * kh + i) * kw + j, p * ow + q
+            k = o // (len(w) // conv.groups) * w.shape[1] + c  # the channel of x
+            place = n, (k * kh + i) * kw + j, p * ow + q
             found["dcolumns"][place] += w[o, c, i, j] * dy[n, o, p, q]
             if 0 <= h < x.shape[2] and 0 <= v < x.shape[3]:
-                found["columns"][place] = x[n, c, h, v]
-                found["dx"][n, c, h, v] += w[o, c, i, j] * dy[n, o, p, q]
-                found["dweight"][o, c, i, j] += dy[n, o, p, q] * x[n, c, h, v]
+                found["columns"][place] = x[n, k, h, v]
+                found["dx"][n, k, h, v] += w[o, c, i, j] * dy[n, o, p, q]
+                found["dweight"][o, c, i, j] += dy[n, o, p, q] * x[n, k, h, v]
     return found
 
 

@@ -62,7 +62,7 @@ def test_options_make_the_example(tmp_path: Path) -> None:
     assert main([*options.split(), str(out)]) == 0
     assert data_of(out.read_text())["geometry"] == {
         "n": 2, "c": 3, "h": 7, "w": 8, "o": 4, "kh": 3, "kw": 2, "sh": 2, "sw": 1,
-        "ph": 1, "pw": 2, "dh": 1, "dw": 2, "oh": 4, "ow": 10, "bias": 1,
+        "ph": 1, "pw": 2, "dh": 1, "dw": 2, "oh": 4, "ow": 10, "groups": 1, "bias": 1,
     }  # fmt: skip
 
 
@@ -112,6 +112,7 @@ def test_pages_of_the_smaller_layers(kind: str, tmp_path: Path) -> None:
         ("--kernel 0", "wanted a number of at least 1"),
         ("--padding -1", "wanted a number of at least 0"),
         ("--stride two", "'two'"),
+        ("--channels 4 --groups 3", "groups is 3; wanted a divisor of"),
         ("--op dense --stride 2", "--stride does not apply to --op dense"),
         ("--op max-pool --size 90x90", "makes 32,400 cells"),
         ("--layer 0", "--layer needs --run DIR"),

@@ -115,7 +115,6 @@ def test_the_convenient_forms(rng: np.random.Generator) -> None:
     [
         (nn.Linear(2, 3), np.ones((1, 2)), None, TypeError, "conv is Linear; wanted an nn.Conv2d"),
         (nn.Conv2d(2, 3, 2), np.ones((1, 3, 4, 4)), None, ValueError, "3 channels; wanted 2"),
-        (nn.Conv2d(2, 2, 2, groups=2), np.ones((1, 2, 4, 4)), None, ValueError, "groups is 2"),
         (nn.Conv2d(2, 3, 5), np.ones((1, 2, 4, 4)), None, ValueError, "larger than the padded"),
         (nn.Conv2d(2, 3, 2), np.ones((1, 2, 4, 4)), np.ones((1, 3, 2, 3)), ValueError,
          r"dy has shape \(1, 3, 2, 3\); wanted \(1, 3, 3, 3\)"),

@@ -111,7 +111,7 @@ def test_a_picture_begins_where_there_is_something_to_see() -> None:
 def test_hints_about_options_are_for_examples_only(rng: np.random.Generator) -> None:
     explained = explain.conv2d(*example(rng, (4, 4), (2, 2), channels=1, outs=1))
     asked = explained.html().partition('<script id="data"')[0]
-    assert re.findall(r"try --(\w+)", asked) == ["channels", "padding"]
+    assert re.findall(r"try --(\w+)", asked) == ["channels", "padding", "batch", "size", "channels"]
     assert "--size 5x6" in explained.html()
     assert "try --" not in explained.html("net[0] of lenet")
     assert "--size 5x6" not in explained.html("net[0] of lenet")

@@ -32,7 +32,8 @@ NAMES = """
     minicnn explain conv ops im2col col2im columns dcolumns dweight dbias loss exp log max target
     softmax logits Tab size stride padding channels kernel_size True English dilation weight
     Conv2d Linear MaxPool2d AvgPool2d CrossEntropyLoss SoftmaxCrossEntropy Sigmoid Reshape Add Sum
-    Multiply bias float64 int64 divisor dy1 dy2 batch Enter Escape tanh conv1 sigmoid1 pool1 dense1
+    Multiply bias float64 int64 divisor
+    dy1 dy2 batch groups out Enter Escape tanh conv1 sigmoid1 pool1 dense1
 """
 
 

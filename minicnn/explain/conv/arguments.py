@@ -24,8 +24,6 @@ def example_of(conv: nn.Conv2d, x: Any, dy: Any = None) -> tuple[Any, ...]:
     if isinstance(conv, nn.LazyConv2d):
         with no_grad(), kernels.by_reference():
             conv(Tensor(picture.astype(np.float32)))
-    if conv.groups != 1:
-        raise ValueError(f"explain.conv2d: groups is {conv.groups}; wanted a layer of one group")
     if picture.shape[1] != conv.in_channels:
         raise ValueError(
             f"explain.conv2d: x has {picture.shape[1]} channels; wanted {conv.in_channels}"
@@ -44,7 +42,7 @@ def example_of(conv: nn.Conv2d, x: Any, dy: Any = None) -> tuple[Any, ...]:
         raise ValueError(f"explain.conv2d: dy has shape {cotangent.shape}; wanted {shape}")
     weight = as_numbers("conv2d", "weight", conv.weight, 4)
     bias = None if conv.bias is None else as_numbers("conv2d", "bias", conv.bias, 1)
-    return picture, weight, bias, cotangent, stride, padding, dilation
+    return picture, weight, bias, cotangent, stride, padding, dilation, conv.groups
 
 
 def _padding(conv: nn.Conv2d, dilation: Pair) -> Pair:

@@ -52,7 +52,7 @@ function goTo(done) {
   if (step.done === 0) return show(["conv.step_none_head"], [], ["conv.step_none_words"]);
   const [n, l] = [Math.floor((step.done - 1) / L), (step.done - 1) % L];
   if (data.map) pairedGrids(grids.get("dcolumns")).forEach((grid) => grid.show(l));
-  for (const [grid, key] of [...column("dcolumns", n, l), ...windowCells(n, l)]) mark(grid, key, "lit");
+  for (const [grid, key] of [...range(g.groups).flatMap((k) => column("dcolumns", n, l, k * outs)), ...windowCells(n, l)]) mark(grid, key, "lit");
   const held = windowCells(n, l)
     .map(([, key], row) => [key, row])
     .filter(([key]) => places(...numbers(key)).some(([m, , k]) => m * L + k < step.done - 1));

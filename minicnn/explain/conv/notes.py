@@ -31,18 +31,17 @@ class _Rules:
 
     def __init__(self, c: ComparedConvolution):
         self._c = c
-        self._outs, self._ins = range(len(c.weight)), range(c.x.shape[1])
 
     def y(self, n: int, o: int, p: int, q: int) -> Note:
         c, taps = self._c, [*np.ndindex(self._c.kernel_size)]
         lines: list[Summands] = [
             [
-                [ref("weight", o, k, i, j), "·", ref("x", n, k, *c.pixel(p, q, i, j))]
+                [ref("weight", o, k, i, j), "·", ref("x", n, c.channel(o, k), *c.pixel(p, q, i, j))]
                 for i, j in taps
             ]
-            for k in self._ins
+            for k in range(c.ins)
         ]
-        labels: list[str] = [Sentence("page.channel", c=k) for k in self._ins]
+        labels: list[str] = [Sentence("page.channel", c=c.channel(o, k)) for k in range(c.ins)]
         found = _lines(lines, labels)
         if c.bias is not None:
             bias = {"label": Sentence("conv.bias_line"), "tokens": [ref("bias", o)]}
@@ -50,20 +49,19 @@ class _Rules:
         return found
 
     def dx(self, n: int, k: int, h: int, w: int) -> Note:
-        over = [*self._c.windows_over(h, w)]
+        c, over = self._c, [*self._c.windows_over(h, w)]
         lines: list[Summands] = [
-            [[ref("weight", o, k, i, j), "·", ref("dy", n, o, p, q)] for p, q, i, j in over]
-            for o in self._outs
+            [[ref("weight", o, k % c.ins, i, j), "·", ref("dy", n, o, p, q)] for p, q, i, j in over]
+            for o in c.over_channel(k)
         ]
-        return _lines(
-            lines if over else [], [Sentence("conv.from_channel", o=o) for o in self._outs]
-        )
+        labels: list[str] = [Sentence("conv.from_channel", o=o) for o in c.over_channel(k)]
+        return _lines(lines if over else [], labels)
 
     def dweight(self, o: int, k: int, i: int, j: int) -> Note:
-        c = self._c
+        c, channel = self._c, self._c.channel(o, k)
         lines: list[Summands] = [
             [
-                [ref("dy", n, o, p, q), "·", ref("x", n, k, *c.pixel(p, q, i, j))]
+                [ref("dy", n, o, p, q), "·", ref("x", n, channel, *c.pixel(p, q, i, j))]
                 for p, q in np.ndindex(c.output)
             ]
             for n in range(len(c.x))
@@ -77,15 +75,16 @@ class _Rules:
         return _lines(lines, [Sentence("page.image", n=n) for n in images])
 
     def dcolumns(self, n: int, row: int, column: int) -> Note:
-        tap = np.unravel_index(row, self._c.weight.shape[1:])
+        k, i, j = self._c.tap(row)
         output = divmod(column, self._c.output[1])
         products: Summands = [
-            [ref("weight", o, *tap), "·", ref("dy", n, o, *output)] for o in self._outs
+            [ref("weight", o, k % self._c.ins, i, j), "·", ref("dy", n, o, *output)]
+            for o in self._c.over_channel(k)
         ]
         return _lines([products], [""])
 
     def columns(self, n: int, row: int, column: int) -> Note:
-        k, i, j = (int(a) for a in np.unravel_index(row, self._c.weight.shape[1:]))
+        k, i, j = self._c.tap(row)
         pixel = self._c.pixel(*divmod(column, self._c.output[1]), i, j)
         copied = ref("x", n, k, *pixel)
         inside = self._c.in_picture(*pixel)
@@ -94,7 +93,8 @@ class _Rules:
 
     def x(self, n: int, k: int, h: int, w: int) -> Note:
         over = self._c.windows_over(h, w)
-        return note(lit=[ref("y", n, o, p, q) for p, q, _, _ in over for o in self._outs])
+        outs = self._c.over_channel(k)
+        return note(lit=[ref("y", n, o, p, q) for p, q, _, _ in over for o in outs])
 
     def weight(self, o: int, *_: int) -> Note:
         return note(lit=self._all("y", o))
@@ -104,7 +104,8 @@ class _Rules:
 
     def dy(self, n: int, o: int, p: int, q: int) -> Note:
         cells = [self._c.pixel(p, q, i, j) for i, j in np.ndindex(self._c.kernel_size)]
-        return note(lit=[ref("dx", n, k, *cell) for k in self._ins for cell in cells])
+        channels = [self._c.channel(o, k) for k in range(self._c.ins)]
+        return note(lit=[ref("dx", n, k, *cell) for k in channels for cell in cells])
 
     def _all(self, grid: str, o: int) -> list[Reference]:
         places = [*np.ndindex(self._c.output)]

@@ -28,6 +28,7 @@ class Convolution:
 
     Attributes:
         x, weight, bias, dy: the arguments, arrays of float64; bias may be None.
+        ins, outs: the input channels and the kernels of one group.
         y: (N, O, OH, OW).
         columns: the windows as columns, (N, C·KH·KW, OH·OW).
         dcolumns: their gradient Wᵀ dy, of the same shape.
@@ -44,27 +45,57 @@ class Convolution:
         stride: Pair,
         padding: Pair,
         dilation: Pair,
+        groups: int = 1,
     ):
         self.x, self.weight, self.bias, self.dy = x, weight, bias, dy
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.kernel_size: Pair = weight.shape[2:]
         self.output: Pair = dy.shape[2:]
 
-        inputs = (x, weight) if bias is None else (x, weight, bias)
-        operation = ops.Conv2d(stride, padding, dilation, self.output)
+        # channels are cut into groups, each convolved by itself
+        self.groups, self.ins, self.outs = groups, weight.shape[1], len(weight) // groups
+        parts = [self._computed(group) for group in range(groups)]
+
+        def joined(name: str, axis: int) -> np.ndarray:
+            return np.concatenate([part[name] for part in parts], axis)
+
+        self.y, self.dx = joined("y", 1), joined("dx", 1)
+        self.columns, self.dcolumns = joined("columns", 1), joined("dcolumns", 1)
+        self.dweight = joined("dweight", 0)
+        self.dbias: np.ndarray | None = None if bias is None else joined("dbias", 0)
+        self.dx_framed = self._add_back(self.dcolumns)
+
+    def _computed(self, group: int) -> dict[str, np.ndarray]:
+        """What the engine's operation says of one group."""
+        ins, outs = self.channels_of(group), self.kernels_of(group)
+        weight, dy = self.weight[outs], self.dy[:, outs]
+        inputs = [np.ascontiguousarray(self.x[:, ins]), weight]
+        inputs += [] if self.bias is None else [self.bias[outs]]
+        operation = ops.Conv2d(self.stride, self.padding, self.dilation, self.output)
         operation.needs_gradient = (True,) * len(inputs)
         with kernels.by_reference():
-            self.y: np.ndarray = operation.forward(*inputs)
-            gradients: Any = operation.backward(dy)
-        self.columns: np.ndarray = operation.columns
-        self.dx: np.ndarray = gradients[0]
-        self.dweight: np.ndarray = gradients[1]
-        self.dbias: np.ndarray | None = None if bias is None else gradients[2]
+            y = operation.forward(*inputs)
+            gradients: Any = operation.backward(np.ascontiguousarray(dy))
+        flat = dy.reshape(len(dy), self.outs, -1)
+        dcolumns = reference.matmul(weight.reshape(self.outs, -1).T, flat)
+        found = {"y": y, "columns": operation.columns, "dcolumns": dcolumns}
+        return found | dict(zip(("dx", "dweight", "dbias"), gradients, strict=False))
 
-        rows = self.columns.shape[1]
-        flat = dy.reshape(len(dy), len(weight), -1)
-        self.dcolumns = reference.matmul(weight.reshape(-1, rows).T, flat)
-        self.dx_framed = self._add_back(self.dcolumns)
+    def channels_of(self, group: int) -> slice:
+        """The input channels of a group."""
+        return slice(group * self.ins, (group + 1) * self.ins)
+
+    def kernels_of(self, group: int) -> slice:
+        """The kernels, and output channels, of a group."""
+        return slice(group * self.outs, (group + 1) * self.outs)
+
+    def channel(self, o: int, c: int) -> int:
+        """The input channel that slice ``c`` of kernel ``o`` is multiplied with."""
+        return o // self.outs * self.ins + c
+
+    def over_channel(self, c: int) -> range:
+        """The kernels that see an input channel: those of its group."""
+        return range(len(self.weight))[self.kernels_of(c // self.ins)]
 
     # The products of each sum ---------------------------------------------------------------------
 
@@ -76,7 +107,8 @@ class Convolution:
             one = Factor("one", (), 1.0)
             terms.append(Product(Factor("bias", (o,), float(self.bias[o])), one))
         for c, i, j in np.ndindex(self.weight.shape[1:]):
-            terms.append(Product(self._w(o, c, i, j), self._x(n, c, *self.pixel(h, w, i, j))))
+            pixel = self.channel(o, c), *self.pixel(h, w, i, j)
+            terms.append(Product(self._w(o, c, i, j), self._x(n, *pixel)))
         return terms
 
     def dx_terms(self, n: int, c: int, i: int, j: int) -> list[Product]:
@@ -86,16 +118,17 @@ class Convolution:
         """
         _check_index("dx_terms", (n, c, i, j), self.x.shape)
         return [
-            Product(self._w(o, c, a, b), self._dy(n, o, h, w))
-            for o in range(len(self.weight))
+            Product(self._w(o, c % self.ins, a, b), self._dy(n, o, h, w))
+            for o in self.over_channel(c)
             for h, w, a, b in self.windows_over(i, j)
         ]
 
     def dweight_terms(self, o: int, c: int, i: int, j: int) -> list[Product]:
         """The products that dweight[o, c, i, j] sums: dy·x̄ for every image and window."""
         _check_index("dweight_terms", (o, c, i, j), self.weight.shape)
+        channel = self.channel(o, c)
         return [
-            Product(self._dy(n, o, h, w), self._x(n, c, *self.pixel(h, w, i, j)))
+            Product(self._dy(n, o, h, w), self._x(n, channel, *self.pixel(h, w, i, j)))
             for n in range(len(self.x))
             for h, w in np.ndindex(self.output)
         ]
@@ -110,10 +143,15 @@ class Convolution:
     def dcolumns_terms(self, n: int, row: int, column: int) -> list[Product]:
         """The products that dcolumns[n, row, column] sums: W·dy for every output channel."""
         _check_index("dcolumns_terms", (n, row, column), self.dcolumns.shape)
-        c, i, j = (int(k) for k in np.unravel_index(row, self.weight.shape[1:]))
+        c, i, j = self.tap(row)
         h, w = divmod(column, self.output[1])
-        outs = range(len(self.weight))
-        return [Product(self._w(o, c, i, j), self._dy(n, o, h, w)) for o in outs]
+        products = ((self._w(o, c % self.ins, i, j), o) for o in self.over_channel(c))
+        return [Product(weight, self._dy(n, o, h, w)) for weight, o in products]
+
+    def tap(self, row: int) -> tuple[int, int, int]:
+        """The channel of x and the cell (i, j) of a window that a row of columns holds."""
+        c, i, j = np.unravel_index(row, (self.x.shape[1], *self.kernel_size))
+        return int(c), int(i), int(j)
 
     def pixel(self, h: int, w: int, i: int, j: int) -> Pair:
         """The row and column of x that cell (i, j) of the window of output (h, w) lies on."""
@@ -187,13 +225,13 @@ class Convolution:
     def describe(self) -> str:
         """The layer in one line."""
         o, c = self.weight.shape[:2]
-        options = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+        options = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
         said = "".join(
             f", {name}={getattr(self, name)}"
             for name, value in options.items()
             if getattr(self, name) != value
         )
-        return f"Conv2d({c}, {o}, kernel_size={self.kernel_size}{said})"
+        return f"Conv2d({c * self.groups}, {o}, kernel_size={self.kernel_size}{said})"
 
 
 def _check_index(function: str, index: tuple[int, ...], shape: tuple[int, ...]) -> None:

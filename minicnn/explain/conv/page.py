@@ -35,7 +35,7 @@ def conv2d(conv: nn.Conv2d, x: Any, dy: Any = None) -> ExplainedConvolution:
     """Explain the layer ``conv`` on the pictures ``x``, forward and backward.
 
     Args:
-        conv: a layer with one group.
+        conv: the layer.
         x: a tensor or array (N, C, H, W), or one picture (C, H, W).
         dy: the loss's gradient with respect to the output y, of its shape; without it ones, as for
             the loss ``y.sum()``.
@@ -45,7 +45,7 @@ def conv2d(conv: nn.Conv2d, x: Any, dy: Any = None) -> ExplainedConvolution:
 
     Raises:
         TypeError: ``conv`` is not an ``nn.Conv2d``.
-        ValueError: shapes that do not fit, numbers that are not finite, more than one group, or a
+        ValueError: shapes that do not fit, numbers that are not finite, or a
             padding that is not the same on both sides.
     """
     return ExplainedConvolution(*example_of(conv, x, dy))
@@ -117,7 +117,7 @@ class ExplainedConvolution(ComparedConvolution):
         }
         for letter, (h, w) in pairs.items():
             letters |= {f"{letter}h": h, f"{letter}w": w}
-        return {**letters, "bias": int(self.bias is not None)}
+        return {**letters, "groups": self.groups, "bias": int(self.bias is not None)}
 
 
 def _body(c: ComparedConvolution, grids: dict[str, Grid], answered: Questions) -> str:

@@ -68,6 +68,9 @@ def _more(c: Convolution, hints: bool) -> Questions:
             ("y", key(0, 0, *(_output(c, inside=True) or (0, 0)))),
         ),
     }
+    grouped = then(Sentence("conv.groups_answer"), "conv.groups_hint", hints and c.groups == 1)
+    last = key(0, len(c.weight) - 1, *(_output(c, inside=True) or (0, 0)))
+    asked["groups"] = (Sentence("conv.groups"), grouped, ("y", last))
     if c.bias is not None:
         asked["bias"] = (Sentence("conv.bias_asked"), Sentence("conv.bias_answer"), ("dbias", "0"))
     if not is_map(c):

@@ -2,7 +2,8 @@
 // What each cell of a convolution is made of: one rule for each grid. minicnn.ops.conv derives the
 // formulas; p and q are the row and column of an output.
 
-const g = data.geometry; // n c h w, o kh kw, sh sw ph pw dh dw, oh ow, bias
+const g = data.geometry; // n c h w, o kh kw, sh sw ph pw dh dw, oh ow, groups, bias
+const [ins, outs] = [g.c / g.groups, g.o / g.groups]; // of one group
 const L = g.oh * g.ow;
 const range = (count) => Array.from({ length: count }, (_, k) => k);
 const pairs = (rows, columns) => range(rows * columns).map((k) => [Math.floor(k / columns), k % columns]);
@@ -13,6 +14,9 @@ const pixel = (p, q, i, j) => [p * g.sh + i * g.dh - g.ph, q * g.sw + j * g.dw -
 // the row of columns that (c, i, j) stands in, and back
 const rowOf = (c, i, j) => (c * g.kh + i) * g.kw + j;
 const tapOf = (row) => [Math.floor(row / (g.kh * g.kw)), Math.floor(row / g.kw) % g.kh, row % g.kw];
+// the channel of x that slice c of kernel o is multiplied with, and the kernels that see a channel
+const channelOf = (o, c) => Math.floor(o / outs) * ins + c;
+const kernelsOver = (c) => range(outs).map((k) => Math.floor(c / ins) * outs + k);
 const two = (first, second) => ["page.two", { first, second }]; // one sentence after the other
 const inPicture = (h, w) => h >= 0 && h < g.h && w >= 0 && w < g.w;
 // [n, column, p, q] of every output of one channel
@@ -38,31 +42,32 @@ function added(summands) {
   ]);
 }
 
-// a whole column, and [n, row, column] of the places where a pixel was copied to
-const column = (grid, n, l) => range(g.c * g.kh * g.kw).map((row) => ref(grid, n, row, l));
+// a column, as far as kernel o sees it, and [n, row, column] of the places where a pixel was copied to
+const column = (grid, n, l, o) =>
+  range(ins * g.kh * g.kw).map((row) => ref(grid, n, rowOf(channelOf(o, 0), 0, 0) + row, l));
 const places = (n, c, h, w) =>
   windowsOver(h, w).map(([p, q, i, j]) => [n, rowOf(c, i, j), p * g.ow + q]);
 
 const rules = {
   y([n, o, p, q]) {
-    const lines = range(g.c).map((c) => ({
-      label: g.c > 1 ? ["page.channel", { c }] : "",
+    const lines = range(ins).map((c) => ({
+      label: ins > 1 ? ["page.channel", { c: channelOf(o, c) }] : "",
       tokens: added(
-        pairs(g.kh, g.kw).map(([i, j]) => [ref("weight", o, c, i, j), ref("x", n, c, ...pixel(p, q, i, j))]),
+        pairs(g.kh, g.kw).map(([i, j]) => [ref("weight", o, c, i, j), ref("x", n, channelOf(o, c), ...pixel(p, q, i, j))]),
       ),
     }));
     if (g.bias) lines.unshift({ label: ["conv.bias_line"], tokens: [ref("bias", o)] });
     const outside = pairs(g.kh, g.kw).filter(([i, j]) => !inPicture(...pixel(p, q, i, j))).length;
-    const kernel = ["conv.y", { o, channels: g.c }];
+    const kernel = ["conv.y", { o, channels: ins }];
     const words = outside ? two(kernel, ["conv.y_outside", { count: outside }]) : kernel;
-    return { lines, words, linked: column("columns", n, p * g.ow + q) };
+    return { lines, words, linked: column("columns", n, p * g.ow + q, o) };
   },
 
   dx([n, c, h, w]) {
     const over = windowsOver(h, w);
-    const lines = range(over.length ? g.o : 0).map((o) => ({
-      label: g.o > 1 ? ["conv.from_channel", { o }] : "",
-      tokens: added(over.map(([p, q, i, j]) => [ref("weight", o, c, i, j), ref("dy", n, o, p, q)])),
+    const lines = (over.length ? kernelsOver(c) : []).map((o) => ({
+      label: outs > 1 ? ["conv.from_channel", { o }] : "",
+      tokens: added(over.map(([p, q, i, j]) => [ref("weight", o, c % ins, i, j), ref("dy", n, o, p, q)])),
     }));
     const linked = [...places(n, c, h, w).map((place) => ref("dcolumns", ...place)), ref("x", n, c, h, w)];
     return { lines, words: dxWords(over.length, h, w), linked };
@@ -72,12 +77,12 @@ const rules = {
     const lines = range(g.n).map((n) => ({
       label: g.n > 1 ? ["page.image", { n }] : "",
       tokens: added(
-        pairs(g.oh, g.ow).map(([p, q]) => [ref("dy", n, o, p, q), ref("x", n, c, ...pixel(p, q, i, j))]),
+        pairs(g.oh, g.ow).map(([p, q]) => [ref("dy", n, o, p, q), ref("x", n, channelOf(o, c), ...pixel(p, q, i, j))]),
       ),
     }));
     const stride = g.sh === g.sw ? g.sh : ["conv.two_strides", { h: g.sh, w: g.sw }];
     const words = ["conv.dweight", { weight: nameOf(ref("weight", o, c, i, j)), count: g.n * L, stride }];
-    const linked = inAll().map(([n, l]) => ref("columns", n, rowOf(c, i, j), l));
+    const linked = inAll().map(([n, l]) => ref("columns", n, rowOf(channelOf(o, c), i, j), l));
     return { lines, words, linked: [...linked, ref("weight", o, c, i, j)] };
   },
 
@@ -97,7 +102,7 @@ const rules = {
     return {
       lines: [{ label: inPicture(...at) ? nameOf(copied) : ["conv.padding_line"], tokens: [copied] }],
       words: ["conv.columns", { l, p, q, row, c, i, j }],
-      linked: range(g.o).map((o) => ref("y", n, o, p, q)),
+      linked: kernelsOver(c).map((o) => ref("y", n, o, p, q)),
     };
   },
 
@@ -105,10 +110,10 @@ const rules = {
     const [c, i, j] = tapOf(row);
     const [p, q] = [Math.floor(l / g.ow), l % g.ow];
     const at = pixel(p, q, i, j);
-    const outs = range(g.o).map((o) => [ref("weight", o, c, i, j), ref("dy", n, o, p, q)]);
+    const products = kernelsOver(c).map((o) => [ref("weight", o, c % ins, i, j), ref("dy", n, o, p, q)]);
     const cell = nameOf(ref("dx", n, c, ...at));
     return {
-      lines: [{ tokens: added(outs) }],
+      lines: [{ tokens: added(products) }],
       words: inPicture(...at) ? ["conv.dcolumns", { cell }] : ["conv.dcolumns_padding"],
       linked: [ref("dx", n, c, ...at), ref("columns", n, row, l)],
     };
@@ -143,16 +148,16 @@ const rules = {
     const [bottom, right] = at(g.kh - 1, g.kw - 1);
     const isReached = bottom < rows - frame[0] && right < columns - frame[1];
     const taps = isReached ? pairs(g.kh, g.kw) : [];
-    const lines = range(taps.length ? g.o : 0).map((o) => ({
-      label: g.o > 1 ? ["conv.from_channel", { o }] : "",
-      tokens: added(taps.map(([i, j]) => [ref("flipped", o, c, i, j), ref("spread", n, o, ...at(i, j))])),
+    const lines = (taps.length ? kernelsOver(c) : []).map((o) => ({
+      label: outs > 1 ? ["conv.from_channel", { o }] : "",
+      tokens: added(taps.map(([i, j]) => [ref("flipped", o, c % ins, i, j), ref("spread", n, o, ...at(i, j))])),
     }));
     return { lines, words: taps.length ? ["conv.transposed_words"] : dxWords(0, h, w), linked: [ref("dx", n, c, h, w)] };
   },
 
   x([n, c, h, w]) {
     const stands = places(n, c, h, w).map((place) => ref("columns", ...place));
-    const fed = range(g.o).flatMap((o) => windowsOver(h, w).map(([p, q]) => ref("y", n, o, p, q)));
+    const fed = kernelsOver(c).flatMap((o) => windowsOver(h, w).map(([p, q]) => ref("y", n, o, p, q)));
     const list = stands.slice(0, 30).map(nameOf).join(", ");
     return {
       lit: stands,
@@ -165,7 +170,7 @@ const rules = {
   weight([o, c, i, j]) {
     const lit = inAll().map(([n, , p, q]) => ref("y", n, o, p, q));
     const tail = ["conv.weight_tail", { count: lit.length }];
-    return { lit, tail, words: ["conv.weight", { o, c }], linked: [ref("dweight", o, c, i, j)] };
+    return { lit, tail, words: ["conv.weight", { o, c: channelOf(o, c) }], linked: [ref("dweight", o, c, i, j)] };
   },
 
   bias([o]) {
@@ -174,12 +179,12 @@ const rules = {
   },
 
   dy([n, o, p, q]) {
-    const cells = range(g.c).flatMap((c) => pairs(g.kh, g.kw).map(([i, j]) => ref("dx", n, c, ...pixel(p, q, i, j))));
+    const cells = range(ins).flatMap((c) => pairs(g.kh, g.kw).map(([i, j]) => ref("dx", n, channelOf(o, c), ...pixel(p, q, i, j))));
     return {
       lit: cells,
       tail: ["conv.dy_tail", { count: cells.length }],
       words: ["conv.dy", { output: nameOf(ref("y", n, o, p, q)) }],
-      linked: [ref("y", n, o, p, q), ...column("dcolumns", n, p * g.ow + q)],
+      linked: [ref("y", n, o, p, q), ...column("dcolumns", n, p * g.ow + q, o)],
     };
   },
 };
@@ -195,6 +200,6 @@ function dxWords(windows, h, w) {
     const [bottom, right] = pixel(g.oh - 1, g.ow - 1, g.kh - 1, g.kw - 1);
     return h > bottom || w > right ? ["conv.dx_left_over"] : ["conv.dx_stepped_over"];
   }
-  const fed = ["conv.dx", { count: windows, channels: g.o }];
+  const fed = ["conv.dx", { count: windows, channels: outs }];
   return windows > 1 ? two(fed, ["conv.dx_flipped"]) : fed;
 }

@@ -31,8 +31,9 @@ class ComparedConvolution(Convolution):
             for c, i, j in np.ndindex(self.weight.shape[1:]):
                 row, col = self.pixel(h, w, i, j)
                 if self.in_picture(row, col):
-                    dx[n, c, row, col] += self.weight[o, c, i, j] * self.dy[n, o, h, w]
-                    dweight[o, c, i, j] += self.dy[n, o, h, w] * self.x[n, c, row, col]
+                    k = self.channel(o, c)
+                    dx[n, k, row, col] += self.weight[o, c, i, j] * self.dy[n, o, h, w]
+                    dweight[o, c, i, j] += self.dy[n, o, h, w] * self.x[n, k, row, col]
         if self.bias is None:
             return {"dx": dx, "dweight": dweight}
         dbias = np.array([sum(self.dbias_terms(o)) for o in range(len(self.weight))])
@@ -53,9 +54,14 @@ class ComparedConvolution(Convolution):
         # dW[o, c, i, j] sums over n, p, q: images take the place of channels, and from one i to the
         # next the products move by DH, from one p to the next by SH
         pictures, outputs = self.x.swapaxes(0, 1), self.dy.swapaxes(0, 1)
-        dweight = _convolve(pictures, outputs, stride=(dh, dw), padding=(ph, pw), dilation=(sh, sw))
+        options = {"stride": (dh, dw), "padding": (ph, pw), "dilation": (sh, sw)}
+        parts = [
+            _convolve(pictures[self.channels_of(g)], outputs[self.kernels_of(g)], **options)
+            for g in range(self.groups)
+        ]
+        dweight = np.concatenate(parts, axis=1).swapaxes(0, 1)
         dweight = dweight[:, :, :kh, :kw]  # cells that the stride leaves over would add more rows
-        return {"dx": dx, "dweight": dweight.swapaxes(0, 1)}
+        return {"dx": dx, "dweight": dweight}
 
     @functools.cached_property
     def spread(self) -> np.ndarray:
@@ -78,7 +84,12 @@ class ComparedConvolution(Convolution):
     @functools.cached_property
     def transposed(self) -> np.ndarray:
         """dx, framed, as a convolution of ``spread`` with ``flipped``."""
-        reached = _convolve(self.spread, self.flipped.swapaxes(0, 1), dilation=self.dilation)
+        groups = [self.kernels_of(g) for g in range(self.groups)]
+        parts = [
+            _convolve(self.spread[:, g], self.flipped[g].swapaxes(0, 1), dilation=self.dilation)
+            for g in groups
+        ]
+        reached = np.concatenate(parts, axis=1)
         framed = np.zeros_like(self.dx_framed)  # what no window reaches stays 0
         framed[:, :, : reached.shape[2], : reached.shape[3]] = reached
         return framed
@@ -112,7 +123,8 @@ class ComparedConvolution(Convolution):
         kernel = self.weight.shape[1:]
         moves = (STEP * np.eye(self.weight[0].size)).reshape(-1, *kernel)
         for o in range(len(self.weight)):
-            up, down = (self._forward(self.x, self.weight[o] + m) for m in (moves, -moves))
+            seen = self.x[:, self.channels_of(o // self.outs)]
+            up, down = (self._forward(seen, self.weight[o] + m) for m in (moves, -moves))
             change = ((up - down) * self.dy[:, o : o + 1]).sum(axis=(0, 2, 3))
             dweight[o] = (change / (2 * STEP)).reshape(kernel)
         return dweight
@@ -124,7 +136,8 @@ class ComparedConvolution(Convolution):
 
     def _forward(self, *arrays: np.ndarray) -> np.ndarray:
         options = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
-        return _convolve(*arrays, **options)
+        x, weight = arrays[:2]
+        return _convolve(*arrays, groups=x.shape[1] // weight.shape[1], **options)
 
     def largest_difference(self, other: Gradients, name: str) -> float:
         """The largest difference of gradient ``name`` between the engine's and ``other``."""

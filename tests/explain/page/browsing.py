@@ -14,6 +14,8 @@ Cell = tuple[str, tuple[int, ...] | None]  # a grid and an index; None in the pa
 OPTIONS = {
     "the default": "",
     "two channels": "--size 5x6 --stride 2 --channels 2 --out-channels 2",
+    "groups": "--size 4x6 --channels 4 --out-channels 6 --groups 2 --kernel 2x3 --stride 1x2 "
+    "--batch 2",
     "everything": "--size 6x7 --kernel 3x2 --stride 2x3 --padding 1x2 --dilation 2x3 --channels 2 "
     "--out-channels 3 --batch 2 --seed 3",
 }
@@ -38,12 +40,13 @@ def products(g: dict[str, int]) -> list[Product]:
     """All of them, by loops over the definition."""
     found = []
     for n, o, p, q in np.ndindex(g["n"], g["o"], g["oh"], g["ow"]):
-        for c, i, j in np.ndindex(g["c"], g["kh"], g["kw"]):
+        for k, i, j in np.ndindex(g["c"] // g["groups"], g["kh"], g["kw"]):
+            c = o // (g["o"] // g["groups"]) * (g["c"] // g["groups"]) + k
             h, w = p * g["sh"] + i * g["dh"] - g["ph"], q * g["sw"] + j * g["dw"] - g["pw"]
             row, column = (c * g["kh"] + i) * g["kw"] + j, p * g["ow"] + q
             inside = 0 <= h < g["h"] and 0 <= w < g["w"]
             found.append(
-                Product((n, o, p, q), (o, c, i, j), (n, c, h, w), (n, row, column), inside)
+                Product((n, o, p, q), (o, k, i, j), (n, c, h, w), (n, row, column), inside)
             )
     return found
 

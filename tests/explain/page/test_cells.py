@@ -58,7 +58,7 @@ def test_the_contract_of_the_cells(name: str, visit: Any) -> None:
     g, values = geometry(page), values_of(page)
     shapes = {
         "x": (g["n"], g["c"], g["h"], g["w"]),
-        "weight": (g["o"], g["c"], g["kh"], g["kw"]),
+        "weight": (g["o"], g["c"] // g["groups"], g["kh"], g["kw"]),
         "bias": (g["o"],),
         "y": (g["n"], g["o"], g["oh"], g["ow"]),
         "columns": (g["n"], g["c"] * g["kh"] * g["kw"], g["oh"] * g["ow"]),

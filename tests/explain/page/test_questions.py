@@ -29,6 +29,7 @@ ASKED = {
     "everything": {
         "batch": "dweight", "dilation": "y", "bias": "dbias", "transposed": "transposed",
     },
+    "groups": {"groups": "y"},
     "max-pool": {"routing": "dy", "ties": "y", "overlap": "dx"},
     "avg-pool": {"shares": "dy", "overlap": "dx"},
     "dense": {"batch": "dweight", "bias": "dbias"},
@@ -103,7 +104,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s", "", text)
 
 
-@pytest.mark.parametrize("name", ["the default", "two channels", "everything"])
+@pytest.mark.parametrize("name", ["two channels", "groups", "everything"])
 def test_dx_as_a_convolution_has_the_products_of_dx_and_zeros(name: str, visit: Any) -> None:
     page = visit(name)
     g, values = geometry(page), values_of(page)
@@ -118,7 +119,7 @@ def test_dx_as_a_convolution_has_the_products_of_dx_and_zeros(name: str, visit: 
         theirs = sorted(factors for factors in found if factors[1] != 0)
         assert theirs == [factors for factors in ours if factors[1] != 0]
         if terms:
-            assert len(found) == g["o"] * g["kh"] * g["kw"]
+            assert len(found) == g["o"] // g["groups"] * g["kh"] * g["kw"]
         lit = page.locator('[data-grid="spread"][data-lit]').count()
         assert lit == len(found)
 
