@@ -34,7 +34,8 @@ struct alignas(COUNT == 4 ? 16 : sizeof(real)) Cells {
 __device__ inline bool is_aligned(const void* at) { return (unsigned long long)at % 16 == 0; }
 
 // Four cells, `step` apart, of which `count` exist; zeros for the others. wide: neighbours, aligned.
-__device__ inline Cells<4> four_cells(const real* at, long long step, long long count, bool wide) {
+template <class Count>
+__device__ inline Cells<4> four_cells(const real* at, long long step, Count count, bool wide) {
     if (wide && count >= 4) return *(const Cells<4>*)at;
     Cells<4> four;
     for (int q = 0; q < 4; q++) four.a[q] = q < count ? at[q * step] : real(0);
@@ -42,7 +43,8 @@ __device__ inline Cells<4> four_cells(const real* at, long long step, long long 
 }
 
 // Write four neighbouring cells, of which `count` exist. wide: aligned.
-__device__ inline void put_four(real* at, long long count, bool wide, Cells<4> four) {
+template <class Count>
+__device__ inline void put_four(real* at, Count count, bool wide, Cells<4> four) {
     if (wide && count >= 4) *(Cells<4>*)at = four;
     else
         for (int q = 0; q < 4 && q < count; q++) at[q] = four.a[q];

@@ -59,35 +59,39 @@ struct Product {
 // along k where k's cells lie next to each other, and otherwise along its rows (m, or n).
 template <unsigned TILE>
 struct Operand {
-    const real* at;
-    long long row, rows, row_step, k_step;
-    bool along_k, wide;
-    int r, k;  // where they lie in shared memory
-    __device__ Operand(const real* from, long long r_step, long long step, long long first,
-                       long long count) {
-        along_k = step == 1, rows = count, row_step = r_step, k_step = step;
-        // four at once, if the next row (or the next k) begins at a multiple of 16 bytes too
-        wide = is_aligned(from) && (along_k ? row_step : k_step) % 4 == 0;
+    enum { DEEP = 1024 / TILE };
+    const real* at;           // the first of them
+    long long step, forward;  // how far the next one is; and the first one of the next chunk
+    int r, k;                 // where they lie in shared memory
+    int lines, left;          // how many rows there are from here on (-1 to 4), and how many terms
+    bool along_k, wide, has_ones;
+    __device__ Operand(const real* from, long long r_step, long long k_step, long long first,
+                       long long rows, int begin, int end, bool ones) {
+        along_k = k_step == 1;
         // neighbouring threads write neighbouring cells of a k
         r = along_k ? threadIdx.x % TILE : threadIdx.x % (TILE / 4) * 4;
         k = along_k ? threadIdx.x / TILE * 4 : threadIdx.x / (TILE / 4);
-        row = first + r;
-        at = from + row * row_step + k * k_step;
+        at = from + (first + r) * r_step + (begin + k) * k_step;
+        step = along_k ? 1 : r_step;
+        forward = DEEP * k_step;
+        // four at once, if the next row (or the next k) begins at a multiple of 16 bytes too
+        wide = is_aligned(from) && (along_k ? r_step : k_step) % 4 == 0 && step == 1;
+        rows -= first + r;
+        lines = rows > 4 ? 4ll : rows < -1 ? -1ll : rows;
+        left = end - begin - k;
+        has_ones = ones && lines >= 0 && lines < (along_k ? 1 : 4);
     }
 
-    // From k = begin on, where there is k < end; row `rows` is all ones where `ones` is set.
-    __device__ Cells<4> loaded(long long begin, long long end, bool ones) const {
-        long long left = end - begin - k, lines = rows - row;
-        const real* from = at + begin * k_step;
-        if (along_k) {
-            if (lines > 0) return four_cells(from, 1, left, wide);
-            Cells<4> four;
-            for (int q = 0; q < 4; q++) four.a[q] = ones && lines == 0 && q < left ? 1 : 0;
-            return four;
-        }
-        Cells<4> four = four_cells(from, row_step, left > 0 ? lines : 0, wide);
-        for (int q = 0; q < 4; q++)
-            if (ones && lines == q && left > 0) four.a[q] = 1;
+    // The next chunk's; zeros where there are none. The row after the last one is all ones, for dbias:
+    // beyond the last term too, where the other operand is 0.
+    __device__ Cells<4> next() {
+        int count = along_k ? left : lines;
+        if (along_k ? lines <= 0 : left <= 0) count = 0;
+        Cells<4> four = four_cells(at, step, count, wide);
+        for (int q = 0; has_ones && q < 4; q++)
+            if (along_k || q == lines) four.a[q] = 1;
+        at += forward;
+        left -= DEEP;
         return four;
     }
 
@@ -106,26 +110,26 @@ __device__ void multiply(const unsigned long long* __restrict__ table,
     real *tile_a = (real*)room, *tile_b = tile_a + DEEP * (TILE + PAD);
     const int* place = places + 4ll * blockIdx.x;  // product, tile along m and n, split
     const Product product(table, place[0]);
-    long long split = place[3], begin = split * product.length, end = begin + product.length;
-    if (end > product.K) end = product.K;
+    int split = place[3], begin = split * product.length;
+    int end = min(product.K, begin + product.length);
     long long first_m = place[1] * (long long)TILE, first_n = place[2] * (long long)TILE;
-    const Operand<TILE> a(product.a, product.a_m, product.a_k, first_m, product.M);
-    const Operand<TILE> b(product.b, product.b_n, product.b_k, first_n, product.N);
-    bool ones = product.what == DWEIGHT;
+    Operand<TILE> a(product.a, product.a_m, product.a_k, first_m, product.M, begin, end, false);
+    Operand<TILE> b(product.b, product.b_n, product.b_k, first_n, product.N, begin, end,
+                    product.what == DWEIGHT);
 
     // the cells that this thread adds up, and the first of its slice's OWN places along k
     int slice = threadIdx.x / SLICE, y = threadIdx.x % SLICE / ACROSS * 4;
     int x = threadIdx.x % ACROSS * 4, own = slice * OWN;
     real sum[4][4] = {}, of_64[4][4] = {};
-    Cells<4> next_a = a.loaded(begin, end, false), next_b = b.loaded(begin, end, ones);
+    Cells<4> next_a = a.next(), next_b = b.next();
     int chunks = 0;
-    for (long long k0 = begin; k0 < end; k0 += DEEP) {
+    for (int k0 = begin; k0 < end; k0 += DEEP) {
         a.put(tile_a, next_a);
         b.put(tile_b, next_b);
         __syncthreads();
         // on their way while this chunk is added up; beyond the end these are zeros
-        next_a = a.loaded(k0 + DEEP, end, false);
-        next_b = b.loaded(k0 + DEEP, end, ones);
+        next_a = a.next();
+        next_b = b.next();
 #pragma unroll
         for (int k = 0; k < OWN; k++) {
             Cells<4> of_a = *(const Cells<4>*)(tile_a + (own + k) * (TILE + PAD) + y);

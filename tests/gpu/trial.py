@@ -161,7 +161,7 @@ def choose_paths(which: int, n: int) -> None:
     names = ("chain", "linear", "products")
     chain, linear, products = (module_of_compiler(name) for name in names)
     chain.WEIGHTS_READ = 1000 * -(-n // 2)  # layers of at most 1,000 weights end in one launch
-    linear.splits_of = lambda *sizes: 3 if which == 1 else 1
+    linear.splits_of = lambda *sizes: 3 if which in (1, 2) else 1
     products.tile_of = lambda of: (16, 32, 64)[which % 3]
 
 

@@ -12,9 +12,13 @@ from ..record import CompileError
 from ..table import shapes
 from .program import GpuLowering, Program, Value
 
+MOST_SPLITS = 32  # of a channel's images: a part for each thread of a warp, see kernels/gpu/norm.cu
+ENOUGH = 264  # blocks that keep a GPU busy
+CELLS = 1024  # of a block at least, unless its channel has fewer
+
 
 class GpuBatchNorm(GpuLowering):
-    """See ``ops.norm``. A block sums up a channel, a thread normalises a cell.
+    """See ``ops.norm``. A block takes some of the images, of one channel.
 
     The device moves the layer's running statistics and counts its batches. For a layer that keeps
     none, it does so with some that nobody reads.
@@ -27,16 +31,19 @@ class GpuBatchNorm(GpuLowering):
         self.x, self.layer = x, norm_layer_of(self.stage)
         self._check_methods()
         c, h, w = x.shape
-        self.sizes, self.eps = (c, h * w), program.dtype.type(self.operation.eps)
+        self.eps = program.dtype.type(self.operation.eps)
+        cells = program.images * h * w  # of a channel
+        splits = max(1, min(MOST_SPLITS, -(-ENOUGH // c), cells // CELLS, program.images))
+        # the last arguments of all kernels; a block for each channel and split
+        self.sizes, self.splits, self.blocks = (c, h * w, splits), splits, c * splits
         running = self._running(program)  # mean, variance, number of batches
-        self.mean, self.var = self._statistics(program, running)
+        statistics = self._statistics(program, running)
+        self.mean, self.var = statistics[1:3]
         gamma, beta, has_affine = self._parameters()
         y = program.value(x.shape, self.kind)
-        # the kernel counts the batch: norm_moments, which reads the number, has run by then
-        arrays = x.array, gamma, beta, self.mean, self.var, y.array, running[2]
-        program.over_cells("norm_forward", self.title, shapes(x.shape), y.array.size, arrays,
-                           has_affine, int(not self.is_fixed), self.kind, self.eps,
-                           *self.sizes)  # fmt: skip
+        program.launch("norm_forward", self.title, shapes(x.shape), self.blocks, x.array, gamma,
+                       beta, *statistics, y.array, self.eps, program.n, has_affine,
+                       int(self.is_fixed), self.kind, *self.sizes)  # fmt: skip
         return y
 
     def _check_methods(self) -> None:
@@ -59,17 +66,15 @@ class GpuBatchNorm(GpuLowering):
 
     def _statistics(
         self, program: Program, running: tuple[Array, Array, Array]
-    ) -> tuple[Array, Array]:
-        """Mean and variance of the batch, by which the running ones move."""
-        (c, values), x = self.sizes, self.x.array
+    ) -> tuple[Array, ...]:
+        """Parts, mean and variance of the batch, and what moves with them; the momentum."""
+        c, values, splits = self.sizes
         check_batch_statistics(program.images * values)
-        mean, var = program.buffer(c), program.buffer(c)
-        if program.images == 0:  # nothing to normalise, so it does not matter by what
-            return mean, var
+        parts = program.buffer(c, splits, 2)
+        program.launch("norm_moments", "mean, variance", shapes(self.x.shape, (c,)), self.blocks,
+                       self.x.array, parts, running[2], program.n, *self.sizes)  # fmt: skip
         momentum = program.momentum_of(self.layer)
-        program.launch("norm_moments", "mean, variance", shapes(self.x.shape, (c,)), c, x, mean,
-                       var, *running, momentum, program.n, *self.sizes)  # fmt: skip
-        return mean, var
+        return parts, program.buffer(c), program.buffer(c), *running, momentum
 
     def _parameters(self) -> tuple[Array, Array, int]:
         # without weight and bias, some arrays that the kernel does not read
@@ -80,22 +85,23 @@ class GpuBatchNorm(GpuLowering):
         if not self.needs_dinput:
             return None
         x, dx, (gamma, _, has_affine) = self.x, program.value(self.x.shape), self._parameters()
-        # x twice: to compute z, and as the activation's result that the slope is computed from
-        arrays = x.array, dy, gamma, self.mean, self.var, *sums, x.array, dx.array
-        program.over_cells("norm_dinput", "norm dinput", shapes(x.shape), dx.array.size, arrays,
-                           has_affine, int(self.is_fixed), x.kind, self.eps, program.n,
-                           *self.sizes)  # fmt: skip
+        program.launch("norm_dinput", "norm dinput", shapes(x.shape), self.blocks, x.array, dy,
+                       gamma, self.mean, self.var, *sums, dx.array, self.eps, program.n,
+                       has_affine, int(self.is_fixed), x.kind, *self.sizes)  # fmt: skip
         return dx.array
 
     def _sums(self, program: Program, dy: Array) -> tuple[Array, Array]:
-        """dweight and dbias. dx needs them too, unless mean and variance are fixed."""
-        c, learns = self.sizes[0], any(self.learns)
+        """dweight and dbias, in parts. dx needs them too, unless mean and variance are fixed."""
+        learns, place = any(self.learns), (self.splits, self.sizes[0])
         if not (learns or (self.needs_dinput and not self.is_fixed)):
             return self.mean, self.var  # some arrays: norm_dinput does not read them
-        sums = self._gradients(program) if learns else (program.buffer(c), program.buffer(c))
-        program.launch("norm_dweight", "norm dweight, dbias", shapes(self.x.shape, (c,)), c,
-                       self.x.array, dy, self.mean, self.var, *sums, self.eps, program.n,
-                       *self.sizes)  # fmt: skip
+        if learns:
+            sums = self._gradients(program, self.splits)
+        else:
+            sums = program.buffer(*place), program.buffer(*place)
+        program.launch("norm_dweight", "norm dweight, dbias", shapes(self.x.shape, place[1:]),
+                       self.blocks, self.x.array, dy, self.mean, self.var, *sums, self.eps,
+                       program.n, *self.sizes)  # fmt: skip
         return sums
 
 
@@ -106,5 +112,7 @@ class GpuFixedBatchNorm(GpuBatchNorm):
 
     def _statistics(
         self, program: Program, running: tuple[Array, Array, Array]
-    ) -> tuple[Array, Array]:
-        return running[:2]
+    ) -> tuple[Array, ...]:
+        # the kernel reads mean and variance, and none of the others
+        mean, var, batches = running
+        return mean, mean, var, mean, var, batches, mean
