@@ -118,7 +118,7 @@ BUGS = [
     Bug("norm_moments: every block counts", NORM, "({-blockIdx.x == 0 && -}threadIdx.x == 0) *ba"),
     Bug("norm: an image in two splits", NORM, "first + most{+ + 1+}) - first"),
     Bug("norm: variance without that of means", NORM, "part[1]{- + cells * away * away-} :"),
-    Bug("norm: an empty split counts", NORM, "s < S{- && images_of(s, N, S) > 0-};"),
+    Bug("norm: threads without a split", NORM, "is_one = {-s < S-}{+true+};", "sanitizer"),
     Bug("norm_forward: biased", NORM, "part * (spread{- * (m / (m - 1))-} - running"),
     Bug("norm_forward: a batch too many", NORM, "1 / real(*batches{+ + 1+})"),
     Bug("norm_forward: each split moves", NORM, "!is_fixed{- && split.s == 0-} && thr"),
