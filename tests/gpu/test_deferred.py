@@ -108,7 +108,7 @@ def test_a_compiled_step_computes_the_same_when_it_is_late(late: Any, name: str)
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam"])
-@pytest.mark.parametrize("make", [EagerStep], ids=["eager"])
+@pytest.mark.parametrize("make", [minicnn.compile, EagerStep], ids=["compiled", "eager"])
 def test_steps_that_nobody_waits_for(late: Any, make: Any, kind: str) -> None:
     """The learning rate changes at each step, and the batch is gone when it is needed."""
 

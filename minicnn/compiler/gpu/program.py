@@ -180,9 +180,9 @@ class Program:
 
     def constant(self, numbers: Any, dtype: Any) -> Array:
         """Numbers that a kernel reads from device memory."""
-        numbers = np.ascontiguousarray(numbers, dtype)
-        array = self.buffer(*numbers.shape, dtype=dtype)
-        array.set(numbers)
+        # CuPy takes a copy of what it sends so: these numbers need not outlive the call
+        array = self.xp.asarray(np.ascontiguousarray(numbers, dtype))
+        self.plan.memory += array.nbytes
         return array
 
     def address(self, array: Array | None) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.kernels import Array
+from minicnn.kernels import Array, array_module
 
 
 class Told:
@@ -22,11 +22,17 @@ class Told:
     def __init__(self, array: Array):
         self.array = array
         self.numbers: tuple[Any, ...] | None = None
-        self.sent = np.zeros(0)
+        self.under_way: list[tuple[Any, np.ndarray]] = []  # copies: an event after each, its source
 
     def tell(self, numbers: tuple[Any, ...]) -> None:
         """Send numbers, or rows of numbers, unless the device has them."""
-        if numbers != self.numbers:
-            self.sent = np.array(numbers, self.array.dtype)  # kept: the copy may be under way
-            self.array.set(self.sent)
-            self.numbers = numbers
+        if numbers == self.numbers:
+            return
+        sent = np.array(numbers, self.array.dtype)
+        self.array.set(sent)
+        cuda = array_module(self.array).cuda
+        copied = cuda.get_current_stream().record(cuda.Event(disable_timing=True))
+        # nobody waits: what is sent is kept until it has been copied
+        self.under_way = [(event, kept) for event, kept in self.under_way if not event.done]
+        self.under_way.append((copied, sent))
+        self.numbers = numbers
