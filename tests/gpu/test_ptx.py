@@ -136,6 +136,15 @@ WRONG = {
         "outside of every array",
         64,
     ),
+    "another variable's memory": (
+        """
+        __shared__ real cells[32], others[64];
+        cells[threadIdx.x] = others[threadIdx.x] = 1;
+        __syncthreads();
+        y[threadIdx.x] = cells[0] + others[n];""",
+        r"line 8: .*accesses 4 bytes outside of every array",
+        64,
+    ),
     "two at an odd place": (
         "if (blockIdx.x == 0) *(float2*)(y + n) = make_float2(1, 2);",
         "accesses 8 bytes at an address that is no multiple of it",

@@ -32,6 +32,7 @@ class _Program(ctypes.Structure):
         ("instructions", ctypes.c_void_p),
         ("constants", ctypes.c_void_p),
         *((name, ctypes.c_int64) for name in SIZES),
+        ("shared_holes", ctypes.c_char_p),
         ("bound", ctypes.c_int32 * 16),
         ("ulps", ctypes.c_int32),
     )
@@ -96,6 +97,7 @@ def run(
         program.local,
         program.granule,
         program.shared_granule,
+        program.holes,
         (ctypes.c_int32 * 16)(*program.bound),
         ULPS,
     )

@@ -15,6 +15,7 @@ import numpy as np
 from .reader import Kernel, Statement, UnknownError, size_of
 
 LANES = 32
+HOLE = 64  # bytes between variables in shared memory, so that none is left unnoticed
 NOWHERE = -(2**31)
 AXES = "xyz"
 SPECIAL = [  # what a thread reads about itself
@@ -65,6 +66,7 @@ class Program:
         instructions: the table.
         constants: for each number in the text 32 lanes of it.
         bound: for each of ``SPECIAL`` its place among the registers, or -1.
+        holes: 1 for each byte of shared memory that is between variables.
         data: the memory of global variables, which a launch may touch.
     """
 
@@ -77,6 +79,7 @@ class Program:
         self.numbers: dict[tuple[int, int], int] = {}  # (value, bytes): index among the constants
         self.data: list[np.ndarray] = []
         self.shared = self.local = 0
+        self.holes = b""
         self.symbols: dict[str, tuple[str, int]] = {}  # space and address
         self.bound = np.full(16, -1, np.int32)
         self.accesses: dict[str, set[int]] = {"shared": set(), "global": set()}
@@ -106,9 +109,13 @@ class Program:
         variables = [v for v in self.kernel.variables.values() if v.name in words]
         for v in sorted(variables, key=lambda v: v.size == 0):  # what the launch sizes comes last
             if v.space in ("shared", "local"):
-                at = -(-getattr(self, v.space) // v.align) * v.align
+                align = max(v.align, 16)
+                gap = HOLE if v.space == "shared" else 0
+                at = -(-(getattr(self, v.space) + gap) // align) * align
                 setattr(self, v.space, at + v.size)
                 self.symbols[v.name] = v.space, at
+                if v.space == "shared":
+                    self.holes += b"\1" * (at - len(self.holes)) + b"\0" * v.size
             else:
                 memory = np.frombuffer(bytearray(v.value), np.uint8)
                 self.data.append(memory)

@@ -58,6 +58,7 @@ struct Program {
     const uint64_t* constants;  // 32 lanes of 8 bytes each: see source()
     int64_t length, registers, predicates, shared, local;  // bytes, but for length and predicates
     int64_t granule, shared_granule;  // bytes that are accessed together
+    const char* shared_holes;         // for each byte of `shared` whether it belongs to no variable
     int32_t bound_registers[16];      // of what a thread reads about itself: see SPECIAL
     int32_t ulps;                     // by which approximations may be off
 };

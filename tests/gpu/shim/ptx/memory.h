@@ -37,7 +37,10 @@ static char* checked(const Warp& w, const Instruction& i, int lane, uint64_t siz
         return w.local + lane * program.local + address;
     }
     if (space == SHARED) {
-        if (address + size > shared_memory.size()) fail(OUTSIDE, w, i, lane, address, size);
+        bool is_inside = address + size <= shared_memory.size();
+        for (uint64_t at = address; is_inside && at < address + size; at += size - 1 ? size - 1 : 1)
+            is_inside = at >= (uint64_t)program.shared || !program.shared_holes[at];
+        if (!is_inside) fail(OUTSIDE, w, i, lane, address, size);
         touch(of_shared, w, i, lane, address, size, mode);
         return shared_memory.data() + address;
     }
