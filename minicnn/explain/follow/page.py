@@ -104,13 +104,14 @@ def page_of(
 
 
 def _start(followed: Any) -> list[Any]:
-    """The cell that is shown first: in the middle of the first layer's first kernel."""
+    """The cell that is shown first: the middle of the first kernel, or the largest dW."""
     name = f"{followed.layers[0].name}.dW"
     if name not in followed.arrays:
         return ["dx", 0]
-    *others, h, w = followed.arrays[name].shape
-    middle = [0] * len(others) + [h // 2, w // 2]
-    return [name, int(np.ravel_multi_index(middle, (*others, h, w)))]
+    array = followed.arrays[name]
+    largest = int(np.abs(array).argmax())
+    h, w = array.shape[-2:]
+    return [name, h // 2 * w + w // 2 if array.ndim == 4 else largest]
 
 
 def _about_state(state: State) -> dict[str, Any]:
