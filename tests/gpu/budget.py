@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 from minicnn.files import write_whole
 from minicnn.train.recipe import RECIPES
-from tests.gpu.floor import MEGAHERTZ, MULTIPROCESSORS, SCHEDULERS, microseconds, of_banks
+from tests.gpu.floor import MEGAHERTZ, MULTIPROCESSORS, SCHEDULERS, busiest, microseconds
 from tests.gpu.sass.launches import Counted, counted, of_step
 
 FILE = Path(__file__).with_name("budget.json")
 PAGE = Path(__file__).parents[2] / "docs" / "gpu.md"
 HEAD = (
-    "| net | images | launches | instructions, millions | us to issue | us, with the banks |\n"
+    "| net | images | launches | instructions, millions | us to issue | us, busiest |\n"
     "|---|---|---|---|---|---|\n"
 )
 MODELS = ("lenet", "lenet-max", "lenet-plus")
@@ -35,14 +35,14 @@ class Cost(NamedTuple):
     Attributes:
         instructions: that a warp issues, in the mean.
         us: what it takes an H200 to issue those of all warps.
-        of_banks: how long the banks of shared memory are busy, in us.
+        busiest: what the multiprocessor takes that gets the most blocks, in us.
         registers: of a thread.
     """
 
     blocks: int
     instructions: int
     us: float
-    of_banks: float
+    busiest: float
     registers: int
 
 
@@ -59,9 +59,9 @@ def costs_of(counts: list[Counted]) -> dict[str, Cost]:
         name = f"{count.launch.name}, {count.launch.what}"
         seen[name] += 1
         key = name if seen[name] == 1 else f"{name}, {seen[name]}"
-        us, banks = round(microseconds(count), 3), round(of_banks(count), 3)
+        us, longest = round(microseconds(count), 3), round(busiest(count), 3)
         blocks, instructions = prod(count.launch.grid), round(count.instructions)
-        costs[key] = Cost(blocks, instructions, us, banks, count.kernel.registers)
+        costs[key] = Cost(blocks, instructions, us, longest, count.kernel.registers)
     return costs
 
 
@@ -87,10 +87,10 @@ def page_with(budget: dict[str, dict[str, Cost]], page: str) -> str:
     rows = ""
     for model, costs in budget.items():
         us = sum(cost.us for cost in costs.values())
-        with_banks = sum(max(cost.us, cost.of_banks) for cost in costs.values())
+        longest = sum(cost.busiest for cost in costs.values())
         issued = us * MULTIPROCESSORS * SCHEDULERS * MEGAHERTZ / 1e6
         cells = f"`{model}`", RECIPES[model].batch_size, len(costs), f"{issued:.1f}"
-        rows += f"| {' | '.join(map(str, cells))} | {us:.1f} | {with_banks:.1f} |\n"
+        rows += f"| {' | '.join(map(str, cells))} | {us:.1f} | {longest:.1f} |\n"
     return re.sub(re.escape(HEAD) + r"(\|.*\n)*", HEAD + rows, page)
 
 

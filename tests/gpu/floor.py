@@ -5,13 +5,15 @@
 
 No step can be faster than its instructions are issued: each of a multiprocessor's four schedulers
 issues one a cycle, for one warp. The figures of the chip are those of an H200. Left out are waiting
-for memory and for each other, blocks that leave multiprocessors idle, and the gaps between kernels.
+for memory and for each other, instructions that take more than a cycle, and the gaps between
+kernels.
 
 SASS, FFMA, memory: all instructions that a warp issues, multiply-adds, and those that read or write
 memory. Per multiply-add: instructions of a thread for each multiply-add that the plan counts.
 Waves: how often the multiprocessors are filled with the launch's blocks. Banks: how long the 32
-banks of each shared memory are busy, a word a cycle; where this is more than the time to issue, it
-is what the kernel waits for.
+banks of each shared memory are busy, a word a cycle. Issue: how long the schedulers are; in both
+columns all multiprocessors have the same to do. Busiest: the longer of the two for the one that
+gets the most blocks, and for its scheduler that gets the most warps.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ EVERY = 1e15  # instructions
 ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]
 HEAD = [
     "kernel", "what", "blocks", "warps", "SASS", "FFMA", "memory", "per multiply-add", "registers",
-    "shared", "spilled", "waves", "banks us", "issue us",
+    "shared", "spilled", "waves", "banks us", "issue us", "busiest us",
 ]  # fmt: skip
 MEMORY = ("LDG", "STG", "LDS", "STS", "LDL", "STL", "ATOMG", "ATOMS", "RED")
 
@@ -50,6 +52,16 @@ def of_banks(count: Counted) -> float:
     return cycles / (MULTIPROCESSORS * MEGAHERTZ)
 
 
+def busiest(count: Counted) -> float:
+    """What the multiprocessor with the most blocks takes, in us: a scheduler of it, or its banks.
+
+    A warp stays with one scheduler. All warps are taken to issue as much as they do in the mean.
+    """
+    warps = -(-prod(count.launch.grid) // MULTIPROCESSORS) * count.launch.warps_of_block
+    to_issue = -(-warps // SCHEDULERS) * count.instructions
+    return max(to_issue, warps * float(count.cycles_of_banks.sum())) / MEGAHERTZ
+
+
 def waves(count: Counted) -> float:
     """How often the multiprocessors are filled with the launch's blocks."""
     kernel, threads = count.kernel, prod(count.launch.block)
@@ -62,10 +74,10 @@ def waves(count: Counted) -> float:
 def summary(counts: Sequence[Counted]) -> str:
     """What all launches take."""
     to_issue = sum(map(microseconds, counts))
-    with_banks = sum(max(microseconds(count), of_banks(count)) for count in counts)
+    on_busiest = sum(map(busiest, counts))
     return (
-        f"{len(counts)} launches, {to_issue:.1f} us to issue; {with_banks:.1f} us with, for each "
-        "launch, the longer of the two"
+        f"{len(counts)} launches, {to_issue:.1f} us to issue; {on_busiest:.1f} us where each "
+        "launch's busiest multiprocessor counts"
     )
 
 
@@ -87,6 +99,7 @@ def row(count: Counted) -> list[str]:
         f"{waves(count):.2f}",
         f"{of_banks(count):.2f}",
         f"{microseconds(count):.2f}",
+        f"{busiest(count):.2f}",
     ]
 
 
