@@ -7,6 +7,6 @@ the kernels of ``kernels/gpu/conv.cu``, ``linear.cu`` and so on. ``program`` col
 An activation is computed by the kernel before it, and on the way back its slope by the kernel after
 it; the dense layers that end a net are one launch with the loss (``chain``), the gradients of their
 weights another (``products``). So LeNet's step is 9 launches. All buffers are allocated once;
-learning rate, dropout keys and the sums of the epoch lie in device memory. The launches are captured
-once for each batch size, and replayed with one call a step.
+learning rate, dropout keys and the sums of the epoch lie in device memory. The launches are
+captured once for each batch size, and replayed with one call a step.
 """
