@@ -59,6 +59,8 @@ extern "C" __global__ void col2im(
 //     pool, QH, QW   the pooling that follows the activation: windows of QH x QW that do not overlap
 //     G              images of a block
 //     CC, CI, CJ     of a chunk: channels, rows and columns of the kernel
+//     LINE           from a row of a picture to the next in shared memory: such that the threads of a
+//                    warp, which read different rows, find their cells in different banks
 
 enum { NO_POOLING, AVERAGE, MAXIMUM };
 #define MOST_CHANNELS 8  // of a tile
@@ -73,21 +75,24 @@ __device__ inline void store(real* to, const real* cells) {
     for (int e = 0; e < 4; e++) to[e] = cells[e];
 }
 
-// Rows `top`, top + 1, ... and columns from `left` on of the planes c0, ... of some images, XH x XW of each
-// of CC planes of G images, with zeros around the picture. A thread copies 4 neighbouring cells.
-__device__ inline void load_pictures(real* to, const real* __restrict__ x, int n, int N, int G, int c0,
-                                     int C, int CC, int top, int left, int XH, int XW, int H, int W) {
+// Rows `top`, top + 1, ... and columns from `left` on of the planes c0, ... of some images: XH x XW of
+// each of CC planes of G images, with zeros around the picture, in lines of LINE cells. A thread copies
+// 4 neighbouring cells.
+__device__ inline void load_pictures(real* to, const real* __restrict__ x, int n, int N, int G,
+                                     int c0, int C, int CC, int top, int left, int XH, int XW,
+                                     int LINE, int H, int W) {
     for (int k = threadIdx.x; k < G * CC * XH * (XW / 4); k += blockDim.x) {
-        int row = k / (XW / 4), h = top + row % XH, c = row / XH % CC, image = n + row / XH / CC;
+        int row = k / (XW / 4), column = k % (XW / 4) * 4;
+        int h = top + row % XH, c = row / XH % CC, image = n + row / XH / CC;
         bool is_there = image < N && c0 + c < C && h >= 0 && h < H;
         const real* line = x + (((Cell)image * C + c0 + c) * H + h) * W;
         real cells[4];
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-            int w = left + k % (XW / 4) * 4 + e;
+            int w = left + column + e;
             cells[e] = is_there && w >= 0 && w < W ? line[w] : real(0);
         }
-        store(to + 4 * k, cells);
+        store(to + row * LINE + column, cells);
     }
 }
 
@@ -122,7 +127,7 @@ extern "C" __global__ void conv_forward(
     real* __restrict__ y, real* __restrict__ pooled, unsigned char* __restrict__ winner, int N,
     int has_bias, int kind, int keeps, int pool, int QH, int QW, int O, int C, int H, int W, int KH,
     int KW, int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW, int Q, int TH, int TW,
-    int TO, int TR, int TC, int G, int CC, int CI, int CJ) {
+    int TO, int TR, int TC, int G, int CC, int CI, int CJ, int LINE) {
     extern __shared__ __align__(16) real room[];
     // tiles of the whole picture; a pooling may leave some of its cells out
     int rows = pool ? OH / TH : pieces(OH, TH), columns = pool ? OW / TW : pieces(OW, TW);
@@ -141,13 +146,13 @@ extern "C" __global__ void conv_forward(
     // the picture of a chunk, XH x XW, and its weights, Q TO of them for each tap
     int XH = (TR * TH - 1) * SH + (CI - 1) * DH + 1;
     int XW = up((TC * TW - 1) * SW + (CJ - 1) * DW + 1, 4), WO = up(TO * Q, 8) + 4;
-    real *xs = room, *ws = room + G * CC * XH * XW;
+    real *xs = room, *ws = room + G * CC * XH * LINE;
     for (int c0 = 0; c0 < C; c0 += CC)
         for (int i0 = 0; i0 < KH; i0 += CI)
             for (int j0 = 0; j0 < KW; j0 += CJ) {
                 __syncthreads();
                 int top = row * TH * SH - PH + i0 * DH, left = column * TW * SW - PW + j0 * DW;
-                load_pictures(xs, x, n, N, G, c0, C, CC, top, left, XH, XW, H, W);
+                load_pictures(xs, x, n, N, G, c0, C, CC, top, left, XH, XW, LINE, H, W);
                 load_weights(ws, w, first, O, TO * Q, C * KH * KW, c0, C, CC, KH * KW, i0, CI, KH, j0,
                              CJ, KW, WO);
                 __syncthreads();
@@ -156,13 +161,13 @@ extern "C" __global__ void conv_forward(
 #pragma unroll 1
                     for (int i = 0; i < CI; i++) {
                         int line = (g * CC + c) * XH + r * TH * SH + i * DH;
-                        const real* xi = xs + line * XW + s * TW * SW;
+                        const real* xi = xs + line * LINE + s * TW * SW;
                         const real* wi = ws + (c * CI + i) * CJ * WO + q0;
 #pragma unroll
                         for (int j = 0; j < CJ; j++)
 #pragma unroll
                             for (int p = 0; p < TH * TW; p++) {
-                                int cell = p / TW * SH * XW + p % TW * SW;
+                                int cell = p / TW * SH * LINE + p % TW * SW;
 #pragma unroll
                                 for (int q = 0; q < Q; q++)
                                     sum[q][p] += wi[j * WO + q] * xi[cell + j * DW];

@@ -11,17 +11,19 @@ __device__ inline void load_gradients(real* to, const real* __restrict__ dy,
                                       const real* __restrict__ y,
                                       const unsigned char* __restrict__ winner, int n, int N, int G,
                                       int o0, int O, int CC, int top, int left, int right, int YH,
-                                      int YW, int kind, int pool, int QH, int QW, int OH, int OW) {
+                                      int YW, int LINE, int kind, int pool, int QH, int QW, int OH,
+                                      int OW) {
     int rows = OH / QH, columns = OW / QW;  // of windows; without a pooling they are cells
     for (int k = threadIdx.x; k < G * CC * YH * (YW / 4); k += blockDim.x) {
-        int row = k / (YW / 4), oh = top + row % YH, o = o0 + row / YH % CC, image = n + row / YH / CC;
+        int row = k / (YW / 4), column = k % (YW / 4) * 4, oh = top + row % YH;
+        int o = o0 + row / YH % CC, image = n + row / YH / CC;
         bool is_there = image < N && o < O && oh >= 0 && oh < rows * QH;
         Cell plane = (Cell)image * O + o;
         real cells[4], d = 0;
         int won = 0;
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-            int ow = left + k % (YW / 4) * 4 + e;
+            int ow = left + column + e;
             cells[e] = 0;
             if (!is_there || ow < 0 || ow >= min(right, columns * QW)) continue;
             if (e == 0 || ow % QW == 0) {  // another window
@@ -34,7 +36,7 @@ __device__ inline void load_gradients(real* to, const real* __restrict__ dy,
                 cells[e] = slope_times(d / (QH * QW), y, (plane * OH + oh) * OW + ow, kind);
             if (pool == MAXIMUM && won == oh % QH * QW + ow % QW) cells[e] = d;
         }
-        store(to + 4 * k, cells);
+        store(to + row * LINE + column, cells);
     }
 }
 
@@ -50,7 +52,7 @@ extern "C" __global__ void conv_dinput(
     const real* __restrict__ saved, real* __restrict__ dx, int N, int before, int kind, int pool,
     int QH, int QW, int O, int C, int H, int W, int KH, int KW, int SH, int SW, int PH, int PW,
     int DH, int DW, int OH, int OW, int Q, int TW, int TO, int TR, int TC, int G, int CC, int CI,
-    int CJ) {
+    int CJ, int LINE) {
     extern __shared__ __align__(16) real room[];
     // rows and columns of a phase, the first of them, and how many tiles they are
     int U0 = PH / SH, V0 = PW / SW, rows = (PH + H - 1) / SH - U0 + 1;
@@ -74,7 +76,7 @@ extern "C" __global__ void conv_dinput(
     // where a tile is a whole row, the compiler knows which products would be with the frame
     bool whole = SW == 1 && columns == 1 && CJ == KW;
     int YH = min(TR + MH, OH), YW = up(whole ? OW : TC * TW + MW, 4), WC = up(TO * Q, 8) + 4;
-    real *ys = room, *ws = room + G * CC * YH * YW;
+    real *ys = room, *ws = room + G * CC * YH * LINE;
     for (int o0 = 0; o0 < O; o0 += CC)
         for (int i0 = 0; i0 < KH; i0 += CI)
             for (int j0 = 0; j0 < KW; j0 += CJ) {
@@ -82,8 +84,8 @@ extern "C" __global__ void conv_dinput(
                 int top = u0 - i0 * DH / SH - MH, left = v0 - j0 * DW / SW - MW;
                 if (YH == OH) top = 0;
                 if (whole) left = 0;
-                load_gradients(ys, dy, y, winner, n, N, G, o0, O, CC, top, left, OW, YH, YW, kind, pool,
-                               QH, QW, OH, OW);
+                load_gradients(ys, dy, y, winner, n, N, G, o0, O, CC, top, left, OW, YH, YW, LINE,
+                               kind, pool, QH, QW, OH, OW);
                 load_weights(ws, w, first, C, TO * Q, KH * KW, o0, O, CC, C * KH * KW, i0, CI, KH, j0,
                              CJ, KW, WC);
                 __syncthreads();
@@ -93,7 +95,7 @@ extern "C" __global__ void conv_dinput(
                     for (int i = 0; i < CI; i++) {
                         int away = a - (i0 + i) * DH, oh = u + away / SH;
                         if (away % SH != 0 || oh < 0 || oh >= OH) continue;
-                        const real* yi = ys + ((g * CC + o) * YH + oh - top) * YW;
+                        const real* yi = ys + ((g * CC + o) * YH + oh - top) * LINE;
                         const real* wi = ws + (o * CI + i) * CJ * WC + q0;
 #pragma unroll
                         for (int j = 0; j < CJ; j++) {
@@ -136,7 +138,7 @@ extern "C" __global__ void conv_dweight(
     const unsigned char* __restrict__ winner, real* __restrict__ dw, real* __restrict__ db, int N,
     int has_bias, int kind, int pool, int QH, int QW, int O, int C, int H, int W, int KH, int KW, int SH, int SW, int PH, int PW,
     int DH, int DW, int OH, int OW, int Q, int TW, int TO, int TR, int TC, int slices, int CC,
-    int CI, int CJ) {
+    int CI, int CJ, int LINE) {
     extern __shared__ __align__(16) real room[];
     int of_o = pieces(O, TO * Q), of_c = pieces(C, CC), of_i = pieces(KH, CI), of_j = pieces(KW, CJ);
     int groups = of_o * of_c * of_i * of_j, group = blockIdx.x % groups;
@@ -155,16 +157,16 @@ extern "C" __global__ void conv_dweight(
     // a piece of the picture, XH x XW, and of dy, TR x YW
     int XH = (TR - 1) * SH + (CI - 1) * DH + 1, YW = up(up(TC, TW), 4);
     int XW = up((up(TC, TW) - 1) * SW + (CJ - 1) * DW + 1, 4);
-    real *xs = room, *ys = room + CC * XH * XW;
+    real *xs = room, *ys = room + CC * XH * LINE;
     int down = pieces(OH, TR), across = pieces(OW, TC);
     for (Cell piece = blockIdx.x / groups; piece < (Cell)N * down * across; piece += gridDim.x / groups) {
         int n = piece / (down * across);
         int oh0 = piece / across % down * TR, ow0 = piece % across * TC;
         __syncthreads();
         int top = oh0 * SH - PH + i0 * DH, left = ow0 * SW - PW + j0 * DW;
-        load_pictures(xs, x, n, N, 1, c0, C, CC, top, left, XH, XW, H, W);
+        load_pictures(xs, x, n, N, 1, c0, C, CC, top, left, XH, XW, LINE, H, W);
         load_gradients(ys, dy, y, winner, n, N, 1, o0, O, TO * Q, oh0, ow0, min(ow0 + TC, OW), TR, YW,
-                       kind, pool, QH, QW, OH, OW);
+                       YW, kind, pool, QH, QW, OH, OW);
         __syncthreads();
         if (slice < slices) {
             real sum[MOST_CHANNELS][MOST_CHANNELS];
@@ -175,7 +177,7 @@ extern "C" __global__ void conv_dweight(
 #pragma unroll 1
             for (int r = slice; r < TR; r += slices)
                 for (int s0 = 0; s0 < TC; s0 += TW) {
-                    const real* xi = xs + (c * XH + r * SH + i * DH) * XW + s0 * SW;
+                    const real* xi = xs + (c * XH + r * SH + i * DH) * LINE + s0 * SW;
                     const real* yi = ys + (q0 * TR + r) * YW + s0;
 #pragma unroll
                     for (int s = 0; s < TW; s++)

@@ -22,7 +22,7 @@ import numpy as np
 
 import minicnn
 from minicnn import Tensor, kernels, nn, optim
-from minicnn.compiler.gpu import tiling
+from minicnn.compiler.gpu import tiling, ways
 from minicnn.device import to_device, to_host
 from minicnn.kernels import arrays, reference
 from minicnn.train.loop import EagerStep
@@ -261,7 +261,7 @@ def main(mode: str) -> None:
         launch.kernel = get_kernel
         launch.MOST_BLOCKS = 3  # more cells than threads
         tiling.ROOM = 300  # more channels than fit into shared memory
-        tiling.IMAGES = 10_000  # enough threads for large tiles
+        ways.IMAGES = 10_000  # enough threads for large tiles
         with kernels.by_reference():
             wanted = list(done(reference, "cpu", n, steps))
         for order in range(orders):
