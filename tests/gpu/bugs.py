@@ -1,6 +1,7 @@
 """Bugs on purpose in the kernels, and who notices: ``python -m tests.gpu.bugs`` prints the table.
 
 A bug is written as a word diff, ``before {-old-}{+new+} after``, of a place that is there once.
+``python -m tests.gpu.bugs PTX late`` prints those of two rungs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ COMMON, LOAD, RANDOM, CONV, BACK, LINEAR, POOL, *OTHERS = texts.FILES
 ACTIVATION, NORM, JOIN, LOSS, CHAIN, OPTIM = OTHERS
 TELLING = re.compile(r"AddressSanitizer: \S+|runtime error: .*|\S+ does not fit .*|\w+Error: .*")
 KERNEL = re.compile(r'^extern "C" __global__ .*?^}$', re.DOTALL | re.MULTILINE)
+NEED_NVRTC = ("NVRTC", "PTX", "late")
 NVRTC = "cupy_backends.cuda.libs.nvrtc"
 
 
@@ -181,6 +183,26 @@ RACES = [
     Bug("norm_dweight: two blocks a channel", NORM, "c = blockIdx.x{+ / 2+};", nth=2),
     Bug("copy_cells: all to one image", JOIN, "y[{-image * y_length + -}y_begin"),
 ]  # fmt: skip
+# What lives too short, or is not waited for: only a GPU that is late shows it.
+COMPILER = "minicnn/compiler/gpu/"
+LIFETIMES = [
+    Bug("what is sent is not kept", COMPILER + "told.py",
+        "{-self.under_way.append((copied, sent))-}"),
+    Bug("what is under way is let go", COMPILER + "told.py", "if {-not -}event.done]"),
+    Bug("one buffer for all that is sent", COMPILER + "told.py",
+        "sent = {-np.array(numbers, self.array.dtype)-}{+self.__dict__.setdefault("
+        "'one', np.zeros(self.array.shape, self.array.dtype)); sent[...] = numbers+}"),
+    Bug("a stream does not wait for the last one", COMPILER + "step.py",
+        "{-self._stream.synchronize()-}{+pass+}"),
+    Bug("a constant is sent and let go", COMPILER + "program.py",
+        "array = self.xp.{-asarray(np.ascontiguousarray(numbers, dtype))-}"
+        "{+zeros(np.shape(numbers), dtype); array.set(np.ascontiguousarray(numbers, dtype))+}"),
+    Bug("the order of an epoch is let go", COMPILER + "feed.py",
+        "self.alike: dict[int, Array] = {}{+; self.held = pictures, labels, None+}"),
+    Bug("an event is recorded too soon", COMPILER + "told.py",
+        "copied = {-cuda.get_current_stream().record(-}{+(+}cuda.Event(disable_timing=True))"),
+    Bug("the last stream is forgotten", COMPILER + "step.py", "{-self._stream = stream-}{+pass+}"),
+]  # fmt: skip
 SYNCHRONISED = {  # planted wherever there is such a place: what is left out, what stands there then
     "no barrier": (r"__syncthreads\(\);", ";"),
     "no barrier of the warp": (r"__syncwarp\(.*?\);", ";"),
@@ -188,6 +210,11 @@ SYNCHRONISED = {  # planted wherever there is such a place: what is left out, wh
     "every thread does it": (r"if \(threadIdx\.x == 0\) ", ""),
     "every block does it": (r"blockIdx\.x == 0 && ", ""),
 }
+
+
+def lifetimes() -> list[Bug]:
+    """``LIFETIMES``."""
+    return [bug._replace(rung="late") for bug in LIFETIMES]
 
 
 def races() -> list[Bug]:
@@ -208,17 +235,18 @@ def races() -> list[Bug]:
 
 
 def seeded(bug: Bug) -> str:
-    """The text of all kernels with a bug."""
+    """The text of all kernels with a bug, or of the Python file that it is in."""
     old = re.sub(r"\{\+.*?\+\}", "", re.sub(r"\{-(.*?)-\}", r"\1", bug.change))
     new = re.sub(r"\{-.*?-\}", "", re.sub(r"\{\+(.*?)\+\}", r"\1", bug.change))
-    right = (texts.FOLDER / bug.file).read_text()
+    is_python = bug.file.endswith(".py")
+    right = ((sanitizer.ROOT if is_python else texts.FOLDER) / bug.file).read_text()
     pieces = right.split(old)
     assert bug.nth < len(pieces) if bug.nth else len(pieces) == 2, (
         f"{bug.what}: '{old}' is there {len(pieces) - 1} times"
     )
     place = bug.nth or 1
     wrong = old.join(pieces[:place]) + new + old.join(pieces[place:])
-    return texts.everything().replace(right, wrong)
+    return wrong if is_python else texts.everything().replace(right, wrong)
 
 
 def alone(text: str) -> str:
@@ -253,7 +281,17 @@ def compiler_problem(text: str) -> str | None:
 
 def trial(mode: str, text: str) -> tuple[str | None, list[str]]:
     """What was wrong in a trial (``trial.py``), and the kernels that ran to its end."""
-    call = [sys.executable, "-m", "tests.gpu.trial", mode]
+    return _run(["tests.gpu.trial", mode], text, mode)
+
+
+def late_trial(file: str, text: str) -> str | None:
+    """What was wrong with training on a GPU that is late, one of our files having another text."""
+    module = file.removesuffix(".py").replace("/", ".")
+    return _run(["tests.gpu.planted", module, "tests.gpu.late"], text)[0]
+
+
+def _run(module: list[str], text: str, mode: str = "") -> tuple[str | None, list[str]]:
+    call = [sys.executable, "-m", *module]
     env = sanitizer._environment() if mode == "sanitizer" else os.environ
     result = subprocess.run(
         call, input=text, cwd=sanitizer.ROOT, env=env, capture_output=True, text=True, timeout=600
@@ -275,6 +313,9 @@ def asked(rung: str, text: str) -> str | None:
 
 def noticed(bug: Bug) -> tuple[str, str]:
     """The first rung that notices a bug, and its words; empty where none does."""
+    if bug.rung == "late":
+        problem = late_trial(bug.file, seeded(bug))
+        return ("late", problem) if problem else ("", "")
     text, rungs = seeded(bug), ["emulator", "NVRTC", "width", "sanitizer", "PTX"]
     for rung in sorted(rungs, key=lambda rung: rung != bug.rung):
         problem = asked(rung, text)
@@ -283,14 +324,16 @@ def noticed(bug: Bug) -> tuple[str, str]:
     return "", ""
 
 
-def all_noticed(bugs: Sequence[Bug]) -> dict[str, tuple[str, str]]:
-    """``noticed`` of every bug for whose first rung the tools are here, two at a time."""
-    found = [bug for bug in bugs if bug.rung not in ("NVRTC", "PTX") or has_nvrtc()]
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip((bug.what for bug in found), pool.map(noticed, found), strict=True))
+def all_noticed(bugs: Sequence[Bug]) -> Iterator[tuple[str, str, str]]:
+    """Of every bug for whose first rung the tools are here, its name and what ``noticed`` says."""
+    found = [bug for bug in bugs if bug.rung not in NEED_NVRTC or has_nvrtc()]
+    with ThreadPoolExecutor(2) as pool:  # two at a time
+        for bug, said in zip(found, pool.map(noticed, found), strict=True):
+            yield bug.what, *said
 
 
 if __name__ == "__main__":
-    wanted = [bug for bug in (*BUGS, *races()) if not sys.argv[1:] or bug.rung in sys.argv[1:]]
-    for what, (rung, problem) in all_noticed(wanted).items():
-        print(f"{what:35} {rung or 'NOBODY':10} {problem}")
+    every = [*BUGS, *races(), *lifetimes()]
+    asked_for = [bug for bug in every if not sys.argv[1:] or bug.rung in sys.argv[1:]]
+    for what, rung, problem in all_noticed(asked_for):
+        print(f"{what:43} {rung or 'NOBODY':10} {problem}", flush=True)

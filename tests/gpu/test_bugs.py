@@ -10,19 +10,20 @@ from tests.gpu import bugs, texts
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 
-ALL = [*bugs.BUGS, *bugs.races()]
+ALL = [*bugs.BUGS, *bugs.races(), *bugs.lifetimes()]
 SAMPLE = [  # for each rung one that is soon noticed
     "norm_forward: every block counts",
     "copy_cells: cells in 32 bits",
     "softmax: a class too many",
     "a double among the floats",
     "max_pool_backward: not atomic",
+    "a stream does not wait for the last one",
 ]
 
 
 @pytest.fixture(scope="module")
 def noticed() -> dict[str, tuple[str, str]]:
-    return bugs.all_noticed(ALL)
+    return {what: (rung, problem) for what, rung, problem in bugs.all_noticed(ALL)}
 
 
 @pytest.mark.long
@@ -35,7 +36,7 @@ def test_a_bug_is_noticed(noticed: dict[str, tuple[str, str]], bug: bugs.Bug) ->
 
 @pytest.mark.parametrize("bug", [b for b in ALL if b.what in SAMPLE], ids=lambda bug: bug.what)
 def test_one_of_each_kind_is_noticed_by_its_rung(bug: bugs.Bug) -> None:
-    if bug.rung in ("NVRTC", "PTX") and not bugs.has_nvrtc():
+    if bug.rung in bugs.NEED_NVRTC and not bugs.has_nvrtc():
         pytest.skip("needs CuPy and NVRTC")
     rung, problem = bugs.noticed(bug)
     assert_noticed(bug, rung, problem)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor, data, models, nn, optim
-from minicnn.device import to_device
-from minicnn.train.loop import EagerStep, fit
 from tests.gpu.general import general_form
+from tests.gpu.late import numbers_of, steps, steps_on_two_streams, training
 from tests.gpu.nets import NETS, assert_close, batches, trained
 
 
@@ -91,73 +89,27 @@ def test_an_array_is_freed_while_another_stream_reads_it(late: Any, x: Any) -> N
 # The engine --------------------------------------------------------------------------------------
 
 
-def numbers_of(cupy: Any, run: Callable[[], list[Any]]) -> tuple[list[Any], list[Any]]:
-    """What a run gives late, and at once."""
-    late = run()
-    cupy.set_deferred(False)
-    at_once = run()
-    cupy.set_deferred(True)
-    return late, at_once
-
-
 @pytest.mark.parametrize("name", ["dense", "dropout", "strides"])
 def test_a_compiled_step_computes_the_same_when_it_is_late(late: Any, name: str) -> None:
+    data = batches(5, 5, 5, 3)
     assert_close(
-        *numbers_of(late, lambda: trained(NETS[name], "gpu", minicnn.compile, batches(5, 5, 5, 3)))
+        *numbers_of(late, lambda: trained(NETS[name], "gpu", minicnn.compile, data)),
     )
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam"])
-@pytest.mark.parametrize("make", [minicnn.compile, EagerStep], ids=["compiled", "eager"])
-def test_steps_that_nobody_waits_for(late: Any, make: Any, kind: str) -> None:
-    """The learning rate changes at each step, and the batch is gone when it is needed."""
-
-    def run() -> list[np.ndarray]:
-        minicnn.manual_seed(1)
-        net = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Dropout(0.3), nn.Linear(7, 4)).to("gpu")
-        optimizer = getattr(optim, kind)(net.parameters(), lr=0.1)
-        step = make(net, nn.CrossEntropyLoss(), optimizer)
-        rng = np.random.default_rng(1)
-        for i in range(6):
-            optimizer.lr = 0.1 / (i + 1)
-            pictures, labels = rng.random((6, 5)).astype("f"), rng.integers(0, 4, 6)
-            step(Tensor(to_device(pictures, "gpu")), Tensor(to_device(labels, "gpu")))
-        return [p.numpy() for p in net.parameters()]
-
-    for a, b in zip(*numbers_of(late, run), strict=True):
-        np.testing.assert_array_equal(a, b)
+@pytest.mark.parametrize("is_compiled", [True, False], ids=["compiled", "eager"])
+def test_steps_that_nobody_waits_for(late: Any, is_compiled: bool, kind: str) -> None:
+    lately, at_once = numbers_of(late, lambda: steps(is_compiled, kind))
+    assert lately == at_once
 
 
 def test_calls_on_two_streams_follow_each_other(late: Any) -> None:
-    def run() -> list[np.ndarray]:
-        minicnn.manual_seed(1)
-        net = nn.Sequential(nn.Linear(5, 4)).to("gpu")
-        step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.1))
-        rng, streams = np.random.default_rng(1), [late.cuda.Stream(non_blocking=True) for _ in "ab"]
-        for i in range(5):
-            with streams[i % 2] as stream:
-                x, y = rng.random((6, 5)).astype("f"), rng.integers(0, 4, 6)
-                step(Tensor(to_device(x, "gpu")), Tensor(to_device(y, "gpu")))
-        stream.synchronize()
-        return [p.numpy() for p in net.parameters()]
-
-    for a, b in zip(*numbers_of(late, run), strict=True):
-        np.testing.assert_array_equal(a, b)
+    lately, at_once = numbers_of(late, lambda: steps_on_two_streams(late))
+    assert lately == at_once
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-def test_training_measures_the_same(late: Any, compiled: bool) -> None:
-    train, test = (part[:70] for part in data.load("fashion-mnist-sample"))
-
-    def run() -> list[Any]:
-        minicnn.manual_seed(0)
-        net = models.mlp(hidden=(20,)).to("gpu")
-        optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-        loaders = [
-            data.DataLoader(d, 16, d is train, 1, "gpu", raw=compiled) for d in (train, test)
-        ]
-        history = fit(net, *loaders, optimizer=optimizer, epochs=2, compile=compiled, quiet=True)
-        return [(e["loss"], e["test_acc"]) for e in history.epochs]
-
-    late_ones, at_once = numbers_of(late, run)
-    assert late_ones == at_once
+@pytest.mark.parametrize("is_compiled", [True, False], ids=["compiled", "eager"])
+def test_training_measures_the_same(late: Any, is_compiled: bool) -> None:
+    lately, at_once = numbers_of(late, lambda: training(is_compiled))
+    assert lately == at_once

@@ -137,14 +137,24 @@ class Memory:
         self.device, self.stream = current_device, current_stream()
         self.bytes = np.lib.array_utils.byte_bounds(array)
         alive.add(self)
+        if _deferred:
+            weakref.finalize(self, _freed, array).atexit = False
 
 
 alive: weakref.WeakSet[Memory] = weakref.WeakSet()
 
 
+_in_use: list[np.ndarray] = []  # freed, but not before the work that has been asked for is done
+
+
+def _freed(array: np.ndarray) -> None:
+    if _pending:
+        _in_use.append(array)
+
+
 def regions_alive() -> list[tuple[int, int]]:
-    """First and last byte of all memory of devices that is not freed."""
-    return [memory.bytes for memory in alive]
+    """First and last byte of all memory of devices that may be read."""
+    return [*(memory.bytes for memory in alive), *map(np.lib.array_utils.byte_bounds, _in_use)]
 
 
 class Stream:
@@ -296,6 +306,8 @@ def finish(stream: Stream | None = None) -> None:
     _pending = others[::-1]
     for work in reversed(needed):
         work.done()
+    if not _pending:
+        _in_use.clear()
 
 
 def _is_before(stream: Stream, later: set[Stream | None]) -> bool:
