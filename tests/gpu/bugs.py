@@ -179,8 +179,8 @@ RACES = [
     Bug("update: every block adds the losses", OPTIM,
         "if (blockIdx.x {-!= gridDim.x - 1-}{+< 0+})"),
     Bug("masks: every thread counts", RANDOM, "m = {-threadIdx.x-}{+0+}; m < masks"),
-    Bug("norm_moments: two blocks a channel", NORM, "c = blockIdx.x{+ / 2+};", nth=1),
-    Bug("norm_dweight: two blocks a channel", NORM, "c = blockIdx.x{+ / 2+};", nth=2),
+    Bug("norm_moments: two blocks at one place", NORM, "parts[2 * (Cell){-blockIdx.x-}{+0+}] = c"),
+    Bug("norm: two blocks of one channel", NORM, "c = {-blockIdx.x-}{+(blockIdx.x & ~1)+} / S, s"),
     Bug("copy_cells: all to one image", JOIN, "y[{-image * y_length + -}y_begin"),
 ]  # fmt: skip
 # What lives too short, or is not waited for: only a GPU that is late shows it.

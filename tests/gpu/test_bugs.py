@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 
 ALL = [*bugs.BUGS, *bugs.races(), *bugs.lifetimes()]
 SAMPLE = [  # for each rung one that is soon noticed
-    "norm_forward: every block counts",
+    "norm_moments: every block counts",
     "copy_cells: cells in 32 bits",
     "softmax: a class too many",
     "a double among the floats",
