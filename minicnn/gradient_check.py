@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +21,9 @@ from minicnn.tensor import Tensor, is_grad_enabled, no_grad
 
 STEP = 1e-6
 
-Close = Callable[[np.ndarray, np.ndarray], np.ndarray]  # where two arrays are equal
+if TYPE_CHECKING:
+    from minicnn.slips.resemblances import Close
+
 Along = Callable[..., float]  # the finite difference along v; also one-sided: (v, ahead, back)
 
 
@@ -88,7 +91,8 @@ def gradcheck(
             cell and both numbers, and says if the gradient is the right one flipped, transposed,
             times a constant, in another order, not summed or still in its padding; and if ``fn`` is
             a convolution, a pooling or a dense layer, which of the slips that can be computed
-            (``minicnn.slips``) it has. The error has both gradients.
+            (``minicnn.slips``) it has, if x, the weight and the bias are its inputs. The error has
+            both gradients.
         ValueError: no input requires a gradient.
         TypeError: an input is not a tensor, or a module's parameters are not float64.
     """

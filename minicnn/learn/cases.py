@@ -7,7 +7,7 @@ In the last one rows and columns agree: an answer that exchanges them runs there
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -221,8 +221,3 @@ def sgd() -> list[Case]:
         Case("first_step", (w, g, np.zeros_like(w), 0.3, 0.8)),
         Case("no_momentum", (w, g, v, 0.3, 0.0)),
     ]
-
-
-def every(found: list[Case]) -> Iterator[Arguments]:
-    """The arguments of all cases."""
-    return (case.arguments for case in found)

@@ -13,7 +13,7 @@ import numpy as np
 
 MOST_AXES = 5  # of which all orders are tried
 
-Close = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Close = Callable[[np.ndarray, np.ndarray], np.ndarray]  # where two arrays are equal
 
 
 class Resemblance(NamedTuple):
