@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 
 Outcome = tuple[str, Any]  # ("arrays", [...]), or the key of what went wrong, and its values
+Caught = type[BaseException] | tuple[type[BaseException], ...]
+ERRORS = (Exception, SystemExit)  # of somebody's code; Ctrl-C is one only in a process of its own
 
 
 def main(job: Path, results: Path) -> None:
@@ -29,15 +31,22 @@ def main(job: Path, results: Path) -> None:
     with trace.open("w") as stream:
         # a thread of its own, in C: it comes in time whatever Python does
         faulthandler.dump_traceback_later(seconds, exit=True, file=stream)
-        fn = _function(Path(file), function)
-        found = [outcome_of(fn, file, case, outputs) for case in cases] if callable(fn) else fn
+        found: Outcome | list[Outcome]
+        fn = load(Path(file), function, BaseException)
+        if callable(fn):
+            found = [outcome_of(fn, file, case, outputs, BaseException) for case in cases]
+        else:
+            found = fn
         faulthandler.cancel_dump_traceback_later()
-    results.write_bytes(pickle.dumps(found))
+    half = results.with_suffix(".half")  # this process may be ended while it writes
+    half.write_bytes(pickle.dumps(found))
+    half.replace(results)
 
 
-def _function(file: Path, name: str) -> Callable[..., Any] | Outcome:
-    """The function, or what is wrong with its file."""
-    sys.path.insert(0, str(file.parent))
+def load(file: Path, name: str, caught: Caught = ERRORS) -> Callable[..., Any] | Outcome:
+    """The function, or what is wrong with its file. What lies next to the file can be imported."""
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
@@ -45,23 +54,27 @@ def _function(file: Path, name: str) -> Callable[..., Any] | Outcome:
     sys.modules[file.stem] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        return _raised(error, str(file))
+    except caught as error:
+        return raised(error, str(file))
     fn = getattr(module, name, None)
     return fn if callable(fn) else ("no_function", {"name": name})
 
 
-def outcome_of(fn: Callable[..., Any], file: str, case: Sequence[Any], outputs: int) -> Outcome:
+def outcome_of(
+    fn: Callable[..., Any], file: str, case: Sequence[Any], outputs: int, caught: Caught = ERRORS
+) -> Outcome:
     """What the function returns for a case, as arrays, or what went wrong."""
     arguments = copy.deepcopy(case)
     try:
         returned = fn(*arguments)
+        pairs = enumerate(zip(arguments, case, strict=True))
+        changed = [k for k, pair in pairs if not _equal(*pair)]
+        # in here: what is returned may be too large to be an array of numbers
+        return ("changed", {"number": changed[0]}) if changed else arrays_of(returned, outputs)
     except NotImplementedError:
         return "not_begun", {}
-    except (Exception, SystemExit) as error:
-        return _raised(error, file)
-    changed = [k for k, pair in enumerate(zip(arguments, case, strict=True)) if not _equal(*pair)]
-    return ("changed", {"number": changed[0]}) if changed else _arrays(returned, outputs)
+    except caught as error:
+        return raised(error, file)
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -70,7 +83,7 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _arrays(returned: Any, outputs: int) -> Outcome:
+def arrays_of(returned: Any, outputs: int) -> Outcome:
     """What was returned as arrays of floating-point numbers."""
     if returned is None:
         return "nothing", {}
@@ -89,7 +102,7 @@ def _arrays(returned: Any, outputs: int) -> Outcome:
     return "arrays", arrays
 
 
-def _raised(error: BaseException, file: str) -> Outcome:
+def raised(error: BaseException, file: str) -> Outcome:
     """An error, with the last line of the learner's own file that led to it."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
     line = frames[-1].lineno if frames else getattr(error, "lineno", None)

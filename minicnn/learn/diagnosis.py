@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ from minicnn import slips
 from minicnn.slips import Catalogue
 from minicnn.slips.resemblances import block_of
 
+from .child import arrays_of
 from .course import COURSE
 from .words import of_slip, said
 
+NO_ARRAYS = ("nothing", "count", "type")  # kinds of findings where nothing can be compared
 Answers = Sequence[Sequence[np.ndarray] | None]  # for each case its arrays; None where it has none
 
 
@@ -25,24 +27,29 @@ class Diagnosis:
 
     Attributes:
         right: whether all is right.
+        kind: of the finding: ``"right"``; ``"slip"``, of the catalogue; ``"slip_times"``, times a
+            constant as well; ``"like"``, as two arrays show by themselves; ``"none"`` if none fits;
+            ``"nothing"``, ``"count"`` or ``"type"`` where what is returned is no such arrays.
         output: the name of the first array that is wrong.
         slip: the name of the slip; "" if none fits.
+        own: whether that is a name of the caller's, which is said as it is.
         index: the first cell that is wrong, in the order of rows; None where the shape is.
         got, wanted: the numbers there, or the two shapes.
         number, case: the number and the name of the case they belong to; the first has no name.
-        key, values: of the sentence that says what was found.
+        values: what stands in the places of the sentence.
         right_cases: the names of the cases in which nothing is wrong.
     """
 
     right: bool
+    kind: str = "right"
     output: str = ""
     slip: str = ""
+    own: bool = False
     index: tuple[int, ...] | None = None
     got: Any = None
     wanted: Any = None
     number: int = 0
     case: str = ""
-    key: str = "right"
     values: Mapping[str, Any] = field(default_factory=dict)
     right_cases: tuple[str, ...] = ()
 
@@ -50,9 +57,11 @@ class Diagnosis:
         """The finding in one line, in ``"en"``, ``"zh"`` or ``"ja"``."""
         if self.right:
             return said("right", language)
+        if self.kind in NO_ARRAYS:
+            return said(self.kind, language, **self.values)
         where = said("shapes" if self.index is None else "numbers", language, **self._place())
         where += said("in_case", language, case=_case(self.case, language)) if self.case else ""
-        cause = of_slip(self.key, language, self.values)
+        cause = of_slip(self.kind, self.slip, language, self.values, self.own)
         if self.right_cases and not self.slip:
             fine = ", ".join(_case(name, language) for name in self.right_cases)
             cause += said("right_where", language, cases=fine)
@@ -87,8 +96,8 @@ def diagnose(
     Both are called in this process with copies of the arguments.
 
     Args:
-        fn: the function to be judged; it returns an array, or several.
-        reference: the right one.
+        fn: the function to be judged.
+        reference: the right one; it returns an array, or a tuple of several.
         inputs: the arguments of each call. Give sizes that differ from each other, and random
             numbers: else two slips may look the same.
         catalogue: wrong results by the name of their slip, functions of the same arguments that
@@ -101,24 +110,49 @@ def diagnose(
         The finding.
 
     Raises:
-        ValueError: no inputs.
+        ValueError: no inputs; ``reference`` returns something else than arrays, or a slip something
+            else than ``reference``.
     """
     if not len(inputs):
         raise ValueError("diagnose: inputs is empty; wanted the arguments of at least one call")
     calls = [tuple(arguments) for arguments in inputs]
-    wanted = [_arrays(reference(*_copies(arguments))) for arguments in calls]
-    answers = [_arrays(fn(*_copies(arguments))) for arguments in calls]
-    names, tables = _tables(reference, len(wanted[0]), catalogue)
-    return compare(answers, wanted, calls, dict(zip(names, tables, strict=True)))
+    returned = [reference(*_copies(arguments)) for arguments in calls]
+    count = len(returned[0]) if isinstance(returned[0], tuple) else 1
+    wanted = [_right(one, count, "reference") for one in returned]
+    names, tables = _tables(reference, count, catalogue)
+    answers = []
+    for number, arguments in enumerate(calls):
+        kind, found = arrays_of(_alone(fn(*_copies(arguments))), count)
+        if kind != "arrays":
+            function = getattr(fn, "__name__", type(fn).__name__)
+            values = {"function": function, "count": count, "outputs": ", ".join(names), **found}
+            return Diagnosis(False, kind, number=number, values=values)
+        answers.append(found)
+    diagnosis = compare(answers, wanted, calls, dict(zip(names, tables, strict=True)))
+    return replace(diagnosis, own=catalogue is not None)
 
 
 def _copies(arguments: Sequence[Any]) -> list[Any]:
     return [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
 
 
-def _arrays(returned: Any) -> list[np.ndarray]:
-    parts = returned if isinstance(returned, tuple | list) else [returned]
-    return [np.asarray(part, np.float64) for part in parts]
+def _alone(returned: Any) -> Any:
+    """What a tuple of one array holds; all else as it is."""
+    return returned[0] if isinstance(returned, tuple) and len(returned) == 1 else returned
+
+
+def _right(returned: Any, count: int, whose: str) -> list[np.ndarray]:
+    """What a right or a wrong function of the caller's returns, as ``count`` arrays.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    kind, found = arrays_of(_alone(returned), count)
+    if kind != "arrays":
+        got = found.get("got", "None")
+        wanted = "an array, or a tuple of arrays" if count == 1 else f"{count} arrays"
+        raise ValueError(f"diagnose: {whose} returns {got}; wanted {wanted}")
+    return list(found)
 
 
 def _tables(
@@ -129,12 +163,12 @@ def _tables(
         if own is None and reference is exercise.right:
             return list(exercise.slips), list(exercise.slips.values())
 
-    def part(way: Callable[..., Any], k: int) -> Callable[..., np.ndarray]:
-        return lambda *arguments: _arrays(way(*arguments))[k]
+    def part(name: str, way: Callable[..., Any], k: int) -> Callable[..., np.ndarray]:
+        return lambda *arguments: _right(way(*arguments), count, f"the slip {name!r}")[k]
 
     names = ["result"] if count == 1 else [f"result {k}" for k in range(count)]
-    ways = own or {}
-    return names, [{name: (part(way, k),) for name, way in ways.items()} for k in range(count)]
+    ways = (own or {}).items()
+    return names, [{name: (part(name, way, k),) for name, way in ways} for k in range(count)]
 
 
 def compare(
@@ -165,7 +199,7 @@ def compare(
             known = tuple(names[i] for i in fine if names and names[i])
             case = names[at] if names else ""
             return Diagnosis(
-                False, output, **found, **place, number=at, case=case, right_cases=known
+                False, output=output, **found, **place, number=at, case=case, right_cases=known
             )
     return Diagnosis(True)
 
@@ -189,23 +223,23 @@ def _cause(
     """The slip; otherwise what the two arrays have in common; otherwise where they differ."""
     found = slips.fitting(ours, cases, catalogue)
     if found:
-        return {"slip": found[0], "key": found[0]}
+        return {"kind": "slip", "slip": found[0]}
     got, wanted = ours[at], theirs[at]
     assert got is not None
     seen = slips.resemblance(got, wanted, slips.close)
     if seen is not None:
         values = {**seen.values, "factor": seen.factor}
-        return {"slip": seen.key or "times", "key": f"like.{seen.key}", "values": values}
+        return {"kind": "like", "slip": seen.key or "times", "values": values}
     several = _times_a_constant(ours, cases, catalogue, at)
     if several is not None:
         return several
     if got.shape != wanted.shape:
-        return {"key": "none.shape"}
+        return {"kind": "none.shape"}
     wrong = ~slips.close(got, wanted)
     if wrong.sum() < 2:
-        return {"key": "none.one"}
+        return {"kind": "none.one"}
     values = {"cells": int(wrong.sum()), "all": wrong.size, "block": block_of(wrong)}
-    return {"key": "none", "values": values}
+    return {"kind": "none", "values": values}
 
 
 def _times_a_constant(
@@ -222,11 +256,8 @@ def _times_a_constant(
             factor = _factor(got, way(*cases[at]))
             scaled = {name: (lambda *case, way=way, factor=factor: factor * way(*case),)}
             if factor and slips.fitting(ours, cases, scaled):
-                return {
-                    "slip": name,
-                    "key": "slip_times",
-                    "values": {"factor": slips.number(factor), "slip": name},
-                }
+                values = {"factor": slips.number(factor)}
+                return {"kind": "slip_times", "slip": name, "values": values}
     return None
 
 

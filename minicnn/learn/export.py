@@ -11,33 +11,56 @@ from .course import BEGIN, COURSE, END, Exercise
 from .words import said
 
 ASSIGNMENT = "backward"
-CONFIG = """c = get_config()
+CONFIG = "nbgrader_config.py"
+LIMIT = (
+    "c.ExecutePreprocessor.timeout = 120  "
+    "# seconds for a cell: an answer may hold a loop without an end"
+)
+SETTINGS = f"""c = get_config()
 c.CourseDirectory.course_id = "minicnn"
-c.CourseDirectory.db_assignments = [{"name": "backward"}]
-c.ExecutePreprocessor.timeout = 120  # seconds for a cell: an answer may hold a loop without an end
+c.CourseDirectory.db_assignments = [{{"name": "{ASSIGNMENT}"}}]
+{LIMIT}
 """
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 POINTS = 1  # for a right answer
 
 
 def export(folder: Path, language: str) -> list[Path]:
-    """Write ``nbgrader_config.py`` and ``source/backward/*.ipynb``; returns the notebooks' paths.
+    """Write ``source/backward/*.ipynb`` and, where there is none yet, ``nbgrader_config.py``.
 
+    Nothing is written over: the settings of a course, and the notebooks in it, may be a teacher's.
     What nbgrader makes of them for the students (``nbgrader generate_assignment backward``) has
     neither the solutions nor the tests. Students and the one who grades need minicnn.
 
+    Returns:
+        The paths of the notebooks.
+
     Raises:
         ImportError: nbformat is not installed.
+        ValueError: a notebook is there already, with another content; nothing is written then.
     """
     source = folder / "source" / ASSIGNMENT
+    notebooks = {
+        source / exercise.file.replace(".py", ".ipynb"): notebook(exercise, language)
+        for exercise in COURSE.values()
+    }
+    for path, content in notebooks.items():
+        if path.exists() and path.read_bytes() != content.encode():
+            raise ValueError(
+                f"{path} is there already and differs from the one to be written; "
+                "wanted another folder, or that file moved away"
+            )
     make_folder(source)
-    write_whole(folder / "nbgrader_config.py", CONFIG)
-    paths = []
-    for exercise in COURSE.values():
-        path = source / exercise.file.replace(".py", ".ipynb")
-        write_whole(path, notebook(exercise, language))
-        paths.append(path)
-    return paths
+    for path, content in notebooks.items():
+        write_whole(path, content)
+    if not (folder / CONFIG).exists():
+        write_whole(folder / CONFIG, SETTINGS)
+    return list(notebooks)
+
+
+def missing_setting(folder: Path) -> str:
+    """The line that the settings of a course lack, where they were there before; else ""."""
+    return "" if LIMIT in (folder / CONFIG).read_text(encoding="utf-8").splitlines() else LIMIT
 
 
 def notebook(exercise: Exercise, language: str) -> str:

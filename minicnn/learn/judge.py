@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from .cases import SQUARE
-from .child import outcome_of
+from .child import arrays_of, outcome_of
 from .course import COURSE, Exercise
 from .diagnosis import Diagnosis, compare
 from .running import SECONDS, Outcome, run
-from .words import said
+from .words import said, typed_for
 
 RIGHT, WRONG, NOT_BEGUN = "right", "wrong", "not_begun"
 
@@ -53,7 +53,8 @@ def judge(
     """
     file = (folder / exercise.file).resolve()
     if not file.is_file():
-        return Verdict(WRONG, said("no_file", language, file=exercise.file))
+        here = typed_for(folder)
+        return Verdict(WRONG, said("no_file", language, file=exercise.file, here=here))
     arguments = [case.arguments for case in exercise.cases]
     outcomes = run(file, exercise.function, arguments, len(exercise.outputs), seconds, silent)
     return _verdict(exercise, outcomes, language)
@@ -69,10 +70,17 @@ def grade(number: int, fn: Callable[..., Any], language: str = "en") -> None:
         KeyError: no such exercise.
     """
     exercise = COURSE[number]
-    file, count = inspect.getsourcefile(fn) or "", len(exercise.outputs)
+    file, count = _file_of(fn), len(exercise.outputs)
     found = [outcome_of(fn, file, case.arguments, count) for case in exercise.cases]
     verdict = _verdict(exercise, [Outcome.of(*one) for one in found], language)
     assert verdict.state == RIGHT, verdict.line
+
+
+def _file_of(fn: Callable[..., Any]) -> str:
+    try:
+        return inspect.getsourcefile(fn) or ""
+    except TypeError:  # not a function: a partial, an object that can be called
+        return ""
 
 
 def _verdict(exercise: Exercise, outcomes: Sequence[Outcome], language: str) -> Verdict:
@@ -104,9 +112,8 @@ def finding(exercise: Exercise, outcomes: Sequence[Outcome]) -> Diagnosis:
 
 def right_arrays(exercise: Exercise, arguments: Sequence[Any]) -> list[np.ndarray]:
     """The right answer, as arrays."""
-    returned = exercise.right(*arguments)
-    parts = returned if isinstance(returned, tuple) else [returned]
-    return [np.asarray(part, np.float64) for part in parts]
+    _, arrays = arrays_of(exercise.right(*arguments), len(exercise.outputs))
+    return list(arrays)
 
 
 def _problem(exercise: Exercise, outcomes: Sequence[Outcome], first: int, language: str) -> Verdict:
@@ -125,12 +132,23 @@ def _problem(exercise: Exercise, outcomes: Sequence[Outcome], first: int, langua
     line = said(outcome.problem, language, **values)
     if outcome.problem == NOT_BEGUN:
         return Verdict(NOT_BEGUN, line)
-    square = next((k for k, case in enumerate(exercise.cases) if case.name == SQUARE), None)
-    if outcome.problem == "raised" and square is not None and not outcomes[square].problem:
-        found = finding(exercise, outcomes)
-        key = "right_if_square" if found.right else "raised_but_square"
-        line += said(key, language, finding=found.said(language))
+    if outcome.problem == "raised":
+        line += _elsewhere(exercise, outcomes, first, language)
     return Verdict(WRONG, line)
+
+
+def _elsewhere(exercise: Exercise, outcomes: Sequence[Outcome], first: int, language: str) -> str:
+    """What is to be said of the cases that raise nothing; ``first`` is the first that does."""
+    names = [case.name for case in exercise.cases]
+    if first:  # the first case has all that is difficult, and runs
+        case = said(f"case.{names[first]}", language)
+        found = finding(exercise, outcomes)
+        return said("raised_in", language, case=case, finding=found.said(language))
+    if SQUARE not in names or outcomes[names.index(SQUARE)].problem:
+        return ""
+    found = finding(exercise, outcomes)
+    key = "right_if_square" if found.right else "raised_but_square"
+    return said(key, language, finding=found.said(language))
 
 
 def _call(exercise: Exercise, arguments: Sequence[Any]) -> str:

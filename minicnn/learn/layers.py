@@ -6,8 +6,8 @@ exercises (forward, dweight, dx) are not among them: as loops they would take da
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from minicnn.kernels import Array
 from minicnn.ops import Operation
 from minicnn.tensor import Tensor
 
-from .course import COURSE
+from .child import ERRORS, load, raised
+from .course import COURSE, Exercise
 
 Functions = Mapping[str, Callable[..., Any]]  # by the exercises' names
 USED = (
@@ -37,18 +38,48 @@ USED = (
 
 
 def functions_of(folder: Path) -> Functions:
-    """The functions that a net needs, from the learner's files."""
-    found = {}
-    for exercise in COURSE.values():
-        if exercise.name in USED:
-            file = (folder / exercise.file).resolve()
-            spec = spec_from_file_location(file.stem, file)
-            assert spec is not None
-            assert spec.loader is not None
-            module = module_from_spec(spec)
-            spec.loader.exec_module(module)
-            found[exercise.name] = getattr(module, exercise.function)
-    return found
+    """The functions that a net needs, from the learner's files.
+
+    Raises:
+        ValueError: a file cannot be run, or has no such function; one that is called raises it for
+            every error of its own. The message names the exercise, the file and the line.
+    """
+    return {e.name: _function_of(e, folder) for e in COURSE.values() if e.name in USED}
+
+
+def _function_of(exercise: Exercise, folder: Path) -> Callable[..., Any]:
+    file = (folder / exercise.file).resolve()
+    fn = load(file, exercise.function)
+    place = f"exercise {exercise.number}: {exercise.file}"
+    if not callable(fn):
+        _, about = fn
+        told = f", line {about['line']}: {about['error']}" if "error" in about else ""
+        raise ValueError(f"{place}{told or f' has no function {exercise.function}'}")
+
+    @functools.wraps(fn)
+    def call(*arguments: Any) -> Any:
+        try:
+            returned = fn(*arguments)
+            return _checked(returned, len(exercise.outputs))
+        except ERRORS as error:
+            _, about = raised(error, str(file))
+            raise ValueError(f"{place}, line {about['line']}: {about['error']}") from error
+
+    return call
+
+
+def _checked(returned: Any, count: int) -> Any:
+    """What a function returns: an array, or ``count`` of them.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    parts = returned if count > 1 and isinstance(returned, tuple | list) else (returned,)
+    arrays = tuple(map(np.asarray, parts))
+    if len(arrays) != count or any(array.dtype.kind not in "fiu" for array in arrays):
+        names = ", ".join(type(part).__name__ for part in parts)
+        raise TypeError(f"it returns {names}; wanted {count} of floating-point numbers")
+    return arrays if count > 1 else arrays[0]
 
 
 class Learners(Operation):
@@ -60,7 +91,7 @@ class Learners(Operation):
     def call(self, name: str, *arguments: Any, like: Array) -> Any:
         """The function of an exercise; its arrays in the dtype of ``like``."""
         returned = self.functions[name](*arguments)
-        if isinstance(returned, tuple | list):
+        if isinstance(returned, tuple):
             return tuple(np.asarray(part, like.dtype) for part in returned)
         return np.asarray(returned, like.dtype)
 

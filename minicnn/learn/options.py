@@ -13,14 +13,14 @@ from minicnn.language import reader_of
 from minicnn.terminal import say
 
 from .course import COURSE, Exercise
-from .export import ASSIGNMENT
+from .export import ASSIGNMENT, CONFIG, missing_setting
 from .export import export as write_notebooks
 from .judge import NOT_BEGUN, RIGHT, judge
 from .layers import USED
 from .running import SECONDS
 from .show import has_page, page_of
 from .training import train as train_with
-from .words import LANGUAGES, said
+from .words import LANGUAGES, said, typed_for
 
 EXAMPLES = {
     "start course": "a folder with a file for each exercise",
@@ -107,6 +107,8 @@ def _learn(options: argparse.Namespace) -> int:
 def start(options: argparse.Namespace) -> int:
     """Make the folder, with a file for each exercise that is not there yet."""
     folder = command.path(options.what) if options.what else options.folder
+    if folder is None and _is_course(Path()):
+        folder = Path.cwd()
     if folder is None:
         raise ValueError("start: no folder; wanted a name, as python -m minicnn.learn start course")
     make_folder(folder)
@@ -139,12 +141,16 @@ def _folder(options: argparse.Namespace) -> Path:
         ValueError: it has none of the exercises.
     """
     folder: Path = options.folder or Path()
-    if not any((folder / exercise.file).is_file() for exercise in COURSE.values()):
+    if not _is_course(folder):
         where = f"--in {folder}" if options.folder else "this folder"
         raise ValueError(
             f"{where} has no exercises; wanted the folder that start has made, or --in DIR"
         )
     return folder
+
+
+def _is_course(folder: Path) -> bool:
+    return any((folder / exercise.file).is_file() for exercise in COURSE.values())
 
 
 def _exercise(options: argparse.Namespace) -> Exercise:
@@ -154,7 +160,7 @@ def _exercise(options: argparse.Namespace) -> Exercise:
         ValueError: there is none.
     """
     number = options.what or ""
-    if not (number.isascii() and number.isdigit() and int(number) in COURSE):
+    if not (number.isascii() and number.isdecimal() and int(number) in COURSE):
         got = f"exercise {number}" if number else "no number"
         raise ValueError(f"{options.command}: {got}; wanted a number from 1 to {len(COURSE)}")
     return COURSE[int(number)]
@@ -182,13 +188,14 @@ def check(options: argparse.Namespace) -> int:
         say(f"{exercise.number:2}  {title_of(exercise, language)}: {verdict.line}")
         if verdict.state != RIGHT:
             key = "ask_show" if verdict.diagnosis and has_page(exercise) else "ask_hint"
-            say(f"    {said(key, language, number=exercise.number)}")
+            told = said(key, language, number=exercise.number, here=typed_for(folder))
+            say(f"    {told}")
             return 0 if verdict.state == NOT_BEGUN and not options.what else 1
     following = COURSE.get(chosen[-1].number + 1)
     if following:
         say(f"    {said('next', language, file=following.file)}")
     else:
-        say(said("all_right", language, count=len(COURSE)))
+        say(said("all_right", language, count=len(COURSE), here=typed_for(folder)))
     return 0
 
 
@@ -214,7 +221,9 @@ def _hints_had(memory: Path) -> list[tuple[int, int]]:
     """The number of each exercise, and how many hints it has had."""
     lines = memory.read_text(encoding="utf-8").splitlines() if memory.is_file() else []
     rows = [line.split() for line in lines]
-    return [(int(row[0]), int(row[1])) for row in rows if len(row) == 2 and "".join(row).isdigit()]
+    return [
+        (int(row[0]), int(row[1])) for row in rows if len(row) == 2 and "".join(row).isdecimal()
+    ]
 
 
 def status(options: argparse.Namespace) -> int:
@@ -256,7 +265,8 @@ def train(options: argparse.Namespace) -> int:
         if exercise.name in USED:
             verdict = judge(exercise, folder, language, options.seconds, silent=True)
             if verdict.state != RIGHT:
-                say(said("not_yet", language, number=exercise.number))
+                here = typed_for(folder)
+                say(said("not_yet", language, number=exercise.number, here=here))
                 return 1
     return train_with(folder, options.model, options.dataset, options.epochs, language)
 
@@ -268,6 +278,9 @@ def export(options: argparse.Namespace) -> int:
     paths = write_notebooks(options.nbgrader, options.lang)
     where = {"folder": options.nbgrader, "assignment": ASSIGNMENT}
     say(said("exported", options.lang, count=len(paths), **where))
+    line = missing_setting(options.nbgrader)
+    if line:
+        say(said("own_config", options.lang, file=options.nbgrader / CONFIG, line=line))
     return 0
 
 

@@ -88,5 +88,6 @@ def _unfinished(trace: Path, file: Path, status: int, seconds: float) -> tuple[s
     text = trace.read_text() if trace.is_file() else ""
     if not text:
         return "ended", {"status": status}
-    line = re.search(rf'File "{re.escape(str(file))}", line (\d+)', text)
+    written = str(file).encode("ascii", "backslashreplace").decode()  # as faulthandler writes it
+    line = re.search(rf'File "{re.escape(written)}", line (\d+)', text)
     return "endless", {"seconds": f"{seconds:g}", "line": line[1] if line else "?"}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
+from minicnn.learn import child
 from minicnn.learn.course import COURSE
 from minicnn.learn.judge import judge
 from minicnn.learn.options import main
@@ -46,6 +50,40 @@ def test_start_again_keeps_what_was_written(
     assert f"{len(COURSE) - 1} files were there already" in capsys.readouterr().out
     assert (course / COURSE[3].file).read_text() == COURSE[3].answer
     assert (course / COURSE[4].file).is_file()
+
+
+def test_a_file_that_is_missing_is_made_again_by_the_command_that_is_told(
+    course: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = course / COURSE[1].file
+    for here in (course, course.parent):
+        monkeypatch.chdir(here)
+        folder = [] if here == course else ["--in", str(course)]
+        file.unlink()
+        capsys.readouterr()
+        assert main(["check", "1", *folder]) == 1
+        missing, hint = capsys.readouterr().out.splitlines()
+        command = missing.partition("; ")[2].removesuffix(" makes it again")
+        assert command == " ".join(["python -m minicnn.learn start", *folder])
+        assert main(shlex.split(command)[3:]) == 0
+        assert file.is_file()
+        assert hint.strip() == " ".join(["a hint: python -m minicnn.learn hint 1", *folder])
+
+
+def test_start_wants_a_folder_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["start"])
+    assert "start: no folder; wanted a name" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_digits_of_other_kinds_in_the_memory_of_hints_are_passed_over(course: Path) -> None:
+    (course / ".hints").write_text("1 ²\n2 1\n", encoding="utf-8")
+    assert main(["hint", "1"]) == 0
+    assert (course / ".hints").read_text(encoding="utf-8") == "1 1\n2 1\n"
 
 
 def test_check_goes_up_to_the_first_that_is_not_right(
@@ -129,6 +167,11 @@ MISBEHAVING = {
     "def backward():\n    return 0\n": "ex01_forward.py has no function forward",
     FORWARD + "    raise ValueError('two\\nlines')\n": "line 2: ValueError: two lines (called with",
     FORWARD + "    return list(x)\n": "forward returns list; wanted an array",
+    FORWARD + "    raise KeyboardInterrupt\n": "line 2: KeyboardInterrupt (called with",
+    "import numpy as np\n"
+    + FORWARD
+    + "    return np.broadcast_to(x[0, 0, 0, 0], (10**8,) * 2)\n": ("Unable to allocate"),
+    "raise KeyboardInterrupt\n": "ex01_forward.py, line 1: KeyboardInterrupt",
 }
 
 
@@ -152,6 +195,36 @@ def test_a_loop_without_an_end_is_stopped_and_its_line_named(course: Path) -> No
     assert verdict.state == "wrong"
     assert "still running after 0.5 s; does a loop never end?" in verdict.line
     assert "line 3:" in verdict.line or "line 4:" in verdict.line
+
+
+def test_the_line_of_a_loop_is_found_in_a_folder_with_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "Übung 練習 \U0001f600"
+    folder.mkdir()
+    text = FORWARD + "    while True:\n        pass\n"
+    (folder / COURSE[1].file).write_text(text)
+    line = judge(COURSE[1], folder, seconds=0.5).line
+    assert "line 2: still running" in line or "line 3: still running" in line
+
+
+def test_results_are_there_as_a_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, job = tmp_path / COURSE[2].file, tmp_path / "job"
+    file.write_text(COURSE[2].answer)
+    arguments = [case.arguments for case in COURSE[2].cases]
+    job.write_bytes(pickle.dumps((str(file), "dbias", arguments, 1, 60)))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    child.main(job, tmp_path / "results")
+    assert len(pickle.loads((tmp_path / "results").read_bytes())) == len(arguments)
+
+    def ended(path: Path, content: bytes) -> None:
+        path.write_text("half")
+        raise InterruptedError
+
+    monkeypatch.setattr(Path, "write_bytes", ended)
+    with pytest.raises(InterruptedError):
+        child.main(job, tmp_path / "others")
+    assert not (tmp_path / "others").exists()
 
 
 def test_the_number_of_outputs_is_checked(course: Path) -> None:
@@ -194,6 +267,24 @@ def test_code_that_is_right_where_rows_and_columns_agree_is_told_so(course: Path
     assert "; where rows and columns agree it is right: a size of the rows stands" in line
 
 
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ("dy.sum(axis=(0, 2, 3))", "; this is with one image; where it runs: right"),
+        ("dy.sum(axis=(0, 2))", "; this is with one image; where it runs: db has shape (4, 5)"),
+    ],
+)
+def test_code_that_fails_in_a_simpler_case_is_told_which(
+    returned: str, said: str, course: Path
+) -> None:
+    text = COURSE[2].with_hole(f"    dy[1]\n    return {returned}\n")
+    (course / COURSE[2].file).write_text(text)
+    line = judge(COURSE[2], course).line
+    assert "IndexError" in line
+    assert said in line
+    assert "rows and columns agree" not in line
+
+
 # What is typed ------------------------------------------------------------------------------------
 
 
@@ -204,7 +295,6 @@ def test_code_that_is_right_where_rows_and_columns_agree_is_told_so(course: Path
         (["reveal"], "reveal: no number; wanted a number from 1 to 13"),
         (["reveal", "two"], "reveal: exercise two; wanted a number from 1 to 13"),
         (["check", "--in", "elsewhere"], "--in elsewhere has no exercises; wanted the folder"),
-        (["start"], "start: no folder; wanted a name"),
         (["grade"], "invalid choice: 'grade'"),
     ],
 )

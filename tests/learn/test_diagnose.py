@@ -46,6 +46,49 @@ def test_a_slip_of_ones_own_catalogue_is_named_in_the_output_that_has_it() -> No
     assert (found.output, found.slip, found.index) == ("result 0", "a is forgotten", (0, 0))
 
 
+@pytest.mark.parametrize(
+    ("fn", "said"),
+    [
+        (
+            lambda a, b: (a @ b, a.sum(axis=1), a),
+            "returns 3; wanted the 2 arrays result 0, result 1",
+        ),
+        (lambda a, b: (a @ b,), "returns ndarray; wanted the 2 arrays result 0, result 1"),
+        (lambda a, b: None, "returns None; wanted result 0, result 1: is there a return?"),
+        (lambda a, b: (a @ b, "a"), "returns str; wanted an array of floating-point numbers"),
+    ],
+)
+def test_more_or_fewer_arrays_than_wanted_are_a_finding(fn: Any, said: str) -> None:
+    found = diagnose(fn, both, INPUTS)
+    assert not found.right
+    assert str(found) == f"<lambda> {said}"
+
+
+def test_a_list_of_lists_is_not_taken_for_several_arrays() -> None:
+    found = diagnose(lambda a, b: [[1.0, 2.0], [3.0, 4.0]], product, INPUTS)
+    assert str(found) == "<lambda> returns list; wanted an array of floating-point numbers"
+    assert not diagnose(lambda a, b: (a @ b, a), product, INPUTS).right
+    with pytest.raises(ValueError, match="diagnose: reference returns list; wanted an array"):
+        diagnose(product, lambda a, b: [[1.0, 2.0], [3.0, 4.0]], INPUTS)
+
+
+def test_a_slip_that_returns_something_else_than_the_reference_is_named() -> None:
+    slips = {"a alone": lambda a, b: a @ b}
+    wanted = "diagnose: the slip 'a alone' returns ndarray; wanted 2 arrays"
+    with pytest.raises(ValueError, match=wanted):
+        diagnose(lambda a, b: (a @ b, a.sum(axis=0)), both, INPUTS, slips)
+
+
+@pytest.mark.parametrize("name", ["none of it is right", "mean", "like.times", "{", "zero"])
+@pytest.mark.parametrize("factor", [1, 3])
+def test_a_slip_of_ones_own_is_said_as_it_was_named(name: str, factor: int) -> None:
+    slips = {name: lambda a, b: (a @ b) ** 2 + a[0, 0]}
+    found = diagnose(lambda a, b: factor * slips[name](a, b), product, INPUTS, slips)
+    assert found.slip == name
+    for language, mark in {"en": ": ", "zh": "：", "ja": "："}.items():
+        assert f"{mark}{name}" in found.said(language)
+
+
 def test_the_slip_has_to_fit_all_inputs() -> None:
     slips = {"a is forgotten": lambda a, b: np.ones_like(a) @ b}
     calls: list[int] = []
@@ -55,7 +98,7 @@ def test_the_slip_has_to_fit_all_inputs() -> None:
         return (np.ones_like(a) if len(calls) == 1 else a) @ b
 
     found = diagnose(only_at_first, product, INPUTS, slips)
-    assert (found.slip, found.key, found.number) == ("", "none", 0)
+    assert (found.slip, found.kind, found.number) == ("", "none", 0)
     assert "No slip of the catalogue fits; 6 of 6 cells are wrong, all of them in [:, :]" in str(
         found
     )

@@ -7,11 +7,13 @@ The second needs nbgrader, which brings all of Jupyter, in an environment of its
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from minicnn.learn import COURSE, grade
@@ -63,6 +65,67 @@ def test_every_exercise_is_a_notebook_whose_solution_passes_its_tests(course: Pa
 def test_a_wrong_function_is_refused_with_its_slip() -> None:
     with pytest.raises(AssertionError, match=r"The slip: 0\.5 is added"):
         grade(12, lambda x, dy: (COURSE[12].right(x, dy)[0] + 0.5, dy))
+
+
+def test_what_cannot_tell_its_file_is_graded_too() -> None:
+    def wrong(power: int, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
+        raise IndexError(power)
+
+    grade(12, functools.partial(COURSE[12].right))
+    with pytest.raises(AssertionError, match=r"IndexError: 3 \(called with"):
+        grade(12, functools.partial(wrong, 3))
+
+
+def test_ctrl_c_ends_a_grading() -> None:
+    def interrupted(x: np.ndarray, dy: np.ndarray) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grade(12, interrupted)
+
+
+def test_the_settings_of_a_course_stay_and_the_line_that_they_lack_is_told(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = course / "nbgrader_config.py"
+    assert "nbgrader_config.py" not in capsys.readouterr().out
+    assert main(["export", "--nbgrader", str(course)]) == 0  # the same once more
+    assert "nbgrader_config.py" not in capsys.readouterr().out
+    file.write_text("c = get_config()\nc.CourseDirectory.course_id = 'mine'\n")
+    assert main(["export", "--nbgrader", str(course)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert file.read_text() == "c = get_config()\nc.CourseDirectory.course_id = 'mine'\n"
+    assert said[1] == f"{file} was there already and stays as it is; add this line to it:"
+    assert said[2].strip().startswith("c.ExecutePreprocessor.timeout = 120")
+
+
+def test_a_notebook_that_a_teacher_has_changed_is_not_written_over(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [COURSE[number].file.replace(".py", ".ipynb") for number in (1, 3)]
+    first, changed = (course / "source" / "backward" / name for name in names)
+    text = changed.read_text().replace("How much", "By how much")
+    changed.write_text(text)
+    first.unlink()
+    with pytest.raises(SystemExit) as ended:
+        main(["export", "--nbgrader", str(course)])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert f"{changed} is there already and differs" in said
+    assert len(said.splitlines()) == 1
+    assert changed.read_text() == text
+    assert not first.exists()
+
+
+def test_without_nbformat_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "nbformat", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["export", "--nbgrader", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "nbformat" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_export_wants_a_folder(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,30 +19,31 @@ def said(key: str, language: str = "en", **values: Any) -> str:
     return catalogue(FOLDER, language)[key].format(**values)
 
 
-def of_slip(key: str, language: str, values: Mapping[str, Any]) -> str:
-    """What follows the two numbers: the slip, the resemblance, or that there is none."""
-    if key.startswith("none"):
-        return said(key, language, **values)
-    if key.startswith("like."):
-        return _alike(key.removeprefix("like."), language, dict(values))
-    if key == "slip_times":
-        slip = said_of_slip(values["slip"], language)
-        return said("slip_times", language, slip=slip, factor=values["factor"])
-    return said("slip", language, slip=_sentence(key, language))
+def typed_for(folder: Path) -> str:
+    """What follows a command that is about this folder; nothing for the current one."""
+    return "" if folder == Path() else f" --in {shlex.quote(str(folder))}"
 
 
-def _sentence(key: str, language: str) -> str:
-    """The slip's sentence; a name that is not in the catalogue as it is."""
-    try:
-        return said_of_slip(key, language)
-    except KeyError:
-        return key
+def of_slip(
+    kind: str, slip: str, language: str, values: Mapping[str, Any], own: bool = False
+) -> str:
+    """What follows the two numbers: the slip, the resemblance, or that there is none.
+
+    Args:
+        kind, slip, values, own: those of a ``Diagnosis``.
+    """
+    if kind.startswith("none"):
+        return said(kind, language, **values)
+    if kind == "like":
+        return _alike(slip, language, dict(values))
+    sentence = slip if own else said_of_slip(slip, language)
+    return said(kind, language, slip=sentence, **values)
 
 
-def _alike(key: str, language: str, values: dict[str, Any]) -> str:
+def _alike(slip: str, language: str, values: dict[str, Any]) -> str:
     factor = values.pop("factor")
-    if key == "zero":
-        return said("slip", language, slip=said_of_slip(key, language))
-    parts = [said_of_slip(key, language, **values)] if key else []
+    if slip == "zero":
+        return said("slip", language, slip=said_of_slip(slip, language))
+    parts = [said_of_slip(slip, language, **values)] if slip != "times" else []
     parts += [said_of_slip("times", language, factor=factor)] if factor else []
     return said("like", language, what=said_of_slip("and", language).join(parts))
