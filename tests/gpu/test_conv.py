@@ -30,6 +30,7 @@ LAYERS: dict[str, tuple[tuple[int, int, int], Callable[[], Layers]]] = {  # (C, 
         (2, 17, 19), lambda: (nn.Conv2d(2, 4, (4, 3), (3, 2), (4, 3), (2, 3)), nn.Sigmoid())
     ),
     "a long kernel": ((1, 3, 40), lambda: (nn.Conv2d(1, 3, (2, 31), padding=(0, 2)),)),
+    "windows far apart": ((2, 2, 130), lambda: (nn.Conv2d(2, 3, (1, 7), stride=(1, 40)),)),
     "many channels": ((37, 4, 4), lambda: (nn.Conv2d(37, 41, 3, padding=1), nn.ReLU())),
     "no bias": ((3, 8, 6), lambda: (nn.Conv2d(3, 10, 3, bias=False),)),
     "average": (
@@ -158,6 +159,9 @@ SIZES = {
     "large strides": tiling.Geometry(8, 3, 512, 512, 16, 32, 16, 32, 0, 0, 1, 1, 32, 16),
     "many channels": tiling.Geometry(1024, 2048, 7, 7, 1, 1, 1, 1, 0, 0, 1, 1, 7, 7),
     "a line": tiling.Geometry(4, 2, 1, 20_000, 1, 9, 1, 1, 0, 4, 1, 1, 1, 20_000),
+    "windows far apart": tiling.Geometry(8, 1, 1, 16_384, 1, 4096, 1, 2048, 0, 0, 1, 1, 1, 7),
+    "taps far apart": tiling.Geometry(4, 1, 1, 8000, 1, 7, 1, 1, 0, 0, 1, 1100, 1, 1400),
+    "few cells seen": tiling.Geometry(1, 1, 1, 20_000, 1, 3, 1, 4096, 0, 0, 1, 1, 1, 4),
 }
 
 

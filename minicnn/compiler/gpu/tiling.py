@@ -54,10 +54,13 @@ def dinput(size: Geometry) -> Dinput:
 
 @cache
 def dweight(size: Geometry) -> Dweight:
-    """The cheapest way."""
-    found = _cheapest(_dweights(size), size, lambda way, *cycles: way.cost(size, *cycles))
-    assert found is not None
-    return found
+    """The cheapest way, with as many columns of the kernel as fit, at best in wide strips."""
+    for cj, tiles_of_strip in product(_shares(size.kw, MOST_CHANNELS - 1), (4, 1)):
+        ways = _dweights(size, cj, tiles_of_strip)
+        found = _cheapest(ways, size, lambda way, *cycles: way.cost(size, *cycles))
+        if found is not None:
+            return found
+    raise AssertionError("one cell and one weight always fit")
 
 
 def _cheapest(ways: Iterable[W], size: Geometry, cost: Callable[..., float]) -> W | None:
@@ -117,14 +120,13 @@ def _dinputs(size: Geometry) -> Iterator[Dinput]:
                         yield _in_chunks(way, size, size.o, q * tw)
 
 
-def _dweights(size: Geometry) -> Iterator[Dweight]:
-    cj = max(_shares(size.kw, MOST_CHANNELS - 1))
+def _dweights(size: Geometry, cj: int, tiles_of_strip: int) -> Iterator[Dweight]:
     for q, tw in product(_shares(size.o, MOST_CHANNELS), _shares(size.ow, MOST_PLACES)):
         if q * cj > MOST_SUMS or q * cj * tw > LONGEST:
             continue
         for to, ci in product(_shares(pieces(size.o, q), THREADS), _shares(size.kh, THREADS)):
             for cc in _shares(size.c, THREADS // min(THREADS, to * ci)) if ci == size.kh else [1]:
-                for tc in _strips(size.ow, tw):
+                for tc in _strips(size.ow, tw, tiles_of_strip):
                     way = Dweight(q, tw, to, 1, tc, 1, cc, ci, cj)
                     if way.threads <= THREADS:
                         yield from _in_slices(way, size)
@@ -168,6 +170,6 @@ def _shares(a: int, most: int) -> list[int]:
     return [*few, 1]
 
 
-def _strips(columns: int, tw: int) -> list[int]:
-    """All columns, or a number of them that tiles and vectors divide."""
-    return [columns, *(tw * 4 * n for n in (4, 1) if tw * 4 * n < columns)]
+def _strips(columns: int, tw: int, fewest: int) -> list[int]:
+    """All columns, or a number of them: of 16 tiles, or the fewest."""
+    return [columns, *(tw * n for n in (16, fewest) if tw * n < columns)]
