@@ -180,7 +180,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def short_arguments(module: str, arguments: str, run: Path, out: Path) -> list[str]:
     """The command's arguments, with less work and with folders that are there."""
     given = shlex.split(arguments)
-    given = [str(run) if word == "DIR" else word for word in given]
+    given = [str(run) if word in ("DIR", "runs/lenet") else word for word in given]
     if "--tensorboard" in given:
         pytest.importorskip("tensorboardX")
     if module == "minicnn.train" and "--resume" not in given:

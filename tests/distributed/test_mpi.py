@@ -115,7 +115,7 @@ def test_the_command_on_two_ranks_and_then_on_three(pictures: str, tmp_path: Pat
         ("raise RuntimeError('boom')", 300, 1, "RuntimeError: boom"),
         ("sys.exit(3)", 300, 3, "rank 1 of 2: exit status 3"),
         ("os.kill(os.getpid(), signal.SIGKILL)", 300, 9, "Killed"),
-        ("time.sleep(300)", 1, 1, "rank 0 of 2: waited 1 seconds for the other ranks, for a seco"),
+        ("time.sleep(300)", 8, 1, "rank 0 of 2: waited 8 seconds for the other ranks, for a seco"),
     ],
     ids=["raises", "exits", "is killed", "hangs"],
 )
