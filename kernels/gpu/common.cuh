@@ -16,6 +16,11 @@ typedef REAL real;
 #define CELL long long
 #endif
 typedef CELL Cell;
+#ifdef LITERALS
+#define UNROLL _Pragma("unroll")  // a loop that is written out where its count is a literal
+#else
+#define UNROLL
+#endif
 #define INFINITE (1 / real(0))
 
 // With T threads in the grid, thread t takes the cells t, t + T, t + 2 T, ...: any launch covers any

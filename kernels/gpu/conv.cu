@@ -1,5 +1,5 @@
-// Convolution: im2col and col2im for eager mode, direct convolutions for compiled steps. No two threads
-// add to one cell. Launch, where nothing else is said: blocks of 256, any grid.
+// Convolution: im2col and col2im for eager mode, direct convolutions for compiled steps. No two
+// threads add to one cell. Launch, where nothing else is said: blocks of 256, any grid.
 
 // columns[n, (c, i, j), (oh, ow)] = x_padded[n, c, oh SH + i DH, ow SW + j DW]
 // Moves: N C KH KW OH OW cells written, as many read (most of them from the cache).
@@ -38,11 +38,11 @@ extern "C" __global__ void col2im(
     }
 }
 
-// Compiled steps: direct convolutions -----------------------------------------------------------------
+// Compiled steps: direct convolutions -------------------------------------------------------------
 //
 // A block copies what it needs of the picture and of the weights into shared memory, a chunk of
-// channels (and of taps, where the kernel is large) at a time, and each thread keeps a tile of sums in
-// registers. Here a thread's tile of the forward pass has TH x TW = 2 x 2 places of Q channels:
+// channels (and of taps, where the kernel is large) at a time, and each thread keeps a tile of sums
+// in registers. Here a thread's tile of the forward pass has TH x TW = 2 x 2 places of Q channels:
 //
 //     picture x in its frame       weights                   the thread's sums
 //     +-----------------+          [c][i][j][o]              q = 0   q = 1   q = 2
@@ -51,12 +51,12 @@ extern "C" __global__ void col2im(
 //     | . .             |          tap for all of the tile   |2 3|   |2 3|   |2 3|
 //     +-----------------+                                    +---+   +---+   +---+
 //
-// For tap (i, j) place 0 wants the cell that place 1 wanted for tap (i, j - 1): as sizes are literals
-// the compiler sees that, and reads each cell and each weight once for Q TH TW products. How large
-// tiles, chunks and blocks are is chosen in compiler/gpu/tiling.py.
+// For tap (i, j) place 0 wants the cell that place 1 wanted for tap (i, j - 1). As sizes are literals
+// the compiler sees that, and reads the 2 x 3 cells of a row of taps (0, 1) once. How large tiles,
+// chunks and blocks are is chosen in compiler/gpu/tiling.py.
 //
 // Sizes of all three kernels: O, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW as above, and
-//     pool, QH, QW   the pooling that follows the activation: windows of QH x QW that do not overlap
+//     pool, QH, QW   the pooling after the activation: windows of QH x QW that do not overlap
 //     G              images of a block
 //     CC, CI, CJ     of a chunk: channels, rows and columns of the kernel
 //     LINE           from a row of a picture to the next in shared memory: such that the threads of a
@@ -71,13 +71,11 @@ __device__ inline int pieces(int a, int of) { return (a + of - 1) / of; }
 
 // 4 neighbouring cells of shared memory, at once.
 __device__ inline void store(real* to, const real* cells) {
-#pragma unroll
-    for (int e = 0; e < 4; e++) to[e] = cells[e];
+    UNROLL for (int e = 0; e < 4; e++) to[e] = cells[e];
 }
 
-// Rows `top`, top + 1, ... and columns from `left` on of the planes c0, ... of some images: XH x XW of
-// each of CC planes of G images, with zeros around the picture, in lines of LINE cells. A thread copies
-// 4 neighbouring cells.
+// XH rows from `top` on and XW columns from `left` on, of CC channels from c0 on, of G images from n on:
+// zeros around the picture, and lines of LINE cells. A thread copies 4 neighbouring cells.
 __device__ inline void load_pictures(real* to, const real* __restrict__ x, int n, int N, int G,
                                      int c0, int C, int CC, int top, int left, int XH, int XW,
                                      int LINE, int H, int W) {
@@ -87,8 +85,7 @@ __device__ inline void load_pictures(real* to, const real* __restrict__ x, int n
         bool is_there = image < N && c0 + c < C && h >= 0 && h < H;
         const real* line = x + (((Cell)image * C + c0 + c) * H + h) * W;
         real cells[4];
-#pragma unroll
-        for (int e = 0; e < 4; e++) {
+        UNROLL for (int e = 0; e < 4; e++) {
             int w = left + column + e;
             cells[e] = is_there && w >= 0 && w < W ? line[w] : real(0);
         }
@@ -108,8 +105,7 @@ __device__ inline void load_weights(real* to, const real* __restrict__ w, int fi
         bool is_there = c < C && i < KH && j < KW;
         const real* from = w + (Cell)c * channel_step + i * KW + j;
         real cells[4];
-#pragma unroll
-        for (int e = 0; e < 4; e++) {
+        UNROLL for (int e = 0; e < 4; e++) {
             bool is_one = is_there && first + lane + e < many;
             cells[e] = is_one ? from[(Cell)(first + lane + e) * step] : real(0);
         }
@@ -118,9 +114,9 @@ __device__ inline void load_weights(real* to, const real* __restrict__ w, int fi
 }
 
 // y[n, o, oh, ow] = activation(b[o] + sum_{c,i,j} w[o, c, i, j] x_padded[n, c, oh SH + i DH, ...]),
-// and its pooling. A thread's tile are Q channels of TH x TW places, or of one window of the pooling; a
-// block has TO x TR x TC tiles of G images. With a pooling, y (for an average: its slope) or the winners
-// are for the way back, and written where `keeps` says so.
+// and its pooling. A thread's tile are Q channels of TH x TW places, or of one window of the pooling;
+// a block has TO x TR x TC tiles of G images. With a pooling, y (for the slope before an average) and
+// the winners of a maximum are for the way back, and written where `keeps` says so.
 // Launch: pieces of G images x of rows x of columns x of channels.
 extern "C" __global__ void conv_forward(
     const real* __restrict__ x, const real* __restrict__ w, const real* __restrict__ b,
@@ -133,7 +129,8 @@ extern "C" __global__ void conv_forward(
     int rows = pool ? OH / TH : pieces(OH, TH), columns = pool ? OW / TW : pieces(OW, TW);
     int across = pieces(columns, TC), down = pieces(rows, TR), deep = pieces(O, TO * Q);
     int place = blockIdx.x / deep, first = blockIdx.x % deep * TO * Q;
-    int column = place % across * TC, row = place / across % down * TR, n = place / across / down * G;
+    int column = place % across * TC, row = place / across % down * TR;
+    int n = place / across / down * G;
 
     // what this thread computes: tile (row + r, column + s) of image n + g, channels o, o + 1, ...
     int t = threadIdx.x, s = t % TC, r = t / TC % TR, g = t / TC / TR % G, q0 = t / TC / TR / G * Q;
@@ -153,8 +150,8 @@ extern "C" __global__ void conv_forward(
                 __syncthreads();
                 int top = row * TH * SH - PH + i0 * DH, left = column * TW * SW - PW + j0 * DW;
                 load_pictures(xs, x, n, N, G, c0, C, CC, top, left, XH, XW, LINE, H, W);
-                load_weights(ws, w, first, O, TO * Q, C * KH * KW, c0, C, CC, KH * KW, i0, CI, KH, j0,
-                             CJ, KW, WO);
+                load_weights(ws, w, first, O, TO * Q, C * KH * KW, c0, C, CC, KH * KW, i0, CI, KH,
+                             j0, CJ, KW, WO);
                 __syncthreads();
                 if (!works) continue;
                 for (int c = 0; c < CC; c++)
@@ -163,27 +160,22 @@ extern "C" __global__ void conv_forward(
                         int line = (g * CC + c) * XH + r * TH * SH + i * DH;
                         const real* xi = xs + line * LINE + s * TW * SW;
                         const real* wi = ws + (c * CI + i) * CJ * WO + q0;
-#pragma unroll
-                        for (int j = 0; j < CJ; j++)
-#pragma unroll
-                            for (int p = 0; p < TH * TW; p++) {
+                        UNROLL for (int j = 0; j < CJ; j++)
+                            UNROLL for (int p = 0; p < TH * TW; p++) {
                                 int cell = p / TW * SH * LINE + p % TW * SW;
-#pragma unroll
-                                for (int q = 0; q < Q; q++)
+                                UNROLL for (int q = 0; q < Q; q++)
                                     sum[q][p] += wi[j * WO + q] * xi[cell + j * DW];
                             }
                     }
             }
     if (!works) return;
-#pragma unroll
-    for (int q = 0; q < Q; q++) {
+    UNROLL for (int q = 0; q < Q; q++) {
         int o = first + q0 + q;
         if (o >= O) break;
         Cell plane = (Cell)(n + g) * O + o;
         real best = 0;
         int at = 0;
-#pragma unroll
-        for (int p = 0; p < TH * TW; p++) {
+        UNROLL for (int p = 0; p < TH * TW; p++) {
             int oh = (row + r) * TH + p / TW, ow = (column + s) * TW + p % TW;
             real a = activated(sum[q][p], kind);
             bool is_kept = pool ? keeps && pool == AVERAGE : oh < OH && ow < OW;

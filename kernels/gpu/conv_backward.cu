@@ -1,12 +1,10 @@
-// Convolution backward, in compiled steps: what conv.cu says of tiles, chunks and sizes holds here too.
-//
-// A pooling after the convolution goes back while dy is loaded, as the slope of the activation does.
+// Convolution backward, in compiled steps. What conv.cu says of tiles, chunks and sizes holds here too.
 
-// The gradient with respect to what a convolution computed, before activation and pooling: channels o0,
-// ... of some images, YH x YW of each from row `top` and column `left` on, columns below `right` only,
-// and zeros around. dy is the gradient with respect to what conv_forward wrote. Without a pooling that
-// was the activation, and its slope is in dy. Of an average all cells get their share, times the slope;
-// of a maximum the winner gets all, and dy has the slope. A thread writes 4 neighbouring cells.
+// As load_pictures, of the gradient with respect to what a convolution computed before activation and
+// pooling; columns from `right` on are zeros too. dy is the gradient with respect to what conv_forward
+// wrote. Without a pooling that was the activation, and dy has its slope. Of an average all cells get
+// their share, times the slope; of a maximum the winner gets all, and dy has the slope. A thread
+// writes 4 neighbouring cells.
 __device__ inline void load_gradients(real* to, const real* __restrict__ dy,
                                       const real* __restrict__ y,
                                       const unsigned char* __restrict__ winner, int n, int N, int G,
@@ -21,8 +19,7 @@ __device__ inline void load_gradients(real* to, const real* __restrict__ dy,
         Cell plane = (Cell)image * O + o;
         real cells[4], d = 0;
         int won = 0;
-#pragma unroll
-        for (int e = 0; e < 4; e++) {
+        UNROLL for (int e = 0; e < 4; e++) {
             int ow = left + column + e;
             cells[e] = 0;
             if (!is_there || ow < 0 || ow >= min(right, columns * QW)) continue;
@@ -40,12 +37,12 @@ __device__ inline void load_gradients(real* to, const real* __restrict__ dy,
     }
 }
 
-// dx[n, c, h, w] = slope * sum_{o,i,j} w[o, c, i, j] dy[n, o, oh, ow], oh SH + i DH = h + PH, ow alike.
-// With a stride, rows h + PH = SH u + a meet only the taps for which i DH - a is a multiple of SH: a
-// block takes the rows and columns of one such phase (a, b). Its tiles are numbered by u and v:
+// dx[n, c, h, w] = slope * sum_{o,i,j} w[o, c, i, j] dy[n, o, oh, ow] where oh SH + i DH = h + PH and
+// ow SW + j DW = w + PW. Of a stride SH, row h + PH = u SH + a meets only the taps for which i DH - a is
+// a multiple of it: a block takes the rows and columns of one such phase (a, b), numbered by u and v:
 //     oh = u + (a - i DH) / SH,   ow = v + (b - j DW) / SW
-// and a thread's tile has Q channels of one row u and TW columns v. saved: x, where it is an
-// activation's result, `before`. Launch: pieces of G images x phases x rows x of columns x of channels.
+// A thread's tile has Q channels of one row u and TW columns v. saved: x, where it is the result of an
+// activation, `before`. Launch: pieces of G images x phases x rows x of columns x of channels.
 extern "C" __global__ void conv_dinput(
     const real* __restrict__ dy, const real* __restrict__ y,
     const unsigned char* __restrict__ winner, const real* __restrict__ w,
@@ -64,14 +61,15 @@ extern "C" __global__ void conv_dinput(
     int n = place / across / down / SW / SH * G;
 
     // neighbouring threads: other channels of the same row, for which the same taps count
-    int t = threadIdx.x, q0 = t % TO * Q, s = t / TO % TC, r = t / TO / TC % TR, g = t / TO / TC / TR;
+    int t = threadIdx.x, q0 = t % TO * Q, s = t / TO % TC, r = t / TO / TC % TR;
+    int g = t / TO / TC / TR;
     int u = u0 + r, v = v0 + s * TW, h = SH * u + a - PH;
     bool works = g < G && n + g < N && h < H;
     real sum[MOST_CHANNELS][MOST_PLACES];
     for (int q = 0; q < Q; q++)
         for (int p = 0; p < TW; p++) sum[q][p] = 0;
 
-    // dy of a chunk, YH x YW, begins MH rows above row u0 of the chunk's first tap and MW to the left
+    // dy of a chunk, YH x YW: its last taps look MH rows further up than the first, MW to the left
     int MH = ((CI - 1) * DH + 2 * SH - 2) / SH, MW = ((CJ - 1) * DW + 2 * SW - 2) / SW;
     // where a tile is a whole row, the compiler knows which products would be with the frame
     bool whole = SW == 1 && columns == 1 && CJ == KW;
@@ -86,8 +84,8 @@ extern "C" __global__ void conv_dinput(
                 if (whole) left = 0;
                 load_gradients(ys, dy, y, winner, n, N, G, o0, O, CC, top, left, OW, YH, YW, LINE,
                                kind, pool, QH, QW, OH, OW);
-                load_weights(ws, w, first, C, TO * Q, KH * KW, o0, O, CC, C * KH * KW, i0, CI, KH, j0,
-                             CJ, KW, WC);
+                load_weights(ws, w, first, C, TO * Q, KH * KW, o0, O, CC, C * KH * KW, i0, CI, KH,
+                             j0, CJ, KW, WC);
                 __syncthreads();
                 if (!works) continue;
                 for (int o = 0; o < CC; o++)
@@ -97,27 +95,23 @@ extern "C" __global__ void conv_dinput(
                         if (away % SH != 0 || oh < 0 || oh >= OH) continue;
                         const real* yi = ys + ((g * CC + o) * YH + oh - top) * LINE;
                         const real* wi = ws + (o * CI + i) * CJ * WC + q0;
-#pragma unroll
-                        for (int j = 0; j < CJ; j++) {
+                        UNROLL for (int j = 0; j < CJ; j++) {
                             int aside = b - (j0 + j) * DW;
                             if (aside % SW != 0) continue;
-#pragma unroll
-                            for (int p = 0; p < TW; p++) {
+                            UNROLL for (int p = 0; p < TW; p++) {
                                 int ow = v + p + aside / SW;
                                 if (whole && (ow < 0 || ow >= OW)) continue;
-#pragma unroll
-                                for (int q = 0; q < Q; q++) sum[q][p] += wi[j * WC + q] * yi[ow - left];
+                                UNROLL for (int q = 0; q < Q; q++)
+                                    sum[q][p] += wi[j * WC + q] * yi[ow - left];
                             }
                         }
                     }
             }
     if (!works || h < 0) return;
-#pragma unroll
-    for (int q = 0; q < Q; q++) {
+    UNROLL for (int q = 0; q < Q; q++) {
         int c = first + q0 + q;
         if (c >= C) break;
-#pragma unroll
-        for (int p = 0; p < TW; p++) {
+        UNROLL for (int p = 0; p < TW; p++) {
             int wide = SW * (v + p) + b - PW;
             Cell at = (((Cell)(n + g) * C + c) * H + h) * W + wide;
             if (wide >= 0 && wide < W) dx[at] = slope_times(sum[q][p], saved, at, before);
@@ -125,22 +119,24 @@ extern "C" __global__ void conv_dinput(
     }
 }
 
-// Parts of dW[o, c, i, j] = sum_{n,oh,ow} dy[n, o, oh, ow] x_padded[n, c, oh SH + i DH, ow SW + j DW] and
-// of db[o] = sum dy. The images (and pieces of TR rows and TC columns, where they are large) are shared
-// out to gridDim.x / groups blocks. Each leaves a part of its own, which the update adds up.
-//
-//     a block's weights: TO tiles of Q channels o, CC channels c, CI rows i, CJ columns j
-//     a thread's: Q x CJ sums, of one c and i, over every `slices`-th row of dy
-//
-// Along a row it takes TW columns at a time: there too the compiler reads a cell once for several taps.
+// Parts of db[o] = sum dy and of
+//     dW[o, c, i, j] = sum_{n,oh,ow} dy[n, o, oh, ow] x_padded[n, c, oh SH + i DH, ow SW + j DW]
+// `groups` blocks have all weights once:
+//     a block's:    TO tiles of Q channels o, CC channels c, CI rows i, CJ columns j
+//     a thread's:   Q x CJ sums, of one c and one i, over every `slices`-th row of dy
+// The images (and pieces of TR rows and TC columns, where they are large) are shared out to
+// gridDim.x / groups such sets of blocks, each of which leaves a part that the update adds to the
+// others. Along a row a thread takes TW columns at a time; there too the compiler sees which cells of x
+// several taps want.
 extern "C" __global__ void conv_dweight(
     const real* __restrict__ x, const real* __restrict__ dy, const real* __restrict__ y,
     const unsigned char* __restrict__ winner, real* __restrict__ dw, real* __restrict__ db, int N,
-    int has_bias, int kind, int pool, int QH, int QW, int O, int C, int H, int W, int KH, int KW, int SH, int SW, int PH, int PW,
-    int DH, int DW, int OH, int OW, int Q, int TW, int TO, int TR, int TC, int slices, int CC,
-    int CI, int CJ, int LINE) {
+    int has_bias, int kind, int pool, int QH, int QW, int O, int C, int H, int W, int KH, int KW,
+    int SH, int SW, int PH, int PW, int DH, int DW, int OH, int OW, int Q, int TW, int TO, int TR,
+    int TC, int slices, int CC, int CI, int CJ, int LINE) {
     extern __shared__ __align__(16) real room[];
-    int of_o = pieces(O, TO * Q), of_c = pieces(C, CC), of_i = pieces(KH, CI), of_j = pieces(KW, CJ);
+    int of_o = pieces(O, TO * Q), of_c = pieces(C, CC);
+    int of_i = pieces(KH, CI), of_j = pieces(KW, CJ);
     int groups = of_o * of_c * of_i * of_j, group = blockIdx.x % groups;
     int j0 = group % of_j * CJ, i0 = group / of_j % of_i * CI, c0 = group / of_j / of_i % of_c * CC;
     int o0 = group / of_j / of_i / of_c * TO * Q;
@@ -149,48 +145,41 @@ extern "C" __global__ void conv_dweight(
     int owners = TO * CC * CI, t = threadIdx.x, owner = t % owners, slice = t / owners;
     int i = owner % CI, c = owner / CI % CC, q0 = owner / CI / CC * Q;
     real total[MOST_CHANNELS][MOST_CHANNELS], bias = 0;
-#pragma unroll
-    for (int q = 0; q < Q; q++)
-#pragma unroll
-        for (int j = 0; j < CJ; j++) total[q][j] = 0;
+    UNROLL for (int q = 0; q < Q; q++)
+        UNROLL for (int j = 0; j < CJ; j++) total[q][j] = 0;
 
     // a piece of the picture, XH x XW, and of dy, TR x YW
     int XH = (TR - 1) * SH + (CI - 1) * DH + 1, YW = up(up(TC, TW), 4);
     int XW = up((up(TC, TW) - 1) * SW + (CJ - 1) * DW + 1, 4);
     real *xs = room, *ys = room + CC * XH * LINE;
     int down = pieces(OH, TR), across = pieces(OW, TC);
-    for (Cell piece = blockIdx.x / groups; piece < (Cell)N * down * across; piece += gridDim.x / groups) {
+    Cell count = (Cell)N * down * across;
+    for (Cell piece = blockIdx.x / groups; piece < count; piece += gridDim.x / groups) {
         int n = piece / (down * across);
         int oh0 = piece / across % down * TR, ow0 = piece % across * TC;
         __syncthreads();
         int top = oh0 * SH - PH + i0 * DH, left = ow0 * SW - PW + j0 * DW;
         load_pictures(xs, x, n, N, 1, c0, C, CC, top, left, XH, XW, LINE, H, W);
-        load_gradients(ys, dy, y, winner, n, N, 1, o0, O, TO * Q, oh0, ow0, min(ow0 + TC, OW), TR, YW,
-                       YW, kind, pool, QH, QW, OH, OW);
+        load_gradients(ys, dy, y, winner, n, N, 1, o0, O, TO * Q, oh0, ow0, min(ow0 + TC, OW), TR,
+                       YW, YW, kind, pool, QH, QW, OH, OW);
         __syncthreads();
         if (slice < slices) {
+            // a sum for each piece, then of these, so that float32 loses little
             real sum[MOST_CHANNELS][MOST_CHANNELS];
-#pragma unroll
-            for (int q = 0; q < Q; q++)
-#pragma unroll
-                for (int j = 0; j < CJ; j++) sum[q][j] = 0;
+            UNROLL for (int q = 0; q < Q; q++)
+                UNROLL for (int j = 0; j < CJ; j++) sum[q][j] = 0;
 #pragma unroll 1
             for (int r = slice; r < TR; r += slices)
                 for (int s0 = 0; s0 < TC; s0 += TW) {
                     const real* xi = xs + (c * XH + r * SH + i * DH) * LINE + s0 * SW;
                     const real* yi = ys + (q0 * TR + r) * YW + s0;
-#pragma unroll
-                    for (int s = 0; s < TW; s++)
-#pragma unroll
-                        for (int q = 0; q < Q; q++)
-#pragma unroll
-                            for (int j = 0; j < CJ; j++)
+                    UNROLL for (int s = 0; s < TW; s++)
+                        UNROLL for (int q = 0; q < Q; q++)
+                            UNROLL for (int j = 0; j < CJ; j++)
                                 sum[q][j] += yi[q * TR * YW + s] * xi[s * SW + j * DW];
                 }
-#pragma unroll
-            for (int q = 0; q < Q; q++)
-#pragma unroll
-                for (int j = 0; j < CJ; j++) total[q][j] += sum[q][j];
+            UNROLL for (int q = 0; q < Q; q++)
+                UNROLL for (int j = 0; j < CJ; j++) total[q][j] += sum[q][j];
         }
         // each thread's share of the biases: channel t % (TO Q)
         if (sums_biases) {
@@ -206,10 +195,8 @@ extern "C" __global__ void conv_dweight(
     dw += blockIdx.x / groups * (Cell)(O * C * KH * KW);
     __syncthreads();
     if (slice < slices)
-#pragma unroll
-        for (int q = 0; q < Q; q++)
-#pragma unroll
-            for (int j = 0; j < CJ; j++) {
+        UNROLL for (int q = 0; q < Q; q++)
+            UNROLL for (int j = 0; j < CJ; j++) {
                 bool is_there = o0 + q0 + q < O && c0 + c < C && i0 + i < KH && j0 + j < KW;
                 Cell at = ((Cell)((o0 + q0 + q) * C + c0 + c) * KH + i0 + i) * KW + j0 + j;
                 if (slices > 1) room[((slice * Q + q) * CJ + j) * owners + owner] = total[q][j];
@@ -217,7 +204,8 @@ extern "C" __global__ void conv_dweight(
             }
     __syncthreads();
     for (int k = t; slices > 1 && k < Q * CJ * owners; k += blockDim.x) {
-        int o = o0 + k / owners / CJ + k % owners / CI / CC * Q, channel = c0 + k % owners / CI % CC;
+        int o = o0 + k / owners / CJ + k % owners / CI / CC * Q;
+        int channel = c0 + k % owners / CI % CC;
         int row = i0 + k % owners % CI, column = j0 + k / owners % CJ;
         real sum = 0;
         for (int from = 0; from < slices; from++) sum += room[from * Q * CJ * owners + k];

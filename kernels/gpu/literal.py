@@ -66,7 +66,7 @@ def text_of(calls: Sequence[Call]) -> str:
     cell = "int" if most < FEW else "long long"
     bodies = source().replace('extern "C" __global__', "static __device__ __forceinline__")
     lines = [line.replace("NAME", name) for line, name in _wrappers(calls).items()]
-    return "\n".join([f"#define CELL {cell}", bodies, *lines, ""])
+    return "\n".join([f"#define CELL {cell}\n#define LITERALS", bodies, *lines, ""])
 
 
 @cache

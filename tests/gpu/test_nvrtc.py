@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.gpu import emulator, texts
+from tests.gpu.sass.launches import of_step
 
 nvrtc: Any = pytest.importorskip("cupy_backends.cuda.libs.nvrtc", reason="needs CuPy and NVRTC")
 
@@ -35,9 +36,12 @@ class Usage(NamedTuple):
 
 
 @functools.cache
-def compiled(architecture: str, real: str) -> tuple[str, str]:
-    """PTX and the assembler's report. A source that does not compile fails with NVRTC's log."""
-    program = nvrtc.createProgram(texts.everything(), "kernels.cu", [], [])
+def compiled(architecture: str, real: str, text: str = "") -> tuple[str, str]:
+    """PTX and the assembler's report, by default of all kernels in their general form.
+
+    A source that does not compile fails with NVRTC's log.
+    """
+    program = nvrtc.createProgram(text or texts.everything(), "kernels.cu", [], [])
     options = (*OPTIONS, f"-arch={architecture}", f"-DREAL={real}", "--ptxas-options=-v")
     try:
         nvrtc.compileProgram(program, options)
@@ -69,6 +73,22 @@ def test_every_kernel_compiles_and_fits(architecture: str, real: str) -> None:
         assert 0 < usage.registers <= MOST_REGISTERS, name
         assert usage.registers * BLOCK <= REGISTERS_OF_A_MULTIPROCESSOR, name
         assert usage.shared <= MOST_SHARED, name
+
+
+@functools.cache
+def plan_of(model: str) -> str:
+    """The text of a step's kernels, with its sizes as literals."""
+    return of_step(model, 8)[0].code
+
+
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_120"])
+@pytest.mark.parametrize("model", ["lenet", "lenet-plus"])
+def test_a_plans_kernels_fit_too(model: str, architecture: str, real: str) -> None:
+    _, report = compiled(architecture, real, plan_of(model))
+    for name, usage in usages(report).items():
+        assert usage.spilled == 0, f"{name} spills"
+        assert 0 < usage.registers <= MOST_REGISTERS, name
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
