@@ -183,7 +183,7 @@ def gpu_problem(number: int = 0) -> str | None:
 
 
 def _driver_problem(cupy: Any, error: Exception) -> str:
-    """Why the devices cannot be counted."""
+    """Why the driver says nothing of the devices."""
     name = first_line(error).partition(":")[0]
     if name == "cudaErrorNoDevice":
         return _no_gpu()
@@ -210,7 +210,10 @@ def _no_gpu() -> str:
 
 def _capability_problem(cupy: Any, number: int) -> str | None:
     """A GPU that is too old for the kernels."""
-    properties = cupy.cuda.runtime.getDeviceProperties(number)
+    try:
+        properties = cupy.cuda.runtime.getDeviceProperties(number)
+    except Exception as error:  # a GPU that has fallen off the bus, or is another process's alone
+        return _driver_problem(cupy, error)
     capability = properties["major"], properties["minor"]
     if capability >= LEAST_CAPABILITY:
         return None

@@ -213,6 +213,21 @@ def test_a_driver_that_is_too_old_is_told_from_none(
     assert device.gpu_problem() == problem
 
 
+def test_a_gpu_that_fails_when_it_is_looked_at_is_told(
+    monkeypatch: pytest.MonkeyPatch, without_gpu: None
+) -> None:
+    def fails(number: int) -> None:
+        raise RuntimeError("cudaErrorUnknown: unknown error")
+
+    cuda = runtime(1)
+    cuda.runtime.getDeviceProperties = fails
+    pretend(monkeypatch, cuda=cuda)
+    assert device.gpu_problem() == (
+        "the NVIDIA driver failed (cudaErrorUnknown: unknown error); restart the machine, or "
+        "unload and load the driver's module nvidia_uvm"
+    )
+
+
 def test_a_gpu_that_is_hidden_is_named(monkeypatch: pytest.MonkeyPatch, without_gpu: None) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     pretend(monkeypatch, cuda=runtime(RuntimeError("cudaErrorNoDevice: none")))

@@ -66,10 +66,15 @@ def batches_of(where: str, value: Any, net: nn.Module, shuffle: bool) -> DataLoa
 
 
 def gathers(step: Any, loader: Any) -> bool:
-    """Whether a step can gather a loader's batches by itself: the data lie on its device."""
+    """Whether a step can gather a loader's batches by itself.
+
+    For that the data lie on its device, and no ranks share the batches.
+    """
     if not (isinstance(step, CompiledStep) and step.gathers and type(loader) is DataLoader):
         return False
     arrays = loader.images, loader.labels
-    return loader.raw and all(
-        device_of(array) == step.device and array.flags.c_contiguous for array in arrays
+    return (
+        loader.raw
+        and loader.share is None
+        and all(device_of(array) == step.device and array.flags.c_contiguous for array in arrays)
     )

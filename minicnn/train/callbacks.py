@@ -28,7 +28,8 @@ class Training:
         drawn_from: the loader's epoch and all random streams, just before the present epoch's order
             was drawn.
         watch, curve: what ``fit`` measures with.
-        x, y: the last one: pictures and labels.
+        x, y: the last one: pictures and labels, valid until the next batch. They are floats where a
+            compiled step on a GPU gathers its batches by itself, whatever the loader has.
         ranks: those that share it, if there are any; ``x`` and ``y`` are then this one's.
     """
 

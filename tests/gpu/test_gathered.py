@@ -10,7 +10,8 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, data, nn, optim
-from minicnn.device import to_device
+from minicnn.compiler.gpu.told import Told
+from minicnn.device import to_device, to_host
 from minicnn.train.batches import Inputs, gathers
 from minicnn.train.loop import fit
 from tests.gpu.general import general_form
@@ -120,22 +121,26 @@ def test_a_step_of_ones_own_in_between_changes_nothing_of_the_order(dataset: dat
     assert len(set(run(False))) == 4
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_step_that_was_not_launched_is_taken_again(
-    dataset: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    dataset: data.Dataset, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
-    net = small_net().eval()
-    step: Any = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.0))
-    step.read_from(*(to_device(a, "gpu") for a in (dataset.images, dataset.labels)), None, SIZE)
-    expected = [step.take(SIZE)[0].item() for _ in range(4)]
-    step.read_from(*(to_device(a, "gpu") for a in (dataset.images, dataset.labels)), None, SIZE)
-    found = []
-    for _ in range(4):
-        with monkeypatch.context() as patch:
-            patch.setattr("minicnn.compiler.gpu.engine.GpuEngine.run", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                step.take(SIZE)
-        found.append(step.take(SIZE)[0].item())
-    assert found == expected
+    def run(interrupts: bool) -> tuple[list[float], list[bytes], Any]:
+        net = small_net().eval()
+        ours = OPTIMIZERS[optimizer](net.parameters())
+        step: Any = minicnn.compile(net, nn.CrossEntropyLoss(), ours)
+        step.read_from(*on_gpu(dataset), None, SIZE)
+        losses = []
+        for _ in range(4):
+            if interrupts:
+                with monkeypatch.context() as patch:
+                    patch.setattr("minicnn.compiler.gpu.engine.GpuEngine.run", interrupted)
+                    with pytest.raises(KeyboardInterrupt):
+                        step.take(SIZE)
+            losses.append(step.take(SIZE)[0].item())
+        return losses, [p.numpy().tobytes() for p in net.parameters()], getattr(ours, "steps", None)
+
+    assert run(True) == run(False)
 
 
 def interrupted(*_: Any) -> None:
@@ -157,6 +162,76 @@ def test_the_batch_is_what_callbacks_see(dataset: data.Dataset) -> None:
         np.testing.assert_array_equal(y, labels.numpy())
 
 
+def test_what_is_sent_half_is_sent_again(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told(to_device(np.zeros(2), "gpu"))
+    told.tell((1.0, 2.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(cupy.cuda, "get_current_stream", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            told.tell((3.0, 4.0))
+    told.tell((1.0, 2.0))  # by now the device may have the others
+    assert to_host(told.array).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(("order", "left"), [(None, 4), (5, 0), (30, 6), (99, 28)])
+def test_no_more_is_taken_than_is_left(dataset: data.Dataset, order: int | None, left: int) -> None:
+    step = a_step()
+    rows = None if order is None else to_device(np.arange(order) % IMAGES, "gpu")
+    step.read_from(*on_gpu(dataset), rows, SIZE, batch=4)
+    for images in (left + 1, 100, -1):
+        with pytest.raises(
+            ValueError, match=f"images is {images}; batch 4 of 6 rows each has {left} left"
+        ):
+            step.take(images)
+    if left:
+        step.take(left)
+        assert step.means.read()["loss"] > 0
+
+
+def a_step() -> Any:
+    net = small_net()
+    return minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1))
+
+
+def on_gpu(dataset: data.Dataset) -> tuple[Any, Any]:
+    return to_device(dataset.images, "gpu"), to_device(dataset.labels, "gpu")
+
+
+def short(a: Any) -> Any:
+    return a.astype("int32")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"labels": short}, TypeError, "labels is int32; wanted int64"),
+        ({"order": short}, TypeError, "order is int32; wanted int64"),
+        ({"labels": lambda a: a[::2]}, ValueError, "labels is not C-contiguous"),
+        ({"order": lambda a: a[::2]}, ValueError, "order is not C-contiguous"),
+        ({"pictures": lambda a: a.transpose(0, 1, 3, 2)}, ValueError, "pictures is not C-contig"),
+        ({"pictures": lambda a: a[:9]}, ValueError, "28 labels, 9 pictures; wanted one each"),
+        ({"labels": lambda a: a[:9]}, ValueError, "9 labels, 28 pictures; wanted one each"),
+        ({"labels": lambda a: a.reshape(28, 1)}, ValueError, r"labels has shape \(28, 1\)"),
+        ({"order": lambda a: a.reshape(4, 7)}, ValueError, r"order has shape \(4, 7\)"),
+        ({"labels": to_host}, TypeError, "labels is on cpu; wanted gpu:0"),
+        ({"order": to_host}, TypeError, "order is on cpu; wanted gpu:0"),
+        ({"pictures": lambda a: to_device(a, "gpu:1")}, TypeError, "pictures is on gpu:1"),
+        ({"size": lambda a: -6}, ValueError, "size is -6, batch is 1; wanted 0 or more"),
+        ({"batch": lambda a: -1}, ValueError, "size is 6, batch is -1; wanted 0 or more"),
+    ],
+)
+def test_rows_that_would_be_read_wrongly_are_refused(
+    dataset: data.Dataset, change: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    pictures, labels = on_gpu(dataset)
+    rows: dict[str, Any] = {
+        "pictures": pictures, "labels": labels,
+        "order": to_device(np.arange(IMAGES), "gpu"), "size": SIZE, "batch": 1,
+    }  # fmt: skip
+    with pytest.raises(error, match=f"compile: read_from: {says}"):
+        a_step().read_from(**rows | {name: change[name](rows[name]) for name in change})
+
+
 def test_only_rows_on_the_steps_own_device_are_gathered(dataset: data.Dataset) -> None:
     net = small_net()
     step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1))
@@ -168,5 +243,8 @@ def test_only_rows_on_the_steps_own_device_are_gathered(dataset: data.Dataset) -
         Given(dataset, SIZE, device="gpu", raw=True),
     ):
         assert not gathers(step, loader)
+    shared = data.DataLoader(dataset, SIZE, device="gpu", raw=True)
+    shared.share = lambda rows: (0, rows // 2)
+    assert not gathers(step, shared)
     with pytest.raises(RuntimeError, match="take is called after read_from, not before"):
         step.take(SIZE)  # type: ignore[attr-defined]

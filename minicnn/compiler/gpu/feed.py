@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.device import Device, to_device
+from minicnn.device import Device, device_of, to_device
 from minicnn.kernels import Array
 
 from .told import Told
@@ -38,14 +38,63 @@ class Rows:
     ):
         self.pictures, self.labels, self.size, self.batch = pictures, labels, size, batch
         self.held = pictures, labels, order  # the device knows their addresses alone
+        self.count = len(labels if order is None else order)
         self.addresses = tuple(0 if array is None else array.data.ptr for array in self.held)
         self.alike: dict[int, Array] = {}
 
     def like(self, images: int) -> Array:
-        """An array of the shape and dtype of a batch of this many images: some of the pictures."""
+        """An array of the next batch's shape and dtype, of so many images: some of the pictures.
+
+        Raises:
+            ValueError: fewer are left.
+        """
+        left = max(0, min(self.count - self.batch * self.size, len(self.pictures)))
+        if not 0 <= images <= left:
+            raise ValueError(
+                f"compile: take: images is {images}; batch {self.batch} of {self.size} rows each "
+                f"has {left} left, of {self.count} rows and {len(self.pictures)} pictures"
+            )
         if images not in self.alike:
             self.alike[images] = self.pictures[:images]
         return self.alike[images]
+
+
+def check_rows(
+    pictures: Array, labels: Array, order: Array | None, size: int, batch: int, device: Device
+) -> None:
+    """Refuse what a launch would read wrongly: it is told addresses, no dtypes and no sizes.
+
+    Raises:
+        TypeError: labels or an order that are not int64, or an array on another device.
+        ValueError: an array that is not C-contiguous or has a wrong shape, a negative number.
+    """
+    _check_place("pictures", pictures, device)
+    numbers = {"labels": labels} | ({} if order is None else {"order": order})
+    for name, array in numbers.items():
+        _check_place(name, array, device)
+        if array.dtype != np.int64:
+            raise TypeError(f"compile: read_from: {name} is {array.dtype}; wanted int64")
+        if array.ndim != 1:
+            shape = tuple(array.shape)
+            raise ValueError(f"compile: read_from: {name} has shape {shape}; wanted one axis")
+    if len(labels) != len(pictures):
+        raise ValueError(
+            f"compile: read_from: {len(labels)} labels, {len(pictures)} pictures; wanted one each"
+        )
+    if size < 0 or batch < 0:
+        raise ValueError(
+            f"compile: read_from: size is {size}, batch is {batch}; wanted 0 or more of both"
+        )
+
+
+def _check_place(name: str, array: Array, device: Device) -> None:
+    """An array lies on this device, in one piece."""
+    if device_of(array) != device:
+        raise TypeError(
+            f"compile: read_from: {name} is on {device_of(array)}; wanted {device}, as the net"
+        )
+    if not array.flags.c_contiguous:
+        raise ValueError(f"compile: read_from: {name} is not C-contiguous; wanted a copy that is")
 
 
 class Keys:

@@ -19,7 +19,7 @@ from ..engines import Compiled
 from ..means import Means
 from ..record import Stage
 from .engine import PredictionEngine
-from .feed import Feed, Keys, Rows
+from .feed import Feed, Keys, Rows, check_rows
 from .training import Task, TrainingEngine
 
 
@@ -147,16 +147,25 @@ class GpuStep(_OnGpu, CompiledStep):
         Args:
             pictures: (M, ...), uint8 or the net's dtype, C-contiguous.
             labels: int64 (M,), C-contiguous.
-            order: int64, the rows of the epoch one after the other; None: they come as they lie.
-            size: of all batches but perhaps the last.
+            order: int64, C-contiguous, the rows of the epoch one after the other, each below M,
+                which is not checked; None: they come as they lie.
+            size: of all batches but perhaps the last; 0: each begins with the first row.
             batch: the number of the first that is taken.
+
+        Raises:
+            TypeError, ValueError: arrays of another device, dtype or shape; see ``check_rows``.
         """
+        check_rows(pictures, labels, order, size, batch, self.device)
         self._rows = Rows(pictures, labels, order, size, batch)
 
     def take(self, images: int, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
         """``step(x, y, gradient)`` with the next batch, of this many images: see ``read_from``.
 
         It is one launch of a graph: pictures and labels are gathered within it.
+
+        Raises:
+            RuntimeError: ``read_from`` has not been called.
+            ValueError: fewer images are left of the epoch.
         """
         rows = self._rows
         if rows is None:

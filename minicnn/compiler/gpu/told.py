@@ -29,6 +29,7 @@ class Told:
         if numbers == self.numbers:
             return
         sent = np.array(numbers, self.array.dtype)
+        self.numbers = None  # until all is sent: an interruption before has it sent again
         self.array.set(sent)
         cuda = array_module(self.array).cuda
         copied = cuda.get_current_stream().record(cuda.Event(disable_timing=True))

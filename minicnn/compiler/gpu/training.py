@@ -120,6 +120,7 @@ class TrainingEngine(GpuEngine):
         feed.begin_step(rows, keys)
         self.run(profile)  # the update's kernel adds to the means' sums
         feed.end_step(keys)
+        self.update.count(task.optimizer)
         for parameter in self.update.parameters:  # the tape has to know that they changed
             parameter.increment_version()
 

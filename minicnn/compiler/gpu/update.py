@@ -72,21 +72,38 @@ class GpuUpdate:
         program.plan.launches[-1].bytes += moved
 
     def tell(self, optimizer: optim.Optimizer, steps: int) -> None:
-        """Have the table right for the step to come, which counts as taken in the optimiser.
+        """Have the table right for the step to come, which ``count`` has the optimiser count.
 
         steps: how many the device has counted. It goes on counting, so a number of the optimiser's
         that goes on too need not be sent again.
         """
         if self.states is None or not self._are(self.states, optimizer):
-            found = [optimizer.state_of(i) for i in self.numbers]
+            found = self._kept(optimizer)
             states = [state for state, _ in found]
             self._send(states, [number - steps for _, number in found])
         elif isinstance(optimizer, optim.Adam):  # whose formula wants the number
-            for i in self.numbers:
-                optimizer.steps[i] += 1
-            firsts = [optimizer.steps[i] - steps for i in self.numbers]
+            firsts = [optimizer.steps[i] + 1 - steps for i in self.numbers]
             if firsts != self.firsts:
                 self._send(self.states, firsts)
+
+    def count(self, optimizer: optim.Optimizer) -> None:
+        """Have the optimiser count the step: it has been launched."""
+        if isinstance(optimizer, optim.Adam):
+            for i in self.numbers:
+                optimizer.steps[i] += 1
+
+    def _kept(self, optimizer: optim.Optimizer) -> list[tuple[list[Array], int]]:
+        """What the optimiser keeps, and the numbers of the steps to come, which it does not count.
+
+        ``state_of`` would have counted a step that may never be launched.
+        """
+        if not isinstance(optimizer, optim.Adam):
+            return [optimizer.state_of(i) for i in self.numbers]
+        steps = [*optimizer.steps]
+        try:
+            return [optimizer.state_of(i) for i in self.numbers]
+        finally:
+            optimizer.steps[:] = steps
 
     def _are(self, states: list[list[Array]], optimizer: optim.Optimizer) -> bool:
         """Whether the optimiser keeps these arrays still."""
