@@ -121,7 +121,10 @@ def _outcome(part: Part, before: list[Outcome], folder: Path, seconds: float) ->
         return Outcome(part, LEFT_OUT, "PyTorch sees no GPU")
     if seconds < LEAST:
         return Outcome(part, LEFT_OUT, "no time left")
-    return run(part, folder, min(part.seconds, seconds))
+    outcome = run(part, folder, min(part.seconds, seconds))
+    if outcome.stopped and seconds < part.seconds:  # no fault of its own
+        return Outcome(part, LEFT_OUT, "no time left", outcome.seconds)
+    return outcome
 
 
 def _tell(outcome: Outcome) -> None:

@@ -38,6 +38,9 @@ MEASURES: dict[str, Callable[[Sizes], dict[str, Any]]] = {
 
 def parts(sizes: Sizes, folder: Path) -> list[Part]:
     """All parts; what they write besides their output goes to ``folder``."""
+    both = [epochs(name, *EPOCHS[name], sizes) for name in EPOCHS]
+    # minicnn's own; PyTorch's come last, for they take long and check nothing
+    ours, others = ([p for p in both if p.rival is rival] for rival in (False, True))
     todo = [
         measured("machine", "the machine and its versions", 60, sizes),
         selfcheck(),
@@ -45,13 +48,14 @@ def parts(sizes: Sizes, folder: Path) -> list[Part]:
         measured("replays", "the time of a step", 60, sizes),
         measured("kernels", "the time of each kernel", 60, sizes),
         train(sizes, folder),
-        *(epochs(name, *EPOCHS[name], sizes) for name in EPOCHS),
+        *ours,
         sanitizer("memcheck", sizes),
         sanitizer("racecheck", sizes),
         measured("ncu", "the hardware's counters", 90, sizes, tools=("ncu",)),
         tests("gpu-tests", "the GPU path's tests, on this GPU", *sizes.gpu_tests),
         tests("suite", "the engine's tests, every tensor on the GPU",
               "-p", "tests.gpu.on_device", *sizes.tests),
+        *others,
     ]  # fmt: skip
     return [replace(part, seconds=part.seconds * sizes.patience) for part in todo]
 

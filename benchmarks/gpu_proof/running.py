@@ -60,6 +60,7 @@ class Outcome:
         status: "passed", "FAILED" or "left out".
         said: its figure, or why it failed or was left out.
         result: of a part of ``measures``: see there.
+        stopped: whether it took longer than it may.
     """
 
     part: Part
@@ -67,6 +68,7 @@ class Outcome:
     said: str
     seconds: float = 0.0
     result: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
 
 
 def run(part: Part, folder: Path, seconds: float) -> Outcome:
@@ -79,7 +81,8 @@ def run(part: Part, folder: Path, seconds: float) -> Outcome:
     found = result_in(text)
     said = found.get("said") or (part.said or last_line)(text)
     if status is None:
-        return Outcome(part, FAILED, f"stopped after {took:.0f} s; {said}".rstrip("; "), took)
+        said = f"stopped after {took:.0f} s; {said}".rstrip("; ")
+        return Outcome(part, FAILED, said, took, stopped=True)
     if status:
         said = said or f"exit status {status}"
     return Outcome(part, FAILED if status else PASSED, said, took, found)
@@ -116,7 +119,11 @@ def _end(process: subprocess.Popen) -> None:
 def result_in(text: str) -> dict[str, Any]:
     """What a part of ``measures`` has printed for this process; nothing if it did not get there."""
     found = [line for line in text.splitlines() if line.startswith(RESULT)]
-    return json.loads(found[-1].removeprefix(RESULT)) if found else {}
+    try:
+        result = json.loads(found[-1].removeprefix(RESULT)) if found else {}
+    except ValueError:  # a line that was cut off, or another program's
+        return {}
+    return result if isinstance(result, dict) else {}
 
 
 def last_line(text: str) -> str:
