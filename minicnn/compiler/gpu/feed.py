@@ -43,11 +43,13 @@ class Rows:
         self.alike: dict[int, Array] = {}
 
     def like(self, images: int) -> Array:
-        """An array of the next batch's shape and dtype, of so many images: some of the pictures.
+        """An array of the next batch's shape and dtype, N = images: some of the pictures.
 
         Raises:
             ValueError: fewer are left.
         """
+        # the kernel does not look: it would read on behind the labels, the order or the pictures;
+        # an order may name a picture more than once, so it may be longer than there are pictures
         left = max(0, min(self.count - self.batch * self.size, len(self.pictures)))
         if not 0 <= images <= left:
             raise ValueError(
@@ -68,6 +70,7 @@ def check_rows(
         TypeError: labels or an order that are not int64, or an array on another device.
         ValueError: an array that is not C-contiguous or has a wrong shape, a negative number.
     """
+    # the dtype of the pictures is looked at by the engine, which is made for it
     _check_place("pictures", pictures, device)
     numbers = {"labels": labels} | ({} if order is None else {"order": order})
     for name, array in numbers.items():
@@ -77,6 +80,7 @@ def check_rows(
         if array.ndim != 1:
             shape = tuple(array.shape)
             raise ValueError(f"compile: read_from: {name} has shape {shape}; wanted one axis")
+    # the order is as long as the epoch, which may be part of the data set, or more than all of it
     if len(labels) != len(pictures):
         raise ValueError(
             f"compile: read_from: {len(labels)} labels, {len(pictures)} pictures; wanted one each"

@@ -99,6 +99,7 @@ class GpuUpdate:
         """
         if not isinstance(optimizer, optim.Adam):
             return [optimizer.state_of(i) for i in self.numbers]
+        # restored too if it fails halfway, at a state of a wrong shape
         steps = [*optimizer.steps]
         try:
             return [optimizer.state_of(i) for i in self.numbers]
