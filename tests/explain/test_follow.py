@@ -207,6 +207,16 @@ def run_folder(tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_run_whose_net_cannot_be_followed_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    how = {"batch_norm": True}
+    config = {"model": "lenet", "model_args": how, "dataset": "fashion-mnist-sample"}
+    folder = Run(tmp_path / "run", config, models.lenet(**how)).folder
+    said = error_of(capsys, "--run", str(folder), "--follow", "--no-open")
+    assert f"--run is {folder}, whose net[1] is BatchNorm2d; wanted one of Conv2d, Linear" in said
+
+
 def test_the_command_writes_a_page(run_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "page.html"
     argv = ["--run", str(run_folder), "--follow", "--image", "3", "--no-open", "--out", str(out)]

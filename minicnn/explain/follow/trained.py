@@ -13,6 +13,7 @@ from minicnn.train.run import load_test_set, normalise_of
 
 from ..examples import OPTIONS
 from ..words import Sentence
+from .net import layers_of
 from .numbers import Followed, follow
 from .page import page_of
 from .states import State, entries, how_many_fit, spread
@@ -42,6 +43,7 @@ def from_run(options: argparse.Namespace) -> tuple[FollowedRun, str]:
     """What ``--follow`` shows of ``--run``, and a sentence about the picture."""
     _check(options)
     net, config = load_run(options.run)
+    _check_net(net, options.run)
     test = load_test_set(config, options.data_dir)
     image = options.image or 0
     if image >= len(test):
@@ -68,6 +70,14 @@ def _check(options: argparse.Namespace) -> None:
     for name in ("op", "text"):
         if getattr(options, name) not in ("conv", False):
             raise ValueError(f"--{name} does not apply to --follow, which writes the page of a net")
+
+
+def _check_net(net: Any, run: str) -> None:
+    try:
+        layers_of(net)
+    except TypeError as error:
+        what = str(error).removeprefix("explain.follow: ")
+        raise ValueError(f"--run is {run}, whose {what}") from error
 
 
 def _shown(last: Followed, files: dict[int, Path]) -> list[Path]:
