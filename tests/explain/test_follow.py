@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minicnn
 from minicnn import Tensor, explain, models, nn
 from minicnn.explain.__main__ import main
 from minicnn.explain.follow import states as rows
+from minicnn.explain.follow.page import page_of
 from minicnn.explain.follow.states import State, entries, how_many_fit, spread
 from minicnn.explain.page.grid import TooLargeError
 from minicnn.nn import functional as F
@@ -160,6 +162,45 @@ def test_what_cannot_be_followed_is_refused(net: Any, x: Any, y: int, message: s
         explain.follow(net, x, y)
 
 
+def test_a_layer_without_weights_may_stand_in_several_places() -> None:
+    """As if each place had a layer of its own."""
+    minicnn.manual_seed(5)
+    first, second = nn.Conv2d(1, 2, (2, 3)), nn.Conv2d(2, 2, 1)
+    ends = nn.Flatten(), nn.Linear(8, 3)
+    relu, pool = nn.ReLU(), nn.MaxPool2d((2, 1), stride=1)
+    shared = nn.Sequential(first, relu, pool, second, relu, pool, *ends)
+    pools = [nn.MaxPool2d((2, 1), stride=1) for _ in range(2)]
+    apart = nn.Sequential(first, nn.ReLU(), pools[0], second, nn.ReLU(), pools[1], *ends)
+    x = np.random.default_rng(5).standard_normal((1, 5, 4))
+    ours, theirs = (explain.follow(net, x, 2) for net in (shared, apart))
+    for name in ("arrays", "kept"):
+        found, wanted = getattr(ours, name), getattr(theirs, name)
+        assert list(found) == list(wanted)
+        for key, array in wanted.items():
+            np.testing.assert_array_equal(found[key], array)
+    assert ours.terms("pool1.dy", 1, 2, 0) == theirs.terms("pool1.dy", 1, 2, 0) != []
+
+
+def test_shared_parameters_are_refused_by_name() -> None:
+    x, dense, other = np.ones((1, 2, 2)), nn.Linear(4, 4), nn.Linear(4, 4)
+    twice = nn.Sequential(nn.Flatten(), dense, nn.Sequential(nn.ReLU(), dense))
+    wanted = r"net\[2\]\[1\]\.weight is net\[1\]\.weight, too; wanted layers that share no"
+    with pytest.raises(ValueError, match=wanted):
+        explain.follow(twice, x, 1)
+    other.bias = dense.bias
+    tied = nn.Sequential(nn.Flatten(), dense, other)
+    with pytest.raises(ValueError, match=r"net\[2\]\.bias is net\[1\]\.bias, too"):
+        explain.follow(tied, x, 1)
+
+
+@pytest.mark.parametrize(("value", "name"), [(np.nan, "0.weight"), (-np.inf, "6.bias")])
+def test_parameters_that_are_not_finite_are_refused(value: float, name: str) -> None:
+    net, x, y = small()
+    dict(net.named_parameters())[name].data[0] = value
+    with pytest.raises(ValueError, match=f"follow: {name} holds nan or inf; wanted finite"):
+        explain.follow(net, x, y)
+
+
 def test_it_shows_itself(followed: explain.Followed) -> None:
     assert "conv1.dW" in str(followed)
     assert repr(followed).startswith("<followed: conv1, tanh1, pool1, conv2")
@@ -194,6 +235,18 @@ def test_as_many_states_are_shown_as_fit(monkeypatch: pytest.MonkeyPatch) -> Non
         how_many_fit(layout)
 
 
+def test_a_page_refuses_more_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    followed = followed_small()
+    cells = sum(entry.size for entry in entries(followed, False, False).values())
+    monkeypatch.setattr(rows, "MOST_BYTES", 5 * cells)
+    with pytest.raises(TooLargeError, match=r"the net has .* cells and gradients, too many"):
+        followed.html()
+    monkeypatch.setattr(rows, "MOST_BYTES", 11 * cells)  # 16 for three states
+    with pytest.raises(TooLargeError, match=r"3 states are too many for a page, which holds 2"):
+        page_of([State(followed)] * 3)
+    assert page_of([State(followed)] * 2).count('<script class="state"') == 2
+
+
 # The command --------------------------------------------------------------------------------------
 
 
@@ -210,9 +263,12 @@ def run_folder(tmp_path: Path) -> Path:
 def test_a_run_whose_net_cannot_be_followed_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    how = {"batch_norm": True}
-    config = {"model": "lenet", "model_args": how, "dataset": "fashion-mnist-sample"}
-    folder = Run(tmp_path / "run", config, models.lenet(**how)).folder
+    config = {
+        "model": "lenet",
+        "model_args": {"batch_norm": True},
+        "dataset": "fashion-mnist-sample",
+    }
+    folder = Run(tmp_path / "run", config, models.lenet(batch_norm=True)).folder
     said = error_of(capsys, "--run", str(folder), "--follow", "--no-open")
     assert f"--run is {folder}, whose net[1] is BatchNorm2d; wanted one of Conv2d, Linear" in said
 

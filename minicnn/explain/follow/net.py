@@ -62,10 +62,11 @@ def layers_of(net: nn.Module) -> list[Layer]:
 
     Raises:
         TypeError: not a Sequential, or a layer of another kind than ``KINDS``.
-        ValueError: a convolution of several groups.
+        ValueError: a convolution of several groups, a parameter that two layers share.
     """
     if not isinstance(net, nn.Sequential):
         raise TypeError(f"explain.follow: net is {type(net).__name__}; wanted an nn.Sequential")
+    _check_sharing(net)
     layers: list[Layer] = []
     counts = Counter[str]()
     below = "x"
@@ -92,10 +93,29 @@ def flattened(net: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, Any]]
             yield f"{prefix}{k}.", module
 
 
+def _check_sharing(net: nn.Sequential) -> None:
+    """Refuse a parameter in two places: its gradient is the sum of both, and no cell's sum."""
+    owners: dict[int, str] = {}
+    for prefix, module in flattened(net):
+        for key, parameter in module.named_parameters():
+            name = f"{_place(prefix)}.{key}"
+            if id(parameter) in owners:
+                raise ValueError(
+                    f"explain.follow: {name} is {owners[id(parameter)]}, too; wanted layers that "
+                    "share no parameter"
+                )
+            owners[id(parameter)] = name
+
+
+def _place(prefix: str) -> str:
+    """``net[4][0]`` of ``"4.0."``."""
+    return f"net[{prefix.rstrip('.').replace('.', '][')}]"
+
+
 def _kind_of(module: Any, prefix: str) -> tuple[str, str]:
     for kind, names in KINDS.items():
         if isinstance(module, kind):
             return names
     wanted = ", ".join(kind.__name__ for kind in (*KINDS, *PASSED_OVER))
-    name = f"net[{prefix.rstrip('.').replace('.', '][')}]"
-    raise TypeError(f"explain.follow: {name} is {type(module).__name__}; wanted one of {wanted}")
+    what = f"{_place(prefix)} is {type(module).__name__}"
+    raise TypeError(f"explain.follow: {what}; wanted one of {wanted}")

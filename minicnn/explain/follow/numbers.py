@@ -15,7 +15,7 @@ from minicnn.tensor import Tensor
 from ..conv.terms import Product
 from ..numbers import as_numbers
 from ..page import in_a_frame
-from .net import Layer, flattened, gradient_of, layers_of
+from .net import PASSED_OVER, Layer, flattened, gradient_of, layers_of
 from .page import page_of
 from .paths import Paths, paths_from
 from .rules import Rule, made_of, rules_of
@@ -45,6 +45,8 @@ def follow(net: nn.Module, x: Any, y: int) -> Followed:
     picture = as_numbers("follow", "x", x, 4)
     if len(picture) != 1:
         raise ValueError(f"explain.follow: x has shape {picture.shape}; wanted one picture")
+    for name, parameter in net.named_parameters():
+        as_numbers("follow", name, parameter, parameter.ndim)
     ours = copy.deepcopy(net).cpu().to("float64").eval()
     arrays, kept = _computed(ours, layers_of(ours), picture, y)
     return Followed(layers, arrays, kept, y)
@@ -186,11 +188,11 @@ def _forward(
     net: Any, layers: list[Layer], x: Tensor
 ) -> tuple[list[Tensor], dict[str, np.ndarray]]:
     """The outputs of the layers, each to keep its gradient, and ``kept`` of ``Followed``."""
-    followed = {id(layer.module): layer for layer in layers}
+    remaining = iter(layers)  # by position: a ReLU may stand in several places
     outputs: list[Tensor] = []
     kept: dict[str, np.ndarray] = {}
     for _, module in flattened(net):
-        layer = followed.get(id(module))
+        layer = None if isinstance(module, PASSED_OVER) else next(remaining)
         if layer and layer.kind == "dense" and x.ndim != 2:
             raise ValueError(
                 f"explain.follow: {layer.name} gets {x.shape[1:]}; wanted an nn.Flatten before it"

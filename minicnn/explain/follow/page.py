@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import page
+from ..page.grid import TooLargeError
 from ..words import Sentence, as_data, as_html
 from .net import Layer, gradient_of
-from .states import Entry, State, entries, row
+from .states import Entry, State, entries, how_many_fit, row
 
 SCRIPTS = (
     *("page/base.js", "page/words.js", "follow/arrays.js", "follow/layers.js", "follow/paths.js"),
@@ -68,11 +69,14 @@ def page_of(
         language: as in ``page.write``.
 
     Raises:
-        TooLargeError: see ``states.how_many_fit``.
+        TooLargeError: more states than ``states.how_many_fit``.
     """
     followed = states[-1].followed
     steps = [state.kept.step for state in states if state.kept and state.kept.step]
     layout = entries(followed, bool(steps), any(step["momentum"] for step in steps))
+    fit = how_many_fit(layout)
+    if len(states) > fit:
+        raise TooLargeError(f"{len(states)} states are too many for a page, which holds {fit}")
     layers = followed.layers
     data = {
         "grids": grids_of(followed, layout),
