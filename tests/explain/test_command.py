@@ -100,6 +100,18 @@ def test_pages_of_the_smaller_layers(kind: str, tmp_path: Path) -> None:
                 assert key in known[grid]
 
 
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_the_guide_lists_the_grids_of_each_page(kind: str, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    main(["--op", kind, "--no-open", "--out", str(out)])
+    guide = (Path(__file__).parents[2] / "docs/explorer.md").read_text(encoding="utf-8")
+    table = guide[guide.index("| page | `data-grid` |") :].split("\n\n")[0]
+    page = "convolution" if kind == "conv" else f"`{kind}`"
+    row = next(line for line in table.splitlines() if page in line.split("|")[1])
+    listed = row.split("|")[2].replace("`", "").split()
+    assert sorted(listed) == sorted(g["grid"] for g in data_of(out.read_text())["grids"])
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
