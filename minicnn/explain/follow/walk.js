@@ -10,10 +10,21 @@ const anchorOf = ([name, k]) => `${name}/${grids.get(name).index(k).join(",")}`;
 
 /** The cell that an anchor names; null where there is none. */
 function cellOf(anchor) {
-  const [name, index = ""] = decodeURIComponent(anchor).split("/");
-  if (!grids.has(name)) return null;
-  const k = grids.get(name).number(index ? numbers(index) : []);
-  return k >= 0 && k < grids.get(name).size ? [name, k] : null;
+  const [name, index = ""] = decoded(anchor).split("/");
+  const grid = grids.get(name);
+  const at = index ? index.split(",") : [];
+  if (at.length !== grid?.shape.length) return null;
+  const fits = at.every((text, axis) => /^\d+$/.test(text) && Number(text) < grid.shape[axis]);
+  return fits ? [name, grid.number(at.map(Number))] : null;
+}
+
+/** An anchor as text; it stays as it is where it is no encoded text. */
+function decoded(anchor) {
+  try {
+    return decodeURIComponent(anchor);
+  } catch {
+    return anchor;
+  }
 }
 
 /** What the next cell is multiplied by in the sum of this one; null where it is no part of a sum. */

@@ -280,8 +280,18 @@ def test_an_address_names_a_cell(visit: Any) -> None:
     assert page.evaluate("() => nameOf(here)") == "conv2.dW[1, 2, 0, 1]"
     page.evaluate("() => goOn(['dense2.dy', 2])")
     assert page.evaluate("() => location.hash") == "#dense2.dy/2"
-    other = visit("small", anchor="#conv2.dW/1,2,9,1")
-    assert other.evaluate("() => nameOf(here)") == "conv1.dW[0, 0, 1, 1]"
+    page.evaluate("() => stay(['L', 0])")
+    assert page.evaluate("() => cellOf(location.hash.slice(1))") == ["L", 0]
+
+
+@pytest.mark.parametrize(
+    "anchor",
+    ["conv2.dW/1,2,9,1", "conv1.dW/0,0,9,1", "conv1.dW/0,0,1", "conv1.dW/0,0,1,1,0", "conv1.dW",
+     "conv1.dW/0,0,-1,1", "conv1.dW/0,0,,1", "conv1.dW/0,0,0.5,1", "L/0", "conv9.dW/0", "%"],
+)  # fmt: skip
+def test_an_address_of_no_cell_opens_the_page_at_its_beginning(anchor: str, visit: Any) -> None:
+    page = visit("small", anchor=f"#{anchor}")
+    assert page.evaluate("() => nameOf(here)") == "conv1.dW[0, 0, 1, 1]"
 
 
 # Through the training -----------------------------------------------------------------------------
