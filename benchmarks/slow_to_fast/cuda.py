@@ -84,21 +84,22 @@ def conv(layer: Layer, arrays: Inputs) -> Works:
     assert forward is not None
     # without activations and poolings: two zeros, and windows of 1 x 1
     plain, images, winner = (0, 1, 1), np.int32(n), run.cupy.zeros(1, np.uint8)
-    parts = run.cupy.empty((dweight.parts(size, n), weight.size + o), x.dtype)
+    parts = dweight.parts(size, n)
+    dw, db = run.cupy.empty((parts, weight.size), x.dtype), run.cupy.empty((parts, o), x.dtype)
     of_forward = (x, weight, bias, y, y, winner, images, 1, 0, 1, *plain, *size, *forward)
     of_dinput = (dy, dy, winner, weight, x, dx, images, 0, 0, *plain, *size, *dinput)
-    of_dweight = (x, dy, dy, winner, parts, images, 0, *plain, *size, *dweight)
-    blocks = len(parts) * dweight.groups(size)
+    of_dweight = (x, dy, dy, winner, dw, db, images, 1, 0, *plain, *size, *dweight)
+    blocks = parts * dweight.groups(size)
     works = (
         run.literal("conv_forward", forward.blocks(size, n, False), forward, size, of_forward),
         run.literal("conv_dweight", blocks, dweight, size, of_dweight),
         run.literal("conv_dinput", dinput.blocks(size, n), dinput, size, of_dinput),
     )
 
-    def dw() -> Any:
-        return parts.get().sum(0)[: weight.size].reshape(layer.weight_shape)
+    def whole() -> Any:
+        return dw.get().sum(0).reshape(layer.weight_shape)
 
-    results = lambda _: y.get(), lambda _: dw(), lambda _: dx.get()
+    results = lambda _: y.get(), lambda _: whole(), lambda _: dx.get()
     named = zip(("forward", "dW", "dX"), works, results, strict=True)
     return {name: Work(work, result) for name, work, result in named}
 
