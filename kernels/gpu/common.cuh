@@ -6,8 +6,9 @@
 // (backward).
 //
 // `real` is float; the tests in float64 compile the same text with -DREAL=double. Cell is the number of
-// a cell: 64 bits, or 32 in a plan whose arrays are known to be small (literal.py). Notation as in reference.py: N images, C channels, H x W picture, KH x KW kernel,
-// stride SH, SW, padding PH, PW, dilation DH, DW, OH x OW output.
+// a cell: 64 bits, or 32 in a plan whose arrays are known to be small (literal.py). Notation as in
+// reference.py: N images, C channels, H x W picture, KH x KW kernel, stride SH, SW, padding PH, PW,
+// dilation DH, DW, OH x OW output.
 #ifndef REAL
 #define REAL float
 #endif

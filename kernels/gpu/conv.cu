@@ -55,7 +55,7 @@ extern "C" __global__ void col2im(
 // the compiler sees that, and reads the 2 x 3 cells of a row of taps (0, 1) once. How large tiles,
 // chunks and blocks are is chosen in compiler/gpu/tiling.py.
 //
-// Sizes of all three kernels: O, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW as above, and
+// Sizes of these kernels, here and in conv_backward.cu: O, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW as above, and
 //     pool, QH, QW   the pooling after the activation: windows of QH x QW that do not overlap
 //     G              images of a block
 //     CC, CI, CJ     of a chunk: channels, rows and columns of the kernel
@@ -156,16 +156,19 @@ extern "C" __global__ void conv_forward(
                 if (!works) continue;
                 for (int c = 0; c < CC; c++)
 #pragma unroll 1
-                    for (int i = 0; i < CI; i++) {
+                    for (int i = 0; i < min(CI, KH - i0); i++) {
                         int line = (g * CC + c) * XH + r * TH * SH + i * DH;
                         const real* xi = xs + line * LINE + s * TW * SW;
                         const real* wi = ws + (c * CI + i) * CJ * WO + q0;
-                        UNROLL for (int j = 0; j < CJ; j++)
+                        UNROLL for (int j = 0; j < CJ; j++) {
+                            // a weight of 0 would not do: the cell may be infinite
+                            if (KW % CJ != 0 && j0 + j >= KW) continue;
                             UNROLL for (int p = 0; p < TH * TW; p++) {
                                 int cell = p / TW * SH * LINE + p % TW * SW;
                                 UNROLL for (int q = 0; q < Q; q++)
                                     sum[q][p] += wi[j * WO + q] * xi[cell + j * DW];
                             }
+                        }
                     }
             }
     if (!works) return;

@@ -90,14 +90,14 @@ extern "C" __global__ void conv_dinput(
                 if (!works) continue;
                 for (int o = 0; o < CC; o++)
 #pragma unroll 1
-                    for (int i = 0; i < CI; i++) {
+                    for (int i = 0; i < min(CI, KH - i0); i++) {
                         int away = a - (i0 + i) * DH, oh = u + away / SH;
                         if (away % SH != 0 || oh < 0 || oh >= OH) continue;
                         const real* yi = ys + ((g * CC + o) * YH + oh - top) * LINE;
                         const real* wi = ws + (o * CI + i) * CJ * WC + q0;
                         UNROLL for (int j = 0; j < CJ; j++) {
                             int aside = b - (j0 + j) * DW;
-                            if (aside % SW != 0) continue;
+                            if (aside % SW != 0 || (KW % CJ != 0 && j0 + j >= KW)) continue;
                             UNROLL for (int p = 0; p < TW; p++) {
                                 int ow = v + p + aside / SW;
                                 if (whole && (ow < 0 || ow >= OW)) continue;

@@ -3,7 +3,7 @@
 enum { GRADIENT, SMOOTHING, OF_UPDATE };  // settings: the loss's, then those of the update
 
 // losses[m] = log(sum_c exp(logits[m, c])) - logits[m, target[m]] and the softmax; a target of -1
-// has no loss. A warp takes a row, so that its threads read neighbouring classes.
+// has no loss. Launch: blocks of 256, any grid; a warp takes a row.
 extern "C" __global__ void softmax_cross_entropy(
     const real* __restrict__ logits, const long long* __restrict__ target,
     real* __restrict__ losses, real* __restrict__ probabilities, int rows, int C) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import minicnn
 from minicnn import Tensor, kernels, nn, optim
 from minicnn.compiler.gpu import tiling
-from minicnn.device import to_device
+from minicnn.device import to_device, to_host
 from minicnn.nn import functional as F
 from tests.gpu.general import general_form
 
@@ -136,6 +137,48 @@ def test_the_order_of_threads_does_not_matter(cupy: Any, room: int, name: str, o
 @pytest.mark.parametrize("name", ["average", "maximum", "strides and dilation", "many channels"])
 def test_with_sizes_as_literals(name: str) -> None:
     assert_equal(name, 3)
+
+
+@pytest.mark.parametrize("room", ["tiny"], indirect=True)
+@pytest.mark.parametrize("axis", [2, 3])
+def test_cells_that_no_window_sees_may_be_infinite(room: int, axis: int) -> None:
+    """A piece of a kernel of 5 has 3 taps: the sixth, which is none, is at such a cell."""
+    rng, kernel, stride = np.random.default_rng(2), [1, 1], [1, 1]
+    kernel[axis - 2], stride[axis - 2] = 5, 6
+    x, y = rng.standard_normal((2, 1, 17, 17)), rng.integers(0, 4, 2)
+    x[(slice(None),) * axis + (slice(5, None, 6),)] = np.inf
+    found = []
+    for device in ("cpu", "gpu"):
+        minicnn.manual_seed(5)
+        conv = nn.Conv2d(1, 3, tuple(kernel), tuple(stride))
+        net = nn.Sequential(conv, nn.Flatten(), nn.Linear(3 * 3 * 17, 4)).to("float64").to(device)
+        step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1))
+        with general_form():
+            found.append(step(*(Tensor(to_device(a, device)) for a in (x, y)))[1].numpy())
+    assert np.isfinite(found[0]).all()
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("room", ["tiny"], indirect=True)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_cells_that_a_window_does_not_see_are_free_of_its_gradient(room: int, axis: int) -> None:
+    gpu: Any = importlib.import_module("minicnn.kernels.gpu.launch")
+    (h, kh, oh), (w, kw, ow) = [(17, 5, 13), (3, 1, 3)][:: 1 if axis == 0 else -1]
+    size = tiling.Geometry(1, 1, h, w, kh, kw, 1, 1, 0, 0, 1, 1, oh, ow)
+    way, dy = tiling.dinput(size), np.zeros((oh, ow))
+    assert (5 % way.ci, 5 % way.cj)[axis] != 0
+    dy[0, 0] = np.inf
+    of_dy, weights, dx = (to_device(a, "gpu") for a in (dy, np.ones((kh, kw)), np.zeros((h, w))))
+    winner = to_device(np.zeros(1, np.uint8), "gpu")
+    numbers = 1, 0, 0, 0, 1, 1, *size, *way
+    gpu.kernel("conv_dinput", "float64")(
+        (way.blocks(size, 1),), (way.threads,),
+        (of_dy, of_dy, winner, weights, dx, dx, *map(np.int32, numbers)),
+        shared_mem=8 * way.shared(size),
+    )  # fmt: skip
+    expected = np.zeros((h, w))
+    expected[:kh, :kw] = np.inf
+    np.testing.assert_array_equal(to_host(dx), expected)
 
 
 @pytest.mark.parametrize("n", [0, 1, 300])

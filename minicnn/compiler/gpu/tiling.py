@@ -1,9 +1,9 @@
 """How a convolution's work is cut up: what a thread, a block and a chunk of shared memory take.
 
-The kernels of ``kernels/gpu/conv.cu`` compute the same whatever is chosen here. A large tile of
-sums reads little for each product, but leaves few threads; a large block reads the picture and the
-weights less often, but there are fewer of them. So every way that fits is judged by what it costs
-(``ways``), and the cheapest is taken.
+The kernels of ``kernels/gpu/conv.cu`` and ``conv_backward.cu`` compute the same whatever is chosen
+here. A large tile of sums reads little for each product, but leaves few threads; a large block
+reads the picture and the weights less often, but there are fewer of them. So every way that fits
+is judged by what it costs (``ways``), and the cheapest is taken.
 """
 
 from __future__ import annotations
