@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from minicnn import Tensor, nn, optim
 from minicnn.device import to_device
 from tests.gpu.general import general_form
 from tests.gpu.nets import NETS, assert_close, batches, trained
+from tests.gpu.texts import everything
 
 
 @pytest.fixture
@@ -75,6 +77,23 @@ def test_another_batch_size_compiles_nothing(
         step(Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu")))
     assert len(texts) == 2
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "in_text"),
+    [
+        ("chain", "IMAGES", "IMAGES"),
+        ("chain", "CELLS", "CHAIN_CELLS"),
+        ("update", "FEW_PARTS", "FEW_PARTS"),
+        ("tiling", "MOST_CHANNELS", "MOST_CHANNELS"),
+        ("tiling", "MOST_PLACES", "MOST_PLACES"),
+    ],
+)
+def test_a_size_that_python_repeats_is_the_texts(
+    cupy: Any, module: str, name: str, in_text: str
+) -> None:
+    ours = getattr(importlib.import_module(f"minicnn.compiler.gpu.{module}"), name)
+    assert re.findall(rf"^#define {in_text} (\d+)", everything(), re.MULTILINE) == [str(ours)]
 
 
 @pytest.mark.parametrize("name", ["strides", "residual"])
