@@ -55,7 +55,8 @@ extern "C" __global__ void col2im(
 // the compiler sees that, and reads the 2 x 3 cells of a row of taps (0, 1) once. How large tiles,
 // chunks and blocks are is chosen in compiler/gpu/tiling.py.
 //
-// Sizes of these kernels, here and in conv_backward.cu: O, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW as above, and
+// Sizes of these kernels, here and in conv_backward.cu: O, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW,
+// OH, OW as above, and
 //     pool, QH, QW   the pooling after the activation: windows of QH x QW that do not overlap
 //     G              images of a block
 //     CC, CI, CJ     of a chunk: channels, rows and columns of the kernel
