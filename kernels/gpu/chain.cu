@@ -183,9 +183,9 @@ extern "C" __global__ void dense_chain_loss(
     chain_forward(images, x, table, rates, layers);
 
     const Layer last(table, layers - 1);
+    // whose sum waits for all threads: the logits are there
     real divisor = divisor_of(target, weight, N, last.O, ignore_index, is_mean);
     if (blockIdx.x == 0 && threadIdx.x == 0) of_images[(Cell)N + N] = divisor;
-    __syncthreads();
     int image = threadIdx.x / 32;
     if (image < images.count) {
         long long m = images.first + image, t = target[m];

@@ -172,7 +172,7 @@ RACES = [
     Bug("chain: blocks share their images", CHAIN, "first = {-IMAGES * (long long)blockIdx.x-}"
         "{+0 * (long long)blockIdx.x+};"),
     Bug("chain: lanes share an output", CHAIN, "if ({-lane % 4 != 0 || -}o >= O) continue"),
-    Bug("chain: too little room", CHAIN, "cells[CHAIN_CELLS / {-4-}{+64+}], meeting"),
+    Bug("chain: too little room", CHAIN, "cells[CHAIN_CELLS / {-4-}{+128+}], meeting"),
     Bug("product: slices share their sums", LINEAR,
         "sums[({-slice * TILE + -}y + i) * TILE + x + j]"),
     Bug("product: every block the first tile", LINEAR, "places + 4ll * {-blockIdx.x-}{+0+};"),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.gpu import emulator, texts
+from tests.gpu.ptx.nvrtc import without_places
 from tests.gpu.sass.launches import of_step
 
 nvrtc: Any = pytest.importorskip("cupy_backends.cuda.libs.nvrtc", reason="needs CuPy and NVRTC")
@@ -89,6 +90,16 @@ def test_a_plans_kernels_fit_too(model: str, architecture: str, real: str) -> No
     for name, usage in usages(report).items():
         assert usage.spilled == 0, f"{name} spills"
         assert 0 < usage.registers <= MOST_REGISTERS, name
+
+
+@pytest.mark.parametrize("real", REALS)
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_86", "sm_89"])
+def test_ptx_is_the_same_up_to_sm_90(architecture: str, real: str) -> None:
+    """So what is executed as PTX of sm_90 (test_ptx.py) holds for them all; sm_100's is another."""
+    older, sm_90 = (compiled(name, real)[0] for name in (architecture, "sm_90"))
+    assert f".target {architecture}" in older
+    assert without_places(older) == without_places(sm_90)
+    assert without_places(older) != without_places(compiled("sm_100", real)[0])
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
