@@ -153,8 +153,9 @@ def test_cells_that_no_window_sees_may_be_infinite(room: int, axis: int) -> None
         conv = nn.Conv2d(1, 3, tuple(kernel), tuple(stride))
         net = nn.Sequential(conv, nn.Flatten(), nn.Linear(3 * 3 * 17, 4)).to("float64").to(device)
         step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1))
+        pictures, labels = (Tensor(to_device(a, device)) for a in (x, y))
         with general_form():
-            found.append(step(*(Tensor(to_device(a, device)) for a in (x, y)))[1].numpy())
+            found.append(step(pictures, labels)[1].numpy())
     assert np.isfinite(found[0]).all()
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
