@@ -173,10 +173,11 @@ def test_cells_that_a_window_does_not_see_are_free_of_its_gradient(room: int, ax
     winner = to_device(np.zeros(1, np.uint8), "gpu")
     numbers = 1, 0, 0, 0, 1, 1, *size, *way
     gpu.kernel("conv_dinput", "float64")(
-        (way.blocks(size, 1),), (way.threads,),
+        (way.blocks(size, 1),),
+        (way.threads,),
         (of_dy, of_dy, winner, weights, dx, dx, *map(np.int32, numbers)),
         shared_mem=8 * way.shared(size),
-    )  # fmt: skip
+    )
     expected = np.zeros((h, w))
     expected[:kh, :kw] = np.inf
     np.testing.assert_array_equal(to_host(dx), expected)
