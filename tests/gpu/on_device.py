@@ -31,6 +31,7 @@ FILES = {  # of the host, or long; a folder stands for all that is in it
     "d2l": "trains",
     "data": "files; tests/gpu/test_training.py is the loader's counterpart",
     "distributed": "of the CPU",
+    "exact": "of the CPU's ways; tests/gpu/test_kernels.py has whole numbers too",
     "explain": "pages; test_tape.py counts NumPy's memory",
     "gpu": "of its own",
     "hosts": "processes of their own",
