@@ -17,7 +17,7 @@ FLOATS = ("float32", "float64")
 def sum_over(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """See ``reference.sum_over``, which does what is not over all axes but neighbouring ones."""
     axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    kept = [i for i in range(x.ndim) if i not in axes and i - x.ndim not in axes]
+    kept = sorted({*range(x.ndim)} - {a % x.ndim for a in axes})
     first, last = (kept[0], kept[-1] + 1) if kept else (0, 0)
     sizes = prod(x.shape[:first]), prod(x.shape[first:last]), prod(x.shape[last:])
     are_axes = all(-x.ndim <= a < x.ndim for a in axes) and 0 < len(axes) == x.ndim - len(kept)
