@@ -136,18 +136,6 @@ def kernel_cases(dtype: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "norm_sums", (normal(*x.shape), x, each[0])
     yield "norm_backward", (normal(*x.shape), x, *each)
     yield "sum_over", (normal(71, 6, 37), (0, 2), True)
-    labels, weight, scale = rng.integers(-1, 37, 71), np.abs(normal(37)), normal(2, 3, 1, 1)
-    yield "class_indices", (abs(labels), None, 37, 5, dtype)
-    yield "class_indices", (labels, weight, 37, -1, dtype)
-    yield "reduce_losses", (normal(1031), np.abs(normal(1031)), True)
-    yield "reduce_losses", (normal(1031), np.abs(normal(1031)), False)
-    sums = np.full((), 3, dtype), np.full((), 4)
-    yield "count_batch", (np.full((), 0.3, dtype), normal(71, 37), labels, *sums)
-    images, rows = rng.integers(0, 256, (71, 3, 5, 7), np.uint8), rng.permutation(71)[:31]
-    yield "load_batch", (images, labels, rows, None)
-    yield "load_batch", (images, labels, rows, scale.astype("float32"))
-    yield "sum_over", (normal(71, 6, 37), 0)
-    yield "sum_over", (normal(71, 37), None, True)
     yield "sgd", (normal(1031), normal(1031), normal(1031), 0.3, 0.9, 0.1, 0.01, False, True)
     means = normal(1031), normal(1031) ** 2, normal(1031) ** 2  # of g, of g², the largest of these
     yield "adam", (normal(1031), normal(1031), *means, 3, 0.1, 0.8, 0.9, 1e-3, 0.1, False, True)

@@ -51,17 +51,3 @@ extern "C" __global__ void gather_numbers(
     long long* __restrict__ labels, int N, int size) {
     gather<real>(source, clock, x, labels, N, size, 1);
 }
-
-// A batch for eager mode: row n is picture rows[n] / 255, `size` cells, and its label. Moves 5 bytes a
-// cell. Launch: blocks of 256; a block takes an image, any grid.
-extern "C" __global__ void pick_pixels(
-    const unsigned char* __restrict__ pixels, const long long* __restrict__ labels,
-    const long long* __restrict__ rows, float* __restrict__ x, long long* __restrict__ y, int N,
-    int size) {
-    for (int n = blockIdx.x; n < N; n += gridDim.x) {
-        const unsigned char* picture = pixels + rows[n] * size;
-        for (int cell = threadIdx.x; cell < size; cell += blockDim.x)
-            x[(long long)n * size + cell] = picture[cell] / 255.0f;
-        if (threadIdx.x == 0) y[n] = labels[rows[n]];
-    }
-}
