@@ -73,6 +73,7 @@ TESTS = {
     "test_a_gradient_of_another_shape_is_caught_and_what_is_missing_named": "bugs of NumPy's",
     "test_a_parameter_in_another_memory_order_is_updated_in_place": "of the array it was made from",
     "test_a_read_only_array_is_left_alone": "NumPy's memory",
+    "test_a_slip_in_a_pooling_is_named": "a pooling written with NumPy",
     "test_an_array_does_not_take_up_a_tensor_with_a_gradient": "a NumPy array on the left",
     "test_an_array_takes_up_a_tensor_in_place": "a NumPy array on the left",
     "test_array_protocol_takes_dtype_and_copy": "NumPy's memory",
