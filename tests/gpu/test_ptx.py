@@ -271,7 +271,7 @@ def test_subnormal_numbers_are_flushed() -> None:
 # The kernels -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("architecture", ["sm_90"])  # of sm_120, pick_pixels' quotients differ here
+@pytest.mark.parametrize("architecture", ["sm_90", "sm_120"])
 def test_all_kernels_are_right_and_free_of_races(architecture: str) -> None:
     """Those of a compiled step too, in float64: ``trial.py``."""
     assert bugs.trial(architecture, texts.everything()) == (None, sorted(texts.names()))
