@@ -220,7 +220,8 @@ def compiled(text: str, real: str, sanitize: bool, quick: bool = False) -> Path:
     """The shared library of ``text``; the same text is compiled once and kept on disk."""
     source = _source(text, real)
     command = ["g++", "-std=c++17", "-fPIC", "-shared", "-w", "-ffp-contract=off"]
-    command += ["-U_FORTIFY_SOURCE", f"-DREAL={REALS[real]}"]
+    # shared memory of inline functions has one name for every `real`: each library gets its own
+    command += ["-fno-gnu-unique", "-U_FORTIFY_SOURCE", f"-DREAL={REALS[real]}"]
     sanitizers = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     command += sanitizers if sanitize else ["-O1" if quick else "-O2"]
     key = hashlib.sha256("\0".join([*command, SHIM.read_text(), source]).encode()).hexdigest()

@@ -201,6 +201,29 @@ def test_shared_memory_holds_nan_before_each_block(library: Library) -> None:
     assert np.isnan(y).all()
 
 
+SWAP = """
+#ifndef REAL
+#define REAL float
+#endif
+__device__ inline void swap(void* y, int k) {
+    __shared__ REAL cells[64];
+    ((REAL*)y)[k] = cells[k];
+    cells[k] = 1;
+}
+typedef REAL real;
+extern "C" __global__ void look(real* y) { swap(y, threadIdx.x); }
+"""
+
+
+def test_shared_memory_is_a_librarys_own() -> None:
+    """That of an inline function has one name in both dtypes, and two sizes."""
+    for real in ("float32", "float64", "float32"):
+        library, y = emulator.build(SWAP, real), np.zeros(64, real)
+        for _ in range(2):
+            library.launch("look", (1,), (64,), (y,))
+            assert np.isnan(y).all(), real
+
+
 def test_memory_of_the_launchs_size_is_shared(library: Library) -> None:
     x, y = np.arange(5, dtype=F32), np.zeros(6, F32)
     library.launch("room", (1,), (5,), (x, y, np.int32(1)), shared=24)
