@@ -7,13 +7,16 @@ tells registers, shared memory and spilled bytes.
 from __future__ import annotations
 
 import functools
+import importlib
 import re
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from minicnn.compiler.gpu import tiling
 from tests.gpu import emulator, texts
+from tests.gpu.pretend import standin_for_cupy
 from tests.gpu.ptx.nvrtc import without_places
 from tests.gpu.sass.launches import of_step
 
@@ -100,6 +103,25 @@ def test_ptx_is_the_same_up_to_sm_90(architecture: str, real: str) -> None:
     assert f".target {architecture}" in older
     assert without_places(older) == without_places(sm_90)
     assert without_places(older) != without_places(compiled("sm_100", real)[0])
+
+
+@functools.cache
+def with_a_large_pooling() -> str:
+    """A convolution whose threads take windows of as many cells as they can."""
+    size, window = tiling.Geometry(64, 32, 28, 28, 3, 3, 1, 1, 1, 1, 1, 1, 28, 28), (4, 4)
+    way = tiling.forward(size, window)
+    assert way is not None
+    numbers = 1, 1, 1, 1, *window, *size, *way  # bias, activation, what is kept, average
+    with standin_for_cupy() as cupy:
+        literal: Any = importlib.import_module("minicnn.kernels.gpu.literal")
+        arguments = *[cupy.ones(1)] * 6, np.int32(1), *numbers
+        return str(literal.text_of([literal.Call("conv_forward", arguments, way.threads)]))
+
+
+@pytest.mark.parametrize("real", REALS)
+def test_a_large_pooling_does_not_spill(real: str) -> None:
+    _, report = compiled("sm_90", real, with_a_large_pooling())
+    assert [usage.spilled for usage in usages(report).values()] == [0]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -23,6 +23,7 @@ ROOM = 6144  # cells of shared memory of a block: 24 KB of float, 48 KB of doubl
 BANKS = 32  # of shared memory
 THREADS = 256  # of a block, at most
 MOST_CHANNELS, MOST_PLACES = 8, 16  # of a tile, as in conv.cu
+MOST_SUMS_FORWARD = 64  # of a thread: of double they take half of its registers
 MOST_SUMS = 40  # of a thread for a gradient with respect to weights, which keeps them twice
 LONGEST = 1024  # products that are written out one after the other
 LOOKED_AT_AGAIN = 24  # ways
@@ -95,7 +96,7 @@ def _cycles(begins: Sequence[int], cells: int) -> float:
 def _forwards(size: Geometry, pool: tuple[int, int] | None) -> Iterator[Forward]:
     shapes = [(1, tw) for tw in _shares(size.ow, MOST_CHANNELS)] if pool is None else [pool]
     for (th, tw), q in product(shapes, _shares(size.o, MOST_CHANNELS)):
-        if th * tw > MOST_PLACES:
+        if th * tw > MOST_PLACES or q * th * tw > MOST_SUMS_FORWARD:
             continue
         rows, columns = tiles(size, th, tw, pool is not None)
         for tc, to in product(_shares(columns, 64), _shares(pieces(size.o, q), THREADS)):
