@@ -7,7 +7,7 @@ extern "C" __global__ void load_pixels(const unsigned char* __restrict__ pixels,
     bool wide = is_aligned(x);
     FOR_FOURS(k, left, cells) {
         Cells<4> of_x;
-        for (int q = 0; q < 4; q++) of_x.a[q] = q < left ? pixels[k + q] / real(255) : real(0);
+        for (int q = 0; q < 4; q++) of_x.a[q] = q < left ? over_255(real(pixels[k + q])) : real(0);
         put_four(x + k, left, wide, of_x);
     }
 }

@@ -24,6 +24,11 @@ typedef CELL Cell;
 #endif
 #define INFINITE (1 / real(0))
 
+// A pixel as a number, rounded as on the CPU. From sm_100 on the compiler makes x / 255 in float32 a
+// product by 1 / 255 where it may flush subnormal numbers, unless the quotient is asked for by name.
+__device__ inline float over_255(float x) { return __fdiv_rn(x, 255); }
+__device__ inline double over_255(double x) { return x / 255; }
+
 // With T threads in the grid, thread t takes the cells t, t + T, t + 2 T, ...: any launch covers any
 // count, and neighbouring threads work on neighbouring cells.
 #define FOR_CELLS(k, count)                                                              \

@@ -24,15 +24,15 @@ __device__ inline long long row_of(const unsigned long long* source,
     return order == 0 ? at : order[at];
 }
 
-// The pictures and labels of a batch, of type `given`: x = given / divisor, `size` cells an image.
+// The pictures and labels of a batch, of type `given`: bytes are divided by 255. `size` cells an image.
 template <typename given>
 __device__ inline void gather(const unsigned long long* source, unsigned long long* clock, real* x,
-                              long long* labels, int N, int size, real divisor) {
+                              long long* labels, int N, int size) {
     for (int n = blockIdx.x; n < N; n += gridDim.x) {
         long long row = row_of(source, clock, n);
         const given* picture = (const given*)source[PICTURES] + row * size;
         for (int k = threadIdx.x; k < size; k += blockDim.x)
-            x[(Cell)n * size + k] = divisor == 1 ? real(picture[k]) : picture[k] / divisor;
+            x[(Cell)n * size + k] = sizeof(given) == 1 ? over_255(real(picture[k])) : picture[k];
         if (threadIdx.x == 0) labels[n] = ((const long long*)source[LABELS])[row];
     }
     if (blockIdx.x == 0 && threadIdx.x == 0) clock[BEGUN] += 1;
@@ -42,12 +42,12 @@ __device__ inline void gather(const unsigned long long* source, unsigned long lo
 extern "C" __global__ void gather_pixels(
     const unsigned long long* __restrict__ source, unsigned long long* clock, real* __restrict__ x,
     long long* __restrict__ labels, int N, int size) {
-    gather<unsigned char>(source, clock, x, labels, N, size, 255);
+    gather<unsigned char>(source, clock, x, labels, N, size);
 }
 
 // x = pictures that are numbers already. Moves 8 bytes a cell.
 extern "C" __global__ void gather_numbers(
     const unsigned long long* __restrict__ source, unsigned long long* clock, real* __restrict__ x,
     long long* __restrict__ labels, int N, int size) {
-    gather<real>(source, clock, x, labels, N, size, 1);
+    gather<real>(source, clock, x, labels, N, size);
 }

@@ -130,6 +130,13 @@ def test_the_float_build_has_no_double(architecture: str) -> None:
     assert not re.findall(r"^.*\.f64.*$", ptx, re.MULTILINE)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_pixel_is_a_quotient(architecture: str) -> None:
+    """Not a product by a rounded 1 / 255, which is another number for half of all pixels."""
+    ptx, _ = compiled(architecture, "float")
+    assert f"0f{np.float32(1 / 255).view(np.uint32):08X}" not in ptx
+
+
 @pytest.mark.parametrize("real", REALS)
 def test_parameters_are_as_wide_as_what_is_passed(real: str) -> None:
     """Each launch is checked against ``signatures``; here these against the compiler's own."""
