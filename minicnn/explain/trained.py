@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from minicnn import data, kernels, load_run, nn
@@ -33,16 +34,28 @@ def from_run(options: argparse.Namespace) -> tuple[Any, str]:
     if layer not in convolutions:
         wanted = ", ".join(map(str, convolutions))
         raise ValueError(f"--layer is {layer}, no convolution; wanted one of {wanted}")
+    x, y, _, names = picture_of(options, config)
+    about = Sentence("conv.trained", layer=layer, **names)
+    x, dy = _through(layers, layer, x, y)
+    return conv2d(layers[layer], x, dy), about
+
+
+def picture_of(
+    options: argparse.Namespace, config: dict[str, Any]
+) -> tuple[Tensor, Tensor, Sequence[str], dict[str, Any]]:
+    """The image of the run's test set that ``--image`` names.
+
+    Returns a batch of this one, its label, the names of all classes, and what a sentence says.
+    """
     test = load_test_set(config, options.data_dir)
     image = options.image or 0
     if image >= len(test):
         raise ValueError(f"--image is {image}; wanted one of 0..{len(test) - 1}")
-    label = int(test.labels[image])
     one = data.DataLoader(test[image : image + 1], normalise=normalise_of(config))
-    x, dy = _through(layers, layer, *next(iter(one)))
-    names = {"model": config["model"], "dataset": config["dataset"], "label": test.classes[label]}
-    about = Sentence("conv.trained", layer=layer, image=image, **names)
-    return conv2d(layers[layer], x, dy), about
+    x, y = next(iter(one))
+    label = test.classes[int(test.labels[image])]
+    names = {"model": config["model"], "dataset": config["dataset"], "label": label, "image": image}
+    return x, y, test.classes, names
 
 
 def _through(layers: list[Any], layer: int, x: Tensor, label: Tensor) -> tuple[Any, Any]:

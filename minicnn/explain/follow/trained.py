@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minicnn import data, load_run
+from minicnn import load_run
 from minicnn.tensor import Tensor
 from minicnn.train.kept import KeptState, read_state, state_files
-from minicnn.train.run import load_test_set, normalise_of
 
 from ..examples import OPTIONS
+from ..trained import picture_of
 from ..words import Sentence
 from .net import layers_of
 from .numbers import Followed, follow
@@ -44,21 +44,15 @@ def from_run(options: argparse.Namespace) -> tuple[FollowedRun, str]:
     _check(options)
     net, config = load_run(options.run)
     _check_net(net, options.run)
-    test = load_test_set(config, options.data_dir)
-    image = options.image or 0
-    if image >= len(test):
-        raise ValueError(f"--image is {image}; wanted one of 0..{len(test) - 1}")
-    label = int(test.labels[image])
-    one = data.DataLoader(test[image : image + 1], normalise=normalise_of(config))
-    picture, _ = next(iter(one))
+    picture, labels, classes, names = picture_of(options, config)
+    label = int(labels.item())
     last = follow(net, picture, label)
     files = state_files(options.run)
     states = [_state(net, picture, label, read_state(path)) for path in _shown(last, files)] or [
         State(last)
     ]
-    names = {"model": config["model"], "dataset": config["dataset"], "label": test.classes[label]}
-    about = Sentence("follow.about", image=image, **names)
-    return FollowedRun(states, list(test.classes), len(files)), about
+    about = Sentence("follow.about", **names)
+    return FollowedRun(states, list(classes), len(files)), about
 
 
 def _check(options: argparse.Namespace) -> None:
