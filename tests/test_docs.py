@@ -233,6 +233,8 @@ def test_a_command_of_the_pages_runs(
         return
     if "--to" in short and short[short.index("--to") + 1] != "c":  # onnx, torch: extras
         pytest.importorskip(short[short.index("--to") + 1])
+    if short[0] == "export" and module == "minicnn.learn":
+        pytest.importorskip("nbformat")
     if module == "minicnn.d2l":  # in a process where nobody has imported the real torch
         pytest.importorskip("nbformat")
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}

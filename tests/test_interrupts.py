@@ -348,14 +348,14 @@ class Last:
 
 def in_a_finaliser():
     Last()
-    time.sleep(5)
+    time.sleep(1)
     return 0
 
 def in_a_callback():
     last = type("Last", (), {})()
     gone = weakref.ref(last, interrupt)
     del last
-    time.sleep(5)
+    time.sleep(1)
     return 0
 
 def at_once():

@@ -65,8 +65,14 @@ def missing_setting(folder: Path) -> str:
 
 def notebook(exercise: Exercise, language: str) -> str:
     """The notebook of an exercise, with its solution and its hidden tests, as a file's content."""
-    import nbformat
-    from nbformat import v4
+    try:
+        import nbformat
+        from nbformat import v4
+    except ImportError as error:
+        raise ImportError(
+            "nbformat is not installed; python -m minicnn.learn export needs the extra nbgrader: "
+            "pip install '.[nbgrader]'"
+        ) from error
 
     title = said(f"{exercise.name}.title", language)
     head = said("exercise", language, number=exercise.number, title=title)

@@ -58,6 +58,7 @@ def path_without(names: tuple[str, ...], empty: Path) -> str:
     return os.pathsep.join(map(str, folders))
 
 
+@pytest.mark.long
 def test_every_part_ends_and_is_in_the_record(rehearsed: Any) -> None:
     out, rows = rehearsed
     assert list(rows) == [part.name for part in parts.parts(SMALL, out)]
@@ -70,6 +71,7 @@ def test_every_part_ends_and_is_in_the_record(rehearsed: Any) -> None:
     assert rows["repeat"][4] == "two runs equal bit for bit, losses the CPU's"
 
 
+@pytest.mark.long
 def test_missing_tools_are_named(rehearsed: Any) -> None:
     _, rows = rehearsed
     for name in ("memcheck", "racecheck", "ncu"):
@@ -78,6 +80,7 @@ def test_missing_tools_are_named(rehearsed: Any) -> None:
     assert rows["lenet-torch-graph"][4] in ("PyTorch sees no GPU", "torch missing")
 
 
+@pytest.mark.long
 def test_the_record_names_the_machine_and_has_the_tables(rehearsed: Any) -> None:
     text = (rehearsed[0] / "entry.md").read_text()
     assert "- GPU: a stand-in for a GPU, 8 GiB, compute capability 9.0; CuPy 14" in text

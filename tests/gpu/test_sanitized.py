@@ -9,6 +9,7 @@ import pytest
 from tests.gpu import bugs, texts
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_no_kernel_leaves_its_arrays() -> None:
     assert bugs.trial("sanitizer", texts.everything()) == (None, sorted(texts.names()))

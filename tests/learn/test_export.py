@@ -124,7 +124,7 @@ def test_without_nbformat_nothing_is_written(
     with pytest.raises(SystemExit) as ended:
         main(["export", "--nbgrader", str(tmp_path)])
     assert ended.value.code == 2
-    assert "nbformat" in capsys.readouterr().err
+    assert "needs the extra nbgrader" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
