@@ -1,0 +1,145 @@
+"""``python -m tests.mutants --room tape``: tries every mutant of a room, and says which survive.
+
+The first run of a room records which test runs which line (``--fresh`` does it again). A run that
+was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import importlib
+import os
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import tqdm
+
+from .covering import Covering, Recorder
+from .operators import Mutant
+from .record import Record, catalogue, equivalent
+from .rooms import ROOMS, ROOT, TESTS, Room
+from .trying import PLAIN, Quick, apart, checkout, imported
+
+FOLDER = ROOT / ".mutants"  # not in git
+
+
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--room", choices=ROOMS, action="append", help="default: all of them")
+    parser.add_argument("--sample", type=int, metavar="N", help="try N mutants of each room")
+    parser.add_argument("--seed", default="0", help="of the sample: a number, or a commit")
+    parser.add_argument("--again", action="store_true", help="try those again that survived")
+    parser.add_argument("--fresh", action="store_true", help="record again which tests run what")
+    parser.add_argument("--report", action="store_true", help="try nothing; print what is known")
+    parser.add_argument(
+        "--keep", type=Path, default=FOLDER, metavar="FOLDER", help="of the records"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="of tests for one mutant (default: 20)"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try mutants; the exit status is 1 where one survives that the catalogue does not have."""
+    chosen = options().parse_args(arguments)
+    chosen.keep = chosen.keep.resolve()
+    chosen.keep.mkdir(parents=True, exist_ok=True)
+    status = 0
+    for name in chosen.room or ROOMS:
+        record = Record(chosen.keep / f"{name}.jsonl")
+        mutants = sample(ROOMS[name].mutants(), chosen.sample, chosen.seed)
+        if not chosen.report:
+            same = equivalent(mutants, catalogue())
+            open_ones = ("", "alive") if chosen.again else ("",)
+            todo = [m for m in mutants if record.verdict(m) in open_ones and m.name not in same]
+            if todo:
+                try_all(name, todo, record, chosen)
+        status |= tell(name, mutants, record)
+    return status
+
+
+def sample(mutants: list[Mutant], count: int | None, seed: str) -> list[Mutant]:
+    """``count`` of them, the same for the same seed; all for None."""
+    if count is None or count >= len(mutants):
+        return mutants
+    number = int(hashlib.sha256(seed.encode()).hexdigest(), 16)
+    return sorted(random.Random(number).sample(mutants, count), key=lambda m: (m.file, m.start))
+
+
+def try_all(name: str, todo: list[Mutant], record: Record, chosen: argparse.Namespace) -> None:
+    """First the quick way, all in one process; then the other, for what is left."""
+    with checkout() as root:
+        prepare(ROOMS[name])
+        covering = covering_of(name, root, chosen)
+
+        def tests_of(mutant: Mutant) -> list[str]:
+            tests = record.killers(mutant) + covering.tests_of(mutant, chosen.seconds)
+            return list(dict.fromkeys(test for test in tests if test in covering.seconds))
+
+        def noticed(mutant: Mutant, test: str) -> None:
+            bar.update()
+            if test:  # who survives is tried the other way
+                record.add(name, mutant, test)
+
+        quick = [m for m in todo if m.inside]
+        with tqdm.tqdm(total=len(quick), desc=f"{name}, functions") as bar:
+            plugin = Quick(root, ((m, tests_of(m)) for m in quick), noticed)
+            apart(lambda: pytest.main([*PLAIN, *TESTS[ROOMS[name].tests]], plugins=[plugin]))
+
+        record.read()
+        for mutant in tqdm.tqdm([m for m in todo if not record.killed(m)], desc=f"{name}, files"):
+            tests = tests_of(mutant)
+            record.add(name, mutant, imported(root, mutant, tests) if tests else "")
+
+
+def prepare(room: Room) -> None:
+    """Import what is slow and not ours, and set what tests read from the environment."""
+    os.environ |= {"MINICNN_KERNELS": room.kernels, "OPENBLAS_NUM_THREADS": "1"}
+    for package in ("numpy", "hypothesis", "torch"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(package)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)  # its threads would not be in a child
+
+
+def covering_of(name: str, root: Path, chosen: argparse.Namespace) -> Covering:
+    """Which tests run which lines; recorded where that is not known, for all rooms they serve."""
+    tests = ROOMS[name].tests
+    path = chosen.keep / f"{tests}.covering.json"
+    if chosen.fresh or not path.exists():
+        files = [file for room in ROOMS.values() if room.tests == tests for file in room.files]
+        print(f"{tests}: recording which tests run which lines", flush=True)
+
+        def record() -> None:
+            recorder = Recorder(root, files)
+            pytest.main([*PLAIN, *TESTS[tests]], plugins=[recorder])
+            recorder.found().write(path)
+
+        apart(record)
+    return Covering.read(path)
+
+
+def tell(name: str, mutants: list[Mutant], record: Record) -> int:
+    """Print what is known of a room; 1 where a mutant survives that the catalogue does not have."""
+    entries = catalogue()
+    same = equivalent(mutants, entries)
+    tried = [m for m in mutants if record.verdict(m) or m.name in same]
+    killed = [m for m in tried if record.killed(m)]
+    alive = [m for m in tried if not record.killed(m) and m.name not in same]
+    for mutant in alive:
+        print(mutant)
+    print(
+        f"{name}: {len(mutants)} mutants, {len(tried)} tried, {len(killed)} killed, "
+        f"{len(tried) - len(killed) - len(alive)} equivalent, {len(alive)} alive"
+    )
+    return int(bool(alive))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,298 @@
+"""How a mutant is tried: in a child process, which runs tests until one fails.
+
+There are two ways. The quick one has pytest collect the tests once; each child then gives the
+functions of the mutated file their mutated code and runs those tests. The other one is for what
+runs when a file is imported, and for what survived the first: the file is mutated on the disk, in a
+copy of the checkout, and the child imports it and collects the tests.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import itertools
+import os
+import resource
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType, FunctionType
+
+import pytest
+
+import tests
+
+from .operators import Mutant
+from .rooms import ROOT
+
+SECONDS = 10  # of the processor's time for one test; who needs more is caught in a loop
+WAIT = 900  # seconds for one mutant, by the clock: it may wait for something that never comes
+MEMORY = 6 << 30  # bytes of address space above what the process has
+TIME, DIED = "(out of time)", "(died)"
+PLAIN = (  # how pytest runs here, whatever pyproject.toml says
+    *("-o", "addopts=", "-p", "no:xdist", "-p", "no:cacheprovider", "-qq", "--capture=sys"),
+    *("-m", "not gpu and not long", "--hypothesis-seed=0"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # Hypothesis was imported before
+)
+
+
+def in_child(work: Callable[[], str]) -> str:
+    """What ``work`` gives in a child process; ``TIME`` or ``DIED`` where it does not come back."""
+    reading, writing = os.pipe()
+    folder = tempfile.mkdtemp()
+    child = os.fork()
+    if child == 0:
+        try:
+            alone(folder)
+            os.write(writing, (work() or " ").encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    try:
+        came = select.select([reading], [], [], WAIT)[0]
+        said = os.read(reading, 1 << 16).decode() if came else TIME
+    finally:
+        os.close(reading)
+        os.killpg(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+        shutil.rmtree(folder, ignore_errors=True)
+    if not said and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+        return TIME
+    return said.strip() if said else DIED
+
+
+def apart(work: Callable[[], object]) -> None:
+    """Do something in a child process that imports what this one must not have."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def alone(folder: str) -> None:
+    """Make this process one that cannot disturb: its own group, limits, files, and no output."""
+    os.setsid()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (has + MEMORY, has + MEMORY))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
+    some_seconds_more()
+
+
+def some_seconds_more() -> None:
+    """From now on the process may use ``SECONDS`` of the processor's time; then it is ended."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = int(used.ru_utime + used.ru_stime + SECONDS)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+
+
+class FirstFailure:
+    """A plugin of pytest: the first test that fails; the others are not run."""
+
+    test = ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        some_seconds_more()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.test:
+            self.test = report.nodeid
+
+
+class Chosen(FirstFailure):
+    """The same, for a session of its own: of the tests collected those in a list, in its order."""
+
+    def __init__(self, names: list[str]):
+        self.place = {name: i for i, name in enumerate(names)}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if item.nodeid in self.place]
+        items.sort(key=lambda item: self.place[item.nodeid])
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and not self.test:
+            self.test = report.nodeid
+
+
+def imported(root: Path, mutant: Mutant, names: list[str]) -> str:
+    """The first of these tests that fails with the mutated file; empty if none does."""
+
+    def passes_otherwise(name: str) -> bool:
+        return not in_child(lambda: run(Chosen([name]), [name]))
+
+    def tried(names: list[str]) -> str:
+        with put_in(root, mutant):
+            return in_child(lambda: run(Chosen(names), names))
+
+    return first_to_notice(tried, passes_otherwise, names)
+
+
+def first_to_notice(
+    tried: Callable[[list[str]], str], passes: Callable[[str], bool], names: list[str]
+) -> str:
+    """The first test that fails with a mutant, and passes without it."""
+    while names:
+        failed = tried(names)
+        if failed not in names or passes(failed):
+            return failed
+        names = [name for name in names if name != failed]
+    return ""
+
+
+def run(plugin: Chosen, names: list[str]) -> str:
+    """Collect the files of these tests and run them until one fails."""
+    paths = sorted({name.partition("::")[0] for name in names})
+    status = pytest.main([*PLAIN, "-x", *paths], plugins=[plugin])
+    return plugin.test or ("" if status == 0 else f"(pytest ended with status {int(status)})")
+
+
+@contextmanager
+def put_in(root: Path, mutant: Mutant) -> Iterator[None]:
+    """Inside, the file is the mutated one."""
+    path = root / mutant.file
+    text, times = path.read_bytes(), path.stat()
+    path.write_bytes(mutant.of(text))
+    # Python looks at size and second to tell whether what it compiled last is old
+    os.utime(path, (0, next(seconds)))
+    try:
+        yield
+    finally:
+        path.write_bytes(text)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+seconds = itertools.count(1)  # one for each mutant, of 1970
+
+
+@contextmanager
+def checkout() -> Iterator[Path]:
+    """Inside, this process works in a copy of the checkout, which is deleted afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder).resolve() / ROOT.name
+        left_out = shutil.ignore_patterns(".git", ".mutants", ".venv", ".*_cache", "runs", "shared")
+        shutil.copytree(ROOT, root, symlinks=True, ignore=left_out)
+        before, path, outside = Path.cwd(), list(sys.path), os.environ.get("PYTHONPATH")
+        os.chdir(root)
+        tests.__path__ = [str(root / "tests")]
+        sys.path[:] = [str(root), *(p for p in path if Path(p).resolve() != ROOT)]
+        os.environ["PYTHONPATH"] = str(root)
+        try:
+            yield root
+        finally:
+            os.chdir(before)
+            tests.__path__ = [str(ROOT / "tests")]
+            sys.path[:] = path
+            os.environ.pop("PYTHONPATH")
+            os.environ |= {} if outside is None else {"PYTHONPATH": outside}
+
+
+# The quick way ------------------------------------------------------------------------------------
+
+
+class Quick:
+    """A plugin of pytest that tries mutants on the tests collected, and runs nothing else.
+
+    Args:
+        root: the checkout.
+        wanted: the mutants, each with its tests.
+        tell: is called with each mutant and the test that noticed it; empty for none.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        wanted: Iterable[tuple[Mutant, list[str]]],
+        tell: Callable[[Mutant, str], None],
+    ):
+        self.root, self.wanted, self.tell = root, wanted, tell
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.items = {item.nodeid: item for item in session.items}
+        gc.collect()
+        gc.freeze()  # children share these pages
+        for mutant, names in self.wanted:
+            path = self.root / mutant.file
+            tried = functools.partial(self.tried, path, mutant.of(path.read_bytes()))
+            names = [name for name in names if name in self.items]
+            self.tell(mutant, first_to_notice(tried, self.passes, names))
+        return True
+
+    def tried(self, path: Path, text: bytes, names: list[str]) -> str:
+        """The first of the tests that fails when the file has this text."""
+        return in_child(lambda: exchanged(path, text, [self.items[name] for name in names]))
+
+    @functools.cache  # noqa: B019 (one object, as long as the process)
+    def passes(self, name: str) -> bool:
+        """Whether a test passes alone, with nothing mutated."""
+        path = self.root / "tests/__init__.py"
+        return not self.tried(path, path.read_bytes(), [name])
+
+
+def exchanged(path: Path, text: bytes, items: list[pytest.Item]) -> str:
+    """The first test that fails with the functions of the mutated text; empty if none does."""
+    exchange(path, text)
+    if not items:
+        return ""
+    first = FirstFailure()
+    config = items[0].config
+    config.pluginmanager.register(first)
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if first.test:
+            break
+    return first.test
+
+
+def exchange(path: Path, text: bytes) -> None:
+    """Give every function of the file that is there already the code that the text has for it."""
+    codes: dict[tuple[str, int], list[CodeType]] = defaultdict(list)
+    for code in codes_of(text):
+        codes[code.co_qualname, code.co_firstlineno].append(code)
+    for function in functions_of(path):
+        old = function.__code__
+        new, *others = codes[old.co_qualname, old.co_firstlineno] or [old]
+        if not others and new.co_freevars == old.co_freevars:  # not one of two lambdas on a line
+            function.__code__ = new.replace(co_filename=old.co_filename)
+
+
+def codes_of(text: bytes) -> Iterable[CodeType]:
+    todo = [compile(text, "mutated", "exec", dont_inherit=True)]
+    while todo:
+        code = todo.pop()
+        yield code
+        todo += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+
+
+@functools.cache
+def where(name: str) -> Path:
+    return Path(name).resolve()
+
+
+def functions_of(path: Path) -> list[FunctionType]:
+    """All functions that exist and come from a file, wherever they are kept."""
+    gc.unfreeze()  # else they would not be listed
+    return [
+        function
+        for function in gc.get_objects()
+        if type(function) is FunctionType and where(function.__code__.co_filename) == path
+    ]
