@@ -16,7 +16,6 @@ TESTS = {  # which run for the mutants of a room
         "tests/nn",
         "tests/optim",
         "tests/exact",
-        "tests/test_outside.py",
         "tests/test_checkpoint.py",
         "tests/test_gradient_check.py",
         "tests/test_gradient_diagnoses.py",
