@@ -60,6 +60,7 @@ FILES = {  # of the host, or long; a folder stands for all that is in it
     "test_rungs.py": "the CPU's rungs",
     "test_selfcheck.py": "the CPU's kernels",
     "test_sklearn.py": "trains",
+    "test_soak.py": "figures",
     "test_slow_to_fast.py": "its versions bring their device along",
     "test_terminal.py": "command lines",
     "test_visualize.py": "trains",
