@@ -119,6 +119,16 @@ extern "C" __global__ void conv_dinput(
     }
 }
 
+// The products of `count` neighbouring cells of dy, and of the cells of x that their windows see:
+// sum[q][j] += sum_s y[q, s] x[s SW + j DW].  plane: of dy, from one channel to the next.
+__device__ inline void add_products(real sum[MOST_CHANNELS][MOST_CHANNELS], const real* x,
+                                    const real* y, int count, int Q, int CJ, int plane, int SW,
+                                    int DW) {
+    UNROLL for (int s = 0; s < count; s++)
+        UNROLL for (int q = 0; q < Q; q++)
+            UNROLL for (int j = 0; j < CJ; j++) sum[q][j] += y[q * plane + s] * x[s * SW + j * DW];
+}
+
 // Parts of db[o] = sum dy and of
 //     dW[o, c, i, j] = sum_{n,oh,ow} dy[n, o, oh, ow] x_padded[n, c, oh SH + i DH, ow SW + j DW]
 // `groups` blocks have all weights once:
@@ -164,20 +174,23 @@ extern "C" __global__ void conv_dweight(
                        YW, YW, kind, pool, QH, QW, OH, OW);
         __syncthreads();
         if (slice < slices) {
+            // of dy; zeros beyond it would not do: the cells of x may be infinite
+            int rows = OH % TR ? min(TR, OH - oh0) : TR;
+            int columns = OW % TC ? min(TC, OW - ow0) : TC;
             // a sum for each piece, then of these, so that float32 loses little
             real sum[MOST_CHANNELS][MOST_CHANNELS];
             UNROLL for (int q = 0; q < Q; q++)
                 UNROLL for (int j = 0; j < CJ; j++) sum[q][j] = 0;
 #pragma unroll 1
-            for (int r = slice; r < TR; r += slices)
-                for (int s0 = 0; s0 < TC; s0 += TW) {
-                    const real* xi = xs + (c * XH + r * SH + i * DH) * LINE + s0 * SW;
-                    const real* yi = ys + (q0 * TR + r) * YW + s0;
-                    UNROLL for (int s = 0; s < TW; s++)
-                        UNROLL for (int q = 0; q < Q; q++)
-                            UNROLL for (int j = 0; j < CJ; j++)
-                                sum[q][j] += yi[q * TR * YW + s] * xi[s * SW + j * DW];
-                }
+            for (int r = slice; r < rows; r += slices) {
+                const real* xi = xs + (c * XH + r * SH + i * DH) * LINE;
+                const real* yi = ys + (q0 * TR + r) * YW;
+                int s = 0;
+                for (; s + TW <= columns; s += TW)
+                    add_products(sum, xi + s * SW, yi + s, TW, Q, CJ, TR * YW, SW, DW);
+                if (OW % TW != 0 && s < columns)
+                    add_products(sum, xi + s * SW, yi + s, OW % TW, Q, CJ, TR * YW, SW, DW);
+            }
             UNROLL for (int q = 0; q < Q; q++)
                 UNROLL for (int j = 0; j < CJ; j++) total[q][j] += sum[q][j];
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import minicnn
 from minicnn import Tensor, kernels, nn, optim
 from minicnn.compiler.gpu import tiling
 from minicnn.device import to_device, to_host
+from minicnn.kernels import reference
 from minicnn.nn import functional as F
 from tests.gpu.general import general_form
 
@@ -181,6 +183,43 @@ def test_cells_that_a_window_does_not_see_are_free_of_its_gradient(room: int, ax
     expected = np.zeros((h, w))
     expected[:kh, :kw] = np.inf
     np.testing.assert_array_equal(to_host(dx), expected)
+
+
+# a picture, and windows whose tiles reach beyond the last one, to cells that no window sees
+UNSEEN: dict[str, tuple[tuple[int, int], Any]] = {  # size, stride, padding and dilation
+    "below": ((32, 7), ((3, 2), (6, 1), (0, 0), (1, 1))),
+    "below, in a frame": ((30, 7), ((3, 2), (6, 1), (1, 0), (1, 1))),
+    "on the right": ((2, 70), ((2, 3), (1, 4), (0, 0), (1, 1))),
+    "between taps": ((3, 40), ((2, 2), (1, 1), (0, 0), (1, 23))),
+}
+
+
+@pytest.mark.parametrize("room", ["small"], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "is_general"), [*((name, True) for name in UNSEEN), ("on the right", False)]
+)
+def test_a_weights_gradient_is_free_of_cells_that_no_window_sees(
+    room: int, name: str, is_general: bool
+) -> None:
+    """They are infinite, and 0 times infinity is nan."""
+    picture, window = UNSEEN[name]
+    rng, y = np.random.default_rng(2), np.array([2, 0, 1])
+    columns = reference.im2col(np.ones((3, 2, *picture)), *window)
+    times_seen = reference.col2im(columns, (3, 2, *picture), *window)
+    x = np.where(times_seen > 0, rng.standard_normal(times_seen.shape), np.inf)
+    found: list[dict[str, Any]] = []
+    for device in ("cpu", "gpu"):
+        minicnn.manual_seed(5)
+        net = nn.Sequential(nn.Conv2d(2, 3, *window), nn.Tanh(), nn.Flatten(), nn.LazyLinear(4))
+        net(Tensor(x.astype(np.float32)))
+        net = net.to("float64").to(device)
+        step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1))
+        with general_form() if is_general else nullcontext():
+            step(Tensor(to_device(x, device)), Tensor(to_device(y, device)))
+        found.append(step.gradients())
+    for name, theirs in found[0].items():
+        assert np.isfinite(theirs.numpy()).all()
+        np.testing.assert_allclose(found[1][name].numpy(), theirs.numpy(), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("n", [0, 1, 300])
