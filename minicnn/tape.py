@@ -17,7 +17,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minicnn.dtypes import is_array
 from minicnn.kernels import Array
@@ -59,10 +59,9 @@ mode = _Mode()
 class _Recording(contextlib.ContextDecorator):
     wanted: bool
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         mode.before.append(mode.recording)
         mode.recording = self.wanted
-        return self
 
     def __exit__(self, *exception: object) -> None:
         mode.recording = mode.before.pop()

@@ -16,7 +16,7 @@ import pytest
 from tests.mutants.operators import Mutant, of_python
 from tests.mutants.record import Entry, Record, catalogue, stale
 from tests.mutants.rooms import ROOT
-from tests.mutants.trying import DIED, TIME, exchange, in_child, put_in
+from tests.mutants.trying import DIED, TIME, can_be_exchanged, exchange, in_child, put_in
 
 SOURCE = '''
 """1 + 1 in a docstring stays."""
@@ -204,6 +204,14 @@ def test_functions_that_exist_get_the_mutated_code(
 ) -> None:
     exchange(Path(module.__file__ or ""), MODULE.replace(old, new).encode())
     assert (module.more(0), module.Part().size) == (more, size)
+
+
+def test_a_function_that_would_keep_other_variables_is_not_exchanged() -> None:
+    of_tape = of_python("minicnn/tape.py", (ROOT / "minicnn/tape.py").read_bytes())
+    without_super = next(m for m in of_tape if m.function == "BackwardError.__init__")
+    assert without_super.before == "super().__init__(message)"  # needs a variable __class__
+    assert not can_be_exchanged(without_super)
+    assert can_be_exchanged(next(m for m in of_tape if m.function == "backward"))
 
 
 def test_a_mutated_file_is_there_for_a_while(module: ModuleType) -> None:

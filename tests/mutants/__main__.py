@@ -13,7 +13,7 @@ import importlib
 import os
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,9 +21,9 @@ import tqdm
 
 from .covering import Covering, Recorder
 from .operators import Mutant
-from .record import Record, catalogue, equivalent
-from .rooms import ROOMS, ROOT, TESTS, Room
-from .trying import PLAIN, Quick, apart, checkout, imported
+from .record import Noticed, Record, catalogue, equivalent
+from .rooms import ROOMS, ROOT, TESTS, WHOLE, Room
+from .trying import PLAIN, Quick, apart, can_be_exchanged, checkout, imported
 
 FOLDER = ROOT / ".mutants"  # not in git
 
@@ -36,6 +36,13 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--again", action="store_true", help="try those again that survived")
     parser.add_argument("--fresh", action="store_true", help="record again which tests run what")
     parser.add_argument("--report", action="store_true", help="try nothing; print what is known")
+    parser.add_argument(
+        "--noticed", action="store_true", help="run the tests that are in noticed.json alone"
+    )
+    parser.add_argument(
+        "--tests", nargs="+", metavar="FILE", help="run all tests of these files, and no others"
+    )
+    parser.add_argument("--write", action="store_true", help="make noticed.json of the records")
     parser.add_argument(
         "--keep", type=Path, default=FOLDER, metavar="FOLDER", help="of the records"
     )
@@ -61,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if todo:
                 try_all(name, todo, record, chosen)
         status |= tell(name, mutants, record)
+    if chosen.write:
+        records = [(ROOMS[name], Record(chosen.keep / f"{name}.jsonl")) for name in WHOLE]
+        Noticed.write((m, record) for room, record in records for m in room.mutants())
     return status
 
 
@@ -73,29 +83,42 @@ def sample(mutants: list[Mutant], count: int | None, seed: str) -> list[Mutant]:
 
 
 def try_all(name: str, todo: list[Mutant], record: Record, chosen: argparse.Namespace) -> None:
-    """First the quick way, all in one process; then the other, for what is left."""
+    """What is in functions the quick way, all in one process; the others after that."""
     with checkout() as root:
         prepare(ROOMS[name])
-        covering = covering_of(name, root, chosen)
-
-        def tests_of(mutant: Mutant) -> list[str]:
-            tests = record.killers(mutant) + covering.tests_of(mutant, chosen.seconds)
-            return list(dict.fromkeys(test for test in tests if test in covering.seconds))
+        if chosen.tests or chosen.noticed:
+            tests_of = (lambda mutant: chosen.tests) if chosen.tests else Noticed().tests_of
+        else:
+            tests_of = by_lines(name, root, record, chosen)
 
         def noticed(mutant: Mutant, test: str) -> None:
             bar.update()
-            if test:  # who survives is tried the other way
-                record.add(name, mutant, test)
+            record.add(name, mutant, test)
 
-        quick = [m for m in todo if m.inside]
+        quick = list(filter(can_be_exchanged, todo))
         with tqdm.tqdm(total=len(quick), desc=f"{name}, functions") as bar:
             plugin = Quick(root, ((m, tests_of(m)) for m in quick), noticed)
-            apart(lambda: pytest.main([*PLAIN, *TESTS[ROOMS[name].tests]], plugins=[plugin]))
+            paths = chosen.tests or TESTS[ROOMS[name].tests]
+            apart(lambda: pytest.main([*PLAIN, *paths], plugins=[plugin]))
 
         record.read()
-        for mutant in tqdm.tqdm([m for m in todo if not record.killed(m)], desc=f"{name}, files"):
+        slow = [m for m in todo if m not in quick]
+        for mutant in tqdm.tqdm(slow, desc=f"{name}, files"):
             tests = tests_of(mutant)
             record.add(name, mutant, imported(root, mutant, tests) if tests else "")
+
+
+def by_lines(
+    name: str, root: Path, record: Record, chosen: argparse.Namespace
+) -> Callable[[Mutant], list[str]]:
+    """Chooses the tests that run the mutated lines; first those that noticed others there."""
+    covering = covering_of(name, root, chosen)
+
+    def tests_of(mutant: Mutant) -> list[str]:
+        tests = record.killers(mutant) + covering.tests_of(mutant, chosen.seconds)
+        return list(dict.fromkeys(test for test in tests if test in covering.seconds))
+
+    return tests_of
 
 
 def prepare(room: Room) -> None:

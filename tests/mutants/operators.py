@@ -2,7 +2,7 @@
 
 A mutant is a replacement of some characters by others on the same lines, so that functions keep the
 lines on which they begin. Left alone are docstrings, annotations, what only a type checker reads,
-f-strings, and what is said when something is raised.
+f-strings, what is said when something is raised, and ``strict=`` of ``zip``, which only refuses.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def slicing(node: ast.Slice, source: Source) -> Iterator[Edit]:
 def keyword(node: ast.Call, source: Source) -> Iterator[Edit]:
     """``f(a, axis=0)`` becomes ``f(a)``."""
     for given in node.keywords:
-        if given.arg is not None:
+        if given.arg not in (None, "strict"):
             start, end = source.span(given)
             comma = re.match(rb"\s*,", source.text[end:])
             yield Edit("keyword", start, end + (comma.end() if comma else 0), "")
@@ -296,6 +296,8 @@ def definition(
 
 def is_left_alone(parent: ast.AST, child: ast.AST) -> bool:
     """Annotations, f-strings, what is for a type checker, and the list of public names."""
+    if isinstance(child, ast.keyword) and child.arg == "strict":
+        return True
     if isinstance(child, ast.JoinedStr) or child is getattr(parent, "annotation", None):
         return True
     if isinstance(child, ast.If):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 from .operators import Mutant
 
 CATALOGUE = Path(__file__).with_name("equivalent.toml")
+NOTICED = Path(__file__).with_name("noticed.json")
 Name = tuple[str, str, str, str, int]
 
 
@@ -62,6 +64,38 @@ class Record:
         """The tests that noticed other mutants of the same function, the most successful first."""
         same = (r["test"] for n, r in self.results.items() if n[:2] == mutant.name[:2])
         return [test for test, _ in Counter(test for test in same if "::" in test).most_common()]
+
+
+class Noticed:
+    """The tests that noticed the mutants of each function: all that a sample has to run.
+
+    The file has every test once, and for each file and function the numbers of its tests.
+    """
+
+    def __init__(self, path: Path = NOTICED):
+        known = json.loads(path.read_text(encoding="utf-8"))
+        self.tests: list[str] = known["tests"]
+        self.functions: dict[str, dict[str, list[int]]] = known["functions"]
+
+    def tests_of(self, mutant: Mutant) -> list[str]:
+        """Those of the mutant's function, the most successful first."""
+        numbers = self.functions.get(mutant.file, {}).get(mutant.function, [])
+        return [self.tests[number] for number in numbers]
+
+    @staticmethod
+    def write(found: Iterable[tuple[Mutant, Record]], path: Path = NOTICED) -> None:
+        """Keep those that the records have for these mutants."""
+        functions: dict[str, dict[str, list[str]]] = {}
+        for mutant, record in found:
+            functions.setdefault(mutant.file, {})[mutant.function] = record.killers(mutant)
+        tests = sorted({test for those in functions.values() for t in those.values() for test in t})
+        number = {test: i for i, test in enumerate(tests)}
+        numbers = {
+            file: {function: [number[test] for test in found] for function, found in those.items()}
+            for file, those in functions.items()
+        }
+        text = json.dumps({"tests": tests, "functions": numbers}, indent=0, ensure_ascii=False)
+        path.write_text(re.sub(r",\n(?=\d)", ", ", text) + "\n", encoding="utf-8")
 
 
 class Entry(NamedTuple):

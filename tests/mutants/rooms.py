@@ -93,3 +93,5 @@ ROOMS = {
     "data": Room(("minicnn/data/*.py",), "data"),
     "train": Room(("minicnn/train/*.py",), "train"),
 }
+WHOLE = ("tape", "ops", "optim", "nn", "kernels")  # of which every mutant was tried
+ROOMS["whole"] = Room(tuple(file for name in WHOLE for file in ROOMS[name].files))

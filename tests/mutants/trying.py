@@ -2,8 +2,8 @@
 
 There are two ways. The quick one has pytest collect the tests once; each child then gives the
 functions of the mutated file their mutated code and runs those tests. The other one is for what
-runs when a file is imported, and for what survived the first: the file is mutated on the disk, in a
-copy of the checkout, and the child imports it and collects the tests.
+runs when a file is imported: the file is mutated on the disk, in a copy of the checkout, and the
+child imports it and collects the tests.
 """
 
 from __future__ import annotations
@@ -121,16 +121,21 @@ class Chosen(FirstFailure):
     """The same, for a session of its own: of the tests collected those in a list, in its order."""
 
     def __init__(self, names: list[str]):
-        self.place = {name: i for i, name in enumerate(names)}
+        self.names = names
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if item.nodeid in self.place]
-        items.sort(key=lambda item: self.place[item.nodeid])
+        chosen = [item for name in self.names for item in items if is_of(item.nodeid, name)]
+        items[:] = chosen
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and not self.test:
             self.test = report.nodeid
+
+
+def is_of(test: str, name: str) -> bool:
+    """Whether a test is the one of this name, or in the file of this name."""
+    return test == name or test.startswith(f"{name}::")
 
 
 def imported(root: Path, mutant: Mutant, names: list[str]) -> str:
@@ -233,7 +238,7 @@ class Quick:
         for mutant, names in self.wanted:
             path = self.root / mutant.file
             tried = functools.partial(self.tried, path, mutant.of(path.read_bytes()))
-            names = [name for name in names if name in self.items]
+            names = [one for name in names for one in self.items if is_of(one, name)]
             self.tell(mutant, first_to_notice(tried, self.passes, names))
         return True
 
@@ -273,6 +278,18 @@ def exchange(path: Path, text: bytes) -> None:
         new, *others = codes[old.co_qualname, old.co_firstlineno] or [old]
         if not others and new.co_freevars == old.co_freevars:  # not one of two lambdas on a line
             function.__code__ = new.replace(co_filename=old.co_filename)
+
+
+def can_be_exchanged(mutant: Mutant) -> bool:
+    """Whether the quick way will do: each function keeps the same variables of those around it."""
+    if not mutant.inside:
+        return False
+    text = (ROOT / mutant.file).read_bytes()
+    now, then = (
+        sorted((code.co_qualname, code.co_firstlineno, code.co_freevars) for code in codes_of(t))
+        for t in (text, mutant.of(text))
+    )
+    return now == then
 
 
 def codes_of(text: bytes) -> Iterable[CodeType]:

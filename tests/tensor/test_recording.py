@@ -9,6 +9,7 @@ import pytest
 import minicnn
 from minicnn import Tensor, is_grad_enabled, no_grad
 from minicnn.ops import Operation
+from minicnn.tape import looks_noted
 from tests.tensor.leaves import Double, grad_of, leaf
 
 # no_grad ------------------------------------------------------------------------------------------
@@ -102,6 +103,18 @@ def test_requires_grad_set_later_counts_from_then_on() -> None:
 
     assert not before.requires_grad
     np.testing.assert_array_equal(grad_of(x), [3, 3])
+
+
+def test_numbers_that_are_read_are_noted_inside_only() -> None:
+    x, y = leaf(1), leaf(2)
+    with looks_noted() as outer:
+        x.item()
+        with looks_noted() as inner:
+            y.item()
+        x.item()
+    y.item()
+    assert [tensor is x for tensor in outer] == [True, True]
+    assert [tensor is y for tensor in inner] == [True]
 
 
 # apply --------------------------------------------------------------------------------------------

@@ -342,3 +342,44 @@ def test_a_change_is_seen_through_a_shallow_copy() -> None:
         loss.backward()
     assert same.is_leaf
     assert same.requires_grad
+
+
+def test_who_was_changed_before_it_was_read_may_be_used() -> None:
+    x, other = (Tensor(np.array([2.0, 3.0]), requires_grad=True) for _ in range(2))
+    with no_grad():
+        x *= 5
+    loss = (x * x).sum()
+    with no_grad():
+        other *= 5  # from now on something has changed
+    loss.backward()
+    assert x.grad is not None
+    assert x.grad.numpy().tolist() == [20, 30]
+
+
+@pytest.mark.parametrize("name", ["result", "part of a larger array"])
+def test_a_result_with_memory_of_its_own_changes_alone(name: str) -> None:
+    x = Tensor(np.array([[2.0, 3.0, 5.0]]), requires_grad=True)
+    w = Tensor(np.ones((4, 3)), requires_grad=True)
+    square = (x * x).sum()
+    used = F.linear(x, w) if name == "result" else minicnn.apply(Padded(), x)
+    used.detach().zero_()
+    square.backward()
+    assert x.grad is not None
+    assert x.grad.numpy().tolist() == [[4, 6, 10]]
+
+
+class Padded(ops.Operation):
+    """Gives a view, but of new memory."""
+
+    def forward(self, x: Any) -> Any:
+        return np.pad(x, 1)[1:-1, 1:-1]
+
+    def backward(self, dy: Any) -> Any:
+        return dy
+
+
+def test_a_constant_may_be_used_twice() -> None:
+    a, b = (Tensor(np.array([cell]), requires_grad=True) for cell in (2.0, 3.0))
+    mask = Tensor(np.array([5.0]))
+    (mask * a + mask * b).sum().backward()
+    assert [t.grad and t.grad.numpy().tolist() for t in (a, b, mask)] == [[5], [5], None]
