@@ -47,6 +47,7 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 FOLDERS_KEPT = 8  # for other versions, processors, switches; the one unused for longest is deleted
 SOURCES = Path(__file__).parent.parent  # kernels/
 OURS = "minicnn-kernels"  # the folder that holds the folders, and nothing of anybody else's
+AHEAD = 3600  # seconds by which another machine's clock may be, whose disk holds the folders
 NOT_KEPT = "compiled kernels are not kept, but compiled again in every process"
 SELDOM = 50_000  # new objects until Python looks for unreachable ones, while kernels are compiled
 NOT_IN_CODE = ("THREAD", "CACHE", "COLOR", "HIGHLIGHT")  # switches that do not change the code
@@ -221,7 +222,7 @@ def folder() -> Path | None:
     for parent in parents:
         place = parent / OURS / _digest_of_everything()[:20]
         if _can_be_written(place):
-            _forget_the_oldest(place.parent)
+            _forget_the_oldest(place)
             return place
         if any(place.glob("*.nbc")):
             return place
@@ -250,14 +251,16 @@ def _parents() -> Iterator[Path]:
 
 
 def _forget_the_oldest(ours: Path) -> None:
-    by_use = sorted(ours.iterdir(), key=_last_use)
-    for old in by_use[:-FOLDERS_KEPT]:
+    others = sorted((path for path in ours.parent.iterdir() if path != ours), key=_last_use)
+    for old in others[: 1 - FOLDERS_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def _last_use(folder: Path) -> float:
+    """When it was; 0, as of the oldest, where that is hours ahead: the clock has been set back."""
     with suppress(OSError):  # another process has just deleted it
-        return folder.stat().st_mtime
+        then = folder.stat().st_mtime
+        return 0.0 if then > time.time() + AHEAD else then
     return 0.0
 
 

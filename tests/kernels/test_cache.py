@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -266,6 +267,22 @@ def test_folders_of_other_versions_do_not_pile_up(new_folder: Path) -> None:
     newest = {f"{age:02}" for age in range(jit.FOLDERS_KEPT - 1)}
     assert left == {new_folder.name, *newest}
     assert (parent.parent / "minicnn-mine").exists()
+
+
+def test_after_a_clock_was_set_back_the_folders_of_now_stay(new_folder: Path) -> None:
+    """Ours, and one that another program uses; those that seem to be from tomorrow are the old."""
+    tomorrow, other = time.time() + 86400, new_folder.parent / "other"
+    other.mkdir()
+    (new_folder / "kept.nbc").write_bytes(b"")
+    for number in range(20):
+        old = new_folder.parent / f"{number:02}"
+        old.mkdir()
+        os.utime(old, (tomorrow + number, tomorrow + number))
+    jit.folder.cache_clear()
+    assert jit.folder() == new_folder
+    assert (new_folder / "kept.nbc").exists()
+    assert other.exists()
+    assert len(list(new_folder.parent.iterdir())) == jit.FOLDERS_KEPT
 
 
 def test_what_a_folder_of_somebody_elses_has_is_used(
