@@ -1,20 +1,23 @@
 """Fetching the files of a data set from the mirrors that carry it."""
 
 import hashlib
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import urlsplit
 
-from minicnn.data.errors import DatasetError, DatasetNotFoundError, IdxError
+from minicnn.data.errors import DatasetNotFoundError, IdxError
 from minicnn.data.idx import read_idx
 from minicnn.terminal import is_terminal
 
 # Timeouts in seconds: to connect (to each address of a mirror), and between two pieces of a file.
 _TIMEOUT = (3.0, 30.0)
 _MD5_DIGITS = 32
+_MOST_BYTES = 1 << 28  # of a file: five times what the largest one has unpacked
 
 
 def download(digests: Mapping[str, str], mirrors: Sequence[str], folder: Path) -> None:
@@ -32,10 +35,13 @@ def download(digests: Mapping[str, str], mirrors: Sequence[str], folder: Path) -
 
     Raises:
         DatasetNotFoundError: every mirror failed (the message says why), ``folder`` cannot be
-            written, or pooch is not installed.
+            written (the disk is full...), or pooch is not installed.
     """
-    if find_spec("pooch") is None:
-        raise DatasetNotFoundError("download failed (pooch is not installed)")
+    for package in ("pooch", "requests"):  # the first needs the second
+        if find_spec(package) is None:
+            raise DatasetNotFoundError(f"download failed ({package} is not installed)")
+    from requests import RequestException
+
     missing, failures = dict(digests), []
     with _scratch_folder(folder) as scratch:
         for mirror in mirrors:
@@ -46,8 +52,10 @@ def download(digests: Mapping[str, str], mirrors: Sequence[str], folder: Path) -
                     Path(scratch, file).replace(folder / f"{file}.gz")
                     del missing[file]
                 return
-            except (OSError, DatasetError) as error:
+            except (RequestException, ValueError) as error:  # also of headers without sense
                 failures.append(f"{urlsplit(mirror).netloc}: {_reason(error)}")
+            except OSError as error:  # not of the network: no other mirror would help
+                raise _cannot_write(folder, error) from error
     raise DatasetNotFoundError(f"download failed ({'; '.join(failures)})")
 
 
@@ -57,7 +65,20 @@ def _scratch_folder(folder: Path) -> "TemporaryDirectory[str]":
         folder.mkdir(parents=True, exist_ok=True)
         return TemporaryDirectory(dir=folder, prefix="download-")
     except OSError as error:
-        raise DatasetNotFoundError(f"cannot write to {folder} ({error.strerror})") from error
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> DatasetNotFoundError:
+    return DatasetNotFoundError(f"cannot write to {folder} ({error.strerror})")
+
+
+class _Bounded(io.BufferedWriter):
+    """A file for what a mirror sends, which may have no end."""
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > _MOST_BYTES:
+            raise IdxError(f"more than {_MOST_BYTES} bytes")
+        return super().write(data)
 
 
 def _fetch(url: str, digest: str, target: Path) -> None:
@@ -66,7 +87,8 @@ def _fetch(url: str, digest: str, target: Path) -> None:
 
     show = is_terminal(sys.stderr)
     transfer = HTTPDownloader(progressbar=show, chunk_size=1 << 16, timeout=_TIMEOUT)
-    transfer(url, target, pooch=None)
+    with _Bounded(target.open("wb", buffering=0)) as file:
+        transfer(url, file, pooch=None)
     if len(digest) == _MD5_DIGITS:
         found = hashlib.md5(target.read_bytes(), usedforsecurity=False).hexdigest()
         if found != digest:
@@ -78,7 +100,7 @@ def _fetch(url: str, digest: str, target: Path) -> None:
 
 def _reason(error: Exception) -> str:
     """Why a mirror failed, in a few words (a message of requests fills several lines)."""
-    if isinstance(error, DatasetError):
+    if not isinstance(error, OSError):
         return "sent a wrong or damaged file"
     response = getattr(error, "response", None)
     return type(error).__name__ if response is None else f"HTTP {response.status_code}"
