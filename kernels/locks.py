@@ -1,9 +1,11 @@
-"""Locks between processes. The system ends them with the process, however that ends."""
+"""Locks between processes, which the system ends with them; and locks when a process forks."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def locked(path: Path, flags: int) -> int | None:
@@ -28,3 +30,21 @@ def locked(path: Path, flags: int) -> int | None:
     except OSError:  # a file system without locks
         pass
     return handle
+
+
+def whole_at_fork(lock: Any, in_child: Callable[[], None] = lambda: None) -> None:
+    """Have each fork of this process wait until no other thread holds the lock.
+
+    Otherwise the child would have it held by a thread that it does not have, for ever, and what it
+    guards half done. ``in_child`` is called there before the lock is open.
+    """
+    if not hasattr(os, "register_at_fork"):
+        return
+
+    def open_in_child() -> None:
+        in_child()
+        lock.release()
+
+    os.register_at_fork(
+        before=lock.acquire, after_in_parent=lock.release, after_in_child=open_in_child
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from ..locks import whole_at_fork
 from ..numpy_threads import BLAS
 
 
@@ -19,6 +20,7 @@ class _OneBlasThread:
     def __init__(self) -> None:
         self.lock, self.inside = threading.Lock(), 0
         self.libraries = BLAS.lib_controllers
+        whole_at_fork(self.lock, self._leave)
 
     def __enter__(self) -> None:
         with self.lock:
@@ -32,8 +34,17 @@ class _OneBlasThread:
         with self.lock:
             self.inside -= 1
             if self.inside == 0:
-                for library, threads in zip(self.libraries, self.before, strict=True):
-                    library.set_num_threads(threads)
+                self._give_back()
+
+    def _give_back(self) -> None:
+        for library, threads in zip(self.libraries, self.before, strict=True):
+            library.set_num_threads(threads)
+
+    def _leave(self) -> None:
+        """In a forked child nobody is inside: it has none of its parent's threads."""
+        if self.inside:
+            self.inside = 0
+            self._give_back()
 
 
 one_blas_thread = _OneBlasThread()

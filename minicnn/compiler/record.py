@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 from minicnn import kernels, nn, ops, random
 from minicnn.kernels import Array
 from minicnn.kernels.arrays import RELU, SIGMOID, TANH
+from minicnn.kernels.locks import whole_at_fork
 from minicnn.tape import in_order_of_computation
 from minicnn.tensor import Tensor, enable_grad
 
@@ -42,6 +43,7 @@ SETTINGS: dict[type[ops.Operation], tuple[str, ...]] = {
 JOINS = (ops.Add, ops.Concatenate)
 # held by every recording, which changes the net's modes, hooks and buffers for a moment
 one_at_a_time = threading.RLock()
+whole_at_fork(one_at_a_time)
 
 
 class CompileError(TypeError):

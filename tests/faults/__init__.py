@@ -1,0 +1,1 @@
+"""What goes wrong around the engine: interpreters, processes, places, missing packages."""
