@@ -198,7 +198,8 @@ def draw(runs: Sequence[Measured]) -> Any:
             "color": COLOURS[i % len(COLOURS)],
             "linestyle": STYLES[i // len(COLOURS) % len(STYLES)],
         }
-        left.plot(*_points(run.curve, "loss"), label=label, linewidth=1.8, **style)
+        name = plots.as_written(label)
+        left.plot(*_points(run.curve, "loss"), label=name, linewidth=1.8, **style)
         right.plot(
             *_points(run.curve, "test_acc"), linewidth=1.8, marker="o", markersize=3, **style
         )

@@ -19,6 +19,15 @@ INK, GRID = "#333333", "#e3e3e3"
 LOSS, TRAIN, TEST, VALIDATION = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 
 
+def as_written(name: str) -> str:
+    """The name of a folder, a file or a class for a text of Matplotlib's.
+
+    Its dollars mean no mathematics there, and bytes that are no UTF-8, which Matplotlib cannot
+    draw, are question marks.
+    """
+    return name.encode(errors="replace").decode().replace("$", r"\$")
+
+
 @contextlib.contextmanager
 def own_style() -> Iterator[None]:
     """Matplotlib's default style, whatever style (or LaTeX) the user has set.
@@ -105,7 +114,7 @@ def curves(curve: Sequence[dict[str, Any]], title: str = "") -> Any:
         right.legend(frameon=False, loc="lower right")
     finish_axes(left, right, curve)
     if title:
-        figure.suptitle(title, fontsize=11, color=INK)
+        figure.suptitle(as_written(title), fontsize=11, color=INK)
     return figure
 
 

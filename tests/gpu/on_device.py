@@ -32,6 +32,7 @@ FILES = {  # of the host, or long; a folder stands for all that is in it
     "data": "files; tests/gpu/test_training.py is the loader's counterpart",
     "distributed": "of the CPU",
     "exact": "of the CPU's ways; tests/gpu/test_kernels.py has whole numbers too",
+    "faults": "processes of their own",
     "explain": "pages; test_tape.py counts NumPy's memory",
     "gpu": "of its own",
     "hosts": "processes of their own",
