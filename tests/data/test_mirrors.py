@@ -188,7 +188,7 @@ def test_two_programs_that_download_at_once_both_have_it(mirrors, register, cach
     digests = [word for pair in CATALOGUE["tiny"].sha256.items() for word in pair]
     command = [sys.executable, "-c", PROGRAM, mirror, *digests]
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    programs = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    programs: list[Any] = [subprocess.Popen(command, **pipes) for _ in range(2)]
     for program in programs:
         assert program.stdout.readline() == "ready\n"
     for program in programs:
