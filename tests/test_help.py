@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import shlex
 
@@ -21,6 +22,19 @@ PACKAGES = (
     "visualize",
 )  # whose parser() stands in options
 
+DEFAULTS = {  # of the options that have a value of their own where nothing is typed
+    "train": {"device": "auto", "model": "lenet", "seed": 0, "rank_timeout": 300},
+    "sweep": {"draws": 10, "draw_seed": 0},
+    "visualize": {"mistakes": 12},
+    "explain": {"op": "conv"},
+    "learn": {"model": "lenet", "seconds": 10},
+    "export": {"to": "c"},
+    "rungs": {"images": 64, "rounds": 5},
+    "selfcheck": {"device": "auto"},
+}
+FROM_0 = {"seed", "draw_seed", "padding", "layer", "image", "index", "port", "lr"}
+FROM_0 |= {"momentum", "weight_decay", "dropout"}  # every other number begins with 1
+
 
 def parser_of(name: str) -> command.Parser:
     place = f"minicnn.{name}.options" if name in PACKAGES else f"minicnn.{name}"
@@ -34,6 +48,25 @@ def test_every_option_with_a_value_says_what_it_is_by_default(name: str) -> None
             assert "(default: " in (action.help or ""), action.option_strings
             if action.default is not None:
                 assert f"(default: {action.default})" in (action.help or "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_where_nothing_is_typed_a_command_does_the_usual(name: str) -> None:
+    defaults = {action.dest: action.default for action in parser_of(name)._actions}
+    unusual = {k: v for k, v in defaults.items() if v not in (None, argparse.SUPPRESS)}
+    assert {k: v for k, v in unusual.items() if v is not False} == DEFAULTS.get(name, {})
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_number_is_0_or_more_or_1_or_more(name: str) -> None:
+    for action in parser_of(name)._actions:
+        if action.type in (None, command.path) or action.dest in ("channels", "hidden"):
+            continue
+        take, least = action.type, int(action.dest not in FROM_0)
+        assert callable(take)
+        assert take(str(least)) in (least, (least, least)), action.dest
+        with pytest.raises(argparse.ArgumentTypeError, match=f"'{least - 1}'; wanted"):
+            take(str(least - 1))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -192,6 +192,12 @@ def test_the_default_epochs(model: str, images: int, epochs: int) -> None:
     assert recipe_for(options, images).epochs == 3
 
 
+def test_more_epochs_make_up_for_fewer_images_than_60_000() -> None:
+    options = command_line.parser().parse_args(["--batch-size", "6000"])
+    assert recipe_for(options, 60_000).epochs == 10
+    assert recipe_for(options, 59_999).epochs == 140  # 10 batches an epoch, 1,400 updates
+
+
 def test_a_preset_brings_its_recipe_and_options_change_it() -> None:
     plus = ["--model", "lenet-plus"]
     recipe = recipe_for(command_line.parser().parse_args(plus), 60_000)
@@ -265,6 +271,7 @@ def test_the_command_as_a_process_prints_the_epochs_and_no_warning(tmp_path: Pat
     assert re.search(r"^[\d,]+ examples/sec on cpu", ended.stdout, re.M)
     (folder,) = (tmp_path / "runs").iterdir()
     assert f"written to runs/{folder.name}" in ended.stdout
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}", folder.name)
 
 
 def test_help_fits_a_terminal(

@@ -172,4 +172,5 @@ def test_a_terminal_sees_a_bar_with_the_time_left_of_all_epochs_and_no_colours(
         return
     assert re.search(r"epoch 1 of 2:  25%\|.{10}\| 12/48 \[\d\d:\d\d<\d\d:\d\d", shown)
     assert re.search(r"epoch 2 of 2:  75%\|", shown)
+    assert re.search(r" batches/s, acc=0\.\d{3}, loss=\d\.\d{3}\]", shown)
     assert "\x1b" not in shown

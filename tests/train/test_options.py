@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import compiler, nn, optim, plots, train
+from minicnn import compiler, data, models, nn, optim, plots, train
 from minicnn.train import job as command_line
+from minicnn.train import report
 from minicnn.train.loop import EagerStep
 from minicnn.train.run import read_jsonl as rows
 from tests.train.command import FAST
@@ -132,6 +133,43 @@ def test_the_headline_and_the_result_say_what_was_done(
         "8,000 examples/sec on cpu (batching, steps and counting)",
         f"written to {tmp_path}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "device cpu, 2 threads, compiled because"),
+        ({"threads": 1, "compiled": False}, "device cpu, 1 thread, eager because"),
+        ({"device": "gpu:1"}, "device gpu:1, compiled because"),
+        ({"ranks": 1}, "device cpu, 2 threads, compiled, 1 rank; mpiexec -n 4 starts four because"),
+        ({"ranks": 3}, "device cpu, 2 threads, compiled, 3 ranks because"),
+    ],
+)
+def test_the_headline_says_what_computes(changed: dict[str, Any], said: str) -> None:
+    usual = {"model": "mlp", "dataset": "mnist", "epochs": 1, "device": "cpu", "threads": 2}
+    sets = [data.Dataset(np.zeros((n, 28, 28), np.uint8), [0] * n, ["a", "b"]) for n in (1200, 7)]
+    config = {**usual, "compiled": True, **changed}
+    assert report.headline(config, models.mlp(hidden=(3,)), *sets, " because").splitlines() == [
+        "mlp (2,395 parameters) on mnist (1,200 + 7 images), 1 epoch",
+        said,
+    ]
+
+
+def test_the_result_names_the_best_epoch_and_the_sample_only_where_there_are_any() -> None:
+    row = {"loss": 0.5, "train_acc": 0.75, "test_acc": 0.625, "seconds": 2.0}
+    history = minicnn.History([{"epoch": n, **row} for n in (1, 2, 3)], examples=9_000)
+    config = {"dataset": "mnist", "device": "gpu:0"}
+    said = [
+        "loss 0.500, train acc 0.750, test acc 0.625",
+        "1,500 examples/sec on gpu:0 (batching, steps and counting)",
+        "written to a/run",
+    ]
+    assert report.result(config, Path("a/run"), history).splitlines() == said
+    for epoch, val_acc in zip(history.epochs, (0.5, 0.6875, 0.6875), strict=True):
+        epoch["val_acc"] = val_acc
+    history.epochs[1]["test_acc"] = 0.5
+    best = "best on the validation set: epoch 2, val acc 0.688, test acc 0.500 (best.safetensors)"
+    assert report.result(config, Path("a/run"), history).splitlines() == [said[0], best, *said[1:]]
 
 
 @pytest.mark.parametrize(

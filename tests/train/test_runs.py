@@ -142,6 +142,11 @@ def test_what_is_no_run_is_told_with_what_it_is(tmp_path: Path) -> None:
     ):
         with pytest.raises(error, match=told):
             minicnn.load_run(path)
+    for names, held in (("abcd", "a, b, c, d, run"), ("e", "a, b, c, d, e, ...")):
+        for name in names:
+            a_run(tmp_path / name)
+        with pytest.raises(FileNotFoundError, match=f"; it holds {held}$"):
+            minicnn.load_run(tmp_path)
     (tmp_path / "run" / "model.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match=r"of a training run: it has no model.safetensors$"):
         minicnn.load_run(tmp_path / "run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import sys
 import types
 from collections.abc import Iterator
@@ -162,7 +163,12 @@ def row(epoch: int, loss: float, accuracy: float, **more: Any) -> dict[str, Any]
 
 
 def printed_for(
-    net: nn.Module, batches: int, *rows: dict[str, Any], moves: bool = True, batch: int = 0
+    net: nn.Module,
+    batches: int,
+    *rows: dict[str, Any],
+    moves: bool = True,
+    batch: int = 0,
+    validated: bool = False,
 ) -> str:
     """What a Printer says to these epochs of a net that changes, or does not.
 
@@ -172,7 +178,7 @@ def printed_for(
     history = minicnn.History()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", io.StringIO())
-        printer = report.Printer(training)
+        printer = report.Printer(training, validated)
         for figures in rows:
             history.epochs.append(figures)
             next(net.parameters()).data += 1e-3 * moves
@@ -190,6 +196,11 @@ def test_a_line_an_epoch() -> None:
     net = models.lenet()
     assert printed_for(net, 235, row(11, 1.2345, 0.5)).splitlines()[1].split() == [
         *("11", "1.234", "0.500", "1.50")
+    ]
+    measured = row(2, 0.5, 0.75, test_acc=0.25, val_acc=0.625, seconds=100)
+    assert printed_for(net, 235, measured, validated=True).splitlines() == [
+        "epoch   loss  train acc  val acc  test acc  seconds",
+        "    2  0.500      0.750    0.625     0.250   100.00",
     ]
 
 
@@ -229,7 +240,24 @@ def test_guessing_is_named_once_it_lasts() -> None:
     assert line_of(printed, 1).endswith("1.50")  # 60 updates are not many
     assert line_of(printed, 2).endswith("no better than guessing")
     assert printed.count("Likely causes") == 1
-    assert "guessing" not in printed_for(net, 60, row(2, 2.303, 0.3), row(3, 2.2, 0.1))
+    for figures in (row(2, 2.303, 0.16), row(2, 2.2, 0.1), row(2, 2.5, 0.1)):
+        assert "guessing" not in printed_for(net, 60, figures)
+    assert "guessing" not in printed_for(net, 50, row(2, 2.303, 0.1))  # 100 updates
+    assert "guessing" in printed_for(net, 51, row(2, 2.303, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "enough"), [(0.72, 0.72, True), (0.68, 0.72, False), (0.72, 0.68, False)]
+)
+def test_no_layer_has_less_than_seven_tenths_of_xaviers_spread(
+    first: float, others: float, enough: bool
+) -> None:
+    net = models.lenet()
+    for number, weight in enumerate(p for p in net.parameters() if p.ndim >= 2):
+        fans = sum(weight.shape[:2]) * math.prod(weight.shape[2:])
+        spread = math.sqrt(2 / fans) * (others if number else first)
+        weight.data[:] = spread * np.sign(np.arange(weight.size) % 2 - 0.5).reshape(weight.shape)
+    assert report.has_xaviers_spread(net) == enough
 
 
 def test_a_plateau_that_a_high_rate_led_to_is_not_expected() -> None:
@@ -397,13 +425,26 @@ def test_a_loss_that_grows_less_goes_on() -> None:
     x = Tensor(np.zeros((1, 1), np.float32))
     watch = LossWatch()
     watch.first = 2.5
-    watch.check(249.0, 1, 0.1, x)
+    watch.check(250.0, 1, 0.1, x)
     with pytest.raises(DivergedError, match=r"the loss is 251 in epoch 3, 2\.5 at first"):
         watch.check(251.0, 3, 0.1, x)
     watch.first = 0.001  # of a net that was trained before
     watch.check(99.0, 1, 0.1, x)
     with pytest.raises(DivergedError, match="the loss is nan in epoch 1: the net"):
         watch.check(np.nan, 1, 0.1, x)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (np.float32([[-31, 4]]), r"try pixels from 0 to 1 \(here up to 31\) and a lower learning"),
+        (np.float32([[-30, 30]]), "try a lower learning rate than 0.1"),
+        (np.uint8([[255]]), "try a lower learning rate than 0.1"),  # the step scales them
+    ],
+)
+def test_unscaled_pixels_are_numbers_above_30(pixels: np.ndarray, said: str) -> None:
+    with pytest.raises(DivergedError, match=said):
+        LossWatch().check(np.inf, 1, 0.1, Tensor(pixels))
 
 
 @needs_numba
