@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -166,3 +168,119 @@ def test_softmax_and_cross_entropy(rng: np.random.Generator) -> None:
     )
     with pytest.raises(ValueError, match=r"target is \[4 0 1\]; wanted 0..3"):
         explain.cross_entropy(logits, [4, 0, 1])
+
+
+# What holds on each page --------------------------------------------------------------------------
+
+
+@functools.cache
+def page_of(kind: str) -> explain.Explained:
+    """A page of each kind."""
+    rng = np.random.default_rng(5)
+    pictures, rows = rng.standard_normal((2, 3, 6, 7)), rng.standard_normal((2, 4))
+    if kind == "max":
+        layer = nn.MaxPool2d((2, 3), (3, 1), (0, 1), (2, 1))
+        return explain.max_pool2d(layer, pictures, rng.standard_normal((2, 3, 2, 7)))
+    if kind == "avg":
+        return explain.avg_pool2d(nn.AvgPool2d((3, 2), (1, 2), (1, 0)), pictures)
+    if kind == "field":
+        first, second = nn.Conv2d(3, 2, (2, 3), (1, 2)), nn.Conv2d(2, 3, (3, 2), bias=False)
+        return explain.receptive_field(first, second, pictures)
+    if kind == "softmax":
+        return explain.cross_entropy(rng.standard_normal((3, 4)), [2, 0, 3])
+    return explain.linear(nn.Linear(4, 3, kind == "dense"), rows, rng.standard_normal((2, 3)))
+
+
+KINDS = ("max", "avg", "dense", "no bias", "softmax", "field")
+
+
+def cells_of(explained: explain.Explained) -> dict[tuple[str, str], float]:
+    """The number of each cell of a page, which its notes count in the same order."""
+    return {
+        (grid, key): number
+        for grid, notes in explained.notes.items()
+        for key, number in zip(notes, explained.grids[grid].ravel(), strict=True)
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_note_comes_to_the_number_of_its_cell(kind: str) -> None:
+    """Its lines are computed as they stand there, with the numbers of the cells that they name."""
+    explained = page_of(kind)
+    numbers = cells_of(explained)
+    functions = {"exp": math.exp, "max": max, "log": math.log}
+    seen = set()
+    for (grid, key), number in numbers.items():
+        sums = [
+            "".join(t if isinstance(t, str) else f"({numbers[t[0], t[1]]})" for t in line["tokens"])
+            for line in explained.notes[grid][key]["lines"]
+        ]
+        written = " + ".join(line or "0" for line in sums)
+        for sign, python in (("−log ", "-log"), ("−", "-"), ("·", "*")):
+            written = written.replace(sign, python)
+        if sums:
+            assert eval(written, functions) == pytest.approx(number, abs=1e-12), (grid, key)
+            seen.add(grid)
+    of_input = {"x", "weight", "bias", "dy", "logits", "target", "weight1", "weight2"}
+    assert seen == set(explained.notes) - of_input - {"bias1", "dy2"}
+
+
+FED = {  # grids that light up whatever is made of their cells
+    "max": ("x", "y", "dy", "dx"),
+    "avg": ("x", "y", "dy", "dx"),
+    "dense": ("x", "y", "weight", "y", "bias", "y", "dy", "dx"),
+    "no bias": ("x", "y", "weight", "y", "dy", "dx"),
+    "softmax": ("logits", "probabilities"),
+    "field": ("x", "y1", "weight1", "y1", "bias1", "y1", "weight2", "y2", "dy2", "dy1"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cell_lights_up_what_it_is_a_summand_of(kind: str) -> None:
+    explained = page_of(kind)
+    notes, pairs = explained.notes, FED[kind]
+    for grid, made in zip(pairs[::2], pairs[1::2], strict=True):
+        lit = {(key, to[1]) for key, note in notes[grid].items() for to in note["lit"]}
+        named = {
+            (token[1], key)
+            for key, note in notes[made].items()
+            for line in note["lines"]
+            for token in line["tokens"]
+            if token[0] == grid
+        }
+        assert lit == named != set(), (grid, made)
+
+
+LINKED = {  # a cell of one array, and its partner in the other
+    "max": {"x": "dx", "dx": "x", "dy": "y"},
+    "avg": {"x": "dx", "dx": "x", "dy": "y"},
+    "dense": {"x": "dx", "dx": "x", "weight": "dweight", "dweight": "weight", "dy": "y"},
+    "no bias": {"x": "dx", "dx": "x", "weight": "dweight", "dweight": "weight", "dy": "y"},
+    "softmax": {"logits": "dlogits", "dlogits": "logits"},
+    "field": {"dy1": "y1"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_number_is_linked_with_its_gradient(kind: str) -> None:
+    notes = page_of(kind).notes
+    for grid, partner in LINKED[kind].items():
+        for key, note in notes[grid].items():
+            assert note["linked"] == [[partner, key]]
+
+
+def test_a_cell_that_two_convolutions_see_is_linked_with_each_that_sees_it() -> None:
+    """By their definition: a change of the cell of x changes those of y2."""
+    notes = page_of("field").notes
+    links = {grid: {(key, to[1]) for key, note in notes[grid].items() for to in note["linked"]}
+             for grid in ("x", "dx", "y1", "y2")}  # fmt: skip
+    summands = {
+        grid: {(key, token[1]) for key, note in notes[grid].items() for line in note["lines"]
+               for token in line["tokens"] if token[0] in ("x", "y1")}
+        for grid in ("y1", "y2")
+    }  # fmt: skip
+    seen = {(y2, x) for y2, y1 in summands["y2"] for other, x in summands["y1"] if other == y1}
+    assert links["y2"] == seen
+    assert links["x"] == links["dx"] == {(x, y2) for y2, x in seen}
+    assert links["y1"] == {(y1, y2) for y2, y1 in summands["y2"]}
+    assert "4 × 5 cells of x: rows 1 to 4, columns 2 to 6" in notes["y2"]["0,0,1,1"]["words"]
