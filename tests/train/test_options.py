@@ -147,9 +147,11 @@ def test_the_headline_and_the_result_say_what_was_done(
 )
 def test_the_headline_says_what_computes(changed: dict[str, Any], said: str) -> None:
     usual = {"model": "mlp", "dataset": "mnist", "epochs": 1, "device": "cpu", "threads": 2}
-    sets = [data.Dataset(np.zeros((n, 28, 28), np.uint8), [0] * n, ["a", "b"]) for n in (1200, 7)]
+    many, few = (
+        data.Dataset(np.zeros((n, 28, 28), np.uint8), [0] * n, ["a", "b"]) for n in (1200, 7)
+    )
     config = {**usual, "compiled": True, **changed}
-    assert report.headline(config, models.mlp(hidden=(3,)), *sets, " because").splitlines() == [
+    assert report.headline(config, models.mlp(hidden=(3,)), many, few, " because").splitlines() == [
         "mlp (2,395 parameters) on mnist (1,200 + 7 images), 1 epoch",
         said,
     ]

@@ -437,9 +437,12 @@ def test_a_loss_that_grows_less_goes_on() -> None:
 @pytest.mark.parametrize(
     ("pixels", "said"),
     [
-        (np.float32([[-31, 4]]), r"try pixels from 0 to 1 \(here up to 31\) and a lower learning"),
-        (np.float32([[-30, 30]]), "try a lower learning rate than 0.1"),
-        (np.uint8([[255]]), "try a lower learning rate than 0.1"),  # the step scales them
+        (
+            np.array([[-31, 4]], np.float32),
+            r"try pixels from 0 to 1 \(here up to 31\) and a lower learning",
+        ),
+        (np.array([[-30, 30]], np.float32), "try a lower learning rate than 0.1"),
+        (np.array([[255]], np.uint8), "try a lower learning rate than 0.1"),  # the step scales them
     ],
 )
 def test_unscaled_pixels_are_numbers_above_30(pixels: np.ndarray, said: str) -> None:
