@@ -85,8 +85,18 @@ OPERATIONS = {
         (1, 28, 28),
         lambda f, x, w, b: f.conv2d(x, w, b, padding=2),
         {
-            FORWARD: ("conv 1x28x28",),
-            BACKWARD: ("conv dweight 6x28x28", "conv dbias 6x28x28"),
+            FORWARD: (
+                "conv weights 6x1x5x5",
+                "conv to points 1x28x28",
+                "conv 1x28x28",
+                "conv from points 8x295",
+            ),
+            BACKWARD: (
+                "conv dbias 6x28x28",
+                "conv dy to points 6x28x28",
+                "conv dweight 6x28x28",
+                "conv dweight 6x1x5x5",
+            ),
         },
         parameters=((6, 1, 5, 5), (6,)),
         flops=2 * 6 * 28 * 28 * 25,
@@ -97,12 +107,19 @@ OPERATIONS = {
         (6, 14, 14),
         lambda f, x, w, b: f.conv2d(x, w, b),
         {
-            FORWARD: ("conv 6x14x14",),
+            FORWARD: (
+                "conv weights 16x6x5x5",  # forward, and for dX: once a step each
+                "conv to points 6x14x14",
+                "conv 6x14x14",
+                "conv from points 8x481",
+            ),
             BACKWARD: (
-                "conv dweight 16x10x10",
                 "conv dbias 16x10x10",
-                "zero 6x14x14",
+                "conv dy to points 16x10x10",
+                "conv dweight 16x10x10",
+                "conv dweight 16x6x5x5",
                 "conv dinput 16x10x10",
+                "conv dinput from points 8x253",
             ),
         },
         parameters=((16, 6, 5, 5), (16,)),
@@ -255,7 +272,7 @@ def profiled_step(operation: Operation) -> Any:
 
 
 def seconds_of_lines(step: Any, batch: int, threads: int) -> dict[str, float]:
-    """Median seconds of each instruction in a step, by its name and what it works on."""
+    """Median seconds in a step, by an instruction's name and what it works on."""
     import numpy as np
 
     from minicnn.compiler.cpu.plan import LANES
@@ -272,9 +289,11 @@ def seconds_of_lines(step: Any, batch: int, threads: int) -> dict[str, float]:
     # a thread that loses its core in the middle of an instruction counts in no median
     shared = min(threads, -(-batch // LANES))
     medians = (statistics.median(column) / shared for column in zip(*times, strict=True))
-    return {
-        f"{line.name} {line.what}": seconds for line, seconds in zip(lines, medians, strict=True)
-    }
+    found: dict[str, float] = {}
+    for line, seconds in zip(lines, medians, strict=True):
+        name = f"{line.name} {line.what}"
+        found[name] = found.get(name, 0.0) + seconds  # some instructions have one name
+    return found
 
 
 # The rows -----------------------------------------------------------------------------------------
