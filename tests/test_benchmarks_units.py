@@ -182,7 +182,8 @@ def test_figures_of_an_epoch_are_named() -> None:
 
 def of_ranks() -> common.Runs:
     """A step of 4 ms on one thread, of 2.5 ms on half of its batch: 1 ms stays, 3 ms are shared."""
-    one, shared = {}, {"1 floats": 10.0, "100,000 floats": 110.0}
+    one: dict[str, float] = {}
+    shared = {"1 floats": 10.0, "100,000 floats": 110.0}
     for net in ranks.CASES:
         one |= {ranks.case_of(net): 4.0, ranks.half_of(net): 2.5, ranks.size_of(net): 5000.0}
         shared[ranks.case_of(net)] = 3.25
@@ -192,8 +193,8 @@ def of_ranks() -> common.Runs:
 def test_a_model_of_ranks_is_made_of_a_step_its_half_and_two_messages() -> None:
     found = ranks.models(of_ranks())
     here, network = found["lenet", "here"], found["lenet", "10 GBit/s"]
-    assert here == (1000.0, 3000.0, 10.0, pytest.approx(0.001), 5000.0)
-    assert network == (1000.0, 3000.0, 50.0, 0.0032, 5000.0)
+    assert tuple(here) == (1000.0, 3000.0, 10.0, pytest.approx(0.001), 5000.0)
+    assert tuple(network) == (1000.0, 3000.0, 50.0, 0.0032, 5000.0)
     assert here.step(1) == 4000.0
     assert here.step(4) == pytest.approx(1000 + 3000 / 4 + 10 * 2 + 2 * 0.001 * 5000 * 3 / 4)
     steps = [here.step(n) for n in range(1, 257)]

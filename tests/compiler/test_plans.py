@@ -175,6 +175,64 @@ def test_a_plans_figures_are_those_of_an_image() -> None:
     )
 
 
+def test_a_plan_counts_the_work_of_each_layer_there_and_back() -> None:
+    """Two FLOPs for a product, one for a cell of a window or of a sum."""
+    minicnn.manual_seed(3)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, (2, 3)), nn.ReLU(), nn.Conv2d(4, 2, (3, 2), (1, 2)), nn.ReLU(),
+        nn.MaxPool2d((2, 3)), nn.AvgPool2d((3, 1), (1, 1)), nn.Flatten(), nn.Linear(4, 7),
+        nn.Linear(7, 5),
+    ).to("float64")  # fmt: skip
+    step = step_of(net)  # 4 x 10 x 6, 2 x 8 x 3, 2 x 4 x 1, 2 x 2 x 1
+    step(*batch(5))
+    first, second = 2 * (4 * 10 * 6) * (3 * 2 * 3), 2 * (2 * 8 * 3) * (4 * 3 * 2)
+    wanted = {
+        "conv": [first, second], "conv dweight": [second, first], "conv dinput": [second],
+        "conv dbias": [2 * 8 * 3, 4 * 10 * 6],
+        "max pool": [8 * 6], "relu, pool dinput": [8 * 6],
+        "avg pool": [4 * 3], "avg pool dinput": [4 * 3],
+        "dense": [2 * 28, 2 * 35], "dense dweight": [2 * 35, 2 * 28],
+        "dense dinput": [2 * 35, 2 * 28], "dense dbias": [5, 7],
+    }  # fmt: skip
+    found: dict[str, list[int]] = {}
+    for line in step.plan.lines:
+        if line.flops and line.name != "cross-entropy":
+            found.setdefault(line.name, []).append(line.flops)
+    assert found == wanted
+    predict = minicnn.compile(net)
+    for images in (5, 1):  # one image alone has another plan
+        predict(batch(images)[0])
+        flops = [line.flops for line in predict.plan.lines if line.flops]
+        assert flops == [first, second, 8 * 6, 4 * 3, 2 * 28, 2 * 35], images
+
+
+def test_the_plan_of_one_image_says_its_memory() -> None:
+    predict = minicnn.compile(nn.Sequential(nn.Conv2d(3, 4, (2, 3))))
+    predict(np.zeros((1, 3, 90, 110), np.float32))
+    *rows, total, foot = str(predict.plan).splitlines()
+    size = predict.plan.memory * 4 / 1e6
+    assert size > 4 * (3 * 90 * 110 + 4 * 89 * 108) / 1e6 > 0.2  # the picture and its result
+    assert foot == f"one image after the other; memory {size:.2f} MB"
+    assert total.split()[:2] == ["an", "image"]
+    assert rows[0].split() == ["FLOP", "bytes"]
+
+
+def test_a_rule_stands_before_the_way_back() -> None:
+    step = step_of(with_head(nn.Conv2d(3, 4, (2, 3)), nn.Sigmoid()))
+    step(*batch(3))
+    head, *rows = str(step.plan).splitlines()
+    (rule,) = (number for number, row in enumerate(rows) if set(row) == {"-"})
+    assert (
+        rule
+        == step.plan.backward_from
+        == 1 + [number for number, row in enumerate(rows) if row.startswith("cross-entropy")].pop()
+    )
+    assert len(rows[rule]) == len(head)
+    predict = minicnn.compile(with_head())
+    predict(batch(3)[0])
+    assert "---" not in str(predict.plan)
+
+
 def test_a_profiled_step_begins_each_time_from_zero() -> None:
     step = step_of(with_head(nn.BatchNorm2d(3)), profile=True)
     first, again = (step(*batch(21))[0].item() for _ in range(2))
