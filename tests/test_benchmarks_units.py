@@ -193,7 +193,7 @@ def of_ranks() -> common.Runs:
 def test_a_model_of_ranks_is_made_of_a_step_its_half_and_two_messages() -> None:
     found = ranks.models(of_ranks())
     here, network = found["lenet", "here"], found["lenet", "10 GBit/s"]
-    assert tuple(here) == (1000.0, 3000.0, 10.0, pytest.approx(0.001), 5000.0)
+    assert tuple(here) == pytest.approx((1000.0, 3000.0, 10.0, 0.001, 5000.0))
     assert tuple(network) == (1000.0, 3000.0, 50.0, 0.0032, 5000.0)
     assert here.step(1) == 4000.0
     assert here.step(4) == pytest.approx(1000 + 3000 / 4 + 10 * 2 + 2 * 0.001 * 5000 * 3 / 4)

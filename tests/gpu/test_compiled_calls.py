@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -153,15 +154,36 @@ def test_batches_from_elsewhere_are_refused() -> None:
         step(x, y.to("float32"))
 
 
-def test_a_profiled_plan_has_times() -> None:
+def test_a_profiled_plan_is_a_table_of_a_batch() -> None:
     net = NETS["dense"]().to("gpu")
     step = minicnn.compile(
         net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1), profile=True
     )
     ((pixels, labels),) = batches(4)
-    for _ in range(2):
+    for _ in range(3):
         step(Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu")))
-    assert "us" in str(step.plan).splitlines()[0]
+    plan: Any = step.plan
+    assert plan.runs == 2  # of the first step the kernels are compiled
+    first, second = 2 * 4 * 784 * 21, 2 * 4 * 21 * 10  # FLOPs; of the second there is a dX too
+    assert sum(line.flops for line in plan.lines) == 2 * first + 3 * second
+    assert plan.memory > sum(p.data.nbytes for p in net.parameters())  # as many gradients
+    for number, line in enumerate(plan.lines, start=1):
+        assert line.seconds > 0
+        line.seconds = 2 * number / 1e6  # this many microseconds in each run
+    head, *rows, total, foot = str(plan).splitlines()
+    assert head.split() == ["kernel", "blocks", "MFLOP", "MB", "us", "GFLOP/s"]
+    del rows[plan.backward_from]
+    for number, (row, line) in enumerate(zip(rows, plan.lines, strict=True), start=1):
+        figures = f"{line.flops / 1e6:.2f} {line.bytes / 1e6:.2f} {number:.1f}"
+        rate = f" {line.flops / number / 1e3:.0f}" if line.flops else ""
+        said = f"{line.kernel} {math.prod(line.grid)} {figures}{rate}"
+        assert " ".join(row.split()).endswith(f" {said}")
+    count = len(plan.lines)
+    flops, moved = (sum(getattr(line, of) for line in plan.lines) for of in ("flops", "bytes"))
+    us = count * (count + 1) / 2
+    figures = f"{flops / 1e6:.2f} {moved / 1e6:.2f} {us:.1f} {flops / us / 1e3:.0f}"
+    assert " ".join(total.split()) == f"{count} launches {figures}"
+    assert foot == f"batches of 4; memory {plan.memory / 1e6:.2f} MB"
 
 
 def test_a_shallow_copy_of_a_step_has_sums_of_its_own() -> None:
