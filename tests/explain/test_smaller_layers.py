@@ -272,13 +272,20 @@ def test_a_number_is_linked_with_its_gradient(kind: str) -> None:
 def test_a_cell_that_two_convolutions_see_is_linked_with_each_that_sees_it() -> None:
     """By their definition: a change of the cell of x changes those of y2."""
     notes = page_of("field").notes
-    links = {grid: {(key, to[1]) for key, note in notes[grid].items() for to in note["linked"]}
-             for grid in ("x", "dx", "y1", "y2")}  # fmt: skip
+    links = {
+        grid: {(key, to[1]) for key, note in notes[grid].items() for to in note["linked"]}
+        for grid in ("x", "dx", "y1", "y2")
+    }
     summands = {
-        grid: {(key, token[1]) for key, note in notes[grid].items() for line in note["lines"]
-               for token in line["tokens"] if token[0] in ("x", "y1")}
+        grid: {
+            (key, token[1])
+            for key, note in notes[grid].items()
+            for line in note["lines"]
+            for token in line["tokens"]
+            if token[0] in ("x", "y1")
+        }
         for grid in ("y1", "y2")
-    }  # fmt: skip
+    }
     seen = {(y2, x) for y2, y1 in summands["y2"] for other, x in summands["y1"] if other == y1}
     assert links["y2"] == seen
     assert links["x"] == links["dx"] == {(x, y2) for y2, x in seen}
