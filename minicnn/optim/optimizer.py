@@ -32,7 +32,8 @@ class Optimizer:
         initial_lr: ``lr`` as the first schedule found it.
 
     Raises:
-        ValueError: no parameters, the result of an operation among them, or a setting out of range.
+        ValueError: no parameters, one that is there twice, the result of an operation among them,
+            or a setting out of range.
         TypeError: something that is not a tensor, or a setting that is no number.
     """
 
@@ -145,7 +146,13 @@ class Optimizer:
         tensors = list(params)
         if not tensors:
             raise ValueError(f"{self.name}: params is empty; wanted the tensors to be learnt")
+        places: dict[int, int] = {}
         for i, p in enumerate(tensors):
+            if places.setdefault(id(p), i) != i:
+                raise ValueError(
+                    f"{self.name}: params[{places[id(p)]}] and params[{i}] are one tensor, which "
+                    "would take two steps at once; wanted each once"
+                )
             if isinstance(p, dict):
                 raise TypeError(
                     f"{self.name}: params holds a dict; wanted tensors. Groups with settings of "

@@ -58,6 +58,14 @@ each_setting = pytest.mark.parametrize(("kind", "name"), EACH_SETTING)
 at_least_0 = [(kind, name) for kind, name in EACH_SETTING if name != "dampening"]
 
 
+@each_kind
+def test_a_tensor_that_is_there_twice_is_refused(kind: str) -> None:
+    w, b = parameter(2, 3), parameter(3)
+    message = rf"^{kind}: params\[0\] and params\[2\] are one tensor, .*; wanted each once$"
+    with pytest.raises(ValueError, match=message):
+        getattr(optim, kind)([w, b, w])
+
+
 @pytest.mark.parametrize(("kind", "name"), at_least_0)
 @pytest.mark.parametrize("value", [-0.1, math.nan])
 def test_negative_settings_are_refused(kind: str, name: str, value: float) -> None:
