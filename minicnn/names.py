@@ -80,7 +80,13 @@ class Names:
         return self.transpose(*dims)
 
     def t(self: Any) -> Tensor:
-        """The axes reversed, as ``T``."""
+        """A matrix turned over, as ``T``; a vector or a number as it is.
+
+        Raises:
+            ValueError: more than two axes.
+        """
+        if self.ndim > 2:
+            raise ValueError(f"t: this tensor has shape {self.shape}; wanted at most 2 axes")
         return self.T
 
     def unsqueeze(self: Any, dim: int) -> Tensor:

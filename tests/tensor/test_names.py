@@ -79,6 +79,12 @@ def test_a_shape_by_pytorchs_name_is_pytorchs(
     assert_agrees_with_torch(named, numbers(*shape))
 
 
+def test_more_than_two_axes_have_no_t() -> None:
+    with pytest.raises(ValueError, match=r"^t: this tensor has shape \(2, 3, 4\); wanted at most"):
+        Tensor(np.zeros((2, 3, 4))).t()
+    assert Tensor(np.zeros(3)).t().shape == (3,)
+
+
 def test_view_as_takes_the_other_ones_shape() -> None:
     assert minicnn.zeros(4, 3).view_as(minicnn.zeros(2, 6)).shape == (2, 6)
 
