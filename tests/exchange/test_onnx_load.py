@@ -163,6 +163,7 @@ CHAINS: dict[str, tuple[tuple[int, ...], list[Step], int]] = {
     ], 9),
     "Softmax over channels": ((3, 4, 2), [step("Softmax", axis=1), step("LogSoftmax")], 13),
     "Dropout of opset 13": ((5,), [step("Dropout", np.float32(0.3)), step("Sigmoid")], 13),
+    "Flatten, counted from the end": ((3, 4, 2), [step("Flatten", axis=-3)], 13),
     "part of the axes": ((3, 4, 2), [step("Reshape", np.array([0, 0, -1]))], 17),
 }  # fmt: skip
 
@@ -330,8 +331,11 @@ def test_all_nodes_that_cannot_be_read_are_named(tmp_path: Path) -> None:
                      step("Pad", np.array([0, 0, 0, 1] * 2), np.float32(-np.inf)),
                      step("MaxPool", kernel_shape=[3, 3])], "only a max pooling takes"),
         ((6,), [step("MatMul", weights((6, 4))), step("Add", weights((1, 1, 4)))], "of 2 axes"),
+        ((6,), [step("Gemm", weights((6, 4)), weights((2, 4)))], r"it adds \(2, 4\); wanted a"),
+        ((6,), [step("Gemm", weights((6, 4)), weights((4, 1)))], r"it adds \(4, 1\); wanted a"),
+        ((6,), [step("Dropout", np.float32(0.5), np.array(True))], "training_mode is true"),
     ],
-    ids=range(17),
+    ids=range(20),
 )  # fmt: skip
 def test_what_cannot_be_read_is_said(
     shape: tuple[int, ...], steps: list[Step], message: str, tmp_path: Path
@@ -360,6 +364,33 @@ def test_kernels_that_are_computed_from_the_input_are_refused(tmp_path: Path) ->
     onnx.save(model, tmp_path / "net.onnx")
     with pytest.raises(ValueError, match="it takes the result as its input 1; wanted 0"):
         load(tmp_path / "net.onnx")
+
+
+def test_operators_of_another_domain_are_not_onnxs(tmp_path: Path) -> None:
+    path, helper = tmp_path / "net.onnx", onnx.helper
+    node = helper.make_node("Relu", ["x"], ["y"], "first", domain="com.example")
+    value = [helper.make_tensor_value_info(name, 1, [2, 5]) for name in "xy"]
+    graph = helper.make_graph([node], "g", value[:1], value[1:])
+    opsets = [helper.make_opsetid("com.example", 1)]
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=opsets), path)
+    with pytest.raises(ValueError, match=r"com\.example\.Relu \('first'\): minicnn has no such op"):
+        load(path)
+
+
+def test_shapes_are_inferred_once_however_much_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = write_chain(tmp_path / "net.onnx", (2, 5), *[step("Elu"), step("Relu")] * 4)
+    infer, calls = onnx.shape_inference.infer_shapes, []
+
+    def counted(*args: Any, **options: Any) -> Any:
+        calls.append(args)
+        return infer(*args, **options)
+
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", counted)
+    with pytest.raises(ValueError, match="4 nodes, the first 'n0'"):
+        load(path)
+    assert len(calls) == 1
 
 
 def test_a_graph_that_is_no_chain_is_refused(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def read_softmax(node: Node, chain: Chain) -> None:
 
 def read_dropout(node: Node, chain: Chain) -> None:
     """``Dropout``, which a file for inference may still have."""
-    ratio = node.constant(0)
+    ratio, is_training = node.constant(0), node.constant(1)
+    if is_training is not None and is_training.item():
+        raise UnsupportedError("training_mode is true: it drops cells; wanted a file for inference")
     p = node.attributes.get("ratio", 0.5) if ratio is None else float(ratio.item())
     chain.add(nn.Dropout(round(p, 6)))
 

@@ -50,7 +50,9 @@ def _add_linear(chain: Chain, weight: np.ndarray, bias: np.ndarray | None) -> No
         weight, chain.order = ours, None
     layer = nn.Linear(features, outputs, bias is not None)
     if bias is not None:
-        bias = np.broadcast_to(bias, (1, outputs))[0]
+        if bias.size not in (1, outputs) or bias.shape[-1:] not in ((), (bias.size,)):
+            raise UnsupportedError(f"it adds {bias.shape}; wanted a number for each of {outputs}")
+        bias = np.broadcast_to(bias.reshape(-1), outputs)
     chain.add(filled(layer, weight=weight, bias=bias))
 
 

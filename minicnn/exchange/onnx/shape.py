@@ -65,8 +65,9 @@ def read_pad(node: Node, chain: Chain) -> None:
 
 def read_flatten(node: Node, chain: Chain) -> None:
     """``Flatten`` of all axes but the first."""
-    if node.attributes.get("axis", 1) != 1:
-        raise UnsupportedError(f"axis is {node.attributes['axis']}; wanted 1")
+    axis = node.attributes.get("axis", 1)
+    if axis != 1 and (chain.shape is None or axis + len(chain.shape) != 1):
+        raise UnsupportedError(f"axis is {axis}; wanted 1, all axes but the batch's")
     _flatten(chain, 1, -1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .reading import Chain, Node
 from .writing import Shape, UnsupportedError
 
 BATCH = 2  # of the zeros that go through the layers, where the file leaves the batch open
+OWN_DOMAINS = ("", "ai.onnx")  # of ONNX's own operators
 MOST = 2**28  # cells of those zeros: no file that is not damaged has as many
 
 
@@ -33,7 +35,8 @@ class Walk:
 
     def __init__(self, model: Any, operators: Mapping[str, Callable[[Node, Chain], None]]):
         self.onnx, self.model, self.operators = library("onnx"), model, operators
-        self.opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+        opsets = (o.version for o in model.opset_import if o.domain in OWN_DOMAINS)
+        self.opset = next(opsets, 0)  # 0: all operators are of other people's domains
         self.halves = 0
         self.refused: list[str] = []
         self.unknown: dict[str, list[str]] = {}
@@ -66,7 +69,7 @@ class Walk:
         try:
             if not places:
                 self.constants |= self._computed(proto)
-            elif proto.op_type == "Shape":
+            elif _name(proto) == "Shape":
                 self.constants[proto.output[0]] = self._shape_told(proto)
             else:
                 self._read(proto, places)
@@ -74,7 +77,7 @@ class Walk:
             self._refuse(proto, str(error))
         except Exception as error:  # a damaged file raises what it happens to lead to
             self._refuse(proto, f"{type(error).__name__} {error}")
-        if places and proto.op_type != "Shape":
+        if places and _name(proto) != "Shape":
             self.value = proto.output[0]
             self.shapes |= dict.fromkeys(proto.output, self.chain.shape)
 
@@ -85,8 +88,8 @@ class Walk:
         return None if shape is None else np.array(shape[part], np.int64)
 
     def _read(self, proto: Any, places: list[int]) -> None:
-        if proto.op_type not in self.operators:
-            self.unknown.setdefault(proto.op_type, []).append(proto.name)
+        if _name(proto) not in self.operators:
+            self.unknown.setdefault(_name(proto), []).append(proto.name)
             raise UnsupportedError
         if len(places) > 1:
             raise UnsupportedError("it joins several results; wanted a chain")
@@ -113,9 +116,14 @@ class Walk:
 
     def _inferred(self, name: str) -> Tensor | None:
         """Zeros of the shape that ONNX infers for a value."""
+        value = self._inferred_values.get(name)
+        return None if value is None else _zeros(self.onnx, value)
+
+    @cached_property
+    def _inferred_values(self) -> dict[str, Any]:
+        """What ONNX infers of the graph's values, by name; once, as it reads the whole graph."""
         graph = self.onnx.shape_inference.infer_shapes(self.model, data_prop=True).graph
-        values = [value for value in (*graph.value_info, *graph.output) if value.name == name]
-        return _zeros(self.onnx, values[0]) if values else None
+        return {value.name: value for value in (*graph.value_info, *graph.output)}
 
     def _computed(self, proto: Any) -> dict[str, np.ndarray | None]:
         """What a node makes of constants, by ONNX's own evaluator."""
@@ -145,6 +153,12 @@ def _zeros(onnx: Any, value: Any) -> Tensor | None:
         return None
     dtype = np.float64 if kind.elem_type == onnx.TensorProto.DOUBLE else np.float32
     return Tensor(np.zeros([sizes[0] or BATCH, *sizes[1:]], dtype))
+
+
+def _name(proto: Any) -> str:
+    """A node's operator; that of another domain with the domain: ``com.microsoft.Conv``."""
+    is_own = proto.domain in OWN_DOMAINS
+    return proto.op_type if is_own else f"{proto.domain}.{proto.op_type}"
 
 
 def _counted(operator: str, names: list[str]) -> str:
