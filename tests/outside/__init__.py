@@ -1,1 +1,1 @@
-"""Other people's tests, run against this engine: ``python -m tests.outside.opinfo``."""
+"""Other people's tests, run against this engine: ``python -m tests.outside``."""

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from .tally import Difference
 
-
-class Difference(NamedTuple):
-    """A kind of sample on which the two differ.
-
-    Attributes:
-        pattern: a regular expression for "operation(arguments): what differs".
-        samples: how many it describes.
-        reason: why it is so.
-    """
-
-    pattern: str
-    samples: int
-    reason: str
-
-
-DIFFERENCES = [
+# of operations: "name(arguments): what differs"
+OPERATIONS = [
     # what is not offered
     Difference(
         r"^nn\.functional\.(conv2d|linear|max_pool2d|avg_pool2d)\(int64.*: TypeError: ",
@@ -109,8 +95,51 @@ DIFFERENCES = [
         "PyTorch's functions refuse a Python number on the left; an operator takes it.",
     ),
     Difference(
+        r"^(add|sub|mul|div\.no_rounding_mode)_\([-\d.]+, .*AttributeError: '(int|float)' object",
+        48,
+        "A Python number is not written to, and has no such method.",
+    ),
+    Difference(
         r"^__rsub__\([-\d.]+, ",
         6,
         "PyTorch's sample calls the method of a Python number; the operator works here.",
+    ),
+]
+
+# of layers and losses: "Layer(arguments)(inputs): what differs"
+MODULES = [
+    Difference(
+        r"^BatchNorm2d\(3, bias=False\).*'bias'",
+        4,
+        "Batch normalisation has weight and bias, or with affine=False neither.",
+    ),
+]
+
+# of optimisers and schedules: "Optimiser(dtype; settings): what differs"
+OPTIMIZERS = [
+    Difference(
+        r"^\w+\(\[\{params: .* params holds a dict",
+        8,
+        "There are no groups of parameters: an optimiser for each. They are refused by TypeError.",
+    ),
+    Difference(
+        r"^\w+\(\[\('weight', .* params holds a tuple",
+        4,
+        "Parameters have no names here: tensors alone are taken, the others refused by TypeError.",
+    ),
+    Difference(
+        r"lr=float32\[.*\]\): .*lr is Tensor\(|betas=\(.*betas\[\d\] is Tensor\(",
+        10,
+        "Settings are numbers: of a tensor its item(). Tensors are refused by TypeError.",
+    ),
+    Difference(
+        r"'foreach'",
+        4,
+        "One kernel updates a parameter; no argument chooses another way.",
+    ),
+    Difference(
+        r"^\w+: .*: no (ConstantLR|LinearLR|PolynomialLR|ReduceLROnPlateau)",
+        14,
+        "Schedules that the engine does not have.",
     ),
 ]

@@ -31,6 +31,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "nn.functional.dropout": F.dropout,
     "nn.functional.batch_norm": F.batch_norm,
     "nn.functional.pad.constant": F.pad,
+    "constant_pad_nd": lambda x, widths, value=0.0: F.pad(x, widths, value=value),
     "nn.functional.cross_entropy": F.cross_entropy,
     "nn.functional.nll_loss": F.nll_loss,
     # arithmetic
@@ -80,6 +81,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "transpose": method("transpose"),
     "permute": method("permute"),
     "T": lambda x: x.T,
+    "t": method("t"),
     "__getitem__": lambda x, key: x[key],
     "cat": minicnn.cat,
     "stack": minicnn.stack,
@@ -89,6 +91,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "zeros_like": minicnn.zeros_like,
     "ones_like": minicnn.ones_like,
     "arange": minicnn.arange,
+    "randn": minicnn.randn,
     "clone": method("clone"),
     "contiguous": method("contiguous"),
     "to": method("to"),
@@ -98,4 +101,21 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "int": method("int"),
     "bool": method("bool"),
     "item": method("item"),
+    # in place
+    "add_": method("add_"),
+    "sub_": method("sub_"),
+    "mul_": method("mul_"),
+    "div.no_rounding_mode_": method("div_"),
+    "zero_": method("zero_"),
+}
+
+# What has one of our names in PyTorch's list and is not compared, and why.
+OTHER_MODES = "Frames are of one value: another mode is refused."
+NOT_COMPARED = {
+    "max.binary": "The larger of two tensors is not offered: max is a reduction.",
+    "nn.functional.batch_norm.without_cudnn": "It has samples for a GPU alone.",
+    "nn.functional.pad.circular": OTHER_MODES,
+    "nn.functional.pad.reflect": OTHER_MODES,
+    "nn.functional.pad.replicate": OTHER_MODES,
+    "nn.functional.pad.replicate_negative": OTHER_MODES,
 }
