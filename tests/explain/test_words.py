@@ -22,8 +22,8 @@ from minicnn import Tensor, explain, nn
 from minicnn.explain.__main__ import main
 from minicnn.explain.text import width_of
 from minicnn.explain.words import LANGUAGES, PLACE, Sentence, as_html, catalogue, in_language, speak
-from tests.explain import words
 from tests.explain.examples import data_of, example
+from tests.explain.words import TRANSLATIONS
 
 EXPLAIN = Path(explain.__file__).parent
 TWO_WORDS = re.compile(r"[A-Za-z]{2,},? [a-z]{2,}")
@@ -49,7 +49,7 @@ def tables(language: str) -> dict[str, Any]:
     return tomllib.loads((EXPLAIN / f"words/{language}.toml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("language", words.TRANSLATIONS)
+@pytest.mark.parametrize("language", TRANSLATIONS.languages)
 def test_a_translation_has_the_same_sentences_with_the_same_places(language: str) -> None:
     english, translated = catalogue("en"), catalogue(language)
     assert list(translated) == list(english)
@@ -59,25 +59,25 @@ def test_a_translation_has_the_same_sentences_with_the_same_places(language: str
         assert translated[key].strip() == translated[key] != "", key
 
 
-@pytest.mark.parametrize("language", words.TRANSLATIONS)
+@pytest.mark.parametrize("language", TRANSLATIONS.languages)
 def test_a_translation_is_of_the_english_of_today(language: str) -> None:
-    behind = words.behind(language)
+    behind = TRANSLATIONS.behind(language)
     assert behind == [], f"see the head of minicnn/explain/words/en.toml: {behind}"
 
 
 def test_a_changed_sentence_is_behind_until_it_is_confirmed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    confirmed = tmp_path / "confirmed.json"
-    confirmed.write_bytes(words.CONFIRMED.read_bytes())
+    ours = TRANSLATIONS._replace(file=tmp_path / "confirmed.json")
+    ours.file.write_bytes(TRANSLATIONS.file.read_bytes())
     monkeypatch.setitem(catalogue("en"), "page.y", "the result")
-    assert words.behind("zh", confirmed) == words.behind("ja", confirmed) == ["page.y"]
-    words.confirm(["zh"], confirmed)
-    assert words.behind("zh", confirmed) == []
-    assert words.behind("ja", confirmed) == ["page.y"]
+    assert ours.behind("zh") == ours.behind("ja") == ["page.y"]
+    ours.confirm(["zh"])
+    assert ours.behind("zh") == []
+    assert ours.behind("ja") == ["page.y"]
 
 
-@pytest.mark.parametrize("language", words.TRANSLATIONS)
+@pytest.mark.parametrize("language", TRANSLATIONS.languages)
 def test_a_translation_leaves_no_english_in_its_sentences(language: str) -> None:
     for key, said in catalogue(language).items():
         letters = r"\b(SH|SW|PH|PW|DH|DW|KH|KW|dx|dW|db|dy|net)\b"
@@ -217,7 +217,7 @@ def visible(page: str) -> str:
 
 def test_pages_and_texts_of_another_language_leave_no_english() -> None:
     minicnn.manual_seed(0)
-    for (kind, explained), language in product(everything().items(), words.TRANSLATIONS):
+    for (kind, explained), language in product(everything().items(), TRANSLATIONS.languages):
         explained.lang = None
         english = str(explained)
         explained.lang = language

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from minicnn.learn.course import COURSE
 from minicnn.learn.judge import Verdict
 from minicnn.learn.options import main
 from minicnn.learn.show import GRIDS, page_of
-from tests.explain.page.browsing import CHROMIUM
 from tests.learn.planted import PLANTED, Planted
 from tests.learn.planting import EXERCISES, judged, outcomes
 
@@ -64,15 +62,6 @@ def test_the_page_begins_at_the_first_wrong_cell_with_both_numbers(planted: Plan
     yours = data["yours"][grid][key]
     assert float(yours) == pytest.approx(found.got, rel=1e-9, nan_ok=True)
     assert "it is wrong" in page
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with playwright.sync_playwright() as tools:
-        chromium = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 def test_the_page_shows_it_without_scrolling(

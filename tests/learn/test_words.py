@@ -14,7 +14,7 @@ from minicnn.learn.words import LANGUAGES
 from minicnn.slips.resemblances import resemblance
 from tests.learn.planted import PLANTED
 from tests.learn.planting import judged
-from tests.learn.words import TRANSLATIONS, behind, sentences
+from tests.learn.words import TRANSLATIONS, sentences
 
 WIDEST = 92  # columns of a line of a task; Chinese and Japanese characters take two
 
@@ -28,14 +28,14 @@ def columns(line: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WFA" else 1 for char in line)
 
 
-@pytest.mark.parametrize("language", TRANSLATIONS)
+@pytest.mark.parametrize("language", TRANSLATIONS.languages)
 def test_every_sentence_is_translated_from_the_english_of_today(language: str) -> None:
     english, translated = sentences("en"), sentences(language)
     assert list(translated) == list(english)
     for key, text in translated.items():
         assert places(text) == places(english[key]), key
         assert text != english[key] or key in ("slips/times", "learn/im2col.hint3"), key
-    assert behind(language) == []
+    assert TRANSLATIONS.behind(language) == []
 
 
 def test_every_slip_of_the_catalogue_has_a_sentence_and_every_sentence_is_used() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import io
 import json
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ from minicnn.predict.serve import MOST_BYTES, Server, serve
 from minicnn.train.run import Run
 
 Image = pytest.importorskip("PIL.Image")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NAMES = ("left", "</script>", "right", "other")
 HIGH, WIDE = 14, 9
 
@@ -223,17 +221,6 @@ def test_a_slip_is_one_line_and_status_2(
 SETTLED = "() => !asking && !again && !blank"
 SEEN = """() => [...$("seen").getContext("2d").getImageData(0, 0, 9, 14).data]
   .filter((_, k) => k % 4 === 0)"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs Debian's chromium")
-    with playwright.sync_playwright() as tools:
-        chromium = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

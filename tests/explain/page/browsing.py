@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 from typing import Any, NamedTuple
 
 import numpy as np
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 Cell = tuple[str, tuple[int, ...] | None]  # a grid and an index; None in the padding
 OPTIONS = {

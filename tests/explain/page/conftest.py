@@ -11,16 +11,7 @@ import pytest
 
 from minicnn import explain, nn
 from minicnn.explain.__main__ import main
-from tests.explain.page.browsing import CHROMIUM, OPTIONS
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with playwright.sync_playwright() as tools:
-        chromium = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+from tests.explain.page.browsing import OPTIONS
 
 
 @pytest.fixture(scope="module")

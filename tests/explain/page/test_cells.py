@@ -14,7 +14,6 @@ import pytest
 
 from minicnn import explain, nn
 from tests.explain.page.browsing import (
-    CHROMIUM,
     GRIDS,
     OPTIONS,
     check_cell,
@@ -26,7 +25,6 @@ from tests.explain.page.browsing import (
 )
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 
 @pytest.mark.parametrize("name", OPTIONS)

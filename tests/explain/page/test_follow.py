@@ -14,12 +14,10 @@ from minicnn import explain
 from minicnn.explain.follow.paths import is_gradient
 from minicnn.explain.words import LANGUAGES
 from tests.explain.following import Definition, applied, followed_small, lenet, walks
-from tests.explain.page.browsing import CHROMIUM, plain
+from tests.explain.page.browsing import plain
 from tests.explain.page.test_sizes import CONTRAST
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
-
 STATES = 12
 
 

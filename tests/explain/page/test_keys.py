@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.explain.page.browsing import (
-    CHROMIUM,
     GRIDS,
     check_cell,
     geometry,
@@ -20,7 +19,6 @@ from tests.explain.page.browsing import (
 )
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 
 def test_the_keyboard_alone_reaches_everything(visit: Any) -> None:

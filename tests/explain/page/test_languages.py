@@ -11,12 +11,10 @@ import pytest
 
 from minicnn.explain.__main__ import main
 from minicnn.explain.words import LANGUAGES, PLACE, catalogue, say
-from tests.explain.page.browsing import CHROMIUM, lit_cells, locate
+from tests.explain.page.browsing import lit_cells, locate
 from tests.explain.test_words import english_in
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
-
 TAGS = {language: catalogue(language)["tag"] for language in LANGUAGES}
 ROUND = ("zh", "ja", "en")
 

@@ -13,7 +13,6 @@ from minicnn.explain.examples import example
 from minicnn.explain.options import parser
 from minicnn.explain.words import LANGUAGES
 from tests.explain.page.browsing import (
-    CHROMIUM,
     OPTIONS,
     dependencies,
     geometry,
@@ -23,8 +22,6 @@ from tests.explain.page.browsing import (
 from tests.explain.test_svg import texts
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
-
 ASKED = {
     "everything": {
         "batch": "dweight", "dilation": "y", "bias": "dbias", "transposed": "transposed",

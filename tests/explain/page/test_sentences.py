@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.explain.page.browsing import CHROMIUM, GRIDS, geometry, locate, products, values_of
+from tests.explain.page.browsing import GRIDS, geometry, locate, products, values_of
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 
 def many(count: int, noun: str) -> str:

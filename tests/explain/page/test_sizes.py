@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 
 from minicnn.explain.words import LANGUAGES
-from tests.explain.page.browsing import CHROMIUM, OPTIONS, dependencies, geometry, lit_cells, locate
+from tests.explain.page.browsing import OPTIONS, dependencies, geometry, lit_cells, locate
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
-
 
 EVERY = [*OPTIONS, "max-pool", "avg-pool", "dense", "softmax", "receptive-field", "large"]
 
