@@ -1,0 +1,38 @@
+"""Fixtures of the random programs, and how many there are."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.programs.machine import done
+
+# By hand, for 20 minutes: timeout -s INT 1200 python -m pytest -s -n 0 -m long tests/programs
+# --hypothesis-profile=programs
+settings.register_profile(
+    "programs",
+    max_examples=100_000,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def only_what_is_new() -> Iterator[None]:
+    """The programs free what is unreachable after each step: look at nothing that is there now."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+    print(f"\n{done['programs']:,} programs, {done['rules']:,} rules")
+
+
+@pytest.fixture(autouse=True)
+def share_the_least_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that small nets are computed by several threads."""
+    monkeypatch.setattr("minicnn.compiler.cpu.engine.WORTH_A_THREAD", 1)
+    monkeypatch.setattr("minicnn.kernels.cpu.threads.WORTH_SHARING", 1)
