@@ -78,3 +78,14 @@ def test_long_sums_lose_little(layers: str) -> None:
     ours_state = rounded.state_dict()
     for name, buffer in exact.state_dict().items():
         np.testing.assert_allclose(ours_state[name].numpy(), buffer.numpy(), rtol=1e-6)
+
+
+def test_an_index_written_to_before_backward_changes_nothing() -> None:
+    """An array on the device, too; numbers and slices next to it stay as they are."""
+    w = Tensor(np.ones((3, 4), np.float32), requires_grad=True, device="gpu")
+    key = to_device(np.array([0, 1]), "gpu")
+    y = w[key, 1:3]
+    key[0] = 2
+    y.sum().backward()
+    assert w.grad is not None
+    assert w.grad.numpy().tolist() == [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]

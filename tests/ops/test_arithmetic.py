@@ -181,3 +181,10 @@ def test_integers_divide_and_are_divided_in_the_other_ones_dtype(integers: str, 
     quotient = Tensor(counts) / counts
     assert quotient.dtype == np.float32
     np.testing.assert_array_equal(quotient.numpy(), 1)
+
+
+def test_the_0th_power_of_a_huge_number_has_the_gradient_0_and_no_warning() -> None:
+    base = Tensor(np.array([1e200, -1e200, 0.0]), requires_grad=True)
+    (base ** Tensor(np.zeros(3))).sum().backward()
+    assert base.grad is not None
+    assert base.grad.numpy().tolist() == [0, 0, 0]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor
+from minicnn import Tensor, apply, ops
 from minicnn.nn import functional as F
 from tests.ops.cases import CASES, Case, arrays_of
+from tests.tensor.every_operation import USES, leaves_for
 
 conv2d: Callable[..., Tensor] = F.conv2d
 batch_norm: Callable[..., Tensor] = F.batch_norm
@@ -123,3 +125,126 @@ def test_a_gradient_is_added_to_the_one_that_is_there() -> None:
     (x * x).sum().backward()
     assert x.grad is not None
     assert x.grad.numpy().tolist() == [5, 7]
+
+
+# What an operation says of itself -----------------------------------------------------------------
+
+
+NEW = [ops.Sigmoid, ops.Tanh, ops.ReLU, ops.MaxPool2d, ops.AvgPool2d, ops.BatchNorm]
+NEW += [ops.FixedBatchNorm, ops.Conv2d, ops.Conv2dByImage, ops.SoftmaxCrossEntropy]
+
+
+@pytest.mark.parametrize("operation", NEW)
+def test_a_gradient_that_nobody_else_holds_is_kept_without_a_copy(
+    operation: type[ops.Operation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    returned: list[Any] = []
+    backward = operation.backward
+
+    def watched(self: ops.Operation, dy: np.ndarray) -> Any:
+        returned.append(backward(self, dy))
+        return returned[-1]
+
+    monkeypatch.setattr(operation, "backward", watched)
+    x, *others = leaves_for(operation)
+    y = USES[operation][0](x, *others)
+    y.backward(np.ones(y.shape))
+    (gradients,) = returned
+    assert x.grad is not None
+    dx = gradients[0] if isinstance(gradients, tuple) else gradients
+    assert np.shares_memory(x.grad.numpy(), dx)
+
+
+class Square(ops.Operation):
+    """y = x²: it does not say what its backward reads."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.x = x
+        return x * x
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return 2 * self.x * dy
+
+
+def test_an_operation_that_says_nothing_reads_everything() -> None:
+    x = Tensor(np.array([3.0, -1.0]), requires_grad=True)
+    apply(Square(), x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.numpy().tolist() == [6, -2]
+    for number, said in ((0, r"input 0 of shape \(2,\)"), (1, "result")):
+        y = apply(Square(), x)
+        total = y.sum()
+        with minicnn.no_grad():
+            (x if number == 0 else y.detach()).mul_(2)
+        with pytest.raises(RuntimeError, match=f"Square needs its {said} as it was in the forward"):
+            total.backward()
+
+
+@pytest.mark.parametrize("needed", [0, 1])
+@pytest.mark.parametrize("changed", [0, 1])
+def test_both_gradients_of_a_power_read_base_and_exponent(needed: int, changed: int) -> None:
+    pair = [Tensor(np.array([2.0, 3.0]), requires_grad=i == needed) for i in range(2)]
+    y = (pair[0] ** pair[1]).sum()
+    with minicnn.no_grad():
+        pair[changed].mul_(2)
+    with pytest.raises(RuntimeError, match=f"Power needs its input {changed} of shape"):
+        y.backward()
+
+
+def test_an_operation_without_its_two_methods_cannot_be_used() -> None:
+    class Empty(ops.Operation):
+        pass
+
+    class OneWay(ops.Operation):
+        def forward(self, x: np.ndarray) -> np.ndarray:
+            return x + 1
+
+    x = Tensor(np.ones(2), requires_grad=True)
+    with pytest.raises(NotImplementedError):
+        apply(Empty(), x)
+    y = apply(OneWay(), x).sum()
+    with pytest.raises(NotImplementedError):
+        y.backward()
+
+
+def test_pieces_have_the_name_of_what_is_cut() -> None:
+    x, w, _ = leaves_for(ops.InPieces)
+    y = apply(ops.InPieces(ops.Linear, 2), x, w).sum()
+    with minicnn.no_grad():
+        w.mul_(2)
+    with pytest.raises(RuntimeError, match="Linear in pieces needs its input 1 of shape"):
+        y.backward()
+
+
+def test_an_image_by_image_convolution_has_no_dweight_where_nobody_wants_one() -> None:
+    x, w, b = leaves_for(ops.Conv2dByImage)
+    w.requires_grad = b.requires_grad = False
+    y = USES[ops.Conv2dByImage][0](x, w, b)
+    assert y.node is not None
+    dx, *others = y.node.operation.backward(np.ones(y.shape))
+    assert dx.shape == x.shape
+    assert others == [None, None]
+
+
+def test_an_ignored_row_is_zeros() -> None:
+    x = np.array([[np.inf, np.nan], [3.0, -4.0]])
+    ignored = ops.IgnoreRows(np.array([-1, 0]))
+    np.testing.assert_array_equal(ignored.forward(x), [[0, 0], [3, -4]])
+    np.testing.assert_array_equal(ignored.backward(x), [[0, 0], [3, -4]])
+
+
+def test_a_part_of_a_batch_gets_its_rows_of_the_mask(kernel_set: str) -> None:
+    """As the ranks do that share a batch."""
+    x, key = np.ones((7, 4, 5)), (9, 2)
+    whole = ops.Dropout(0.4, key).forward(x)
+    for first, last in ((0, 3), (3, 7), (1, 2)):
+        part = ops.Dropout(0.4, key, first).forward(x[first:last])
+        np.testing.assert_array_equal(part, whole[first:last])
+
+
+@pytest.mark.parametrize(
+    ("key", "once"),
+    [((slice(1, 3), None, 2), True), ((..., 0), True), (([0, 1],), False), ((1, [0]), False)],
+)
+def test_an_index_of_numbers_and_slices_takes_a_cell_once(key: Any, once: bool) -> None:
+    assert ops.Index(key).takes_a_cell_once() is once
