@@ -248,3 +248,11 @@ def test_a_part_of_a_batch_gets_its_rows_of_the_mask(kernel_set: str) -> None:
 )
 def test_an_index_of_numbers_and_slices_takes_a_cell_once(key: Any, once: bool) -> None:
     assert ops.Index(key).takes_a_cell_once() is once
+
+
+@pytest.mark.parametrize("operation", [ops.Sum, ops.Mean, ops.Max])
+def test_a_reduction_takes_all_axes_away_if_nothing_else_is_said(operation: Any) -> None:
+    x = np.array([[1.0, 5.0, 6.0], [2.0, 3.0, 7.0]])
+    assert operation().forward(x).shape == ()
+    assert operation(1).forward(x).shape == (2,)
+    assert operation(keepdims=True).forward(x).shape == (1, 1)
