@@ -17,7 +17,7 @@ from minicnn.data import sample
 from minicnn.nn import functional as F
 from minicnn.train.run import load_test_set
 from minicnn.visualize.draw.activations import EXAMPLES
-from minicnn.visualize.draw.board import RIGHT, WRONG, empty_figure, photo
+from minicnn.visualize.draw.board import RIGHT, WRONG, empty_figure, photo, short
 from minicnn.visualize.draw.mistakes import percent
 from minicnn.visualize.options import chosen_classes
 
@@ -69,6 +69,14 @@ def test_the_layers_end_behind_their_activation_functions(net: nn.Sequential) ->
     )
     (layer,) = visualize.layers(normalised)
     assert (layer.name, layer.end) == ("convolution 1", 3)
+
+
+@pytest.mark.parametrize("after", [nn.BatchNorm2d(2), nn.Sigmoid(), nn.Tanh(), nn.ReLU()])
+def test_what_is_applied_right_after_a_layer_counts_with_it(after: nn.Module) -> None:
+    (layer,) = visualize.layers(nn.Sequential(nn.Identity(), nn.Conv2d(1, 2, 3), after))
+    assert (layer.name, layer.end) == ("convolution 1", 3)
+    (layer,) = visualize.layers(nn.Sequential(after, nn.Conv2d(1, 2, 3), nn.Dropout(), after))
+    assert layer.end == 2
 
 
 def test_activations_are_those_of_the_beginning_of_the_net(
@@ -197,6 +205,27 @@ def test_nans_are_said_to_be_a_diverged_net(test_set: data.Dataset) -> None:
     dense.weight.data[0, 0] = np.nan
     with pytest.raises(ValueError, match="diverged"):
         visualize.predict(nn.Sequential(nn.Flatten(), dense), test_set[:3])
+
+
+def test_all_numbers_are_those_of_evaluation_and_of_pixels_as_the_run_normalised_them(
+    test_set: data.Dataset,
+) -> None:
+    few, normalise = test_set[:6], ([0.25], [0.5])
+    net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10))
+    (layer,) = visualize.layers(net)
+    x = Tensor(((few.images[:, None] / 255 - 0.25) / 0.5).astype(np.float32))
+    logits = net.eval()(x)
+    loss = F.cross_entropy(logits, Tensor(few.labels))
+    loss.backward()
+    lengths = [float((p.grad.numpy() ** 2).sum()) for p in net.parameters() if p.grad is not None]
+    net.train()
+    found = visualize.predict(net, few, normalise)
+    np.testing.assert_allclose(found.losses.mean(), loss.item(), rtol=1e-5)
+    shown = visualize.activations(net, layer, few.images, normalise)
+    np.testing.assert_allclose(shown, logits.numpy(), rtol=1e-4, atol=1e-5)
+    norms = visualize.gradient_norms(net, few, normalise)
+    assert norms == pytest.approx(np.array([[np.sqrt(sum(lengths))]]), rel=1e-4)
+    assert all(module.training for module in net.modules())
 
 
 # What is drawn ------------------------------------------------------------------------------------
@@ -368,6 +397,38 @@ def test_the_picture_of_mistakes_counts_them(
     labels = {label.get_text(): label.get_color() for label in figure.axes[1].get_yticklabels()}
     assert labels[test_set.classes[predictions.labels[picked[0]]]] == RIGHT
     assert labels[test_set.classes[predictions.classes[picked[0]]]] == WRONG
+
+
+def test_mistakes_stand_in_rows_of_four_the_worst_first(test_set: data.Dataset) -> None:
+    wrong = np.full((6, 10), 0.1)
+    predictions = visualize.Predictions(wrong, np.arange(6.0), np.full(6, 3))
+    picked = visualize.most_wrong(predictions, 5)
+    assert picked.tolist() == [5, 4, 3, 2, 1]
+    figure = visualize.draw_mistakes(predictions, test_set, picked, "a run")
+    lefts = [board.get_position().x0 for board in figure.axes[::2]]
+    tops = [board.get_position().y1 for board in figure.axes[::2]]
+    assert lefts[:4] == sorted(lefts[:4])
+    assert len(set(lefts)) == 4
+    assert lefts[4] == lefts[0]
+    assert tops[:4] == [tops[0]] * 4
+    assert tops[4] < figure.axes[0].get_position().y0
+    names = [label.get_text() for label in figure.axes[1].get_yticklabels()]
+    assert names == [test_set.classes[k] for k in (0, 1, 2, 3)]  # the right one below
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(99.99, "99.99"), (100.0, "100"), (-3.5, "−3.50"), (-250.6, "−251")]
+)
+def test_a_number_of_a_scale_is_short(number: float, said: str) -> None:
+    assert short(number) == said
+
+
+def test_a_picture_of_two_channels_is_their_mean() -> None:
+    axes = empty_figure(2, 2, "").add_axes((0, 0, 1, 1))
+    photo(axes, np.array([[[0, 100]], [[50, 200]]]), 0, 0)
+    (image,) = axes.images
+    np.testing.assert_array_equal(image.get_array(), [[25, 150]])
+    assert image.get_clim() == (0, 255)
 
 
 def test_the_picture_of_gradients_has_a_dot_for_each_batch_and_the_median() -> None:

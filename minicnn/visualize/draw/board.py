@@ -63,4 +63,5 @@ def write(axes: Any, x: float, y: float, words: str, **style: Any) -> None:
 
 
 def short(number: float) -> str:
-    return f"{number:.2f}".replace("-", "−") if abs(number) < 100 else f"{number:.0f}"
+    places = 2 if abs(number) < 100 else 0
+    return f"{number:.{places}f}".replace("-", "−")
