@@ -66,6 +66,30 @@ def test_options_make_the_example(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("kind", "grids"),
+    [
+        ("conv", {"x": (1, 1, 6, 5), "weight": (1, 1, 3, 3), "y": (1, 1, 4, 3)}),  # x is framed
+        ("max-pool", {"x": (1, 1, 5, 6), "y": (1, 1, 2, 2)}),
+        ("avg-pool", {"x": (1, 1, 5, 6), "y": (1, 1, 2, 3)}),
+        ("dense", {"x": (1, 1, 2, 4), "weight": (1, 1, 3, 4), "y": (1, 1, 2, 3)}),
+        ("softmax", {"logits": (1, 1, 2, 5), "loss": (1, 1, 1, 1)}),
+        ("receptive-field", {"x": (1, 1, 7, 8), "weight1": (1, 1, 3, 3), "y2": (1, 1, 3, 4)}),
+    ],
+)
+def test_the_example_has_the_sizes_that_the_help_names(
+    kind: str, grids: dict[str, tuple[int, ...]], tmp_path: Path
+) -> None:
+    out = tmp_path / "page.html"
+    assert main(["--op", kind, "--no-open", "--out", str(out)]) == 0
+    found = {
+        grid["grid"]: (*grid["planes"], grid["rows"], grid["columns"])
+        for grid in data_of(out.read_text())["grids"]
+    }
+    assert {name: found[name] for name in grids} == grids
+    assert DEFAULTS["receptive-field"]["dilation"] == DEFAULTS["max-pool"]["dilation"] == (1, 1)
+
+
 def test_the_seed_decides_the_numbers(tmp_path: Path) -> None:
     pages = []
     for seed in ("0", "0", "1"):

@@ -291,3 +291,62 @@ def test_a_cell_that_two_convolutions_see_is_linked_with_each_that_sees_it() -> 
     assert links["x"] == links["dx"] == {(x, y2) for y2, x in seen}
     assert links["y1"] == {(y1, y2) for y2, y1 in summands["y2"]}
     assert "4 × 5 cells of x: rows 1 to 4, columns 2 to 6" in notes["y2"]["0,0,1,1"]["words"]
+
+
+# Questions ----------------------------------------------------------------------------------------
+
+
+def test_questions_on_max_pooling_lead_to_a_tie_and_to_the_cell_that_wins_most() -> None:
+    x = np.array([[[[1.0, 2, 3, 4], [5, 6, 12, 8], [7, 9, 11, 11]]]])
+    asked = explain.max_pool2d(nn.MaxPool2d((2, 2), 1), x).questions
+    assert asked["routing"][2] == ("dy", "0,0,0,0")
+    assert asked["ties"][1:] == (
+        "The first of them, row by row, wins the window and gets all of the gradient. It is not "
+        "shared. Here no window has two.",
+        ("y", "0,0,0,0"),
+    )
+    assert asked["overlap"][2] == ("dx", "0,0,1,2")  # the 12
+    x[0, 0, 1, 2] = 10
+    asked = explain.max_pool2d(nn.MaxPool2d((2, 2), 1), x).questions
+    assert asked["ties"][1].endswith("It is not shared.")
+    assert asked["ties"][2] == ("y", "0,0,1,2")  # of 10, 8, 11 and 11
+
+
+@pytest.mark.parametrize(("stride", "overlaps"), [(1, True), (2, False)])
+def test_a_question_on_average_pooling_leads_to_a_cell_of_most_windows(
+    stride: int, overlaps: bool
+) -> None:
+    asked = explain.avg_pool2d(nn.AvgPool2d(2, stride), np.ones((1, 1, 4, 6))).questions
+    assert asked["shares"][2] == ("dy", "0,0,0,0")
+    assert asked["overlap"][2] == ("dx", "0,0,1,1" if overlaps else "0,0,0,0")
+    hint = "Here every cell is in one window; try --stride 1."
+    assert asked["overlap"][1].endswith(hint) != overlaps
+
+
+def test_questions_on_a_dense_layer_are_about_what_it_has() -> None:
+    layer, plain = nn.Linear(4, 3), nn.Linear(4, 3, bias=False)
+    asked = explain.linear(layer, np.ones((1, 4))).questions
+    assert {anchor: place for anchor, (_, _, place) in asked.items()} == {
+        "batch": ("dweight", "0,0"),
+        "bias": ("dbias", "0"),
+    }
+    assert asked["batch"][1].endswith("Here there is only one sample; try --batch 3.")
+    asked = explain.linear(plain, np.ones((2, 4))).questions
+    assert list(asked) == ["batch"]
+    assert asked["batch"][1].endswith("a feature belongs to one sample.")
+
+
+def test_questions_on_the_loss_lead_to_the_right_class_and_to_a_wrong_one() -> None:
+    asked = explain.cross_entropy(np.zeros((2, 3)), [2, 0]).questions
+    assert {anchor: place for anchor, (_, _, place) in asked.items()} == {
+        "p-minus-t": ("dlogits", "0,2"),
+        "wrong-class": ("dlogits", "0,0"),
+        "mean": ("loss", "0"),
+    }
+
+
+def test_questions_on_the_receptive_field_lead_to_middles() -> None:
+    asked = page_of("field").questions
+    assert asked["field"][2] == ("y2", "0,0,1,1")  # of 3 x 2
+    assert asked["reach"][2] == ("x", "0,0,3,3")  # of 6 x 7
+    assert page_of("field").start == ["y2", "0,0,1,1"]

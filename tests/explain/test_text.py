@@ -9,6 +9,7 @@ import pytest
 
 from minicnn import explain, nn
 from minicnn.explain.conv.questions import questions
+from minicnn.explain.text import fill, grids_as_text
 from tests.explain.examples import CASES, by_loops, data_of, example
 
 
@@ -116,3 +117,37 @@ def test_hints_about_options_are_for_examples_only(rng: np.random.Generator) -> 
     assert "try --" not in explained.html("net[0] of lenet")
     assert "--size 5x6" not in explained.html("net[0] of lenet")
     assert "Here none are left over." in explained.html("net[0] of lenet")
+
+
+def test_grids_stand_side_by_side_where_there_is_room() -> None:
+    wide, narrow = np.array([[10.0, -2, 3]]), np.array([[0.5], [12]])
+    assert grids_as_text({"x": wide, "dx": narrow}) == (
+        "x             dx\n10  -2   3     0.500\n              12.000"
+    )
+    planes = np.arange(6.0).reshape(1, 3, 1, 2)
+    assert grids_as_text({"y": planes}) == (
+        "y[0, 0]    y[0, 1]    y[0, 2]\n0  1       2  3       4  5"
+    )
+    # 24 columns of 1 digit are 70 characters wide, with 4 to the next grid
+    line = np.ones((1, 24))
+    rest = {70: np.full((1, 1), 1e17), 96: np.full((1, 1), 1e18)}  # of 18 and 19 digits
+    assert len(grids_as_text({"a": line, "b": rest[70]}).splitlines()) == 2
+    assert grids_as_text({"a": line, "b": rest[96]}).splitlines()[2:4] == ["", "b"]
+
+
+def test_a_grid_of_more_than_24_columns_is_named_and_left_out() -> None:
+    text = grids_as_text({"a": np.ones((2, 24)), "b": np.ones((2, 25))})
+    assert text.splitlines()[0].split() == ["a"]
+    assert "b: (2, 25), too wide to print" in text
+    assert text.count("1  1") == 24  # two lines of 24
+
+
+def test_a_long_sum_is_broken_at_spaces_before_96_characters() -> None:
+    line = "y[0] = " + " + ".join(["1234567"] * 12)
+    broken = fill(line).split("\n")
+    assert " ".join(part.strip() for part in broken) == line
+    assert [part[:5] for part in broken[1:]] == ["    " + broken[1][4]]
+    assert len(broken[0]) <= 96 < len(broken[0]) + 1 + len(broken[1].split()[0])
+    assert fill("x" * 96) == "x" * 96
+    assert fill(f"{'x' * 90} {'y' * 5}") == f"{'x' * 90} {'y' * 5}"  # 96 in all
+    assert fill(f"{'x' * 90} {'y' * 6}") == f"{'x' * 90}\n    {'y' * 6}"

@@ -222,6 +222,7 @@ def test_an_image_by_image_convolution_has_no_dweight_where_nobody_wants_one() -
     y = USES[ops.Conv2dByImage][0](x, w, b)
     assert y.node is not None
     dx, *others = y.node.operation.backward(np.ones(y.shape))
+    assert dx is not None
     assert dx.shape == x.shape
     assert others == [None, None]
 

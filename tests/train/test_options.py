@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,29 @@ def test_the_options_reach_what_they_name(tmp_path: Path, monkeypatch: pytest.Mo
     )
     np.testing.assert_array_equal(first.numpy(), second.numpy())
     assert not np.array_equal(first.numpy(), other.numpy())
+
+
+def test_config_json_says_what_was_done_and_with_which_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the call alone (where to, what is printed) are no part of it."""
+    options = [*FAST, "--epochs", "2", "--device", "cpu", "--threads", "1", "--no-compile"]
+    call_of_fit(monkeypatch, tmp_path, *options, "--quiet", "--json")
+    config = json.loads((tmp_path / "config.json").read_text())
+    recipe = {"epochs": 2, "lr": 0.1, "batch_size": 256, "divide_by": "images", "momentum": 0.0}
+    recipe |= {"weight_decay": 0.0, "schedule": "constant"}
+    same = {"model": "mlp", "dataset": "fashion-mnist-sample", "seed": 0, "device": "cpu"}
+    same |= {"threads": 1, **recipe}
+    asked = config.pop("options")
+    assert asked == {**same, "hidden": [8], "no_compile": True, "normalise": False}
+    classes = config.pop("classes")
+    assert (len(classes), classes[9]) == (10, "Ankle boot")
+    assert config == {
+        **same,
+        **{"model_args": {"hidden": [8]}, "data_kind": "catalogue", "data_dir": None},
+        **{"image_size": None, "normalise": None, "compiled": False},
+        **{"minicnn": minicnn.__version__, "numpy": np.__version__},
+    }
 
 
 def test_the_headline_and_the_result_say_what_was_done(
