@@ -49,3 +49,21 @@ def test_the_picture_of_the_documentation(kernel: ModuleType) -> None:
     assert columns.tolist() == [[[1, 2, 4, 5], [2, 3, 5, 6], [4, 5, 7, 8], [5, 6, 8, 9]]]
     counts = kernel.col2im(np.ones_like(columns), x.shape, (2, 2), (1, 1), (0, 0), (1, 1))
     assert counts.tolist() == [[[[1, 2, 1], [2, 4, 2], [1, 2, 1]]]]
+
+
+@both
+def test_a_window_in_the_padding_has_no_winner(kernel: ModuleType) -> None:
+    x = np.arange(1.0, 7.0).reshape(1, 1, 2, 3)
+    y, index = kernel.max_pool(x, (1, 2), (1, 2), (1, 2), (1, 1), (4, 3))
+    assert index.dtype == np.int64
+    assert index[0, 0].tolist() == [[-1] * 3, [-1, 1, 2], [-1, 4, 5], [-1] * 3]
+    inf = float("inf")
+    assert y[0, 0].tolist() == [[-inf] * 3, [-inf, 2, 3], [-inf, 5, 6], [-inf] * 3]
+
+
+@both
+def test_float32_is_added_up_in_float64(kernel: ModuleType) -> None:
+    x = np.full((200_000, 2), 0.1, np.float32)
+    total = kernel.sum_over(x, 0)
+    assert total.dtype == np.float32
+    np.testing.assert_allclose(total, np.float64(np.float32(0.1)) * 200_000, rtol=1e-7)

@@ -131,7 +131,7 @@ def test_a_gradient_is_added_to_the_one_that_is_there() -> None:
 
 
 NEW = [ops.Sigmoid, ops.Tanh, ops.ReLU, ops.MaxPool2d, ops.AvgPool2d, ops.BatchNorm]
-NEW += [ops.FixedBatchNorm, ops.Conv2d, ops.Conv2dByImage, ops.SoftmaxCrossEntropy]
+NEW += [ops.FixedBatchNorm, ops.Conv2d, ops.Conv2dByImage, ops.SoftmaxCrossEntropy, ops.Linear]
 
 
 @pytest.mark.parametrize("operation", NEW)
@@ -164,6 +164,25 @@ class Square(ops.Operation):
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         return 2 * self.x * dy
+
+
+class Keeping(ops.Operation):
+    """y = 2 x, whose backward returns an array that it keeps."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return 2 * x
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        self.kept = 2 * dy
+        return self.kept
+
+
+def test_of_an_operation_that_says_nothing_the_gradient_is_copied() -> None:
+    x, keeping = Tensor(np.ones(3), requires_grad=True), Keeping()
+    apply(keeping, x).backward(np.array([1.0, -2.0, 5.0]))
+    assert x.grad is not None
+    assert x.grad.numpy().tolist() == [2, -4, 10]
+    assert not np.shares_memory(x.grad.numpy(), keeping.kept)
 
 
 def test_an_operation_that_says_nothing_reads_everything() -> None:
@@ -207,12 +226,17 @@ def test_an_operation_without_its_two_methods_cannot_be_used() -> None:
         y.backward()
 
 
-def test_pieces_have_the_name_of_what_is_cut() -> None:
-    x, w, _ = leaves_for(ops.InPieces)
-    y = apply(ops.InPieces(ops.Linear, 2), x, w).sum()
+@pytest.mark.parametrize("needed", [0, 1, 2])
+@pytest.mark.parametrize("changed", [0, 1])
+def test_pieces_are_computed_again_from_input_and_weight(needed: int, changed: int) -> None:
+    inputs = leaves_for(ops.InPieces)
+    for number, tensor in enumerate(inputs):
+        tensor.requires_grad = number == needed
+    y = apply(ops.InPieces(ops.Linear, 2), *inputs).sum()
     with minicnn.no_grad():
-        w.mul_(2)
-    with pytest.raises(RuntimeError, match="Linear in pieces needs its input 1 of shape"):
+        inputs[changed].mul_(2)
+    said = f"Linear in pieces needs its input {changed} of shape"
+    with pytest.raises(RuntimeError, match=said):
         y.backward()
 
 
@@ -225,6 +249,11 @@ def test_an_image_by_image_convolution_has_no_dweight_where_nobody_wants_one() -
     assert dx is not None
     assert dx.shape == x.shape
     assert others == [None, None]
+
+
+def test_a_frame_is_of_zeros_if_nothing_else_is_said() -> None:
+    framed = ops.Pad(((0, 1), (2, 0))).forward(np.ones((1, 2)))
+    assert framed.tolist() == [[0, 0, 1, 1], [0, 0, 0, 0]]
 
 
 def test_an_ignored_row_is_zeros() -> None:
