@@ -19,6 +19,9 @@ import pytest
 
 import minicnn
 from minicnn import kernels
+from tests import network
+
+network.watch()
 
 # A run with MINICNN_KERNELS set is a pass over that set alone.
 KERNEL_SETS = [os.environ["MINICNN_KERNELS"]] if "MINICNN_KERNELS" in os.environ else [
@@ -75,10 +78,11 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(autouse=True)
 def same_start() -> Iterator[None]:
-    """Every test begins with the same seed, and leaves the number of threads as it was."""
+    """Every test begins with the same seed, uses no network, and leaves the number of threads."""
     minicnn.manual_seed(7)
     threads = minicnn.get_num_threads()
-    yield
+    with network.unused():
+        yield
     minicnn.set_num_threads(threads)
 
 
