@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn import nn
+from minicnn import Tensor, nn
+from minicnn.compiler.cpu.form import forms_of
 from tests.exact import loops
 from tests.exact.loops import Shape
 
@@ -85,32 +86,67 @@ class Windows(Layer):
 
 
 class Conv(Windows):
-    sizes = (1, 2, 3, 4)
+    sizes: Sequence[int] = (1, 2, 3, 4)
     pools = False
+    groups = 1
 
     def __init__(self, rng: random.Random, shape: Shape):
         super().__init__(rng, shape)
-        self.channels, self.output = shape[0], (rng.randint(1, 7), *self.places)
+        self.channels = shape[0]
+        self.output = (self._outputs(rng), *self.places)
         self.has_bias = rng.random() < 0.7
         numbers = np.random.default_rng(rng.randrange(1 << 30))
-        weight = numbers.integers(-2, 3, (self.output[0], shape[0], *self.size)).astype(float)
+        of_weight = self.output[0], self.channels // self.groups, *self.size
+        weight = numbers.integers(-2, 3, of_weight).astype(float)
         bias = numbers.integers(-3, 4, self.output[0]) * float(self.has_bias)
         self.parameters = [weight, bias]
 
+    def _outputs(self, rng: random.Random) -> int:
+        return rng.randint(1, 7)
+
     def module(self) -> nn.Module:
         window = self.size, self.stride, self.padding, self.dilation
-        return nn.Conv2d(self.channels, self.output[0], *window, bias=self.has_bias)
+        return nn.Conv2d(self.channels, self.output[0], *window, self.groups, self.has_bias)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        self.x, y = x, np.zeros((len(x), *self.output))
-        w, b = self.parameters
-        loops.conv(x, w, b, self.stride, self.padding, self.dilation, y)
-        return y
+        self.x, ys = x, []
+        for (one,), (w, b) in zip(self._each(x), self._each(*self.parameters, axis=0), strict=True):
+            ys.append(np.zeros((len(x), len(w), *self.places)))
+            loops.conv(one, w, b, self.stride, self.padding, self.dilation, ys[-1])
+        return np.concatenate(ys, axis=1)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         window = self.stride, self.padding, self.dilation
-        dx, *self.gradients = loops.conv_backward(self.x, self.parameters[0], dy, *window)
-        return dx
+        parts = zip(self._each(self.x, dy), self._each(self.parameters[0], axis=0), strict=True)
+        found = [loops.conv_backward(x, w, of_y, *window) for (x, of_y), (w,) in parts]
+        dxs, dws, dbs = zip(*found, strict=True)
+        self.gradients = [np.concatenate(dws), np.concatenate(dbs)]
+        return np.concatenate(dxs, axis=1)
+
+    def _each(self, *arrays: np.ndarray, axis: int = 1) -> list[tuple[np.ndarray, ...]]:
+        """Each group's part of the arrays."""
+        parts = (map(np.ascontiguousarray, np.split(a, self.groups, axis)) for a in arrays)
+        return list(zip(*parts, strict=True))
+
+
+class GroupedConv(Conv):
+    """Input and output channels in groups, each convolved by itself."""
+
+    def _outputs(self, rng: random.Random) -> int:
+        self.groups = rng.choice([g for g in (1, 2, 3, 4) if self.channels % g == 0])
+        return self.groups * rng.randint(1, 3)
+
+
+class Winograd(Conv):
+    """One that Winograd's algorithm can compute."""
+
+    sizes = (1, 2, 3, 5)
+
+    def __init__(self, rng: random.Random, shape: Shape):
+        while True:
+            super().__init__(rng, shape)
+            if self.dilation == (1, 1) and forms_of(self.size, self.stride):
+                return
 
 
 class MaxPool(Windows):
@@ -208,3 +244,38 @@ class Dense(Layer):
         self.gradients = [np.zeros_like(p) for p in self.parameters]
         loops.dense_backward(self.x, w, dy, dx, *self.gradients)
         return dx
+
+
+class Sum(Layer):
+    """Over some of the axes, or all; the images stay."""
+
+    def __init__(self, rng: random.Random, shape: Shape):
+        super().__init__()
+        self.axes = tuple(sorted(rng.sample((1, 2, 3), rng.randint(1, 3))))
+        self.output = tuple(n for axis, n in enumerate(shape, 1) if axis not in self.axes)
+
+    def module(self) -> nn.Module:
+        return SumOver(self.axes)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.x, y = x, np.zeros((len(x), math.prod(self.output)))
+        kept = [axis for axis in range(4) if axis not in self.axes]
+        loops.sums(x.transpose(*kept, *self.axes).reshape(*y.shape, -1), y)
+        return y.reshape(len(x), *self.output)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return np.zeros_like(self.x) + np.expand_dims(dy, self.axes)
+
+
+class SumOver(nn.Module):
+    def __init__(self, axes: tuple[int, ...]):
+        super().__init__()
+        self.axes = axes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(self.axes)
+
+
+def of_module(layer: Layer, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Those that the module has too: a convolution may have no bias."""
+    return arrays[:1] if isinstance(layer, Conv) and not layer.has_bias else arrays

@@ -13,13 +13,26 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from minicnn import Tensor, nn
-from tests.exact.layers import SCALE, AvgPool, Conv, Dense, Flatten, Layer, MaxPool, Relu
+from minicnn.device import to_device
+from tests.exact.layers import (
+    SCALE,
+    AvgPool,
+    Conv,
+    Dense,
+    Flatten,
+    Layer,
+    MaxPool,
+    Relu,
+    Winograd,
+    of_module,
+)
 
 CLASSES = 2
 
@@ -29,11 +42,13 @@ class Exact:
 
     Attributes:
         x: pictures, float64, whole numbers; y: labels.
-        logits, dx: the results; gradients: those of ``net().parameters()``.
+        unit: all numbers are multiples of it.
+        logits: of the pictures; dx: the gradient of the pictures.
+        results: logits, the gradients of ``net().parameters()``, dx.
         largest: no number that is part of a sum is larger than that many units.
     """
 
-    def __init__(self, number: int):
+    def __init__(self, number: int, kinds: Callable[[random.Random], list[type[Any]]]):
         rng = random.Random(number)
         numbers = np.random.default_rng(number)
         images = rng.choice([1, 2, 3, 5, 15, 16, 17, 33])
@@ -41,17 +56,22 @@ class Exact:
         self.number, self.layers = number, list[Layer]()
         self.x = numbers.integers(-2, 3, (images, *shape)).astype(float)
         self.y = numbers.integers(0, CLASSES, images)
-        for kind in _kinds(rng):
+        for kind in kinds(rng):
             self._add(kind(rng, shape))
             shape = self.layers[-1].output
         self._add(Flatten(rng, shape))
-        if rng.random() < 0.5:
+        if rng.random() < 0.5 and Winograd not in map(type, self.layers):
             self._add(Dense(rng, self.layers[-1].output, rng.randint(1, 18)))
             self._add(Relu(rng, self.layers[-1].output))
         self._add(Dense(rng, self.layers[-1].output, CLASSES, SCALE))
         self.logits, self.dx = self._step(self.layers, self.x)
-        self.gradients = [g for layer in self.layers for g in _of_module(layer, layer.gradients)]
+        gradients = [g for layer in self.layers for g in of_module(layer, layer.gradients)]
+        self.results = [self.logits, *gradients, self.dx]
+        self.unit = (0.5 * math.prod(layer.unit for layer in self.layers)) ** 2
         self.largest = self._bound()
+
+    def __str__(self) -> str:
+        return f"net {self.number}"
 
     def _add(self, layer: Layer) -> None:
         self.layers.append(layer)
@@ -79,20 +99,20 @@ class Exact:
                 layer.x = np.ones_like(layer.x)
             dy = layer.backward(dy)
             results += [dy, *layer.gradients]
-        halves = 0.5 * math.prod(layer.unit for layer in layers)
-        return max(float(a.max()) for a in results if a.size) / halves**2
+        return max(float(a.max()) for a in results if a.size) / self.unit
 
-    def net(self, dtype: str) -> nn.Sequential:
+    def net(self, dtype: str, device: str = "cpu") -> nn.Sequential:
         """The same net of minicnn's layers."""
         net = nn.Sequential(*(layer.module() for layer in self.layers)).to(dtype)
-        arrays = [p for layer in self.layers for p in _of_module(layer, layer.parameters)]
+        arrays = [p for layer in self.layers for p in of_module(layer, layer.parameters)]
         for p, array in zip(net.parameters(), arrays, strict=True):
             p.data[...] = array
-        return net
+        return net.to(device)
 
-    def batch(self, dtype: str) -> tuple[Tensor, Tensor]:
+    def batch(self, dtype: str, device: str = "cpu") -> tuple[Tensor, Tensor]:
         """Pictures in ``dtype`` and labels."""
-        return Tensor(self.x.astype(dtype)), Tensor(self.y)
+        x, y = (to_device(a, device) for a in (self.x.astype(dtype), self.y))
+        return Tensor(x), Tensor(y)
 
     def fits(self, dtype: str) -> bool:
         """Whether all sums are exact in ``dtype``."""
@@ -109,11 +129,17 @@ def _kinds(rng: random.Random) -> list[type[Any]]:
     return kinds or [rng.choice([MaxPool, AvgPool])]
 
 
-def _of_module(layer: Layer, arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """Those that the module has too: a convolution may have no bias."""
-    return arrays[:1] if isinstance(layer, Conv) and not layer.has_bias else arrays
+def _kinds_at_points(rng: random.Random) -> list[type[Any]]:
+    """One or two convolutions by Winograd's algorithm. It rounds, which must decide nothing: ReLU
+    and max pooling ask which number is larger."""
+    return rng.choice([[Winograd], [Conv, Winograd], [Winograd, AvgPool], [Winograd, Winograd]])
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def exact(number: int) -> Exact:
-    return Exact(number)
+    return Exact(number, _kinds)
+
+
+@lru_cache(maxsize=512)
+def exact_at_points(number: int) -> Exact:
+    return Exact(number, _kinds_at_points)
