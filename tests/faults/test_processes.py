@@ -34,9 +34,9 @@ def go_on(trained: Trained | None, answers: Connection) -> None:
     answers.send((trained or Trained()).two_steps())
 
 
-def computed_in(method: str, trained: Trained | None) -> str:
-    """What ``go_on`` finds in a child process."""
-    context: Any = multiprocessing.get_context(method)
+def computed_in_a_child(trained: Trained | None) -> str:
+    """What ``go_on`` finds in a forked process."""
+    context: Any = multiprocessing.get_context("fork")
     mine, childs = context.Pipe()
     child = context.Process(target=go_on, args=(trained, childs), daemon=True)
     child.start()
@@ -51,19 +51,15 @@ def computed_in(method: str, trained: Trained | None) -> str:
     return found
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.skipif("fork" not in HERE, reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.usefixtures("compiled_kernels")
-def test_a_child_computes_what_its_parent_would(method: str) -> None:
-    """The parent's threads and compiled step have been at work; a forked child goes on with it."""
-    if method not in HERE:
-        pytest.skip(f"this system has no {method}")
+def test_a_forked_child_goes_on_with_its_parents_step() -> None:
+    """From where the parent stands, without the parent's threads."""
     minicnn.set_num_threads(3)
     trained = Trained()
     begun = trained.two_steps()
-    found = computed_in(method, trained if method == "fork" else None)
-    # a forked child goes on from where its parent stands, without the parent's threads
-    assert found == (trained.two_steps() if method == "fork" else begun)
+    assert computed_in_a_child(trained) == trained.two_steps() != begun
 
 
 @pytest.mark.skipif("fork" not in HERE, reason="no fork here")
@@ -82,7 +78,7 @@ def test_a_child_is_not_left_with_a_lock_that_another_thread_of_its_parent_held(
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait()
-    assert computed_in("fork", None) == wanted
+    assert computed_in_a_child(None) == wanted
     thread.join()
 
 
