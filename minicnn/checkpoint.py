@@ -129,7 +129,7 @@ def _complaint(path: str | Path, content: bytes, error: Exception) -> str:
     # a header of 0x280 bytes starts with 80 02, as a pickle does; but a header goes on with a brace
     kind = None if content[8:9] == b"{" else formats.kind_of(content)
     if kind is None:
-        return f"{path} is not a safetensors file, or damaged: {error}"
+        return f"{path} is not a safetensors file, or damaged: {formats.in_short(error)}"
     old, new = str(path), str(Path(path).with_suffix(".safetensors"))
     cure = CURES.get(kind, "wanted one that minicnn.save wrote").format(
         old=repr(old), new=repr(new)

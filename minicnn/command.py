@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import difflib
 import io
-import json
 import math
 import signal
 import sys
@@ -15,9 +14,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import minicnn
-from minicnn import terminal
+from minicnn import json_files, terminal
 from minicnn.device import DeviceError
 from minicnn.files import expand
+from minicnn.formats import shortened
 from minicnn.terminal import answer_interrupts, complain, say
 
 DATA = "the cache, Debian's package, the mirrors"  # where data.load looks
@@ -108,7 +108,8 @@ class Parser(argparse.ArgumentParser):
         say(self.format_help().rstrip("\n"), file)
 
     def error(self, message: str) -> NoReturn:
-        complain(f"{self.prog}: error: {self._source}{message}")
+        told = shortened(message) if self._source else message  # a file may hold anything
+        complain(f"{self.prog}: error: {self._source}{told}")
         self.exit(2)
 
 
@@ -123,10 +124,13 @@ def read_config(file: Path) -> dict[str, Any]:
 
     if file.is_dir():
         raise IsADirectoryError(f"this is a folder; wanted a file, as {file / 'config.json'}")
-    text = file.read_text(encoding="utf-8")
+    text = file.read_bytes().decode()  # of UTF-8, as both formats ask for
     if file.suffix != ".json":
-        return tomllib.loads(text)
-    config = json.loads(text)
+        try:
+            return tomllib.loads(text)
+        except RecursionError:
+            raise ValueError("brackets within brackets, deeper than can be read") from None
+    config = json_files.parsed(text)
     if not isinstance(config, dict) or not isinstance(config.get("options"), dict):
         raise ValueError('it has no "options"; wanted config.json of a training run, or TOML')
     return config["options"]

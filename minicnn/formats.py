@@ -1,4 +1,7 @@
-"""What a file is, by its first bytes; for messages where another kind of file was expected."""
+"""What a file is, by its first bytes; for messages where another kind of file was expected.
+
+And what other software says of a damaged file, in a line.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ GZIP = "a gzip file"
 PARQUET = "a Parquet file"
 HTML = "a web page (HTML)"
 LFS = "a Git-LFS pointer, not the file itself"
+LONGEST = 200  # characters of a message of other software, which may hold a piece of the file
 
 _BEGINNINGS = (
     (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", PYTORCH),  # as PyTorch wrote before 1.6
@@ -41,10 +45,20 @@ def _zipped(content: bytes) -> str:
     """Zip archives by what they hold."""
     try:
         names = zipfile.ZipFile(io.BytesIO(content)).namelist()
-    except zipfile.BadZipFile:
+    except Exception:  # a damaged directory raises what it happens to lead to
         return ZIP
     if any(name.endswith("/data.pkl") for name in names):
         return PYTORCH
     if "model.weights.h5" in names:
         return KERAS
     return NPZ if names and all(name.endswith(".npy") for name in names) else ZIP
+
+
+def in_short(error: BaseException) -> str:
+    """An error's message in one line of at most 200 characters."""
+    return shortened(" ".join(str(error).split()) or type(error).__name__)
+
+
+def shortened(line: str) -> str:
+    """The first 200 characters."""
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."

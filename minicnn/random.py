@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,11 +26,40 @@ class Draws:
             one rank, of all ranks' (``minicnn.distributed``).
     """
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, generator: np.random.Generator | None = None):
         self.seed = seed
-        self.generator = np.random.default_rng(seed)
+        self.generator = np.random.default_rng(seed) if generator is None else generator
         self.masks_drawn = 0
         self.first_row = 0
+
+
+class Budget(np.random.Generator):
+    """Draws ``cells`` weights at most: of a net that a file describes, and other files hold.
+
+    A forged description of a gigantic net is refused before its memory is asked for.
+    """
+
+    def __init__(self, cells: int):
+        super().__init__(np.random.PCG64(0))
+        self.cells = cells
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+        """See NumPy's.
+
+        Raises:
+            ValueError: more than that.
+        """
+        return super().uniform(low, high, self._counted(size))
+
+    def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
+        """See ``uniform``."""
+        return super().normal(loc, scale, self._counted(size))
+
+    def _counted(self, shape: Any) -> Any:
+        self.cells -= math.prod(shape)
+        if self.cells < 0:
+            raise ValueError(f"weights of shape {shape}, more than the file of weights has")
+        return shape
 
 
 _state = Draws(int(np.random.SeedSequence().generate_state(1, np.uint64)[0]))

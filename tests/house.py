@@ -43,6 +43,7 @@ STOREYS = """
     device
     distributed
     slips
+    json_files
     files formats language terminal threads
     kernels
 """

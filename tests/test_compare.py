@@ -158,7 +158,8 @@ def test_a_run_without_an_epoch_is_compared_too(
         (None, "there is no folder {folder}; wanted that of a training run"),
         ("curve.jsonl", "{folder}/curve.jsonl is damaged: Extra data: line 1 column 3 (char 2)"),
         ("config.json", "{folder}/config.json is damaged: Extra data: line 1 column 3 (char 2)"),
-        ("no model", "{folder}/config.json is not a run's configuration"),
+        ("no model", "{folder}/config.json is not a run's configuration: model is 'resnet'; wanted "
+         "one of lenet, lenet-max, lenet-plus, mlp"),
         ("empty", "{folder} is not the folder of a training run: it has no config.json"),
     ],
 )  # fmt: skip

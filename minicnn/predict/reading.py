@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minicnn.data.own.picture_files import opened
+from minicnn.data.own.picture_files import MOST_PIXELS, opened
 from minicnn.files import expand
-from minicnn.formats import kind_of
+from minicnn.formats import in_short, kind_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 LARGEST = 1024  # pixels; the longer side of what is worked on
-MOST_PIXELS = 150_000_000  # of a file: more would fill the memory; Pillow refuses 179 million
 
 
 class PictureError(ValueError):
@@ -78,8 +77,6 @@ def _decoded(content: bytes, name: str) -> Picture:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of size, which is looked at below; of odd metadata
             with opened(content) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise Image.DecompressionBombError
                 image.draft(None, (LARGEST, LARGEST))  # a JPEG is read at 1/2, 1/4 or 1/8
                 return _upright(image, name)
     except Image.DecompressionBombError:
@@ -89,8 +86,7 @@ def _decoded(content: bytes, name: str) -> Picture:
         kind = kind_of(content) or ("an empty file" if not content else "another kind of file")
         raise PictureError(f"{name}: no picture, but {kind}") from None
     except Exception as error:  # decoders raise anything: OSError, SyntaxError, struct.error...
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{name}: the picture is damaged: {reason}") from error
+        raise PictureError(f"{name}: the picture is damaged: {in_short(error)}") from error
 
 
 def _upright(image: Image, name: str) -> Picture:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from minicnn import compare
+from minicnn.train import config as config_file
 from minicnn.train.run import STATE
 
 FINISHED, FAILED, OPEN = "finished", "failed", "open"
@@ -48,7 +48,7 @@ def is_begun(folder: Path) -> bool:
 def progress(folder: Path) -> float:
     """The share of a run's epochs that are over."""
     try:
-        planned = json.loads((folder / "config.json").read_text())["epochs"]
-        return len((folder / "metrics.jsonl").read_text().splitlines()) / planned
-    except (OSError, ValueError, KeyError):  # not begun
+        planned = config_file.read(folder / "config.json")["epochs"]
+        return len((folder / "metrics.jsonl").read_bytes().splitlines()) / planned
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):  # not begun, or damaged
         return 0.0

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minicnn.command import in_a_line
+from minicnn import json_files
 from minicnn.files import make_folder, write_whole
+from minicnn.formats import in_short, shortened
 from minicnn.sweep.outcome import OPEN, Outcome
 from minicnn.sweep.plan import Run, axes_of
 from minicnn.sweep.table import Outcomes, groups, mean, spread
@@ -39,18 +40,20 @@ class Record:
         self.folder, self.runs = folder, runs
         self.asked, self.threads, self.token = self._read()
         for run in runs:
-            _check_same(self.asked.get(run.name, run.options), run)
+            _check_same(folder / RECORD, self.asked.get(run.name, run.options), run)
         self.asked |= {run.name: run.options for run in runs}
 
     def _read(self) -> tuple[dict[str, Any], int | None, str]:
         file, new = self.folder / RECORD, secrets.token_hex(8)
         try:
-            then = json.loads(file.read_text())
-            return then["asked"], then["threads"], then.get("token", new)
+            then = json_files.read(file)
+            asked, threads, token = then["asked"], then["threads"], then.get("token", new)
+            _check(asked, threads, token)
+            return asked, threads, token
         except FileNotFoundError:
             return {}, None, new
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{file} is not a sweep's: {in_a_line(error)}") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{file} is not a sweep's: {in_short(error)}") from None
 
     def content(self, outcomes: Outcomes) -> dict[str, Any]:
         """What the file has: settings, outcomes, and means over the seeds."""
@@ -91,12 +94,22 @@ def _as_json(run: Run, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _check_same(then: Mapping[str, Any], run: Run) -> None:
+def _check(asked: Any, threads: Any, token: Any) -> None:
+    """Refuse what no sweep has written."""
+    if not isinstance(asked, dict) or not all(isinstance(o, dict) for o in asked.values()):
+        raise ValueError("asked has no options of runs, by their names")
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise ValueError("threads is no number of threads")
+    if not isinstance(token, str):
+        raise ValueError("token is no text")
+
+
+def _check_same(file: Path, then: Mapping[str, Any], run: Run) -> None:
     names = [name for name in {**then, **run.options} if name not in MAY_DIFFER]
     for name in names:
         was, now = then.get(name, "the usual one"), run.options.get(name, "the usual one")
         if was != now:
             raise ValueError(
-                f"{run.name} was asked for there with {name} {was}, now {now}; wanted "
-                "another folder"
+                f"{file}: {run.name} was asked for there with {shortened(f'{name} {was}')}, now "
+                f"{now}; wanted another folder"
             )

@@ -19,12 +19,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn import json_files
 from minicnn.device import to_host
 from minicnn.files import make_folder, write_whole
+from minicnn.formats import in_short
 from minicnn.optim import SGD
 from minicnn.train.callbacks import Callback, Training
+from minicnn.train.config import check_rows
 
 FOLDER = "states"
+PARTS = ("net", "gradient", "velocity")
+STEP = ("lr", "momentum", "weight_decay")
 Arrays = dict[str, np.ndarray]
 
 
@@ -137,15 +142,29 @@ def _read(path: Path) -> tuple[Arrays, dict[str, float]]:
     content = path.read_bytes()
     try:
         arrays = load(content)
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        return arrays, json.loads(header["__metadata__"]["step"])
-    except (SafetensorError, KeyError) as error:
-        raise ValueError(f"{path} is not a state that was kept, or damaged: {error}") from None
+        header = json_files.parsed(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        step = json_files.parsed(header["__metadata__"]["step"])
+        _check(arrays, step)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        told = in_short(error)
+        raise ValueError(f"{path} is not a state that was kept, or damaged: {told}") from None
+    return arrays, step
+
+
+def _check(arrays: Arrays, step: Any) -> None:
+    """Refuse what ``KeptStates`` does not write."""
+    unknown = [name for name in arrays if name.partition(".")[0] not in PARTS]
+    if unknown:
+        raise ValueError(f"{unknown[0]} is none of {', '.join(PARTS)}")
+    if not isinstance(step, dict) or step.keys() not in (set(), {*STEP}):
+        raise ValueError(f"step is {step!r}; wanted {', '.join(STEP)}")
+    check_rows([step], ())
 
 
 def state_files(run: Path) -> dict[int, Path]:
     """The files of the states that a run has kept, by their numbers of updates, in order."""
-    return {int(path.stem): path for path in sorted((run / FOLDER).glob("*.safetensors"))}
+    files = sorted((run / FOLDER).glob("*.safetensors"))
+    return {int(path.stem): path for path in files if path.stem.isdecimal()}
 
 
 def read_state(path: Path) -> KeptState:
@@ -156,7 +175,7 @@ def read_state(path: Path) -> KeptState:
         ValueError: it is another kind of file, or damaged.
     """
     arrays, step = _read(path)
-    parts: dict[str, Arrays] = {"net": {}, "gradient": {}, "velocity": {}}
+    parts: dict[str, Arrays] = {part: {} for part in PARTS}
     for key, array in arrays.items():
         part, _, name = key.partition(".")
         parts[part][name] = array

@@ -22,20 +22,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minicnn import data, models, plots
+from minicnn import data, json_files, models, plots
 from minicnn.checkpoint import load, save
 from minicnn.data.catalogue import CATALOGUE
 from minicnn.data.chosen import is_own, own_sets
 from minicnn.data.sample import load_or_sample
 from minicnn.files import expand, make_folder, write_whole
+from minicnn.formats import in_short
 from minicnn.kernels.interrupts import held
 from minicnn.nn import Module
+from minicnn.random import Budget, Draws, drawing_from
+from minicnn.train import config as config_file
 from minicnn.train import state
 from minicnn.train.callbacks import Training
 from minicnn.train.measure import History
 from minicnn.train.state import Checkpoint
 
 STATE = "state.safetensors"
+NEEDED = {"metrics.jsonl": ("epoch", "seconds"), "curve.jsonl": ("epoch",)}  # in each of the rows
 
 
 class Run:
@@ -77,7 +81,7 @@ class Run:
     def of(cls, folder: Path) -> Run:
         """The run of a folder that is there, to go on with."""
         run = cls.__new__(cls)
-        run.folder, run.config = folder, json.loads((folder / "config.json").read_text())
+        run.folder, run.config = folder, config_file.read(folder / "config.json")
         return run
 
     def _use(self, folder: Path, net: Module, training: Training | None) -> None:
@@ -180,7 +184,7 @@ def _renamed(folder: Path, names: Sequence[Path]) -> Path:
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     """The rows of a file of one JSON object a line."""
-    return [json.loads(line) for line in expand(path).read_text().splitlines()]
+    return json_files.read_lines(expand(path))
 
 
 def load_run(folder: str | Path) -> tuple[Module, dict[str, Any]]:
@@ -191,16 +195,17 @@ def load_run(folder: str | Path) -> tuple[Module, dict[str, Any]]:
         ValueError: a file is damaged, or does not fit the others.
     """
     folder = expand(folder)
-    config_file, weights = folder / "config.json", folder / "model.safetensors"
-    _check_has(folder, config_file, weights)
+    about, weights = folder / "config.json", folder / "model.safetensors"
+    _check_has(folder, about, weights)
+    config, state = config_file.read(about), load(weights)
     try:
-        config = json.loads(config_file.read_text())
-        net = models.build(config["model"], **config["model_args"])
-    except KeyError as error:
-        raise ValueError(f"{config_file} is not a run's configuration: it lacks {error}") from None
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{config_file} is not a run's configuration: {error}") from None
-    state = load(weights)
+        with drawing_from(Draws(0, Budget(weights.stat().st_size))):
+            net = models.build(config["model"], **config["model_args"])
+    except (ValueError, TypeError, MemoryError, OverflowError) as error:
+        told = in_short(error)
+        raise ValueError(
+            f"{about} is not a run's configuration, or not of {weights.name}: {told}"
+        ) from None
     try:
         net.load_state_dict(state)
     except (KeyError, ValueError) as error:
@@ -241,12 +246,10 @@ def read_measurements(
     for name in ("config.json", "metrics.jsonl", "curve.jsonl"):
         path = expand(folder) / name
         _check_has(path.parent, path)
-        try:
-            found.append(read_jsonl(path) if name.endswith("l") else json.loads(path.read_text()))
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged: {error}") from None
-    if not isinstance(found[0], dict) or found[0].get("model") not in models.PRESETS:
-        raise ValueError(f"{expand(folder) / 'config.json'} is not a run's configuration")
+        needed = NEEDED.get(name)
+        found.append(
+            config_file.read(path) if needed is None else config_file.read_rows(path, needed)
+        )
     config, epochs, curve = found
     return config, epochs, curve
 

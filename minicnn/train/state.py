@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import random
+from minicnn import json_files, random
 from minicnn.data import DataLoader
 from minicnn.device import on_device_of, to_host
 from minicnn.files import expand, write_whole
+from minicnn.formats import in_short
 from minicnn.train.callbacks import Callback, Training
+from minicnn.train.facts import check_beginning, check_facts
 
 FORMAT = 1  # changes with what a file holds
 SEAL = b'"sha256":"'  # stands before the digest; inside a JSON text its quotes would be escaped
@@ -126,6 +128,7 @@ def load(path: str | Path) -> State:
 
 
 def _parsed(content: bytes, path: str | Path) -> State:
+    from safetensors import SafetensorError
     from safetensors.numpy import load as parse
 
     if SEAL not in content:
@@ -133,11 +136,17 @@ def _parsed(content: bytes, path: str | Path) -> State:
     start = content.index(SEAL) + len(SEAL)
     if content[start : start + DIGITS] != _digest_without(content, start):
         raise ValueError(f"{path} is damaged: its SHA-256 is not the one that it was written with")
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    facts = json.loads(header["__metadata__"]["state"])
-    if facts["format"] != FORMAT:
-        raise ValueError(f"{path} has format {facts['format']}; wanted {FORMAT}: another minicnn's")
-    return State(parse(content), facts)
+    try:
+        arrays = parse(content)
+        header = json_files.parsed(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        facts = json_files.parsed(header["__metadata__"]["state"])
+        if facts["format"] != FORMAT:
+            told = in_short(ValueError(repr(facts["format"])))
+            raise ValueError(f"it has format {told}; wanted {FORMAT}: another minicnn's")
+        check_beginning(facts)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not the state of a training: {in_short(error)}") from None
+    return State(arrays, facts)
 
 
 def _digest_without(content: bytes, start: int) -> bytes:
@@ -193,7 +202,7 @@ def restore(training: Training, state: State | str | Path) -> None:
     try:
         check(training, state)
     except ValueError as error:
-        raise ValueError(f"resume: {error}") from None
+        raise ValueError(f"resume: {in_short(error)}") from None
     training.net.load_state_dict(dict(_below("net.", state.arrays)))
     _put_together(training.optimizer, facts["optimizer"], _below("optimizer.", state.arrays))
     if training.schedule is not None:
@@ -257,15 +266,34 @@ def check(training: Training, state: State) -> None:
     if training.epochs < (started := state.facts["epoch"]):
         raise ValueError(f"epochs is {training.epochs}; the state is in epoch {started}")
     for name, then in state.facts["kinds"].items():
-        if now[name] != then and name == "images":
+        if now.get(name) != then and name == "images":
             raise ValueError("these are not the images and labels of the state's training")
-        if now[name] != then:
-            raise ValueError(f"{name} is {now[name]}; the state's training has {then}")
+        if now.get(name) != then:
+            raise ValueError(f"{name} is {now.get(name)}; the state's training has {then}")
     theirs = {name: (array.shape, array.dtype) for name, array in _below("net.", state.arrays)}
     ours = {name: (tensor.shape, tensor.dtype) for name, tensor in net.items()}
     for name in sorted(theirs.keys() | ours.keys()):
         if theirs.get(name) != ours.get(name):
             raise ValueError(f"the state is another net's: they differ in {name}")
+
+    check_facts(state.facts, _as_json(state_of(training).facts), len(training.loader))
+    _check_kept(training, state)
+
+
+def _check_kept(training: Training, state: State) -> None:
+    """Refuse arrays of the optimiser that belong to no parameter, or have another shape."""
+    shapes = [p.shape for p in training.optimizer.params]
+    lists = {n for n, v in vars(training.optimizer).items() if isinstance(v, list)} - {"params"}
+    for place, array in _below("optimizer.", state.arrays):
+        name, _, i = place.rpartition(".")
+        known = name in lists and i.isdecimal() and int(i) < len(shapes)
+        if not known or array.shape != shapes[int(i)]:
+            raise ValueError(f"the state is another optimiser's: they differ in {place}")
+
+
+def _as_json(facts: dict[str, Any]) -> Any:
+    """Facts as they come back from a file."""
+    return json.loads(json.dumps(facts, default=_as_number))
 
 
 def _sums(step: Any) -> tuple[float, int, int] | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from minicnn import command
 from minicnn.data import DataLoader
 from minicnn.distributed import Ranks
+from minicnn.train import config as config_file
 
 # what may be another one on each machine
 OF_A_MACHINE = ("threads", "data_dir", "options")
@@ -55,7 +55,7 @@ def _has_threads(options: argparse.Namespace, ranks: Ranks) -> bool:
     """Whether the threads were typed, or are those of a run that had the same number of ranks."""
     if options.threads is None or options.resume is None:
         return options.threads is not None
-    config = json.loads((options.resume / "config.json").read_text())
+    config = config_file.read(options.resume / "config.json")
     return bool(config.get("ranks") == ranks.size)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minicnn.data.own import picture_files
 from minicnn.data.own.picture_files import read_picture
-from minicnn.predict import reading
 from minicnn.predict.reading import PictureError, read
 from tests.predict.pictures import drawn, png, save
 
@@ -83,7 +83,7 @@ def test_what_is_no_picture_is_one_line_that_names_it(
         assert "\n" not in str(error.value)
     with pytest.raises(PictureError, match=r"a NumPy array \(.npy\)"):
         read(b"\x93NUMPY...")
-    monkeypatch.setattr(reading, "MOST_PIXELS", 5_000)
+    monkeypatch.setattr(picture_files, "MOST_PIXELS", 5_000)
     with pytest.raises(PictureError, match="too many pixels"):
         read(png(drawn((100, 51))))
     with pytest.raises(FileNotFoundError):

@@ -156,7 +156,7 @@ def test_what_is_no_run_is_told_with_what_it_is(tmp_path: Path) -> None:
     ("content", "told"),
     [
         ("", "Expecting value"),
-        ("[1]", "list indices"),
+        ("[1]", "it is of type list"),
         ('{"model": "mlp"}', "it lacks 'model_args'"),
         ('{"model": "vgg", "model_args": {}}', "'vgg'"),
         ('{"model": "mlp", "model_args": {"colour": 3}}', "colour"),

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from minicnn import json_files
 from minicnn.d2l.book.cells import Cell
 from minicnn.d2l.book.outputs import Output
+from minicnn.formats import in_short
 
 
 def cells_of(path: Path, text: str) -> tuple[Cell, ...]:
@@ -20,13 +22,10 @@ def cells_of(path: Path, text: str) -> tuple[Cell, ...]:
         ValueError: not a notebook, one of another language, or one without code.
     """
     notebook = _read(path, text)
-    about = notebook.metadata
-    language = about.get("kernelspec", {}).get("language") or about.get("language_info", {}).get(
-        "name", "python"
-    )
+    language = _language(notebook)
     if not str(language).lower().startswith(("python", "ipython")):
         raise ValueError(f"{path}: a notebook of {language}; wanted Python")
-    cells = tuple(map(_cell, notebook.cells))
+    cells = tuple(_cell(path, cell) for cell in notebook.cells)
     if not any(cell.kind == "code" and cell.source.strip() for cell in cells):
         raise ValueError(f"{path}: no chapter; this notebook has no code cells")
     return cells
@@ -36,8 +35,8 @@ def _read(path: Path, text: str) -> Any:
     import nbformat
 
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
+        content = json_files.parsed(text)
+    except ValueError as error:
         begins = " ".join(text[:40].split())
         raise ValueError(
             f"{path}: no notebook, which is JSON; it begins with {begins!r} ({error})"
@@ -49,11 +48,24 @@ def _read(path: Path, text: str) -> Any:
             warnings.simplefilter("ignore")  # what is amiss in old notebooks is mended
             return nbformat.reads(text, as_version=4)
     except Exception as error:  # nbformat's many, of files that only look like notebooks
-        told = " ".join(str(error).split())
-        raise ValueError(f"{path}: nbformat cannot read this notebook: {told[:200]}") from error
+        told = in_short(error)
+        raise ValueError(f"{path}: nbformat cannot read this notebook: {told}") from error
 
 
-def _cell(cell: Any) -> Cell:
+def _language(notebook: Any) -> Any:
+    """What it says of its language, in one of two places; Python if it says nothing."""
+    about = notebook.metadata
+    for place, name in (("kernelspec", "language"), ("language_info", "name")):
+        said = about.get(place) if isinstance(about, Mapping) else None
+        if isinstance(said, Mapping) and said.get(name):
+            return said[name]
+    return "python"
+
+
+def _cell(path: Path, cell: Any) -> Cell:
+    kinds = [type(cell.get(name)) for name in ("cell_type", "source")]
+    if kinds != [str, str]:
+        raise ValueError(f"{path}: no notebook: a cell has no cell_type or no source")
     extra = {key: cell[key] for key in ("metadata", "attachments") if key in cell}
     kind = cell.cell_type if cell.cell_type in ("code", "raw") else "markdown"
     return Cell(kind, cell.source.replace("\r\n", "\n"), extra=extra)

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from minicnn.data.dataset import Dataset
 from minicnn.data.errors import DatasetError
 from minicnn.data.own.arrays import Found, Part, found, note
 from minicnn.files import expand
+from minicnn.formats import shortened
 
 
 def from_csv(
@@ -86,14 +88,24 @@ def _table(path: Path) -> NDArray[np.int32]:
     """The numbers of a file, (lines, columns)."""
     with path.open(encoding="utf-8-sig", errors="replace") as file, warnings.catch_warnings():
         warnings.simplefilter("error")  # NumPy warns of a file without lines
-        first = file.readline().partition(",")[0]
-        has_names = not re.fullmatch(r"[-+]?\d+", first.strip(' "\n'))
+        has_names = _has_names(file.readline())
         if not has_names:
             file.seek(0)
         try:
-            return np.loadtxt(file, np.int32, delimiter=",", ndmin=2, quotechar='"')
-        except (ValueError, UserWarning) as error:
+            return np.loadtxt(file, np.int32, None, ",", ndmin=2, quotechar='"')
+        except (ValueError, Warning) as error:
             raise DatasetError(f"{path}: {_what_is_wrong(str(error), has_names)}") from error
+
+
+def _has_names(line: str) -> bool:
+    """Whether a file's first line names its columns. Names may be 0, 1, 2... but for the label's.
+
+    A line of numbers that is damaged at its beginning is none: it must not be skipped.
+    """
+    first, *others = (cell.strip(' "\r\n') for cell in line.split(","))
+    numbers = [int(cell) for cell in others if re.fullmatch(r"[-+]?[0-9]+", cell)]
+    counted = len(numbers) == len(others) and all(b - a == 1 for a, b in pairwise(numbers))
+    return not re.fullmatch(r"[-+]?[0-9]+", first) and (not numbers or counted)
 
 
 def _what_is_wrong(complaint: str, skipped: bool) -> str:
@@ -107,7 +119,7 @@ def _what_is_wrong(complaint: str, skipped: bool) -> str:
     if row := re.search(r"changed from (\d+) to (\d+) at row (\d+)", complaint):
         line = int(row[3]) + skipped
         return f"line {line} has {row[2]} columns, those before it {row[1]}"
-    return "no line of numbers" if "no data" in complaint else complaint
+    return "no line of numbers" if "no data" in complaint else shortened(complaint)
 
 
 def _part(table: NDArray[np.int32], path: Path | None, size: tuple[int, int] | None) -> Part:

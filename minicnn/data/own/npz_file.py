@@ -1,8 +1,6 @@
 """Keras' ``.npz``: the arrays x_train, y_train, x_test, y_test in one file."""
 
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,8 @@ from minicnn.data.dataset import Dataset
 from minicnn.data.errors import DatasetError
 from minicnn.data.own.arrays import Found, Part, found
 from minicnn.files import expand
-from minicnn.formats import kind_of
+from minicnn.formats import in_short, kind_of
 
-# What the zip archive's and NumPy's readers raise for a file that is not as it was written.
-_DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError),
-    *(KeyError, struct.error, OSError, SyntaxError, MemoryError, OverflowError, TypeError),
-)
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -56,18 +49,25 @@ def _arrays(path: Path) -> list[NDArray[Any]]:
         try:
             archive = np.load(file, allow_pickle=False)
             if missing := [name for name in NAMES if name not in archive]:
-                has = ", ".join(archive) or "nothing"
+                has = ", ".join(archive)[:200] or "nothing"
                 raise DatasetError(f"{path} lacks {', '.join(missing)}, it has {has}; {wanted}")
-            return [archive[name] for name in NAMES]
+            return [_plain(archive[name], name, path) for name in NAMES]
         except DatasetError:
             raise
-        except _DAMAGED as error:
+        except Exception as error:  # a damaged file raises what it happens to lead to
             if "allow_pickle" not in str(error):
-                raise DatasetError(f"{path} is damaged: {error}") from error
+                raise DatasetError(f"{path} is damaged: {in_short(error)}") from error
             raise DatasetError(
                 f"{path} holds pickled objects, which are not loaded: they could run any code; "
                 "wanted plain arrays of numbers"
             ) from error
+
+
+def _plain(member: Any, name: str, path: Path) -> NDArray[Any]:
+    """A member of the archive, which NumPy gives as bytes where it is no array."""
+    if not isinstance(member, np.ndarray):
+        raise DatasetError(f"{path}: {name} is no array, as numpy.savez writes them")
+    return member
 
 
 def _labels(labels: NDArray[Any], name: str, path: Path) -> NDArray[Any]:

@@ -13,9 +13,11 @@ from minicnn.data.dataset import Dataset
 from minicnn.data.errors import DatasetError
 from minicnn.data.own.arrays import Found, Part, found, note
 from minicnn.files import expand
+from minicnn.formats import in_short
 
 KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # in Pillow's words
+MOST_PIXELS = 150_000_000  # of a file: more would fill the memory
 TRAIN, TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation")
 
 
@@ -74,13 +76,32 @@ def read(folder: Path, size: tuple[int, int] | None = None, seed: int = 0) -> Fo
 def opened(content: bytes) -> Any:
     """The Pillow image in a file's bytes, of the kinds of ``KINDS`` alone.
 
-    Pillow knows others, and would start Ghostscript for one of them.
+    Pillow knows others, and would start Ghostscript for one of them. It also reads a TIFF of which
+    parts are missing: they are black.
+
+    Raises:
+        ValueError: a TIFF without all of its parts.
+        Image.DecompressionBombError: more than 150 million pixels.
+        Exception: whatever Pillow raises for what is no picture, or a damaged one.
     """
     from PIL import Image
 
     Image.init()
     there = [kind for kind in FORMATS if kind in Image.OPEN]
-    return Image.open(io.BytesIO(content), formats=there)
+    image = Image.open(io.BytesIO(content), formats=there)
+    if image.width * image.height > MOST_PIXELS:
+        raise Image.DecompressionBombError(
+            f"it has {image.width} x {image.height} pixels; wanted at most {MOST_PIXELS:,}"
+        )
+    if image.format == "TIFF" and _cells(image) < image.width * image.height:
+        raise ValueError("it lacks some of its parts")
+    return image
+
+
+def _cells(image: Any) -> int:
+    """How many pixels the parts of a TIFF cover."""
+    boxes = [part[1] for part in image.tile]
+    return sum((right - left) * (low - high) for left, high, right, low in boxes)
 
 
 def read_picture(
@@ -99,8 +120,9 @@ def read_picture(
         ValueError: it is no picture, damaged, or has numbers that are no grey levels. The message
             names the file.
         OSError: it cannot be opened.
+        MemoryError: it is larger than the memory.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     name = file if isinstance(file, str | Path) else getattr(file, "name", "the picture")
     content = Path(file).read_bytes() if isinstance(file, str | Path) else file.read()
@@ -111,9 +133,10 @@ def read_picture(
                 return _array(picture, size)
     except UnidentifiedImageError:
         raise ValueError(f"{name} is no picture that can be read") from None
-    # what Pillow raises for damaged files: a chunk missing, a table broken, far too many pixels
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name} cannot be read as a picture: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise anything: OSError, SyntaxError, struct.error...
+        raise ValueError(f"{name} cannot be read as a picture: {in_short(error)}") from error
 
 
 def _array(picture: Any, size: tuple[int, int] | None) -> NDArray[np.uint8]:
@@ -138,7 +161,7 @@ def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     """0..65535 as 0..255."""
     if not 0 <= pixels.min() <= pixels.max() <= 65535:
         raise ValueError(f"its pixels are {pixels.min()}..{pixels.max()}, wanted 0..65535")
-    return np.round(pixels / 257).astype(np.uint8)
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def class_folders(folder: Path) -> list[str]:

@@ -14,6 +14,7 @@ from minicnn.random import Draws, drawing_from
 
 from .activation import read_dropout, read_nothing, read_plain, read_softmax
 from .conv import read_conv
+from .limits import check_functions
 from .linear import read_add, read_gemm, read_matmul
 from .norm import read_batch_normalization
 from .pool import read_average_pool, read_global_pool, read_max_pool, read_mul, read_reduce_mean
@@ -68,11 +69,15 @@ def load(path: str | Path) -> nn.Sequential:
         UserWarning: the net takes its input in another shape than the file; weights in float16.
     """
     model = _model(path)
-    walk = Walk(model, OPERATORS)
-    with drawing_from(Draws(0)):  # weights are drawn, and replaced
-        refused = walk.read()
+    try:
+        with drawing_from(Draws(0)):  # weights are drawn, and replaced
+            walk = Walk(model, OPERATORS)
+            refused = walk.read()
+    except Exception as error:  # a damaged file raises what it happens to lead to
+        raise ValueError(f"load: {path} is damaged: {formats.in_short(error)}") from error
     if refused:
-        raise ValueError(f"load: {path} has what minicnn does not read: {'; '.join(refused)}")
+        told = "; ".join(map(formats.shortened, refused))
+        raise ValueError(f"load: {path} has what minicnn does not read: {told}")
     if walk.chain.input_calls:
         calls = "".join(f".{call}" for call in walk.chain.input_calls)
         warnings.warn(f"load: {path}: the net takes the file's input x as x{calls}", stacklevel=2)
@@ -96,10 +101,13 @@ def _model(path: str | Path) -> Any:
         for output in model.graph.output:  # some exporters leave out what nobody needs
             output.type.tensor_type.shape.SetInParent()
         onnx.checker.check_model(model)
+        check_functions(model)
     except decode_error:
         what = formats.kind_of(content) or "something else, or damaged"
         raise ValueError(f"{path} is not an ONNX file, it is {what}") from None
-    except (onnx.checker.ValidationError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
+    except FileNotFoundError:  # its weights, next to it
+        raise
+    except Exception as error:  # the checker's, protobuf's, of weights next to the file
+        reason = formats.in_short(error)
         raise ValueError(f"{path} is damaged, or not an ONNX file: {reason}") from None
     return onnx.inliner.inline_local_functions(model) if model.functions else model

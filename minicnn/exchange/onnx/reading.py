@@ -12,6 +12,7 @@ import numpy as np
 from minicnn.nn import Module, ZeroPad2d
 from minicnn.tensor import Tensor, no_grad
 
+from .limits import check_padding
 from .writing import Shape, UnsupportedError
 
 SIZE_IS_OPEN = "the file leaves the picture's size open, and it depends on it"
@@ -132,7 +133,10 @@ def padding_of(
     auto = node.attributes.get("auto_pad", "NOTSET")
     if auto in ("NOTSET", "VALID"):
         pads = node.attributes.get("pads", (0, 0, 0, 0)) if auto == "NOTSET" else (0, 0, 0, 0)
-        return [(pads[0], pads[2]), (pads[1], pads[3])]
+        frame = [(pads[0], pads[2]), (pads[1], pads[3])]
+        if chain.x is not None:
+            check_padding(chain.x.shape, frame)
+        return frame
     sizes = chain.sizes() if tuple(stride) != (1, 1) else (0, 0)  # with stride 1 the same for all
     found = []
     for size, k, s, d in zip(sizes, kernel, stride, dilation, strict=True):

@@ -10,6 +10,7 @@ import numpy as np
 
 from minicnn import nn
 
+from .limits import check_padding
 from .reading import Chain, Node
 from .writing import Shape, UnsupportedError, Writer
 
@@ -57,6 +58,8 @@ def read_pad(node: Node, chain: Chain) -> None:
     if any(any(frame.get(axis, ())) for axis in (0, 1)):
         raise UnsupportedError(f"pads are {widths}; wanted rows and columns alone")
     (top, bottom), (left, right) = (map(int, frame.get(axis, (0, 0))) for axis in (2, 3))
+    if chain.x is not None:
+        check_padding(chain.x.shape, [(top, bottom), (left, right)])
     if value:
         chain.lowest = [(top, bottom), (left, right)]
     elif any((top, bottom, left, right)):

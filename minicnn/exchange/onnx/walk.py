@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -13,12 +12,12 @@ from minicnn import nn
 from minicnn.exchange.libraries import library
 from minicnn.tensor import Tensor
 
+from .limits import batch_of, check_constant
 from .reading import Chain, Node
 from .writing import Shape, UnsupportedError
 
 BATCH = 2  # of the zeros that go through the layers, where the file leaves the batch open
 OWN_DOMAINS = ("", "ai.onnx")  # of ONNX's own operators
-MOST = 2**28  # cells of those zeros: no file that is not damaged has as many
 
 
 class Walk:
@@ -122,7 +121,10 @@ class Walk:
     @cached_property
     def _inferred_values(self) -> dict[str, Any]:
         """What ONNX infers of the graph's values, by name; once, as it reads the whole graph."""
-        graph = self.onnx.shape_inference.infer_shapes(self.model, data_prop=True).graph
+        try:
+            graph = self.onnx.shape_inference.infer_shapes(self.model, data_prop=True).graph
+        except Exception:  # what cannot be read may be what cannot be inferred either
+            return {}
         return {value.name: value for value in (*graph.value_info, *graph.output)}
 
     def _computed(self, proto: Any) -> dict[str, np.ndarray | None]:
@@ -130,6 +132,7 @@ class Walk:
         given = {name: self.constants.get(name) for name in proto.input if name}
         if any(array is None for array in given.values()):
             return dict.fromkeys(proto.output)
+        check_constant(proto, [*given.values()])
         evaluator = library("onnx.reference").ReferenceEvaluator(proto, opsets={"": self.opset})
         results = evaluator.run(None, given)
         return {n: self._widened(a) for n, a in zip(proto.output, results, strict=False)}
@@ -149,10 +152,11 @@ def _zeros(onnx: Any, value: Any) -> Tensor | None:
     """A batch of zeros for a value of the graph; None if more than the batch is open."""
     kind = value.type.tensor_type
     sizes = [d.dim_value if d.HasField("dim_value") else 0 for d in kind.shape.dim]
-    if not sizes or 0 in sizes[1:] or math.prod(sizes[1:]) > MOST:
+    shape = batch_of(sizes, BATCH)
+    if shape is None:
         return None
     dtype = np.float64 if kind.elem_type == onnx.TensorProto.DOUBLE else np.float32
-    return Tensor(np.zeros([sizes[0] or BATCH, *sizes[1:]], dtype))
+    return Tensor(np.zeros(shape, dtype))
 
 
 def _name(proto: Any) -> str:

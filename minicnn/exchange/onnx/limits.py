@@ -1,0 +1,86 @@
+"""What an ONNX file may ask for: a small one can describe numbers that no memory holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .writing import UnsupportedError
+
+MOST = 2**26  # cells of a value that is computed: no file that is not forged has as many
+MOST_NODES = 100_000  # once functions are written out
+
+
+def check_cells(what: str, cells: int) -> None:
+    """Refuse a value of more than ``MOST`` cells, before it is made."""
+    if cells > MOST:
+        raise UnsupportedError(f"{what} would have {cells:,} cells; wanted at most {MOST:,}")
+
+
+def check_constant(proto: Any, inputs: Sequence[np.ndarray | None]) -> None:
+    """Refuse a node whose result is much larger than the constants that it is computed from.
+
+    Args:
+        proto: the node.
+        inputs: its constant inputs.
+    """
+    if any(attribute.HasField("g") or attribute.graphs for attribute in proto.attribute):
+        raise UnsupportedError("it has a graph of its own, which may never end")
+    arrays = [array for array in inputs if array is not None]
+    grown = {
+        "ConstantOfShape": lambda: math.prod(arrays[0].tolist()),
+        "Expand": lambda: arrays[0].size * math.prod(arrays[1].tolist()),
+        "Tile": lambda: arrays[0].size * math.prod(arrays[1].tolist()),
+        "Range": lambda: abs(int((arrays[1] - arrays[0]) / arrays[2])),
+        "Pad": lambda: math.prod(n + int(np.abs(arrays[1]).sum()) for n in arrays[0].shape),
+    }.get(proto.op_type)
+    if grown is not None:
+        check_cells("its result", grown())
+    elif len(arrays) > 1 and proto.op_type not in ("Concat", "Gather", "Slice", "Reshape"):
+        shape = [max(sizes) for sizes in _aligned([array.shape for array in arrays])]
+        check_cells("its result", math.prod(shape))
+
+
+def _aligned(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """The lengths of each axis, as broadcasting pairs them: from the last one on."""
+    rank = max(map(len, shapes))
+    filled = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    return list(zip(*filled, strict=True))
+
+
+def check_functions(model: Any) -> None:
+    """Refuse functions that become too many nodes when they are written out (ValueError)."""
+    bodies = {(f.domain, f.name): f.node for f in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(nodes: Any, inside: tuple[Any, ...] = ()) -> int:
+        total = 0
+        for node in nodes:
+            key = node.domain, node.op_type
+            if key in inside:
+                raise ValueError(f"the function {node.op_type} calls itself")
+            if key in bodies and key not in sizes:
+                sizes[key] = size(bodies[key], (*inside, key))
+            total += sizes.get(key, 1)
+        return total
+
+    if (nodes := size(model.graph.node)) > MOST_NODES:
+        raise ValueError(f"its functions would be {nodes:,} nodes; wanted at most {MOST_NODES:,}")
+
+
+def check_padding(shape: Sequence[int], pads: Sequence[tuple[int, int]]) -> None:
+    """Refuse a frame around the rows and columns of (N, C, H, W) that fills the memory."""
+    images, channels, *sizes = shape
+    framed = [n + sum(map(abs, pad)) for n, pad in zip(sizes, pads, strict=True)]
+    check_cells("its padded input", images * channels * math.prod(framed))
+
+
+def batch_of(sizes: Sequence[int], batch: int) -> list[int] | None:
+    """A shape for a batch, of ``batch`` where it is open; None if more is open, or it is huge."""
+    if not sizes or min(sizes[1:], default=1) < 1 or sizes[0] < 0:
+        return None
+    shape = [sizes[0] or batch, *sizes[1:]]
+    return None if math.prod(shape) > MOST else shape
