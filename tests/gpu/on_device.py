@@ -35,6 +35,8 @@ FILES = {  # of the host, or long; a folder stands for all that is in it
     "faults": "processes of their own",
     "explain": "pages; test_tape.py counts NumPy's memory",
     "gpu": "of its own",
+    "badinput": "what is refused, before anything is computed",
+    "hostile": "files",
     "hosts": "processes of their own",
     "learn": "a learner's arrays; processes of their own",
     "kernels": "the CPU's kernels; tests/gpu/test_kernels.py is its counterpart",
