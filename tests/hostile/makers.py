@@ -97,9 +97,15 @@ def trained(callbacks: Any, **more: Any) -> None:
     """Train for two epochs."""
     new = training()
     minicnn.fit(
-        new.net, new.loader, optimizer=new.optimizer, epochs=2, schedule=new.schedule,
-        callbacks=callbacks(new), quiet=True, **more,
-    )  # fmt: skip
+        new.net,
+        new.loader,
+        optimizer=new.optimizer,
+        epochs=2,
+        schedule=new.schedule,
+        callbacks=callbacks(new),
+        quiet=True,
+        **more,
+    )
 
 
 def run(folder: Path) -> None:
