@@ -28,6 +28,12 @@ from .arrays import (
 from .numpy_threads import get_num_threads as get_num_threads
 from .numpy_threads import set_num_threads as set_num_threads
 from .philox import philox as philox
+from .reference_batches import class_indices as class_indices
+from .reference_batches import count_batch as count_batch
+from .reference_batches import load_batch as load_batch
+from .reference_batches import reduce_losses as reduce_losses
+from .reference_batches import softmax_cross_entropy as softmax_cross_entropy
+from .reference_batches import softmax_cross_entropy_backward as softmax_cross_entropy_backward
 from .reference_sums import moments as moments
 from .reference_sums import norm_backward as norm_backward
 from .reference_sums import norm_sums as norm_sums
@@ -260,35 +266,6 @@ def relu_backward(dy: Array, y: Array) -> Array:
     """dx = 0 where y <= 0, and dy elsewhere, y being the result of relu; any shape."""
     # not dy * (y > 0): dy may be infinite, and 0 times infinity is NaN
     return array_module(dy).where(y <= 0, dy.dtype.type(0), dy)
-
-
-def softmax_cross_entropy(logits: Array, target: Array) -> tuple[Array, Array]:
-    """losses[m] = log(sum_c exp(logits[m, c])) - logits[m, target[m]], and the softmax.
-
-    logits: (M, C), target: (M,) integers in 0..C-1, or -1 for a row that does not count
-    (its loss is 0). Returns losses (M,) and probabilities (M, C).
-    """
-    xp = array_module(logits)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    probabilities = xp.exp(shifted)
-    total = probabilities.sum(axis=1, keepdims=True)
-    probabilities /= total
-    # target -1 picks the last class here; the row is masked below
-    picked = shifted[xp.arange(len(target)), target]
-    losses = xp.where(target >= 0, xp.log(total[:, 0]) - picked, 0).astype(logits.dtype)
-    return losses, probabilities
-
-
-def softmax_cross_entropy_backward(p: Array, target: Array, dlosses: Array) -> Array:
-    """dlogits[m] = dlosses[m] (p[m] - onehot(target[m])), or zeros where target[m] is -1.
-
-    p: (M, C), the softmax; target, dlosses: (M,).
-    """
-    xp = array_module(p)
-    dlogits = p.copy()
-    dlogits[xp.arange(len(p)), target] -= 1  # target -1 picks the last class: zeroed below
-    dlogits *= dlosses[:, None]
-    return xp.where(target[:, None] < 0, p.dtype.type(0), dlogits)
 
 
 def sgd(

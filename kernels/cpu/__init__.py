@@ -8,6 +8,7 @@ threads (``threads.share``): each gets a run of pictures, planes or cells, ``fir
 
 from __future__ import annotations
 
+from ..reference import class_indices, count_batch, load_batch, reduce_losses
 from .activation import relu, relu_backward, sigmoid, sigmoid_backward, tanh, tanh_backward
 from .conv import col2im, conv2d, conv2d_dweight, conv2d_dx, im2col
 from .linear import matmul
@@ -24,12 +25,15 @@ __all__ = [
     "adam",
     "avg_pool",
     "avg_pool_backward",
+    "class_indices",
     "col2im",
     "conv2d",
     "conv2d_dweight",
     "conv2d_dx",
+    "count_batch",
     "get_num_threads",
     "im2col",
+    "load_batch",
     "matmul",
     "max_pool",
     "max_pool_backward",
@@ -38,6 +42,7 @@ __all__ = [
     "norm_sums",
     "normalise",
     "random_uniform",
+    "reduce_losses",
     "relu",
     "relu_backward",
     "set_num_threads",

@@ -18,28 +18,31 @@ from ..reference import (
     normalise,
     relu,
     relu_backward,
-    softmax_cross_entropy_backward,
-    sum_over,
     tanh,
     tanh_backward,
 )
 from .activation import sigmoid, sigmoid_backward
+from .batches import class_indices, count_batch, load_batch, reduce_losses
 from .conv import col2im, im2col
-from .loss import softmax_cross_entropy
+from .loss import softmax_cross_entropy, softmax_cross_entropy_backward
 from .optim import adadelta, adam, sgd
 from .pool import avg_pool, avg_pool_backward, max_pool, max_pool_backward
 from .random import random_uniform
+from .sums import sum_over
 
 __all__ = [
     "adadelta",
     "adam",
     "avg_pool",
     "avg_pool_backward",
+    "class_indices",
     "col2im",
     "conv2d",
     "conv2d_dweight",
     "conv2d_dx",
+    "count_batch",
     "im2col",
+    "load_batch",
     "matmul",
     "max_pool",
     "max_pool_backward",
@@ -48,6 +51,7 @@ __all__ = [
     "norm_sums",
     "normalise",
     "random_uniform",
+    "reduce_losses",
     "relu",
     "relu_backward",
     "sgd",

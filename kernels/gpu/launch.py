@@ -23,7 +23,7 @@ BLOCK = 256  # threads of a block
 MOST_BLOCKS = 4096  # of a grid: enough to keep every multiprocessor busy; FOR_CELLS loops
 FILES = (
     "load.cu", "random.cu", "conv.cu", "conv_backward.cu", "linear.cu", "pool.cu",
-    "activation.cu", "norm.cu", "join.cu", "loss.cu", "chain.cu", "optim.cu",
+    "activation.cu", "norm.cu", "join.cu", "loss.cu", "chain.cu", "optim.cu", "sums.cu",
 )  # fmt: skip
 
 REALS = {"float32": "float", "float64": "double"}  # what `real` stands for

@@ -51,3 +51,17 @@ extern "C" __global__ void gather_numbers(
     long long* __restrict__ labels, int N, int size) {
     gather<real>(source, clock, x, labels, N, size);
 }
+
+// A batch for eager mode: row n is picture rows[n] / 255, `size` cells, and its label. Moves 5 bytes a
+// cell. Launch: blocks of 256; a block takes an image, any grid.
+extern "C" __global__ void pick_pixels(
+    const unsigned char* __restrict__ pixels, const long long* __restrict__ labels,
+    const long long* __restrict__ rows, float* __restrict__ x, long long* __restrict__ y, int N,
+    int size) {
+    for (int n = blockIdx.x; n < N; n += gridDim.x) {
+        const unsigned char* picture = pixels + rows[n] * size;
+        for (int k = threadIdx.x; k < size; k += blockDim.x)
+            x[(Cell)n * size + k] = over_255(float(picture[k]));
+        if (threadIdx.x == 0) y[n] = labels[rows[n]];
+    }
+}

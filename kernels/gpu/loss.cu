@@ -125,3 +125,66 @@ __device__ inline void add_losses(const real* __restrict__ of_images, real* resu
     *totals += *result * N;
     *correct += (long long)right;
 }
+
+// Of eager mode: see the functions of these names in reference_batches.py and reference.py.
+
+// The class of each row, -1 where it is ignored, and how much it counts. Launch: any grid.
+extern "C" __global__ void class_indices(
+    const long long* __restrict__ labels, const real* __restrict__ weight,
+    long long* __restrict__ indices, real* __restrict__ row_weights, long long cells,
+    int has_weight, int C, long long ignore_index) {
+    FOR_CELLS(m, cells) {
+        long long t = labels[m];
+        bool is_ignored = t == ignore_index, is_class = t >= 0 && t < C;
+        indices[m] = is_ignored ? -1 : is_class ? t : 0;
+        real counts = !is_class ? INFINITE - INFINITE : has_weight ? weight[t] : real(1);
+        row_weights[m] = is_ignored ? real(0) : counts;
+    }
+}
+
+// result[0]: the weighted sum of the losses over result[1], the sum of the weights or 1. One block, so
+// that the numbers are added in one order.
+extern "C" __global__ void reduce_losses(const real* __restrict__ losses,
+                                         const real* __restrict__ weight,
+                                         real* __restrict__ result, long long rows, int is_mean) {
+    LongSum of_losses, of_weights;
+    for (long long m = threadIdx.x; m < rows; m += blockDim.x) {
+        of_losses.add(losses[m] * weight[m]);
+        of_weights.add(weight[m]);
+    }
+    real sum = block_sum(of_losses.value()), weights = block_sum(of_weights.value());
+    if (threadIdx.x != 0) return;
+    result[1] = is_mean ? weights : real(1);
+    result[0] = sum / result[1];
+}
+
+// dlogits[m, c] = dlosses[m] (p[m, c] - [c = target[m]]), or 0 where target[m] is -1. Moves 8 bytes a
+// cell. Launch: any grid.
+extern "C" __global__ void softmax_cross_entropy_backward(
+    const real* __restrict__ p, const long long* __restrict__ target,
+    const real* __restrict__ dlosses, real* __restrict__ dlogits, long long cells, int C) {
+    FOR_CELLS(k, cells) {
+        Cell m = k / C;
+        int c = k % C;
+        real d = dlosses[m] * (p[k] - (c == target[m] ? real(1) : real(0)));
+        dlogits[k] = target[m] < 0 ? real(0) : d;
+    }
+}
+
+// total += loss N, correct += the rows whose largest logit is that of their target. One block.
+extern "C" __global__ void count_batch(
+    real* total, long long* correct, const real* __restrict__ loss,
+    const real* __restrict__ logits, const long long* __restrict__ target, int N, int C) {
+    int right = 0;
+    for (int m = threadIdx.x; m < N; m += blockDim.x) {
+        const real* x = logits + (Cell)m * C;
+        int best = 0;
+        for (int c = 1; c < C; c++)
+            if (wins(x[c], c, x[best], best)) best = c;
+        right += best == target[m];
+    }
+    real sum = block_sum(real(right));
+    if (threadIdx.x != 0) return;
+    *total += *loss * N;
+    *correct += (long long)sum;
+}

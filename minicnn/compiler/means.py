@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn.device import Device, on_device_of, to_device
 from minicnn.kernels import Array
 
@@ -47,6 +48,11 @@ class Means:
         self.loss += loss * examples
         self.correct += correct
         self.examples += examples
+
+    def count(self, loss: Array, logits: Array, labels: Array) -> None:
+        """Add a batch: its mean loss (), its logits (N, C, ...) and class indices (N, ...)."""
+        kernels.of(loss).count_batch(self.loss, self.correct, loss, logits, labels)
+        self.examples += len(labels)
 
     def copy(self) -> Means:
         """As they stand now, on the same device, for a later ``read``."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn.data.dataset import Dataset, in_channels
 from minicnn.data.normalising import MeanAndStd, scale_and_shift
 from minicnn.device import on_device_of, to_device
@@ -122,26 +123,19 @@ class DataLoader:
             rows = slice(start + first, start + last)
             picked = rows if order is None else order[rows]
             with on_device_of(self.labels):
-                batch = Tensor(self._pixels(picked)), Tensor(self._pick(self.labels, picked))
-            yield batch
+                x, y = self._arrays(picked)
+            yield Tensor(x), Tensor(y)
 
-    def _pixels(self, rows: Any) -> Any:
-        pixels = self._pick(self.images, rows)
+    def _arrays(self, rows: Any) -> tuple[Any, Any]:
         if self.raw:
-            return pixels
-        pixels = pixels.astype(np.float32)
-        if self.scale is None:
-            pixels /= 255
-        else:
-            pixels *= self.scale[0]
-            pixels += self.scale[1]
-        return pixels
+            return self._pick(self.images, rows), self._pick(self.labels, rows)
+        return kernels.of(self.images).load_batch(self.images, self.labels, rows, self.scale)
 
     def _pick(self, array: Any, rows: Any) -> Any:
-        """array[rows]; raw batches on a GPU use memory that is kept for their size."""
+        """array[rows]; on a GPU it lies in memory that is kept for its size."""
         if isinstance(rows, slice):
             return array[rows]
-        if not self.raw or is_host(array):
+        if is_host(array):
             return array.take(rows, axis=0)
         key = id(array), len(rows)
         if key not in self._memory:

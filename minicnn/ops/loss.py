@@ -29,12 +29,13 @@ class RowLoss(Operation):
     def reduce(self, losses: Array, target: Array) -> Array:
         if self.weight is None:
             self.weight = (target >= 0).astype(losses.dtype)
-        self.divisor = self.weight.sum() if self.reduction == "mean" else losses.dtype.type(1)
-        losses = losses * self.weight
         if self.reduction == "none":
-            return losses
+            self.divisor = losses.dtype.type(1)
+            return losses * self.weight
         with np.errstate(invalid="ignore"):  # the mean of no rows: 0 / 0, nan without a warning
-            return losses.sum() / self.divisor
+            is_mean = self.reduction == "mean"
+            loss, self.divisor = kernels.of(losses).reduce_losses(losses, self.weight, is_mean)
+        return loss
 
     def row_gradients(self, dy: Array) -> Array:
         """The gradient with respect to each row's loss: (M,)."""

@@ -52,8 +52,10 @@ class EagerStep:
 
     def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.Optimizer):
         self.net, self.loss, self.optimizer = net, loss, optimizer
-        self.means = Means(device := device_of_net(net))
-        for dtype in {p.dtype for p in net.parameters() if p.dtype.kind == "f"}:
+        device, dtypes = device_of_net(net), [p.dtype for p in net.parameters()]
+        # on a GPU in the net's dtype, as a compiled step does
+        self.means = Means(device) if device == "cpu" else Means(device, dtypes[0])
+        for dtype in {dtype for dtype in dtypes if dtype.kind == "f"}:
             make_ready(device, dtype)
 
     @property
@@ -73,10 +75,11 @@ class EagerStep:
         self.optimizer.zero_grad()
         loss.backward(gradient)
         with on_device_of(loss.data):
-            measured = loss.data.astype("float64"), _correct(logits, y), len(y)
-            if self.exchange is not None:
-                measured = self.exchange.of_parameters(self.optimizer.params, measured)
-            self.means.add(*measured)
+            if self.exchange is None:
+                self.means.count(loss.data, logits.data, y.data)
+            else:
+                measured = loss.data.astype("float64"), _correct(logits, y), len(y)
+                self.means.add(*self.exchange.of_parameters(self.optimizer.params, measured))
         self.optimizer.step()
         return loss, logits
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from tests.gpu import sanitizer, texts
 
 COMMON, LOAD, RANDOM, CONV, BACK, LINEAR, POOL, *OTHERS = texts.FILES
-ACTIVATION, NORM, JOIN, LOSS, CHAIN, OPTIM = OTHERS
+ACTIVATION, NORM, JOIN, LOSS, CHAIN, OPTIM, SUMS = OTHERS
 TELLING = re.compile(r"AddressSanitizer: \S+|runtime error: .*|\S+ does not fit .*|\w+Error: .*")
 KERNEL = re.compile(r'^extern "C" __global__ .*?^}$', re.DOTALL | re.MULTILINE)
 NEED_NVRTC = ("NVRTC", "PTX", "late")
@@ -137,12 +137,20 @@ BUGS = [
         "e = {-__shfl_sync(0xffffffffu, -}warp_sum(e){-, 0)-};"),
     Bug("loss: no slope", LOSS, "{-sloped(d, x[c], kind)-}{+d+};"),
     Bug("loss: ignored rows divide", LOSS, "{-if (t != ignore_index) -}count +="),
-    Bug("loss: correct ones of the last batch", LOSS, "*correct {-+-}="),
+    Bug("loss: correct ones of the last batch", LOSS, "*correct {-+-}= (long long)right"),
     Bug("loss: totals without N", LOSS, "*result{- * N-};"),
     Bug("update: rows of 6 numbers", OPTIM, "table + {-8ll-}{+7ll+} *"),
     Bug("update: no barrier", OPTIM, "[lane] = sum;\n            {-__syncthreads();-}"),
     Bug("update: a part twice", OPTIM, "{-part += is_shared ? 8 : 1-}{+part+++}"),
     Bug("update_adam: a state too far", OPTIM, "third = (real*)row[{-4-}{+5+}];"),
+    Bug("class_indices: ignored rows count", LOSS, "= {-is_ignored ? real(0) : -}counts;"),
+    Bug("class_indices: the class after the last", LOSS, "t >= 0 && t {-<-}{+<=+} C;\n        ind"),
+    Bug("reduce_losses: not weighed", LOSS, "add(losses[m]{- * weight[m]-});"),
+    Bug("softmax backward: ignored rows", LOSS, "= {-target[m] < 0 ? real(0) : -}d;"),
+    Bug("count_batch: the total of the last", LOSS, "*total {-+-}= *loss"),
+    Bug("sum_rows: no barrier", SUMS, "sum.value();\n    {-__syncthreads();-}"),
+    Bug("sum_each: columns of one row", SUMS, "a += c {-/-}{+*+} C;"),
+    Bug("pick_pixels: labels as they lie", LOAD, "y[n] = labels[{-rows[n]-}{+n+}];"),
     Bug("update: masks are drawn again", RANDOM, "{-+= masks-}{+= keys[2 * m + 1]+};"),
     Bug("update: the number of the last step", OPTIM, "row[7]{- + clock[BEGUN]-};"),
     Bug("update: every thread counts the step", LOAD, "{-if (threadIdx.x == 0)-} clock[ENDED]"),
@@ -150,7 +158,8 @@ BUGS = [
     Bug("gather: not in order", LOAD, "return {-order == 0 ? at : order[at]-}{+at+};"),
     Bug("gather: the first batch again", LOAD, "at = {-(clock[ENDED] - source[FIRST])-}{+0+} *"),
     Bug("gather: labels as they lie", LOAD, "source[LABELS])[{-row-}{+n+}];"),
-    Bug("gather: the last cells", LOAD, "k < size{+ - 1+};"),
+    Bug("gather: the last cells", LOAD,
+        "k < size{+ - 1+}; k += blockDim.x)\n            x[(Cell)n * size + k] = siz"),
 ]  # fmt: skip
 
 # Threads that meet in memory. Some of these give the right numbers in every order of threads.

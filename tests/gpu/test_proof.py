@@ -67,7 +67,7 @@ def test_every_part_ends_and_is_in_the_record(rehearsed: Any) -> None:
     for name in ("machine", "selfcheck", "repeat", "replays", "kernels", "train", "suite"):
         assert rows[name][2] == PASSED
         assert (out / f"{name}.txt").read_text()
-    assert rows["selfcheck"][4] == "66 checks; everything agrees"
+    assert rows["selfcheck"][4] == "74 checks; everything agrees"
     assert rows["repeat"][4] == "two runs equal bit for bit, losses the CPU's"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[2] / "kernels" / "gpu"
 FILES = (
     "common.cuh", "load.cu", "random.cu", "conv.cu", "conv_backward.cu", "linear.cu", "pool.cu",
-    "activation.cu", "norm.cu", "join.cu", "loss.cu", "chain.cu", "optim.cu",
+    "activation.cu", "norm.cu", "join.cu", "loss.cu", "chain.cu", "optim.cu", "sums.cu",
 )  # fmt: skip
 
 

@@ -73,6 +73,15 @@ def eager_cases(n: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "sigmoid_backward", (normal(31 * n), rng.random(31 * n))
     target = np.where(rng.random(n) < 0.2, -1, rng.integers(0, 37, n))
     yield "softmax_cross_entropy", (9 * normal((n, 37)), target)
+    yield "softmax_cross_entropy_backward", (rng.random((n, 37)), target, normal(n))
+    labels, weight = rng.integers(-1, 38, n), rng.random(37)
+    yield "class_indices", (labels, weight, 37, 5, "float64")
+    yield "reduce_losses", (normal(31 * n), rng.random(31 * n), True)
+    yield "count_batch", (np.array(3.0), np.array(4), np.array(0.3), normal((n, 37)), labels)
+    images, rows = rng.integers(0, 256, (n, 3, 5, 7), np.uint8), rng.permutation(n)[: n // 2]
+    yield "load_batch", (images, labels, rows, None)
+    yield "sum_over", (normal((n, 37)), 0)
+    yield "sum_over", (normal((n, 7, 5)), (0, 2))
     for settings in ((0.9, 0.1, 0.01, False, True), (0.8, 0.0, 0.0, True, False)):
         yield "sgd", (normal(31 * n), normal(31 * n), normal(31 * n), 0.3, *settings)
     for largest, decoupled, maximize in ((None, True, False), (rng.random(31 * n), False, True)):

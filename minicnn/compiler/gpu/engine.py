@@ -46,6 +46,7 @@ class GpuEngine:
         use_graph: bool,
         keys: Keys,
     ):
+        # with the arrays: while a plan lives, what its launches read is not freed
         self.watched = [(tensor, tensor.data, tensor.requires_grad) for tensor in watched]
         masks = sum(isinstance(stage.operation, ops.Dropout) for stage in stages)
         self.program = Program(like, images, masks, keys.of(masks).array)
@@ -161,6 +162,7 @@ class PredictionEngine(GpuEngine):
         self.x = self.program.buffer(*x.shape, dtype=x.dtype)
         self.logits = self.add_forward(lower(stages), self._pictures()).array
         if self.chain is not None:
+            # it computes the logits, which no launch has computed so far
             self.chain.add_prediction(self.program)
         self.compile()
 

@@ -79,6 +79,7 @@ class TrainingEngine(GpuEngine):
         self.plan.backward_from = len(self.plan.launches)
         add_backward(lowerings, program, dy, sum_of)
         add_pending(program)
+        # now it is known how often each parameter was used
         program.join_shared()
         # last, because only now is it known which parameters have a gradient
         self.update = GpuUpdate(program, loss, task.optimizer, self.settings.array, task.feed)

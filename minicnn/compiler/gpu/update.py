@@ -61,6 +61,7 @@ class GpuUpdate:
         self.table = Told(program.buffer(rows, 5 + MOST_ARRAYS, dtype=np.uint64))
         places = [(row, k) for row, g in enumerate(self.gradients) for k in range(_blocks_of(g))]
         blocks, places = len(places) + 1, places or [(0, 0)]  # the last block has no row
+        # whatever is learned, this is the last launch: it counts the step
         what = f"{len(self.parameters)} parameters"
         program.launch(f"update_{optimizer.kernel}", "update", what, blocks, self.table.array,
                        program.constant(places, np.int32), settings, program.keys,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import ops
+from minicnn import kernels, ops
 from minicnn.device import on_device_of
 from minicnn.dtypes import check_same_dtype
 from minicnn.kernels import Array, array_module, is_host
@@ -251,8 +251,9 @@ def _indices(
     xp = array_module(target.data)
     weight = weight if classes else None
     labels = target.data.reshape(-1).astype(xp.int64, copy=False)
-    if not is_host(labels):
-        return _indices_unseen(labels, classes, weight, ignore_index, input)
+    if not is_host(labels):  # reading would wait: a target that is no class weighs nan
+        numbers = None if weight is None else weight.data
+        return kernels.of(labels).class_indices(labels, numbers, classes, ignore_index, input.dtype)
     if weight is None and not 0 <= ignore_index < classes and are_classes(labels, classes):
         return labels.copy(), None  # somebody may write into the labels before backward reads them
     ignored = labels == ignore_index
@@ -272,16 +273,3 @@ def are_classes(target: np.ndarray, classes: int) -> bool:
     if target.dtype != np.int64 or target.size == 0:
         return False
     return bool(target.view(np.uint64).max() < classes)  # without its sign, -1 is a large number
-
-
-def _indices_unseen(
-    labels: Array, classes: int, weight: Tensor | None, ignore_index: int, input: Tensor
-) -> tuple[Array, Array]:
-    """``_indices`` on a GPU, where reading would wait: a target that is no class weighs nan."""
-    xp = array_module(labels)
-    ignored = labels == ignore_index
-    outside = ((labels < 0) | (labels >= classes)) & ~ignored
-    indices = xp.where(outside, 0, xp.where(ignored, -1, labels))
-    weights = xp.ones(max(classes, 1), input.dtype) if weight is None else weight.data
-    weights = xp.where(ignored, 0, xp.where(outside, float("nan"), weights[indices]))
-    return indices, weights.astype(input.dtype)
