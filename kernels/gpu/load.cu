@@ -13,8 +13,9 @@ __device__ inline void end_step(unsigned long long* clock) {
 
 // Where the rows of a batch lie: the addresses of pictures, labels and the epoch's order (0: the rows
 // as they lie); the value of ENDED at the epoch's first batch, and the rows from a batch to the next
-// (0: every batch is the first).
-enum { PICTURES, LABELS, ORDER, FIRST, ROWS };
+// (0: every batch is the first); the address of what each channel's pixels are multiplied by, then of
+// what is added, float32 (0: they are divided by 255).
+enum { PICTURES, LABELS, ORDER, FIRST, ROWS, SCALE };
 
 // The row of image n of the step's batch.
 __device__ inline long long row_of(const unsigned long long* source,
@@ -24,32 +25,41 @@ __device__ inline long long row_of(const unsigned long long* source,
     return order == 0 ? at : order[at];
 }
 
-// The pictures and labels of a batch, of type `given`: bytes are divided by 255. `size` cells an image.
+// A pixel of a channel as a number. Rounded twice, as on the CPU: no fused multiply-add.
+__device__ inline real scaled(unsigned char pixel, const float* scale, int channel, int C) {
+    return __fadd_rn(__fmul_rn(pixel, scale[channel]), scale[C + channel]);
+}
+
+// The pictures and labels of a batch, of type `given`, with C channels of HW cells each.
 template <typename given>
 __device__ inline void gather(const unsigned long long* source, unsigned long long* clock, real* x,
-                              long long* labels, int N, int size) {
+                              long long* labels, int N, int C, int HW) {
+    const float* scale = (const float*)source[SCALE];
+    int size = C * HW;
     for (int n = blockIdx.x; n < N; n += gridDim.x) {
         long long row = row_of(source, clock, n);
         const given* picture = (const given*)source[PICTURES] + row * size;
         for (int k = threadIdx.x; k < size; k += blockDim.x)
-            x[(Cell)n * size + k] = sizeof(given) == 1 ? over_255(real(picture[k])) : picture[k];
+            x[(Cell)n * size + k] = sizeof(given) > 1 ? picture[k]
+                                    : scale != 0      ? scaled(picture[k], scale, k / HW, C)
+                                                      : over_255(real(picture[k]));
         if (threadIdx.x == 0) labels[n] = ((const long long*)source[LABELS])[row];
     }
     if (blockIdx.x == 0 && threadIdx.x == 0) clock[BEGUN] += 1;
 }
 
-// x = pixels / 255. Moves 5 bytes a cell.
+// x = pixels / 255, or scaled. Moves 5 bytes a cell.
 extern "C" __global__ void gather_pixels(
     const unsigned long long* __restrict__ source, unsigned long long* clock, real* __restrict__ x,
-    long long* __restrict__ labels, int N, int size) {
-    gather<unsigned char>(source, clock, x, labels, N, size);
+    long long* __restrict__ labels, int N, int C, int HW) {
+    gather<unsigned char>(source, clock, x, labels, N, C, HW);
 }
 
 // x = pictures that are numbers already. Moves 8 bytes a cell.
 extern "C" __global__ void gather_numbers(
     const unsigned long long* __restrict__ source, unsigned long long* clock, real* __restrict__ x,
-    long long* __restrict__ labels, int N, int size) {
-    gather<real>(source, clock, x, labels, N, size);
+    long long* __restrict__ labels, int N, int C, int HW) {
+    gather<real>(source, clock, x, labels, N, C, HW);
 }
 
 // A batch for eager mode: row n is picture rows[n] / 255, `size` cells, and its label. Moves 5 bytes a

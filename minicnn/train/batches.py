@@ -68,13 +68,14 @@ def batches_of(where: str, value: Any, net: nn.Module, shuffle: bool) -> DataLoa
 def gathers(step: Any, loader: Any) -> bool:
     """Whether a step can gather a loader's batches by itself.
 
-    For that the data lie on its device, and no ranks share the batches.
+    For that the data lie on its device, and no ranks share the batches. What a loader makes of the
+    pixels is float32, so the net has to be.
     """
     if not (isinstance(step, CompiledStep) and step.gathers and type(loader) is DataLoader):
         return False
     arrays = loader.images, loader.labels
     return (
-        loader.raw
+        (loader.raw or step.means.loss.dtype == np.float32)
         and loader.share is None
         and all(device_of(array) == step.device and array.flags.c_contiguous for array in arrays)
     )

@@ -270,7 +270,7 @@ def _next_batches(training: Training) -> Iterator[Any]:
     batches: Iterator[Any]
     if gathers(training.step, loader := training.loader):
         where = loader.images, loader.labels, loader.begin_epoch(), loader.batch_size
-        training.step.read_from(*where, training.batch)
+        training.step.read_from(*where, training.batch, loader.scale)
         batches = iter(range(training.batch, len(loader)))
     else:
         batches = iter(loader)

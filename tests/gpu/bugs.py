@@ -160,6 +160,7 @@ BUGS = [
     Bug("gather: labels as they lie", LOAD, "source[LABELS])[{-row-}{+n+}];"),
     Bug("gather: the last cells", LOAD,
         "k < size{+ - 1+}; k += blockDim.x)\n            x[(Cell)n * size + k] = siz"),
+    Bug("gather: the shift of one channel", LOAD, "scale[C{- + channel-}]);"),
 ]  # fmt: skip
 
 # Threads that meet in memory. Some of these give the right numbers in every order of threads.

@@ -27,6 +27,7 @@ SIZE, IMAGES = 6, 28  # four whole batches and one of four images
 COUNTED = (
     "h2d", "d2h", "synchronisations", "allocations", "launches", "cupy_kernels", "graph_launches",
 )  # fmt: skip
+SCALED: dict[str, Any] = {"normalise": ([0.3, 0.6], [0.2, 0.4])}
 OPTIMIZERS: dict[str, Callable[[Any], optim.Optimizer]] = {
     "momentum": lambda params: optim.SGD(params, 0.1, momentum=0.9, dampening=0.2),
     "adam": lambda params: optim.Adam(params, 0.01),
@@ -59,12 +60,12 @@ def fitted(loader: Any, optimizer: str = "momentum", **how: Any) -> tuple[Any, A
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(("shuffle", "how"), [(True, {"raw": True}), (False, {}), (True, SCALED)])
 def test_gathered_batches_are_those_of_the_loader(
-    dataset: data.Dataset, shuffle: bool, optimizer: str
+    dataset: data.Dataset, shuffle: bool, how: dict[str, Any], optimizer: str
 ) -> None:
     ours, theirs = (
-        fitted(kind(dataset, SIZE, shuffle, 3, "gpu", raw=True), optimizer, divide_by=SIZE)
+        fitted(kind(dataset, SIZE, shuffle, 3, "gpu", **how), optimizer, divide_by=SIZE)
         for kind in (data.DataLoader, Given)
     )
     assert ours == theirs
@@ -232,19 +233,43 @@ def test_rows_that_would_be_read_wrongly_are_refused(
         a_step().read_from(**rows | {name: change[name](rows[name]) for name in change})
 
 
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        (lambda a: a.astype("float64"), ValueError, r"float64 \(2, 2, 1, 1\), pictures are uint8"),
+        (lambda a: a[:1], ValueError, r"float32 \(1, 2, 1, 1\), .*; wanted float32 \(2, 2, 1, 1\)"),
+        (lambda a: a[:, ::-1], ValueError, "not C-contiguous"),
+        (to_host, TypeError, "on cpu; wanted gpu:0"),
+    ],
+)
+def test_a_scale_that_would_be_read_wrongly_is_refused(
+    dataset: data.Dataset, change: Callable[[Any], Any], error: type[Exception], says: str
+) -> None:
+    rows = *on_gpu(dataset), None, SIZE
+    scale = data.DataLoader(dataset, device="gpu", **SCALED).scale
+    with pytest.raises(error, match=f"compile: read_from: scale is {says}"):
+        a_step().read_from(*rows, scale=change(scale))
+
+
 def test_only_rows_on_the_steps_own_device_are_gathered(dataset: data.Dataset) -> None:
     net = small_net()
     step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1))
-    assert gathers(step, data.DataLoader(dataset, SIZE, device="gpu", raw=True))
+    raw = data.DataLoader(dataset, SIZE, device="gpu", raw=True)
+    as_numbers = data.DataLoader(dataset, SIZE, device="gpu")  # float32
+    assert gathers(step, raw)
+    assert gathers(step, as_numbers)
     for loader in (
         data.DataLoader(dataset, SIZE, device="gpu:1", raw=True),
         data.DataLoader(dataset, SIZE, raw=True),
-        data.DataLoader(dataset, SIZE, device="gpu"),
         Given(dataset, SIZE, device="gpu", raw=True),
     ):
         assert not gathers(step, loader)
     shared = data.DataLoader(dataset, SIZE, device="gpu", raw=True)
     shared.share = lambda rows: (0, rows // 2)
     assert not gathers(step, shared)
+    net.to("float64")
+    step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1))
+    assert gathers(step, raw)
+    assert not gathers(step, as_numbers)
     with pytest.raises(RuntimeError, match="take is called after read_from, not before"):
         step.take(SIZE)  # type: ignore[attr-defined]

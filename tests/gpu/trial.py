@@ -32,6 +32,7 @@ from tests.gpu.nets import Branches, add, cat, padded
 from tests.gpu.pretend import standin_for_cupy
 
 CLASSES = 31
+SCALE = np.array([[[[0.011]], [[0.017]]], [[[-0.9]], [[-1.3]]]], np.float32)  # of two channels
 MODES = {  # n, steps, orders
     "emulator": (45, 2, 4),
     "sanitizer": (45, 1, 1),
@@ -197,13 +198,15 @@ def trained(which: int, device: str, n: int, steps: int) -> list[np.ndarray]:
         choose_paths(which, n)
     sums, results = np.zeros(2), []
     pixels, labels, order = data_set(n, steps)
-    x = to_device(pixels if device != "cpu" and which == 0 else pixels / 255, device)
+    numbers = pixels * SCALE[0] + SCALE[1] if which == 2 else pixels / 255
+    is_raw, gathers = (device != "cpu" and which in some for some in ((0, 2), (0, 1, 2)))
+    x = to_device(pixels if is_raw else numbers.astype("float64"), device)
     y = to_device(labels, device)
-    if device != "cpu" and which < 2:
-        step.read_from(x, y, to_device(order, device), n)
+    if gathers:
+        scale = to_device(SCALE, device) if which == 2 else None
+        step.read_from(x, y, to_device(order, device), n, scale=scale)
     for i in range(steps):
         rows = to_device(order[i * n : (i + 1) * n], device)
-        gathers = device != "cpu" and which < 2
         result = step.take(n) if gathers else step(Tensor(x[rows]), Tensor(y[rows]))
         one, logits = (part.numpy().copy() for part in result)
         sums += one * n, (logits.argmax(axis=1) == labels[to_host(rows)]).sum()

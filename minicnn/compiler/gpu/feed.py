@@ -26,6 +26,8 @@ class Rows:
         order: int64, the row of each place of the epoch; None: they come as they lie.
         size: rows from a batch's begin to the next one's; 0: every batch begins at row 0.
         batch: the number of the next one.
+        scale: float32 (2, C, 1, 1), what pixels are multiplied by and what is added then; None:
+            they are divided by 255.
     """
 
     def __init__(
@@ -35,9 +37,10 @@ class Rows:
         order: Array | None = None,
         size: int = 0,
         batch: int = 0,
+        scale: Array | None = None,
     ):
         self.pictures, self.labels, self.size, self.batch = pictures, labels, size, batch
-        self.held = pictures, labels, order  # the device knows their addresses alone
+        self.held = pictures, labels, order, scale  # the device knows their addresses alone
         self.count = len(labels if order is None else order)
         self.addresses = tuple(0 if array is None else array.data.ptr for array in self.held)
         self.alike: dict[int, Array] = {}
@@ -91,6 +94,17 @@ def check_rows(
         )
 
 
+def check_scale(scale: Array, pictures: Array, device: Device) -> None:
+    """Refuse a scale that a launch would read wrongly; see ``check_rows``."""
+    _check_place("scale", scale, device)
+    wanted = 2, pictures.shape[1], 1, 1
+    if scale.dtype != np.float32 or scale.shape != wanted or pictures.dtype != np.uint8:
+        raise ValueError(
+            f"compile: read_from: scale is {scale.dtype} {tuple(scale.shape)}, pictures are "
+            f"{pictures.dtype}; wanted float32 {wanted} of uint8"
+        )
+
+
 def _check_place(name: str, array: Array, device: Device) -> None:
     """An array lies on this device, in one piece."""
     if device_of(array) != device:
@@ -134,7 +148,7 @@ class Feed:
     """
 
     def __init__(self, device: Device):
-        self.source = Told(to_device(np.zeros(5, np.uint64), device))
+        self.source = Told(to_device(np.zeros(6, np.uint64), device))
         self.clock = Told(to_device(np.zeros(2, np.uint64), device))
         self.clock.numbers = (0, 0)
         self.keys = Keys(device)
@@ -145,7 +159,8 @@ class Feed:
         """Have the next launch read its batch from there, and draw masks of these keys."""
         # number and count go on together, so their difference stays
         first = (self.steps - rows.batch) % WORD if rows.size else 0
-        self.source.tell((*rows.addresses, first, rows.size))
+        *of_rows, scale = rows.addresses
+        self.source.tell((*of_rows, first, rows.size, scale))
         self.clock.tell((self.steps, self.steps))
         self.keys.tell(keys)
         # until the step has been launched whole, nobody can tell what the device has counted

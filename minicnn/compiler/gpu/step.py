@@ -19,7 +19,7 @@ from ..engines import Compiled
 from ..means import Means
 from ..record import Stage
 from .engine import PredictionEngine
-from .feed import Feed, Keys, Rows, check_rows
+from .feed import Feed, Keys, Rows, check_rows, check_scale
 from .training import Task, TrainingEngine
 
 
@@ -140,7 +140,13 @@ class GpuStep(_OnGpu, CompiledStep):
         return self._take(engine, engine.own, gradient)
 
     def read_from(
-        self, pictures: Array, labels: Array, order: Array | None, size: int, batch: int = 0
+        self,
+        pictures: Array,
+        labels: Array,
+        order: Array | None,
+        size: int,
+        batch: int = 0,
+        scale: Array | None = None,
     ) -> None:
         """Let ``take`` gather the batches of an epoch from a data set on the net's device.
 
@@ -151,12 +157,16 @@ class GpuStep(_OnGpu, CompiledStep):
                 which is not checked; None: they come as they lie.
             size: of all batches but perhaps the last; 0: each begins with the first row.
             batch: the number of the first that is taken.
+            scale: float32 (2, C, 1, 1), what pixels are multiplied by and what is added then; None:
+                they are divided by 255.
 
         Raises:
             TypeError, ValueError: arrays of another device, dtype or shape; see ``check_rows``.
         """
         check_rows(pictures, labels, order, size, batch, self.device)
-        self._rows = Rows(pictures, labels, order, size, batch)
+        if scale is not None:
+            check_scale(scale, pictures, self.device)
+        self._rows = Rows(pictures, labels, order, size, batch, scale)
 
     def take(self, images: int, gradient: float = 1.0) -> tuple[Tensor, Tensor]:
         """``step(x, y, gradient)`` with the next batch, of this many images: see ``read_from``.

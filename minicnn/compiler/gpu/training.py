@@ -86,14 +86,14 @@ class TrainingEngine(GpuEngine):
         self.compile()
 
     def _load(self, feed: Feed) -> Value:
-        """The batch as numbers, bytes divided by 255; and its labels."""
+        """The batch as numbers, bytes divided by 255 or scaled; and its labels."""
         (images, *shape), dtype = self.kind
         value, program = self.program.value(tuple(shape)), self.program
         # a block takes an image; an empty batch needs one, too
         kernel = "gather_pixels" if dtype == np.uint8 else "gather_numbers"
         program.launch(kernel, "load batch", shapes(value.shape), max(1, images),
                        feed.source.array, feed.clock.array, value.array, self.labels, program.n,
-                       prod(shape))  # fmt: skip
+                       shape[0], prod(shape[1:]))  # fmt: skip
         program.plan.launches[-1].bytes += images * prod(shape) * dtype.itemsize  # as they lie
         self.pictures = value.array
         return value
