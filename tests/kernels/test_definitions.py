@@ -67,3 +67,11 @@ def test_float32_is_added_up_in_float64(kernel: ModuleType) -> None:
     total = kernel.sum_over(x, 0)
     assert total.dtype == np.float32
     np.testing.assert_allclose(total, np.float64(np.float32(0.1)) * 200_000, rtol=1e-7)
+
+
+@both
+def test_a_row_that_is_ignored_has_no_loss(kernel: ModuleType) -> None:
+    logits = np.array([[1.0, 2.0, 5.0], [0.0, 0.0, 0.0]])
+    losses, p = kernel.softmax_cross_entropy(logits, np.array([-1, 2]))
+    np.testing.assert_allclose(losses, [0, np.log(3)], rtol=1e-15)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-15)
