@@ -83,9 +83,10 @@ def _shown(value: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    """A number that a float can hold."""
-    is_real = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_real and not math.inf > abs(value) > 1e300
+    """A number that a float can hold, and NumPy."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) <= 2**53
+    return isinstance(value, float) and not math.inf > abs(value) > 1e300
 
 
 def _is_text(value: Any) -> bool:

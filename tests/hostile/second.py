@@ -78,8 +78,12 @@ def table(content: bytes) -> np.ndarray:
     text = content.decode("utf-8-sig", "replace")
     rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
     first = rows[0]
-    if not _is_number(first[0]):
-        assert len(first) == len(rows[1])
+    if not _is_number(first[0]):  # names, or 0, 1, 2...
+        numbers = [int(cell) for cell in first[1:] if _is_number(cell)]
+        assert numbers in (
+            [],
+            list(range(numbers[0], numbers[0] + len(first) - 1)) if numbers else [],
+        )
         rows = rows[1:]
     assert len({len(row) for row in rows}) == 1
     return np.array([[int(cell.strip()) for cell in row] for row in rows])

@@ -15,6 +15,7 @@ import pytest
 import minicnn
 from minicnn import data, json_files, load_run, nn
 from minicnn.train import kept, state
+from minicnn.train.run import read_measurements
 from tests.hostile import makers
 from tests.hostile.trying import bounded
 
@@ -100,6 +101,13 @@ def test_each_entry_of_a_configuration_has_its_kind(
     assert len(str(error.value)) < 300 + len(str(folder))
 
 
+def test_a_number_that_no_float_holds_is_none(tmp_path: Path) -> None:
+    makers.run(tmp_path)
+    (tmp_path / "curve.jsonl").write_text(f'{{"epoch": {10**30}, "loss": 1.0}}\n')
+    with pytest.raises(ValueError, match=r"curve\.jsonl is damaged: row 1: epoch is 1000"):
+        read_measurements(tmp_path)
+
+
 def test_brackets_within_brackets_are_refused_not_followed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,7 +125,7 @@ def test_a_damaged_first_line_of_a_csv_is_not_taken_for_names(tmp_path: Path) ->
     path = tmp_path / "x.csv"
     makers.csv(path)
     names, first, *others = path.read_text().splitlines()
-    for wrong in (f"x{first}", f",{first[2:]}", f'"{first}', f"#{first}"):
+    for wrong in (f"x{first}", f",{first[2:]}", f'"{first}', f"#{first}", f"x,{'1' * 5000}"):
         path.write_text("\n".join([wrong, *others]))
         with pytest.raises(data.DatasetError, match=r"x\.csv: line 1"):
             data.from_csv(path, makers.SIDE)

@@ -17,7 +17,7 @@ from typing import Any
 from tests.hostile.mutations import mutated
 from tests.hostile.readers import READERS, Reader, same
 
-SECONDS = 10  # that a reader may take for a file, on a busy machine
+SECONDS = 10  # of the processor, that a reader may take for a file
 MEMORY = 2**30  # bytes that it may ask for, beyond what the process has
 REFUSED, SAME, RIGHT, MISREAD, BROKEN = "refused", "as before", "as it says", "misread", "broken"
 
@@ -125,12 +125,12 @@ def bounded(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
 
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limits = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGALRM, end)
+    before = signal.signal(signal.SIGPROF, end)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + memory, limits[1]))
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
         resource.setrlimit(resource.RLIMIT_AS, limits)

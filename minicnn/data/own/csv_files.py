@@ -103,8 +103,10 @@ def _has_names(line: str) -> bool:
     A line of numbers that is damaged at its beginning is none: it must not be skipped.
     """
     first, *others = (cell.strip(' "\r\n') for cell in line.split(","))
-    numbers = [int(cell) for cell in others if re.fullmatch(r"[-+]?[0-9]+", cell)]
-    counted = len(numbers) == len(others) and all(b - a == 1 for a, b in pairwise(numbers))
+    numbers = [cell for cell in others if re.fullmatch(r"[-+]?[0-9]+", cell)]
+    are_short = all(len(cell) < 10 for cell in numbers)
+    steps = {int(b) - int(a) for a, b in pairwise(numbers)} if are_short else set()
+    counted = len(numbers) == len(others) and are_short and steps <= {1}
     return not re.fullmatch(r"[-+]?[0-9]+", first) and (not numbers or counted)
 
 
