@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +26,8 @@ settings.register_profile(
 @pytest.fixture(autouse=True, scope="module")
 def only_what_is_new() -> Iterator[None]:
     """The programs free what is unreachable after each step: look at nothing that is there now."""
+    if find_spec("torch"):
+        import_module("torch")
     gc.collect()
     gc.freeze()
     yield
