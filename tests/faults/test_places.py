@@ -64,6 +64,7 @@ for name, *arguments in json.loads(sys.argv[2]):
 """
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("mounts_are_possible")
 def test_on_a_full_disk_each_command_says_so_in_a_line_and_leaves_no_half_file(
     tmp_path: Path,
@@ -136,6 +137,7 @@ def test_where_all_but_the_run_is_read_only_training_goes_on(tmp_path: Path) -> 
 ODD = ['a space and " and %s {0} and $_$', "訓練 обучение", "no \udcff UTF-8"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ODD)
 @pytest.mark.filterwarnings("ignore:boxes stand for")  # where no font has the characters
 def test_any_name_of_a_folder_is_fine(
