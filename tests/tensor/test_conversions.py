@@ -41,11 +41,11 @@ def test_array_protocol_takes_dtype_and_copy() -> None:
 def test_dlpack_to_and_from_numpy_shares_memory() -> None:
     t, array = leaf(1, 2), np.ones(3, np.int32)
 
-    np.from_dlpack(t)[0] = 7
-    back = minicnn.from_dlpack(array)
+    there, back = np.from_dlpack(t), minicnn.from_dlpack(array)  # there: read-only in NumPy 2.0
+    t.data[0] = 7
     array[0] = 8
 
-    assert t.data[0] == 7
+    assert there[0] == 7
     assert back.dtype == np.int32
     assert back.data[0] == 8
     assert t.__dlpack_device__()[0] == 1  # kDLCPU
