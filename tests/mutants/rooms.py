@@ -67,6 +67,7 @@ ROOMS = {
     "kernels": Room(
         (
             "kernels/reference.py",
+            "kernels/reference_batches.py",
             "kernels/reference_sums.py",
             "kernels/philox.py",
             "kernels/arrays.py",
