@@ -12,11 +12,10 @@ from hypothesis import HealthCheck, settings
 
 from tests.programs.machine import done
 
-# By hand, for 20 minutes: timeout -s INT 1200 python -m pytest -s -n 0 -m long tests/programs
-# --hypothesis-profile=programs
+# by hand: python -m pytest -s -n 0 -m long tests/programs --hypothesis-profile=programs
 settings.register_profile(
     "programs",
-    max_examples=100_000,
+    max_examples=500,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
