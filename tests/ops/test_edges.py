@@ -128,7 +128,9 @@ def test_sums_over_leading_axes_are_those_of_float64(kernel_set: str) -> None:
     }
     for name, total in sums.items():
         assert total.dtype == np.float32, name
-        np.testing.assert_allclose(total.numpy().reshape(-1), EXACT, rtol=2e-7, err_msg=name)
+        # of all cells NumPy adds pairs in float32; two roundings more come from what it is times
+        rtol = 4e-7 if name == "all" else 2e-7
+        np.testing.assert_allclose(total.numpy().reshape(-1), EXACT, rtol=rtol, err_msg=name)
 
 
 @pytest.mark.parametrize("name", ["linear", "add", "multiply", "column"])
