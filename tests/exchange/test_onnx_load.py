@@ -235,6 +235,21 @@ def test_weights_as_inputs_and_computed_weights(tmp_path: Path) -> None:
     assert_same(load(path), path, draw((4, 5)))
 
 
+def test_constants_of_an_old_file_are_computed_as_that_version_has_it(tmp_path: Path) -> None:
+    """Before opset 13 the axes of Unsqueeze are an attribute."""
+    path, helper, c = tmp_path / "net.onnx", onnx.helper, weights((2, 1, 3))
+    nodes = [
+        helper.make_node("Unsqueeze", ["c"], ["w"], axes=[2]),
+        helper.make_node("Conv", ["x", "w"], ["y"]),
+    ]
+    values = [helper.make_tensor_value_info(*v) for v in (("x", 1, [1, 1, 4, 5]), ("y", 1, None))]
+    stored = [onnx.numpy_helper.from_array(c, "c")]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], stored)
+    opsets = [helper.make_opsetid("", 11)]
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=opsets), path)
+    assert_same(load(path), path, draw((1, 1, 4, 5)))
+
+
 def test_weights_next_to_the_file_are_read_or_missed(tmp_path: Path) -> None:
     net, path = nn.Linear(40, 50), tmp_path / "net.onnx"
     export(net, path)

@@ -133,8 +133,17 @@ class Walk:
         if any(array is None for array in given.values()):
             return dict.fromkeys(proto.output)
         check_constant(proto, [*given.values()])
-        evaluator = library("onnx.reference").ReferenceEvaluator(proto, opsets={"": self.opset})
-        results = evaluator.run(None, given)
+        helper, values = self.onnx.helper, self.onnx.ValueInfoProto
+        # a model of one node: of a node alone the evaluator takes the newest version
+        graph = helper.make_graph(
+            [proto],
+            "constant",
+            [values(name=name) for name in given],
+            [values(name=name) for name in proto.output],
+        )
+        opset = helper.make_opsetid("", self.opset)
+        model = helper.make_model(graph, opset_imports=[opset])
+        results = library("onnx.reference").ReferenceEvaluator(model).run(None, given)
         return {n: self._widened(a) for n, a in zip(proto.output, results, strict=False)}
 
     def _array(self, tensor: Any) -> np.ndarray:
