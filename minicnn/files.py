@@ -19,7 +19,10 @@ def expand(path: str | Path) -> Path:
 
     Raises:
         FileNotFoundError: no such home folder is known.
+        TypeError: neither a text nor a path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path is {path!r}, of type {type(path).__name__}; wanted a path")
     try:
         return Path(path).expanduser()
     except RuntimeError:

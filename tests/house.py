@@ -44,7 +44,7 @@ STOREYS = """
     distributed
     slips
     json_files
-    files formats language terminal threads
+    files formats language terminal threads checks
     kernels
 """
 # Other people's packages: where each may be imported, and which of them inside functions only.

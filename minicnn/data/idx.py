@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minicnn.data.errors import IdxError
+from minicnn.files import expand
 from minicnn.formats import kind_of
 
 _DTYPES: dict[int, np.dtype[Any]] = {
@@ -79,7 +80,7 @@ def not_expected(path: str | Path, found: str, wanted: str | None) -> str:
 
 def read_with_sha256(path: str | Path) -> tuple[NDArray[Any], str]:
     """The array, as ``read_idx`` gives it, and the SHA-256 of the decompressed file."""
-    path = Path(path)
+    path = expand(path)
     try:
         header, content = _read(path)
     except IdxError as error:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minicnn.checks import check_is
 from minicnn.data.dataset import Dataset, in_channels
 
 MeanAndStd = tuple[Sequence[float] | float, Sequence[float] | float]
@@ -17,8 +18,10 @@ def mean_and_std(dataset: Dataset) -> tuple[list[float], list[float]]:
     Exact: of how often each of the 256 grey levels occurs.
 
     Raises:
+        TypeError: no Dataset.
         ValueError: a channel has one value everywhere, or there are no pictures.
     """
+    check_is("dataset", dataset, Dataset, "a Dataset")
     images = in_channels(dataset.images)
     levels, means, stds = np.arange(256) / 255, [], []
     for channel in range(images.shape[1]):

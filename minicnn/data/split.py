@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minicnn.checks import check_integer, check_is
 from minicnn.data.dataset import Dataset
 
 
@@ -14,7 +15,10 @@ def split_off(dataset: Dataset, number: int) -> tuple[Dataset, Dataset]:
 
     Raises:
         ValueError: fewer than one image, or none left.
+        TypeError: no Dataset, or no integer.
     """
+    check_is("dataset", dataset, Dataset, "a Dataset")
+    check_integer("number", number)
     if not 1 <= number < len(dataset):
         raise ValueError(f"number is {number}; wanted 1 to {len(dataset) - 1:,}, so that some stay")
     from_the_end = np.empty(len(dataset))  # an image's place in its class: 0 the last, 1 the first

@@ -9,9 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minicnn.checks import check_integer
 from minicnn.data.dataset import Dataset
 from minicnn.data.errors import DatasetError
 from minicnn.data.own.arrays import Found, Part, found, note
+from minicnn.data.own.picture_files import check_size
 from minicnn.files import expand
 from minicnn.formats import shortened
 
@@ -41,6 +43,8 @@ def from_csv(
 
 def read(path: Path, size: tuple[int, int] | None = None, seed: int = 0) -> Found:
     """The same, with its name and kind."""
+    check_size(size)
+    check_integer("seed", seed, 0)
     files = csv_files(path)
     train = _table(files.train)
     test = None if files.test is None else _table(files.test)
@@ -72,6 +76,8 @@ def csv_files(path: Path) -> CsvFiles:
     if path.is_file():
         return CsvFiles(path, None)
     files = sorted(p for p in path.glob("*.csv") if not p.name.startswith("."))
+    if not files:
+        raise DatasetError(f"{path} is no CSV file, and holds none; wanted train.csv")
     train, test = (
         [p for p in files if re.search(rf"(^|[-_. ]){part}\.csv$", p.name)]
         for part in ("train", "test")

@@ -70,6 +70,8 @@ def read(folder: Path, sets: dict[str, Files]) -> Found:
             f"{folder} holds {', '.join(whole)}; wanted the folder of one of them"
             f"{f', or {known[0]}' if known else ''}"
         )
+    if not sets:
+        raise DatasetError(f"{folder} holds no IDX files; wanted four, as train-images-idx3-ubyte")
     if not whole:
         raise DatasetError(_half(folder, sets))
     ((name, files),) = whole.items()

@@ -9,6 +9,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minicnn.checks import check_integer, check_is
 from minicnn.data.dataset import Dataset
 from minicnn.data.errors import DatasetError
 from minicnn.data.own.arrays import Found, Part, found, note
@@ -50,6 +51,8 @@ def from_pictures(
 
 def read(folder: Path, size: tuple[int, int] | None = None, seed: int = 0) -> Found:
     """The same, with its name and kind."""
+    check_size(size)
+    check_integer("seed", seed, 0)
     for_training, for_testing = _parts(folder, TRAIN), _parts(folder, TEST)
     train = for_training[0] if for_training else None
     test = for_testing[0] if for_testing else None
@@ -125,6 +128,9 @@ def read_picture(
     from PIL import UnidentifiedImageError
 
     name = file if isinstance(file, str | Path) else getattr(file, "name", "the picture")
+    if not isinstance(file, str | Path) and not hasattr(file, "read"):
+        raise TypeError(f"file is of type {type(file).__name__}; wanted a path, or an open file")
+    check_size(size)
     content = Path(file).read_bytes() if isinstance(file, str | Path) else file.read()
     try:
         with warnings.catch_warnings():
@@ -137,6 +143,17 @@ def read_picture(
         raise
     except Exception as error:  # decoders raise anything: OSError, SyntaxError, struct.error...
         raise ValueError(f"{name} cannot be read as a picture: {in_short(error)}") from error
+
+
+def check_size(size: Any) -> None:
+    """Refuse a size that is neither None nor two positive integers (TypeError, ValueError)."""
+    if size is None:
+        return
+    check_is("size", size, tuple | list, "(height, width)")
+    if len(size) != 2:
+        raise ValueError(f"size is {size!r}; wanted (height, width)")
+    for length in size:
+        check_integer("size: a length", length, 1)
 
 
 def _array(picture: Any, size: tuple[int, int] | None) -> NDArray[np.uint8]:
