@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from minicnn import data
+import minicnn
+
+data: Any = minicnn.data  # which the wrong arguments are for
 
 
 @pytest.mark.parametrize(
