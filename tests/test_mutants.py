@@ -56,7 +56,7 @@ return sorted(range(size)[1:-1], reverse=True) | return None
 [1:-1] | [2:-1]
 [1:-1] | [1:]
 [1:-1] | [1:1]
-[1:-1] | [1:-2]
+[1:-1] | [1:0]
 [1:-1] | [:-1]
 , reverse=True) | , )
 =True) | =False)

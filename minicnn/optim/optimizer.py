@@ -195,7 +195,7 @@ class Optimizer:
             )
         kept = to_device(kept, device_of(p)).astype(p.dtype, order="C", copy=False)
         if is_host(kept) and not kept.flags.carray:  # read-only, say
-            kept = np.array(kept, order="C")
+            kept = np.array(kept)
         arrays[i] = kept
         return kept
 

@@ -1,7 +1,14 @@
 """``python -m tests.mutants --room tape``: tries every mutant of a room, and says which survive.
 
-The first run of a room records which test runs which line (``--fresh`` does it again). A run that
-was stopped goes on where it was.
+The first run of a room records which test runs which line (``--fresh`` does it again); for each
+mutant those that run its lines are taken, the quickest first, until one fails. A run that was
+stopped goes on where it was. Who has written a test for the survivors tries them on it alone:
+
+    python -m tests.mutants --room tape --again --tests tests/tensor/test_tape.py
+
+What nobody can notice stands in ``equivalent.toml``, with the argument. CI tries a sample, another
+one for each commit, on the tests that noticed the mutants of the same functions before
+(``noticed.json``, which ``--write`` makes of the records).
 """
 
 from __future__ import annotations
@@ -31,6 +38,7 @@ FOLDER = ROOT / ".mutants"  # not in git
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--room", choices=ROOMS, action="append", help="default: all of them")
+    parser.add_argument("--file", action="append", metavar="FILE", help="of the rooms, these alone")
     parser.add_argument("--sample", type=int, metavar="N", help="try N mutants of each room")
     parser.add_argument("--seed", default="0", help="of the sample: a number, or a commit")
     parser.add_argument("--again", action="store_true", help="try those again that survived")
@@ -40,7 +48,7 @@ def options() -> argparse.ArgumentParser:
         "--noticed", action="store_true", help="run the tests that are in noticed.json alone"
     )
     parser.add_argument(
-        "--tests", nargs="+", metavar="FILE", help="run all tests of these files, and no others"
+        "--tests", nargs="+", metavar="TEST", help="run these files of tests, or tests"
     )
     parser.add_argument("--write", action="store_true", help="make noticed.json of the records")
     parser.add_argument(
@@ -60,11 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status = 0
     for name in chosen.room or ROOMS:
         record = Record(chosen.keep / f"{name}.jsonl")
-        mutants = sample(ROOMS[name].mutants(), chosen.sample, chosen.seed)
+        mutants = [m for m in ROOMS[name].mutants() if not chosen.file or m.file in chosen.file]
+        if chosen.noticed:
+            mutants = list(filter(Noticed().tests_of, mutants))
+        mutants = sample(mutants, chosen.sample, chosen.seed)
         if not chosen.report:
             same = equivalent(mutants, catalogue())
-            open_ones = ("", "alive") if chosen.again else ("",)
-            todo = [m for m in mutants if record.verdict(m) in open_ones and m.name not in same]
+            wanted = "alive" if chosen.again else ""
+            todo = [m for m in mutants if record.verdict(m) == wanted and m.name not in same]
             if todo:
                 try_all(name, todo, record, chosen)
         status |= tell(name, mutants, record)
@@ -115,8 +126,9 @@ def by_lines(
     covering = covering_of(name, root, chosen)
 
     def tests_of(mutant: Mutant) -> list[str]:
-        tests = record.killers(mutant) + covering.tests_of(mutant, chosen.seconds)
-        return list(dict.fromkeys(test for test in tests if test in covering.seconds))
+        known = [test for test in record.killers(mutant) if test in covering.seconds]
+        known.sort(key=lambda test: covering.seconds[test])
+        return list(dict.fromkeys(known + covering.tests_of(mutant, chosen.seconds)))
 
     return tests_of
 

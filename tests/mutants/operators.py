@@ -149,7 +149,10 @@ def boolean(node: ast.BoolOp, source: Source) -> Iterator[Edit]:
 
 
 def sign(node: ast.UnaryOp, source: Source) -> Iterator[Edit]:
-    """``-a`` becomes ``a``, and ``not a`` too."""
+    """``-a`` becomes ``a``, ``not a`` too, and -1 also 0."""
+    value = getattr(node.operand, "value", None)
+    if isinstance(node.op, ast.USub) and type(value) is int:
+        yield Edit("constant", *source.span(node), str(1 - value))
     if not isinstance(node.op, ast.UAdd):
         yield Edit("sign", *source.span(node), source.read(node.operand))
 
@@ -296,6 +299,8 @@ def definition(
 
 def is_left_alone(parent: ast.AST, child: ast.AST) -> bool:
     """Annotations, f-strings, what is for a type checker, and the list of public names."""
+    if isinstance(parent, ast.UnaryOp) and isinstance(child, ast.Constant):
+        return type(child.value) is int  # the sign's operator has it
     if isinstance(child, ast.keyword) and child.arg == "strict":
         return True
     if isinstance(child, ast.JoinedStr) or child is getattr(parent, "annotation", None):

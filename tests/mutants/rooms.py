@@ -29,6 +29,7 @@ TESTS = {  # which run for the mutants of a room
         "tests/train/test_batches.py",
         "tests/kernels/test_definitions.py",
         "tests/kernels/test_random.py",
+        "tests/gpu/test_losses.py",
     ),
     "files": ("tests/test_checkpoint.py", "tests/test_files.py", "tests/test_old_files.py"),
     "data": ("tests/data",),

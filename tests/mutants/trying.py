@@ -20,7 +20,7 @@ import sys
 import tempfile
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -38,6 +38,7 @@ MEMORY = 6 << 30  # bytes of address space above what the process has
 TIME, DIED = "(out of time)", "(died)"
 PLAIN = (  # how pytest runs here, whatever pyproject.toml says
     *("-o", "addopts=", "-p", "no:xdist", "-p", "no:cacheprovider", "-qq", "--capture=sys"),
+    "--tb=native",  # quickly written; nobody reads it
     *("-m", "not gpu and not long", "--hypothesis-seed=0"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # Hypothesis was imported before
 )
@@ -125,17 +126,21 @@ class Chosen(FirstFailure):
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        chosen = [item for name in self.names for item in items if is_of(item.nodeid, name)]
-        items[:] = chosen
+        found = {item.nodeid: item for item in items}
+        items[:] = [found[name] for name in named(self.names, found)]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and not self.test:
             self.test = report.nodeid
 
 
-def is_of(test: str, name: str) -> bool:
-    """Whether a test is the one of this name, or in the file of this name."""
-    return test == name or test.startswith(f"{name}::")
+def named(names: list[str], tests: Mapping[str, object]) -> list[str]:
+    """The tests of these names; a file has many, and so has a test with parameters."""
+    found = []
+    for name in names:
+        parts = (f"{name}[", f"{name}::", f"{name}/")
+        found += [name] if name in tests else [test for test in tests if test.startswith(parts)]
+    return found
 
 
 def imported(root: Path, mutant: Mutant, names: list[str]) -> str:
@@ -238,7 +243,7 @@ class Quick:
         for mutant, names in self.wanted:
             path = self.root / mutant.file
             tried = functools.partial(self.tried, path, mutant.of(path.read_bytes()))
-            names = [one for name in names for one in self.items if is_of(one, name)]
+            names = named(names, self.items)
             self.tell(mutant, first_to_notice(tried, self.passes, names))
         return True
 

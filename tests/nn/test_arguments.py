@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor, nn
+from minicnn import Tensor, nn, optim
 from minicnn.nn import functional as F
 
 
@@ -345,3 +346,51 @@ def test_a_number_does_not_size_a_lazy_dense_layer() -> None:
     assert refusal(nn.LazyLinear(2), Tensor(1.0)) == (
         "LazyLinear: input has shape (); wanted (..., in_features)"
     )
+
+
+@pytest.mark.parametrize("function", [F.log_softmax, F.dropout])
+def test_integers_are_refused_by_name(function: Any) -> None:
+    message = rf"^{function.__name__}: input is int64; wanted float32 or float64"
+    with pytest.raises(TypeError, match=message):
+        function(Tensor(np.ones((2, 3), np.int64)), **({} if function is F.dropout else {"dim": 1}))
+
+
+@pytest.mark.parametrize("groups", [0, -1, 1.0, 4])
+def test_groups_that_divide_nothing_are_refused(groups: Any) -> None:
+    x, w = Tensor(np.ones((1, 2, 4, 5))), Tensor(np.ones((6, 1, 3, 2)))
+    with pytest.raises(ValueError, match=f"^conv2d: groups is {groups}; wanted a divisor of the 6"):
+        F.conv2d(x, w, groups=groups)
+
+
+def test_a_bias_of_another_dtype_is_refused() -> None:
+    bias = Tensor(np.ones(4, np.float64))
+    x, w = (Tensor(np.ones(shape, np.float32)) for shape in ((2, 3), (4, 3)))
+    with pytest.raises(TypeError, match=r"^linear: input is float32, bias is float64"):
+        F.linear(x, w, bias)
+    x, w = (Tensor(np.ones(shape, np.float32)) for shape in ((1, 3, 5, 4), (4, 3, 2, 1)))
+    with pytest.raises(TypeError, match=r"^conv2d: input is float32, bias is float64"):
+        F.conv2d(x, w, bias)
+
+
+def test_what_has_a_dtype_alone_is_no_array() -> None:
+    class Described:
+        dtype = np.dtype("float32")
+
+    with pytest.raises(TypeError, match=r"^conv2d: input is of type Described; wanted a Tensor"):
+        F.conv2d(Described(), Tensor(np.ones((1, 1, 2, 2))))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels"), [((2, 3, 8, 7), 1), ((5, 8, 7), 2), ((2, 5, 8, 7), 3)]
+)
+def test_a_number_of_channels_that_cannot_be_explained_is_said_alone(
+    shape: tuple[int, ...], channels: int
+) -> None:
+    with pytest.raises(ValueError, match=rf" with groups=1 wants {channels}$"):
+        F.conv2d(Tensor(np.ones(shape)), Tensor(np.ones((4, channels, 3, 3))))
+
+
+def test_a_number_that_is_nan_is_not_finite() -> None:
+    weight = nn.Parameter(np.ones((2, 2)))
+    with pytest.raises(ValueError, match=r"gamma is nan; wanted a finite number$"):
+        optim.StepLR(optim.SGD([weight], lr=0.1), 2, gamma=math.nan)

@@ -215,3 +215,9 @@ def test_distributions_are_pytorchs(name: str, arguments: dict[str, Any]) -> Non
     np.testing.assert_allclose(
         np.quantile(ours, quantiles), np.quantile(theirs, quantiles), atol=0.05 * theirs.std()
     )
+
+
+def test_a_weight_with_one_input_has_the_gain_itself() -> None:
+    weight = nn.Parameter(np.zeros((500, 1), np.float32))
+    init.kaiming_uniform_(weight, a=1)
+    assert 0.95 < weight.numpy().max() / math.sqrt(3) <= 1

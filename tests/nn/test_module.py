@@ -170,3 +170,27 @@ def test_a_layer_of_a_sequential_is_replaced_by_its_number() -> None:
         net[3] = nn.ReLU()
     with pytest.raises(TypeError, match="0 is a layer; wanted a Module, received int"):
         net[0] = 3  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.ReLU(), nn.Softmax(1), nn.LogSoftmax(1), nn.Dropout(), nn.Flatten(), nn.MaxPool2d(2)],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_a_layer_without_parameters_is_a_module_too(layer: nn.Module) -> None:
+    assert layer.training
+    assert not layer.eval().training
+    assert list(layer.parameters()) == list(layer.children()) == []
+    assert layer.state_dict() == {}
+
+
+def test_whatever_is_set_or_deleted_counts_as_a_change() -> None:
+    """By which a compiled step knows that it has to look at its net again."""
+    layer, seen = nn.Linear(3, 2), {nn.Module.changes}
+    layer.note = "new"
+    seen.add(nn.Module.changes)
+    del layer.note
+    seen.add(nn.Module.changes)
+    layer.register_buffer("mean", Tensor(np.zeros(2)))
+    seen.add(nn.Module.changes)
+    assert len(seen) == 4

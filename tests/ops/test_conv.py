@@ -290,16 +290,24 @@ def test_a_large_batch_bit_by_bit_is_the_batch(
 
 
 def test_only_a_large_batch_goes_by_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many columns as fit into the cache: 40 images of 9 windows with 4 cells."""
-    x, w = Tensor(np.ones((40, 1, 4, 4), np.float32)), Tensor(np.ones((1, 1, 2, 2), np.float32))
-    w.requires_grad = True
-    columns = 40 * 9 * 4 * 4  # bytes
+    """As many columns as fit into the cache: 40 images of 8 windows with 3 · 2 · 2 cells."""
+    x = Tensor(np.ones((40, 3, 3, 5), np.float32))
+    w = Tensor(np.ones((7, 3, 2, 2), np.float32), requires_grad=True)
+    columns = 40 * 8 * 12 * 4  # bytes
     for bytes, wanted in ((columns, ops.Conv2d), (columns - 1, ops.Conv2dByImage)):
         monkeypatch.setattr(conv, "CACHED_BYTES", bytes)
         node = conv2d(x, w).node
         assert node is not None
         assert type(node.operation) is wanted
         assert node.operation.name == "Conv2d"
+
+
+@pytest.mark.parametrize("kernel", [(4, 3), (3, 4), (2, 7), (7, 2), (5, 3)])
+def test_same_keeps_the_size_whatever_the_kernel(kernel: tuple[int, int]) -> None:
+    x, w = Tensor(np.ones((1, 1, 8, 9))), Tensor(np.ones((1, 1, *kernel)))
+    y = conv2d(x, w, padding="same")
+    assert y.shape == x.shape
+    assert y.numpy()[0, 0, 4, 4] == kernel[0] * kernel[1]
 
 
 def test_what_a_large_batch_reads_again_must_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,6 +341,31 @@ def test_only_what_is_large_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cut()
     monkeypatch.setattr(conv, "PIECE_BYTES", columns)  # of an image: pieces of 40
     assert not cut()
+
+
+def test_pieces_hold_as_many_images_as_their_columns_allow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At least 16. What nobody goes back through is cut where a piece is full."""
+    x, w = Tensor(np.ones((40, 1, 4, 4), np.float32)), Tensor(np.ones((1, 1, 2, 2), np.float32))
+    columns, seen = 4 * 9 * 4, list[Any]()  # bytes of an image
+    apply = conv.apply
+
+    def noted(operation: Any, *inputs: Tensor) -> Tensor:
+        seen.append(operation.size if isinstance(operation, ops.InPieces) else None)
+        return apply(operation, *inputs)
+
+    in_pieces(monkeypatch)
+    monkeypatch.setattr(conv, "apply", noted)
+    monkeypatch.setattr(conv, "KEPT_BYTES", 40 * columns)
+    monkeypatch.setattr(conv, "PIECE_BYTES", 20 * columns)
+    conv2d(x, w)  # not recorded
+    conv2d(x, Tensor(w.numpy(), requires_grad=True))  # kept whole
+    monkeypatch.setattr(conv, "KEPT_BYTES", 0)
+    monkeypatch.setattr(conv, "PIECE_BYTES", 0)
+    conv2d(x[:17], w)
+    conv2d(x[:16], w)
+    assert seen == [20, None, 16, None]
 
 
 @pytest.mark.parametrize("cut", [by_image, in_pieces])

@@ -12,6 +12,7 @@ import pytest
 import minicnn
 from minicnn import Tensor, nn
 from minicnn.nn import functional as F
+from minicnn.nn.functional import loss as loss_module
 from tests.ops.losses import CLASSES, TARGET, WEIGHT, tensors
 
 # The edges ----------------------------------------------------------------------------------------
@@ -111,6 +112,24 @@ def test_what_does_not_fit_is_refused_by_name(
         F.cross_entropy(
             Tensor(np.zeros(input)), Tensor(np.zeros(target, np.int64)), **tensors(options)
         )
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_a_reduction_that_is_none_is_refused(loss: Callable[..., Tensor]) -> None:
+    message = rf"^{loss.__name__}: reduction is 'average'; wanted 'mean', 'sum' or 'none'$"
+    with pytest.raises(ValueError, match=message):
+        loss(minicnn.randn(3, 4), Tensor(np.array([0, 1, 2])), reduction="average")
+
+
+def test_a_target_of_another_shape_is_called_what_it_is() -> None:
+    x = minicnn.randn(3, 4)
+    for target, kind, wanted in (
+        (np.zeros(2, np.int64), "class indices", r"\(3,\)"),
+        (np.zeros((2, 4), np.float32), "class probabilities", r"\(3, 4\)"),
+    ):
+        message = rf"; {kind} for input \(3, 4\) have shape {wanted}"
+        with pytest.raises(ValueError, match=message):
+            F.cross_entropy(x, Tensor(target))
 
 
 def test_mixed_dtypes_are_refused() -> None:
@@ -237,6 +256,53 @@ def test_a_class_of_none_is_out_of_range(kernel_set: str) -> None:
             F.cross_entropy(
                 Tensor(np.zeros((2, 0))), Tensor(np.array([0, -100])), label_smoothing=smoothing
             )
+
+
+def test_class_0_can_be_ignored_and_the_class_after_the_last_too() -> None:
+    x, labels = minicnn.randn(4, 3), Tensor(np.array([2, 0, 1, 0]))
+    wanted = F.cross_entropy(x[np.array([0, 2])], Tensor(np.array([2, 1])))
+    np.testing.assert_allclose(F.cross_entropy(x, labels, ignore_index=0).item(), wanted.item())
+    assert F.cross_entropy(x, labels, ignore_index=3).item() == F.cross_entropy(x, labels).item()
+
+
+def test_no_class_may_have_no_weight() -> None:
+    x, labels = Tensor(np.zeros((2, 0))), Tensor(np.full(2, -100))
+    for loss in (F.cross_entropy, F.nll_loss):
+        assert loss(x, labels, Tensor(np.zeros(0)), reduction="sum").item() == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "indices", "weighed"),
+    [
+        ([2, 7, 0, 3, -1, 1], 3, [2, -1, 0, 0, 0, 1], [5, 0, 2, math.nan, math.nan, 3]),
+        ([0, 7, 1], 1, [0, -1, 0], [2, 0, math.nan]),
+    ],
+)
+def test_labels_on_a_gpu_are_not_read_and_weigh_nan_where_they_are_no_class(
+    labels: list[int], classes: int, indices: list[int], weighed: list[float]
+) -> None:
+    """To read them would wait: so the rows get an index and a weight without that."""
+    weights = Tensor(np.array([2, 3, 5][:classes], np.float32))
+    for weight in (None, weights):
+        found, of_rows = loss_module._indices_unseen(
+            np.array(labels), classes, weight, 7, minicnn.randn(len(labels), classes)
+        )
+        wanted = np.clip(weighed, 0, 1) if weight is None else np.array(weighed)
+        assert found.tolist() == indices
+        np.testing.assert_array_equal(of_rows, wanted)
+        assert of_rows.dtype == np.float32
+
+
+def test_labels_are_classes_if_they_are_int64_and_in_range() -> None:
+    """A short cut past the other checks: in doubt the answer is no."""
+    for labels, dtype, wanted in (
+        ([0, 2, 1], np.int64, True),
+        ([0, 3, 1], np.int64, False),
+        ([0, -1, 1], np.int64, False),
+        ([0, 0], np.int32, False),
+        ([], np.int64, False),
+    ):
+        assert loss_module.are_classes(np.array(labels, dtype), 3) is wanted, labels
 
 
 # Targets of the wrong kind ------------------------------------------------------------------------

@@ -216,3 +216,32 @@ def test_an_empty_batch_in_training_is_torchs(
     np.testing.assert_array_equal(ours[0].numpy(), mean)
     np.testing.assert_array_equal(ours[1].numpy(), var)
     np.testing.assert_array_equal(theirs[1].numpy(), var)
+
+
+def test_integers_are_refused_by_name() -> None:
+    with pytest.raises(TypeError, match=r"^batch_norm: input is int64; wanted float32 or float64"):
+        batch_norm(Tensor(np.ones((2, 3, 4), np.int64)), None, None, training=True)
+
+
+@pytest.mark.parametrize("name", ["weight", "bias", "running_mean", "running_var"])
+def test_every_argument_has_the_inputs_dtype(name: str) -> None:
+    arguments = {n: Tensor(np.ones(3)) for n in ("running_mean", "running_var", "weight", "bias")}
+    arguments[name] = Tensor(np.ones(3, np.float32))
+    with pytest.raises(TypeError, match=rf"^batch_norm: input is float64, {name} is float32"):
+        batch_norm(Tensor(np.ones((2, 3, 4))), **arguments)
+
+
+def test_one_channel_has_the_unbiased_variance_too() -> None:
+    x = np.array([[1.0, 2, 4], [3, 5, 9]])[:, None]  # 2 images, 1 channel, 3 cells
+    mean, var = Tensor(np.zeros(1)), Tensor(np.ones(1))
+    batch_norm(Tensor(x), mean, var, training=True, momentum=0.25)
+    np.testing.assert_allclose(var.numpy(), 0.75 + 0.25 * x.var(ddof=1))
+    np.testing.assert_allclose(mean.numpy(), 0.25 * x.mean())
+
+
+def test_without_momentum_no_statistic_moves_whatever_the_batch_holds() -> None:
+    mean, var = Tensor(np.zeros(2)), Tensor(np.ones(2))
+    x = np.array([[1.0, np.inf], [2, 3], [4, 5]])
+    with np.errstate(all="ignore"):
+        batch_norm(Tensor(x), mean, var, training=True, momentum=0)
+    assert (mean.numpy().tolist(), var.numpy().tolist()) == ([0, 0], [1, 1])

@@ -78,3 +78,15 @@ def test_widths_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=f"pad: {message}"):
         F.pad(Tensor(np.zeros((2, 3))), widths, mode)
+
+
+@pytest.mark.parametrize("widths", [(-4, 5), (5, -4), (-2, -2), (-4, 0)])
+def test_more_than_there_is_cannot_be_cut_off(widths: tuple[int, int]) -> None:
+    message = r"^pad: widths .* cut more than there is of input \(2, 3\)$"
+    with pytest.raises(ValueError, match=message):
+        F.pad(Tensor(np.ones((2, 3))), widths)
+
+
+def test_all_that_there_is_can_be_cut_off() -> None:
+    assert F.pad(Tensor(np.ones((2, 3))), (-1, -2)).shape == (2, 0)
+    assert F.pad(Tensor(np.ones((2, 3))), (-3, 4)).numpy().tolist() == [[0] * 4] * 2
