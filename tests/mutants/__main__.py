@@ -110,6 +110,7 @@ def try_all(name: str, todo: list[Mutant], record: Record, chosen: argparse.Name
         with tqdm.tqdm(total=len(quick), desc=f"{name}, functions") as bar:
             plugin = Quick(root, ((m, tests_of(m)) for m in quick), noticed)
             paths = chosen.tests or TESTS[ROOMS[name].tests]
+            paths = Noticed().files() if chosen.noticed else paths
             apart(lambda: pytest.main([*PLAIN, *paths], plugins=[plugin]))
 
         record.read()

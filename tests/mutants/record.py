@@ -82,6 +82,10 @@ class Noticed:
         numbers = self.functions.get(mutant.file, {}).get(mutant.function, [])
         return [self.tests[number] for number in numbers]
 
+    def files(self) -> list[str]:
+        """Where the tests stand."""
+        return sorted({test.partition("::")[0] for test in self.tests})
+
     @staticmethod
     def write(found: Iterable[tuple[Mutant, Record]], path: Path = NOTICED) -> None:
         """Keep those that the records have for these mutants."""

@@ -174,7 +174,10 @@ def test_a_layer_of_a_sequential_is_replaced_by_its_number() -> None:
 
 @pytest.mark.parametrize(
     "layer",
-    [nn.ReLU(), nn.Softmax(1), nn.LogSoftmax(1), nn.Dropout(), nn.Flatten(), nn.MaxPool2d(2)],
+    [
+        *(nn.ReLU(), nn.Softmax(1), nn.LogSoftmax(1), nn.Dropout(), nn.Flatten(), nn.MaxPool2d(2)),
+        *(nn.Identity(), nn.CrossEntropyLoss(), nn.NLLLoss(), nn.AvgPool2d(2), nn.Sequential()),
+    ],
     ids=lambda layer: type(layer).__name__,
 )
 def test_a_layer_without_parameters_is_a_module_too(layer: nn.Module) -> None:
@@ -187,10 +190,35 @@ def test_a_layer_without_parameters_is_a_module_too(layer: nn.Module) -> None:
 def test_whatever_is_set_or_deleted_counts_as_a_change() -> None:
     """By which a compiled step knows that it has to look at its net again."""
     layer, seen = nn.Linear(3, 2), {nn.Module.changes}
-    layer.note = "new"
+    layer.note = "new"  # type: ignore[attr-defined]
     seen.add(nn.Module.changes)
     del layer.note
     seen.add(nn.Module.changes)
     layer.register_buffer("mean", Tensor(np.zeros(2)))
     seen.add(nn.Module.changes)
-    assert len(seen) == 4
+    layer.register_forward_hook(lambda module, inputs, output: None)
+    seen.add(nn.Module.changes)
+    assert len(seen) == 5
+
+
+def test_a_layer_that_stands_twice_is_one_module() -> None:
+    shared = nn.Linear(3, 3)
+    net = nn.Sequential(shared, nn.ReLU(), shared)
+    assert [type(module) for module in net.modules()] == [nn.Sequential, nn.Linear, nn.ReLU]
+
+
+def test_what_is_missing_is_said_even_if_nothing_is_too_much() -> None:
+    found = nn.Linear(3, 2).load_state_dict({"weight": np.ones((2, 3))}, strict=False)
+    assert "bias" in repr(found)
+    found = nn.Linear(3, 2, bias=False).load_state_dict(nn.Linear(3, 2).state_dict(), strict=False)
+    assert "bias" in repr(found)
+
+
+@pytest.mark.parametrize("name", ["stride", "padding", "dilation", "groups"])
+def test_a_convolution_names_what_differs_from_the_defaults(name: str) -> None:
+    options: Any = {name: 2}
+    text = repr(nn.Conv2d(4, 4, 3, **options))
+    assert f"{name}=2" in text or f"{name}=(2, 2)" in text
+    assert "padding=1" in repr(nn.Conv2d(4, 4, 3, padding=1)).replace("(1, 1)", "1")
+    plain = repr(nn.Conv2d(4, 4, 3))
+    assert not [word for word in ("padding", "dilation", "groups") if word in plain]

@@ -349,7 +349,7 @@ def test_pieces_hold_as_many_images_as_their_columns_allow(
     """At least 16. What nobody goes back through is cut where a piece is full."""
     x, w = Tensor(np.ones((40, 1, 4, 4), np.float32)), Tensor(np.ones((1, 1, 2, 2), np.float32))
     columns, seen = 4 * 9 * 4, list[Any]()  # bytes of an image
-    apply = conv.apply
+    apply = minicnn.apply
 
     def noted(operation: Any, *inputs: Tensor) -> Tensor:
         seen.append(operation.size if isinstance(operation, ops.InPieces) else None)

@@ -1,13 +1,14 @@
-"""Losses and their arguments on a GPU: what is made for them is made there."""
+"""On a GPU: what is made of lists, numbers and files for arrays there is made there too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from minicnn import Tensor
+from minicnn import Tensor, nn
 from minicnn.device import to_device
 from minicnn.nn import functional as F
 
@@ -31,13 +32,18 @@ def test_labels_may_be_a_list_be_ignored_and_be_no_class(
 @pytest.mark.parametrize("alone", ["weight", "bias"])
 def test_a_norms_weight_or_bias_may_come_alone(alone: str) -> None:
     x, own = np.random.default_rng(1).standard_normal((2, 3, 4)), np.array([2.0, 3.0, 5.0])
-    wanted = F.batch_norm(Tensor(x), None, None, training=True, **{alone: Tensor(own)})
-    ours = F.batch_norm(
-        Tensor(to_device(x, "gpu")),
-        None,
-        None,
-        training=True,
-        **{alone: Tensor(to_device(own, "gpu"))},
-    )
+    batch_norm: Callable[..., Tensor] = F.batch_norm
+    statistics: Any = {"running_mean": None, "running_var": None, "training": True}
+    wanted = batch_norm(Tensor(x), **statistics, **{alone: Tensor(own)})
+    there = {alone: Tensor(to_device(own, "gpu"))}
+    ours = batch_norm(Tensor(to_device(x, "gpu")), **statistics, **there)
     assert ours.device.startswith("gpu")
     np.testing.assert_allclose(ours.cpu().numpy(), wanted.numpy(), rtol=1e-9)
+
+
+def test_a_state_of_numpys_arrays_is_loaded_where_the_net_is() -> None:
+    net, state = nn.Linear(3, 2).to("gpu"), nn.Linear(3, 2).state_dict()
+    net.load_state_dict({name: tensor.numpy() for name, tensor in state.items()})
+    for name, tensor in net.state_dict().items():
+        assert tensor.device.startswith("gpu")
+        np.testing.assert_array_equal(tensor.cpu().numpy(), state[name].numpy())
