@@ -47,3 +47,8 @@ def test_a_state_of_numpys_arrays_is_loaded_where_the_net_is() -> None:
     for name, tensor in net.state_dict().items():
         assert tensor.device.startswith("gpu")
         np.testing.assert_array_equal(tensor.cpu().numpy(), state[name].numpy())
+
+
+def test_a_net_is_summed_up_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    nn.Sequential(nn.Linear(3, 2)).to("gpu").summary((4, 3))
+    assert "(4, 2)" in capsys.readouterr().out

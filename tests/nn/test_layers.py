@@ -276,3 +276,10 @@ def test_constructors_take_pytorchs_arguments(name: str) -> None:
         wanted = [argument for argument in wanted if argument[0] != "bias"]  # newer than ours
     ours = [(p.name, p.default) for p in inspect.signature(getattr(nn, name)).parameters.values()]
     assert ours == wanted
+
+
+@pytest.mark.parametrize("padding", [(1, 2, 3), (1, 2, 3, 4, 5), (1, 2.5, 1, 1), ("1", 1, 1, 1)])
+def test_a_frame_has_one_or_four_widths(padding: Any) -> None:
+    with pytest.raises(ValueError, match=r"^ZeroPad2d: padding is .*; wanted one or four integers"):
+        nn.ZeroPad2d(padding)
+    assert repr(nn.ZeroPad2d((1, 0, 2, 3))) == "ZeroPad2d((1, 0, 2, 3))"
