@@ -190,9 +190,9 @@ def test_a_layer_without_parameters_is_a_module_too(layer: nn.Module) -> None:
 def test_whatever_is_set_or_deleted_counts_as_a_change() -> None:
     """By which a compiled step knows that it has to look at its net again."""
     layer, seen = nn.Linear(3, 2), {nn.Module.changes}
-    layer.note = "new"  # type: ignore[attr-defined]
+    layer.note = "new"
     seen.add(nn.Module.changes)
-    del layer.note
+    del layer.note  # type: ignore[attr-defined]
     seen.add(nn.Module.changes)
     layer.register_buffer("mean", Tensor(np.zeros(2)))
     seen.add(nn.Module.changes)

@@ -271,28 +271,6 @@ def test_no_class_may_have_no_weight() -> None:
         assert loss(x, labels, Tensor(np.zeros(0)), reduction="sum").item() == 0
 
 
-@pytest.mark.parametrize(
-    ("labels", "classes", "indices", "weighed"),
-    [
-        ([2, 7, 0, 3, -1, 1], 3, [2, -1, 0, 0, 0, 1], [5, 0, 2, math.nan, math.nan, 3]),
-        ([0, 7, 1], 1, [0, -1, 0], [2, 0, math.nan]),
-    ],
-)
-def test_labels_on_a_gpu_are_not_read_and_weigh_nan_where_they_are_no_class(
-    labels: list[int], classes: int, indices: list[int], weighed: list[float]
-) -> None:
-    """To read them would wait: so the rows get an index and a weight without that."""
-    weights = Tensor(np.array([2, 3, 5][:classes], np.float32))
-    for weight in (None, weights):
-        found, of_rows = loss_module._indices_unseen(
-            np.array(labels), classes, weight, 7, minicnn.randn(len(labels), classes)
-        )
-        wanted = np.clip(weighed, 0, 1) if weight is None else np.array(weighed)
-        assert found.tolist() == indices
-        np.testing.assert_array_equal(of_rows, wanted)
-        assert of_rows.dtype == np.float32
-
-
 def test_labels_are_classes_if_they_are_int64_and_in_range() -> None:
     """A short cut past the other checks: in doubt the answer is no."""
     for labels, dtype, wanted in (
