@@ -250,6 +250,26 @@ def test_constants_of_an_old_file_are_computed_as_that_version_has_it(tmp_path: 
     assert_same(load(path), path, draw((1, 1, 4, 5)))
 
 
+def test_an_old_softmax_of_constants_is_refused(tmp_path: Path) -> None:
+    """ONNX's evaluator has only the one over one axis: findings/onnx-reference-old-softmax.sh."""
+    path, helper, c = tmp_path / "net.onnx", onnx.helper, weights((2, 1, 3, 2))
+    nodes = [
+        helper.make_node("Softmax", ["c"], ["w"]),
+        helper.make_node("Conv", ["x", "w"], ["y"]),
+    ]
+    values = [helper.make_tensor_value_info(*v) for v in (("x", 1, [1, 1, 4, 5]), ("y", 1, None))]
+    stored = [onnx.numpy_helper.from_array(c, "c")]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], stored)
+    for opset, is_read in ((12, False), (13, True)):
+        opsets = [helper.make_opsetid("", opset)]
+        onnx.save(helper.make_model(graph, ir_version=8, opset_imports=opsets), path)
+        if is_read:
+            assert_same(load(path), path, draw((1, 1, 4, 5)))
+        else:
+            with pytest.raises(ValueError, match=r"Softmax.*before opset 13"):
+                load(path)
+
+
 def test_weights_next_to_the_file_are_read_or_missed(tmp_path: Path) -> None:
     net, path = nn.Linear(40, 50), tmp_path / "net.onnx"
     export(net, path)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .writing import UnsupportedError
 
-MOST = 2**26  # cells of a value that is computed: no file that is not forged has as many
+MOST = 2**27  # cells of a value that is computed; VGG-19's first dense layer has 102,760,448
 MOST_NODES = 100_000  # once functions are written out
 
 

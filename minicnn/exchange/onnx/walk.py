@@ -18,6 +18,7 @@ from .writing import Shape, UnsupportedError
 
 BATCH = 2  # of the zeros that go through the layers, where the file leaves the batch open
 OWN_DOMAINS = ("", "ai.onnx")  # of ONNX's own operators
+ONE_AXIS = ("Softmax", "LogSoftmax", "Hardmax")  # since opset 13; the evaluator knows no others
 
 
 class Walk:
@@ -133,6 +134,8 @@ class Walk:
         if any(array is None for array in given.values()):
             return dict.fromkeys(proto.output)
         check_constant(proto, [*given.values()])
+        if self.opset < 13 and proto.op_type in ONE_AXIS:
+            raise UnsupportedError("it is of constants, and over all axes as before opset 13")
         helper, values = self.onnx.helper, self.onnx.ValueInfoProto
         # a model of one node: of a node alone the evaluator takes the newest version
         graph = helper.make_graph(
