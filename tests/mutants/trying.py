@@ -241,26 +241,30 @@ class Quick:
         gc.collect()
         gc.freeze()  # children share these pages
         for mutant, names in self.wanted:
-            path = self.root / mutant.file
-            tried = functools.partial(self.tried, path, mutant.of(path.read_bytes()))
-            names = named(names, self.items)
-            self.tell(mutant, first_to_notice(tried, self.passes, names))
+            tried = functools.partial(self.tried, mutant)
+            self.tell(mutant, first_to_notice(tried, self.passes, named(names, self.items)))
         return True
 
-    def tried(self, path: Path, text: bytes, names: list[str]) -> str:
-        """The first of the tests that fails when the file has this text."""
-        return in_child(lambda: exchanged(path, text, [self.items[name] for name in names]))
+    def tried(self, mutant: Mutant, names: list[str]) -> str:
+        """The first of the tests that fails with a mutant."""
+        path, items = self.root / mutant.file, [self.items[name] for name in names]
+        with put_in(self.root, mutant):  # for who imports the file later
+            return in_child(lambda: exchanged(path, items))
 
     @functools.cache  # noqa: B019 (one object, as long as the process)
     def passes(self, name: str) -> bool:
         """Whether a test passes alone, with nothing mutated."""
-        path = self.root / "tests/__init__.py"
-        return not self.tried(path, path.read_bytes(), [name])
+        return not in_child(lambda: first_failure([self.items[name]]))
 
 
-def exchanged(path: Path, text: bytes, items: list[pytest.Item]) -> str:
-    """The first test that fails with the functions of the mutated text; empty if none does."""
-    exchange(path, text)
+def exchanged(path: Path, items: list[pytest.Item]) -> str:
+    """The first test that fails with the functions of the file as it is now; empty if none does."""
+    exchange(path, path.read_bytes())
+    return first_failure(items)
+
+
+def first_failure(items: list[pytest.Item]) -> str:
+    """Run collected tests until one fails: its name, empty if none does."""
     if not items:
         return ""
     first = FirstFailure()

@@ -221,3 +221,11 @@ def test_a_weight_with_one_input_has_the_gain_itself() -> None:
     weight = nn.Parameter(np.zeros((500, 1), np.float32))
     init.kaiming_uniform_(weight, a=1)
     assert 0.95 < weight.numpy().max() / math.sqrt(3) <= 1
+
+
+def test_the_defaults_of_uniform_and_normal_are_pytorchs() -> None:
+    weight = nn.Parameter(np.zeros((2000, 1), np.float32))
+    assert 0.99 < init.uniform_(weight).numpy().max() <= 1
+    assert weight.numpy().min() < 0.01
+    assert 0.9 < init.normal_(weight).numpy().std() < 1.1
+    assert abs(weight.numpy().mean()) < 0.1

@@ -193,6 +193,7 @@ def test_whatever_is_set_or_deleted_counts_as_a_change() -> None:
     layer.note = "new"
     seen.add(nn.Module.changes)
     del layer.note  # type: ignore[attr-defined]
+    assert not hasattr(layer, "note")
     seen.add(nn.Module.changes)
     layer.register_buffer("mean", Tensor(np.zeros(2)))
     seen.add(nn.Module.changes)

@@ -214,3 +214,8 @@ def test_a_net_is_moved_and_converted_by_name() -> None:
     if not minicnn.cuda.is_available():
         with pytest.raises(minicnn.DeviceError, match=r"^device gpu:0 cannot be used: "):
             net.cuda()
+
+
+def test_dropouts_default_is_a_half() -> None:
+    y = F.dropout(Tensor(np.ones(100, np.float32))).numpy()
+    assert set(y.tolist()) == {0, 2}

@@ -47,3 +47,10 @@ def test_append_adds_at_the_end() -> None:
 def test_sequential_refuses_what_is_no_module(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"^Sequential: wanted modules, received \w+$"):
         nn.Sequential(nn.ReLU(), wrong)
+
+
+def test_a_parameter_of_a_sequential_is_not_replaced_by_a_number() -> None:
+    net: Any = nn.Sequential(nn.ReLU())
+    net.scale = nn.Parameter(np.ones(3))
+    with pytest.raises(TypeError, match=r"^Sequential: scale is a parameter; wanted a Parameter"):
+        net.scale = 3.0

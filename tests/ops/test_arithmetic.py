@@ -188,3 +188,9 @@ def test_the_0th_power_of_a_huge_number_has_the_gradient_0_and_no_warning() -> N
     (base ** Tensor(np.zeros(3))).sum().backward()
     assert base.grad is not None
     assert base.grad.numpy().tolist() == [0, 0, 0]
+
+
+def test_a_sum_of_many_rows_in_float32_is_added_up_in_float64(kernel_set: str) -> None:
+    """NumPy adds rows one after the other: in float32 this sum would be wrong by a hundredth."""
+    x = np.full((200_000, 2), 0.1, np.float32)
+    np.testing.assert_allclose(Tensor(x).sum(axis=0).numpy(), 2e5 * float(x[0, 0]), rtol=1e-6)

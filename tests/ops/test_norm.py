@@ -245,3 +245,9 @@ def test_without_momentum_no_statistic_moves_whatever_the_batch_holds() -> None:
     with np.errstate(all="ignore"):
         batch_norm(Tensor(x), mean, var, training=True, momentum=0)
     assert (mean.numpy().tolist(), var.numpy().tolist()) == ([0, 0], [1, 1])
+
+
+def test_the_default_momentum_is_a_tenth() -> None:
+    mean, var = Tensor(np.zeros(1)), Tensor(np.ones(1))
+    batch_norm(Tensor(np.array([[1.0], [3.0]])), mean, var, training=True)
+    np.testing.assert_allclose([mean.item(), var.item()], [0.2, 1.1])
