@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn import names, ops
+from minicnn.checks import check_integer
 from minicnn.device import resolve
 from minicnn.dtypes import DType, checked_dtype
 from minicnn.kernels import Array
@@ -27,8 +28,15 @@ class Shape:
     data: Array
 
     def reshape(self: Any, *shape: Any) -> Tensor:
-        """The same cells in another shape, of which one axis may be -1."""
-        return self._apply(ops.Reshape(names.one_tuple(shape)))
+        """The same cells in another shape, of which one axis may be -1.
+
+        Raises:
+            ValueError: an axis below -1 (to NumPy each negative one is -1), or another number of cells.
+        """
+        axes = names.one_tuple(shape)
+        for axis in axes:
+            check_integer("reshape: an axis", axis, -1)
+        return self._apply(ops.Reshape(axes))
 
     def flatten(self: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """The axes from ``start_dim`` to ``end_dim`` made one; without arguments all of them.

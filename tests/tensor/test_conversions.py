@@ -186,6 +186,13 @@ def test_a_deep_copy_shares_nothing() -> None:
 # Indexing and shape -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("sizes", [(3, -2), ((-7, 2),)])
+def test_only_minus_one_is_the_rest(sizes: tuple[Any, ...]) -> None:
+    """NumPy takes each negative number for it."""
+    with pytest.raises(ValueError, match=r"^reshape: an axis is -\d; wanted .* at least -1$"):
+        Tensor(np.zeros(6)).reshape(*sizes)
+
+
 def test_transpose_and_reshape_take_sizes_apart_or_together() -> None:
     x = Tensor(np.arange(6.0).reshape(1, 2, 3))
 
