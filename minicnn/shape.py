@@ -31,7 +31,7 @@ class Shape:
         """The same cells in another shape, of which one axis may be -1.
 
         Raises:
-            ValueError: an axis below -1 (to NumPy each negative one is -1), or another number of cells.
+            ValueError: an axis below -1 (NumPy takes any negative one for -1), or other cells.
         """
         axes = names.one_tuple(shape)
         for axis in axes:
