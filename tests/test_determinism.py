@@ -45,7 +45,7 @@ def test_a_training_repeats_its_bits_however_a_process_is_started(
     method: str, expected: list[str]
 ) -> None:
     with multiprocessing.get_context(method).Pool(1) as pool:
-        assert pool.apply(digests) == expected
+        assert pool.apply_async(digests).get(300) == expected
 
 
 @pytest.mark.parametrize("dtype", DIFFERENCE)

@@ -5,6 +5,7 @@ import gzip
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -14,7 +15,7 @@ import pytest
 
 from minicnn import data
 from minicnn.data import DatasetNotFoundError, download
-from minicnn.data.catalogue import CATALOGUE, SAMPLE_FOLDER
+from minicnn.data.catalogue import CATALOGUE, FILES, SAMPLE_FOLDER
 from tests.data.test_download import good, send
 from tests.data.tiny import TINY, assert_tiny
 
@@ -114,7 +115,8 @@ def redirect(to: str) -> Callable[[Handler, str], None]:
 def test_a_mirror_that_fails_is_named_and_leaves_nothing(
     mirrors, register, cache, monkeypatch, answer, reason
 ):
-    monkeypatch.setattr(download, "_TIMEOUT", (0.2, 0.2))
+    if answer is stalls:
+        monkeypatch.setattr(download, "_TIMEOUT", (3.0, 0.5))
     monkeypatch.setattr(download, "_MOST_BYTES", 1 << 20)
     register(mirrors.add("only", answer), mirrors.add("good", good))
     assert_tiny(*data.load("tiny"))
@@ -179,11 +181,15 @@ print(data.load("tiny")[1].labels.tolist())
 
 
 def test_two_programs_that_download_at_once_both_have_it(mirrors, register, cache):
-    def slow(handler: Handler, file: str) -> None:
-        time.sleep(0.1)
+    """At the same time, neither waiting for the other: no file comes before both ask."""
+    both = threading.Barrier(2)
+
+    def once_both_have_asked(handler: Handler, file: str) -> None:
+        if file == FILES[0]:
+            both.wait(60)
         good(handler, file)
 
-    mirror = mirrors.add("slow", slow)
+    mirror = mirrors.add("only", once_both_have_asked)
     register(mirror)
     digests = [word for pair in CATALOGUE["tiny"].sha256.items() for word in pair]
     command = [sys.executable, "-c", PROGRAM, mirror, *digests]
@@ -195,5 +201,5 @@ def test_two_programs_that_download_at_once_both_have_it(mirrors, register, cach
         program.stdin.write("go\n")
         program.stdin.flush()
     assert [program.communicate(timeout=60)[0] for program in programs] == ["[9, 2, 6]\n"] * 2
-    assert len(mirrors.asked) == 8  # at the same time, neither waiting for the other
+    assert len(mirrors.asked) == 8
     assert sorted(path.suffix for path in cache.iterdir()) == [".gz"] * 4
