@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
+import json
 import os
+import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from tests.mutants.operators import Mutant, of_python
-from tests.mutants.record import Entry, Record, catalogue, stale
-from tests.mutants.rooms import ROOT
-from tests.mutants.trying import DIED, TIME, can_be_exchanged, exchange, in_child, put_in
+from tests.mutants.__main__ import main, tell
+from tests.mutants.operators import Mutant, Place, of_python, places
+from tests.mutants.record import Entry, Noticed, Record, catalogue, stale
+from tests.mutants.rooms import ROOMS, ROOT
+from tests.mutants.trying import (
+    DIED,
+    TIME,
+    apart,
+    can_be_exchanged,
+    exchange,
+    first_to_notice,
+    in_child,
+    put_in,
+)
 
 SOURCE = '''
 """1 + 1 in a docstring stays."""
@@ -124,6 +138,61 @@ def test_a_record_goes_on_where_it_was(tmp_path: Path) -> None:
     assert [record.verdict(m) for m in (first, second, third)] == ["killed", "alive", ""]
 
 
+def test_the_tests_and_functions_that_have_noticed_mutants_exist() -> None:
+    noticed = Noticed()
+    names = {test.partition("[")[0] for test in noticed.tests}
+    there = {f"{file}::{test}" for file in noticed.files() for test in functions_in(file)}
+    assert len(names) > 100
+    assert names - there == set()
+    for file, functions in noticed.functions.items():
+        assert functions.keys() - functions_in(file) <= {""}, file
+
+
+def functions_in(file: str) -> set[str]:
+    """The functions and classes of a file, such as ``Tensor.backward``."""
+    tree = ast.parse((ROOT / file).read_bytes())
+    return {place.function for _, place in places(tree, Place()) if place.function}
+
+
+def test_what_was_noticed_stays_where_the_records_have_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "noticed.json"
+    known = {"a.py": {"windows": [1], "Counter.see": [0], "gone": [0]}}
+    path.write_text(json.dumps({"tests": ["a.py::test_a", "a.py::test_b"], "functions": known}))
+    mutants = of_python("a.py", SOURCE.encode())
+    record = Record(tmp_path / "room.jsonl")
+    record.add("room", next(m for m in mutants if m.function == "windows"), "a.py::test_c")
+    Noticed.write(((m, record) for m in mutants), path)
+    found = Noticed(path)
+    tests_of = {m.function: found.tests_of(m) for m in mutants}
+    assert tests_of["windows"] == ["a.py::test_c"]
+    assert tests_of["Counter.see"] == ["a.py::test_a"]
+    assert "gone" not in found.functions["a.py"]
+
+
+def test_a_survivor_is_named_with_its_cure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mutants = ROOMS["whole"].mutants()
+    alive = next(m for m in mutants if m.file == "minicnn/optim/sgd.py")
+    record = Record(tmp_path / "whole.jsonl")
+    record.add("whole", alive, "")
+    assert tell("whole", [alive], record) == 1
+    *_, cure, counts = capsys.readouterr().out.splitlines()
+    assert "--room optim --file minicnn/optim/sgd.py --write;" in cure
+    assert counts == "whole: 1 mutants, 1 tried, 0 killed, 0 equivalent, 1 alive"
+
+
+def test_fewer_tried_than_asked_for_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["--room", "tape", "--keep", str(tmp_path), "--file", "minicnn/gone.py"]
+    assert main(line) == 1
+    assert capsys.readouterr().out.endswith("tape: 1 were asked for, 0 tried\n")
+    assert main([*line, "--sample", "7"]) == 1
+    assert capsys.readouterr().out.endswith("tape: 7 were asked for, 0 tried\n")
+    assert main([*line, "--report"]) == 0
+
+
 # In a child process -------------------------------------------------------------------------------
 
 
@@ -153,6 +222,64 @@ def test_a_child_that_dies_or_never_ends_is_told_from_one_that_answers(
     assert in_child(forever) == TIME
     monkeypatch.setattr("tests.mutants.trying.WAIT", 0.2)
     assert in_child(asleep) == TIME
+
+
+def wrong() -> str:
+    raise ValueError("no such code")
+
+
+def test_an_error_of_the_harness_kills_no_mutant() -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)\(error\).*in wrong.*no such code"):
+        in_child(wrong)
+
+
+def test_pytest_that_ends_before_its_tests_do_is_not_passed_over(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    apart(lambda: pytest.ExitCode.OK)
+    apart(lambda: pytest.ExitCode.TESTS_FAILED)
+    for status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+        with pytest.raises(RuntimeError, match=f"ended with status {status}:"):
+            apart(lambda status=status: status)  # type: ignore[misc]
+    with pytest.raises(RuntimeError, match="ended with status 3:"):
+        apart(lambda: int(wrong()))
+    assert "no such code" in capfd.readouterr().err
+
+
+def first_of(*failing: str) -> Callable[..., str]:
+    """Tests as they run: which of those named fails first; or what is said of all of them."""
+
+    def ran(*names: str) -> str:
+        said = [name for name in failing if name.startswith("(")]
+        return next((name for name in names if name in failing), *said or [""])
+
+    return ran
+
+
+@pytest.mark.parametrize(
+    ("mutated", "unmutated", "found"),
+    [
+        ([], [], ""),
+        (["::b"], [], "::b"),
+        (["::a", "::b"], ["::a"], "::b"),  # the first one fails anyway
+        (["::a"], ["::a"], ""),
+        ([DIED], [], DIED),
+        ([DIED], ["::a"], DIED),  # without it the others are tried again
+        ([TIME, "::b"], ["::b"], TIME),
+    ],
+)
+def test_a_mutant_is_killed_by_what_does_not_happen_without_it(
+    mutated: list[str], unmutated: list[str], found: str
+) -> None:
+    tried = first_of(*mutated)
+    names = ["::a", "::b"]
+    assert first_to_notice(lambda names: tried(*names), first_of(*unmutated), names) == found
+
+
+@pytest.mark.parametrize("said", [DIED, TIME, "(pytest ended with status 5)"])
+def test_who_dies_without_a_mutant_too_has_not_noticed_it(said: str) -> None:
+    with pytest.raises(RuntimeError, match=re.escape(f"with nothing mutated: {said}, of ::a ::b")):
+        first_to_notice(lambda names: said, lambda *names: said, ["::a", "::b"])
 
 
 MODULE = """

@@ -30,9 +30,13 @@ from .covering import Covering, Recorder
 from .operators import Mutant
 from .record import Noticed, Record, catalogue, equivalent
 from .rooms import ROOMS, ROOT, TESTS, WHOLE, Room
-from .trying import PLAIN, Quick, apart, can_be_exchanged, checkout, imported
+from .trying import ENDED, PLAIN, Quick, apart, can_be_exchanged, checkout, imported
 
 FOLDER = ROOT / ".mutants"  # not in git
+CURE = (
+    "cure: a test that fails with it, if there is none, and python -m tests.mutants --room {room} "
+    "--file {file} --write; or why nobody can notice it, in tests/mutants/equivalent.toml"
+)
 
 
 def options() -> argparse.ArgumentParser:
@@ -61,7 +65,12 @@ def options() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Try mutants; the exit status is 1 where one survives that the catalogue does not have."""
+    """Try mutants.
+
+    Returns:
+        The exit status: 1 where one survives that the catalogue does not have, or fewer were tried
+        than were asked for.
+    """
     chosen = options().parse_args(arguments)
     chosen.keep = chosen.keep.resolve()
     chosen.keep.mkdir(parents=True, exist_ok=True)
@@ -78,7 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             todo = [m for m in mutants if record.verdict(m) == wanted and m.name not in same]
             if todo:
                 try_all(name, todo, record, chosen)
-        status |= tell(name, mutants, record)
+        nothing_asked = chosen.report or chosen.again
+        asked = 0 if nothing_asked else chosen.sample or max(1, len(mutants))
+        status |= tell(name, mutants, record, asked)
     if chosen.write:
         records = [(ROOMS[name], Record(chosen.keep / f"{name}.jsonl")) for name in WHOLE]
         Noticed.write((m, record) for room, record in records for m in room.mutants())
@@ -152,29 +163,38 @@ def covering_of(name: str, root: Path, chosen: argparse.Namespace) -> Covering:
         files = [file for room in ROOMS.values() if room.tests == tests for file in room.files]
         print(f"{tests}: recording which tests run which lines", flush=True)
 
-        def record() -> None:
+        def record() -> int:
             recorder = Recorder(root, files)
-            pytest.main([*PLAIN, *TESTS[tests]], plugins=[recorder])
-            recorder.found().write(path)
+            status = pytest.main([*PLAIN, *TESTS[tests]], plugins=[recorder])
+            if status in ENDED:
+                recorder.found().write(path)
+            return status
 
         apart(record)
     return Covering.read(path)
 
 
-def tell(name: str, mutants: list[Mutant], record: Record) -> int:
-    """Print what is known of a room; 1 where a mutant survives that the catalogue does not have."""
+def tell(name: str, mutants: list[Mutant], record: Record, asked: int = 0) -> int:
+    """Print what is known of a room, and what to do about the mutants that survive.
+
+    Returns:
+        1 where one survives that the catalogue does not have, or fewer than ``asked`` were tried.
+    """
     entries = catalogue()
     same = equivalent(mutants, entries)
     tried = [m for m in mutants if record.verdict(m) or m.name in same]
     killed = [m for m in tried if record.killed(m)]
     alive = [m for m in tried if not record.killed(m) and m.name not in same]
     for mutant in alive:
-        print(mutant)
+        room = next(room for room in ROOMS if mutant.file in ROOMS[room].paths())
+        print(f"{mutant}\n  {CURE.format(room=room, file=mutant.file)}")
     print(
         f"{name}: {len(mutants)} mutants, {len(tried)} tried, {len(killed)} killed, "
         f"{len(tried) - len(killed) - len(alive)} equivalent, {len(alive)} alive"
     )
-    return int(bool(alive))
+    if len(tried) < asked:
+        print(f"{name}: {asked} were asked for, {len(tried)} tried")
+    return int(bool(alive) or len(tried) < asked)
 
 
 if __name__ == "__main__":

@@ -88,10 +88,12 @@ class Noticed:
 
     @staticmethod
     def write(found: Iterable[tuple[Mutant, Record]], path: Path = NOTICED) -> None:
-        """Keep those that the records have for these mutants."""
+        """Keep those that the records have for these mutants; else those that were known."""
+        known = Noticed(path)
         functions: dict[str, dict[str, list[str]]] = {}
         for mutant, record in found:
-            functions.setdefault(mutant.file, {})[mutant.function] = record.killers(mutant)
+            tests_of = record.killers(mutant) or known.tests_of(mutant)
+            functions.setdefault(mutant.file, {})[mutant.function] = tests_of
         tests = sorted({test for those in functions.values() for t in those.values() for test in t})
         number = {test: i for i, test in enumerate(tests)}
         numbers = {

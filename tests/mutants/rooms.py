@@ -51,14 +51,14 @@ class Room(NamedTuple):
     tests: str = "engine"
     kernels: str = "reference"
 
+    def paths(self) -> list[str]:
+        """The room's files, from the root of the checkout."""
+        found = [path for pattern in self.files for path in sorted(ROOT.glob(pattern))]
+        return [path.relative_to(ROOT).as_posix() for path in found]
+
     def mutants(self) -> list[Mutant]:
         """All mutants of the room's files."""
-        paths = [path for pattern in self.files for path in sorted(ROOT.glob(pattern))]
-        return [
-            mutant
-            for path in paths
-            for mutant in of_python(path.relative_to(ROOT).as_posix(), path.read_bytes())
-        ]
+        return [m for path in self.paths() for m in of_python(path, (ROOT / path).read_bytes())]
 
 
 ROOMS = {

@@ -35,7 +35,8 @@ from .rooms import ROOT
 SECONDS = 10  # of the processor's time for one test; who needs more is caught in a loop
 WAIT = 900  # seconds for one mutant, by the clock: it may wait for something that never comes
 MEMORY = 6 << 30  # bytes of address space above what the process has
-TIME, DIED = "(out of time)", "(died)"
+TIME, DIED, ERROR = "(out of time)", "(died)", "(error)"
+ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 PLAIN = (  # how pytest runs here, whatever pyproject.toml says
     *("-o", "addopts=", "-p", "no:xdist", "-p", "no:cacheprovider", "-qq", "--capture=sys"),
     "--tb=native",  # quickly written; nobody reads it
@@ -45,7 +46,11 @@ PLAIN = (  # how pytest runs here, whatever pyproject.toml says
 
 
 def in_child(work: Callable[[], str]) -> str:
-    """What ``work`` gives in a child process; ``TIME`` or ``DIED`` where it does not come back."""
+    """What ``work`` gives in a child process; ``TIME`` or ``DIED`` where it does not come back.
+
+    Raises:
+        RuntimeError: ``work`` raised, which is no test's failure; its traceback is the message.
+    """
     reading, writing = os.pipe()
     folder = tempfile.mkdtemp()
     child = os.fork()
@@ -53,6 +58,10 @@ def in_child(work: Callable[[], str]) -> str:
         try:
             alone(folder)
             os.write(writing, (work() or " ").encode())
+        except MemoryError:  # of a mutant that wants too much: it has died
+            pass
+        except Exception:
+            os.write(writing, f"{ERROR} {traceback.format_exc()[-3000:]}".encode())
         finally:
             os._exit(0)
     os.close(writing)
@@ -64,23 +73,35 @@ def in_child(work: Callable[[], str]) -> str:
         os.killpg(child, signal.SIGKILL)
         status = os.waitpid(child, 0)[1]
         shutil.rmtree(folder, ignore_errors=True)
+    if said.startswith(ERROR):
+        raise RuntimeError(said)
     if not said and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
         return TIME
     return said.strip() if said else DIED
 
 
-def apart(work: Callable[[], object]) -> None:
-    """Do something in a child process that imports what this one must not have."""
+def apart(work: Callable[[], int]) -> None:
+    """Run pytest in a child process that imports what this one must not have.
+
+    Args:
+        work: gives pytest's exit status.
+
+    Raises:
+        RuntimeError: it did not come to the end of its tests.
+    """
     child = os.fork()
     if child == 0:
+        status = int(pytest.ExitCode.INTERNAL_ERROR)
         try:
-            work()
+            status = int(work())
         except BaseException:
             traceback.print_exc()
         finally:
             sys.stdout.flush()
-            os._exit(0)
-    os.waitpid(child, 0)
+            os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status not in ENDED:
+        raise RuntimeError(f"pytest ended with status {status}: what it printed says why")
 
 
 def alone(folder: str) -> None:
@@ -146,25 +167,40 @@ def named(names: list[str], tests: Mapping[str, object]) -> list[str]:
 def imported(root: Path, mutant: Mutant, names: list[str]) -> str:
     """The first of these tests that fails with the mutated file; empty if none does."""
 
-    def passes_otherwise(name: str) -> bool:
-        return not in_child(lambda: run(Chosen([name]), [name]))
+    def unmutated(*names: str) -> str:
+        return in_child(lambda: run(Chosen(list(names)), list(names)))
 
     def tried(names: list[str]) -> str:
         with put_in(root, mutant):
-            return in_child(lambda: run(Chosen(names), names))
+            return unmutated(*names)
 
-    return first_to_notice(tried, passes_otherwise, names)
+    return first_to_notice(tried, unmutated, names)
 
 
 def first_to_notice(
-    tried: Callable[[list[str]], str], passes: Callable[[str], bool], names: list[str]
+    tried: Callable[[list[str]], str], unmutated: Callable[..., str], names: list[str]
 ) -> str:
-    """The first test that fails with a mutant, and passes without it."""
+    """The first test that fails with a mutant, and passes without it.
+
+    Where no test is named (the child has died, is out of time...) all have to pass without it.
+
+    Args:
+        tried: the first of some tests that fails with the mutant; empty if none does.
+        unmutated: the same with nothing mutated.
+        names: the tests.
+
+    Raises:
+        RuntimeError: they do not pass, and which of them is not known.
+    """
     while names:
         failed = tried(names)
-        if failed not in names or passes(failed):
+        suspects = [failed] if "::" in failed else names
+        if not failed or not (otherwise := unmutated(*suspects)):
             return failed
-        names = [name for name in names if name != failed]
+        unfit = failed if failed in names else otherwise
+        if unfit not in names:
+            raise RuntimeError(f"with nothing mutated: {otherwise}, of {' '.join(suspects)}")
+        names = [name for name in names if name != unfit]
     return ""
 
 
@@ -242,7 +278,7 @@ class Quick:
         gc.freeze()  # children share these pages
         for mutant, names in self.wanted:
             tried = functools.partial(self.tried, mutant)
-            self.tell(mutant, first_to_notice(tried, self.passes, named(names, self.items)))
+            self.tell(mutant, first_to_notice(tried, self.unmutated, named(names, self.items)))
         return True
 
     def tried(self, mutant: Mutant, names: list[str]) -> str:
@@ -252,9 +288,9 @@ class Quick:
             return in_child(lambda: exchanged(path, items))
 
     @functools.cache  # noqa: B019 (one object, as long as the process)
-    def passes(self, name: str) -> bool:
-        """Whether a test passes alone, with nothing mutated."""
-        return not in_child(lambda: first_failure([self.items[name]]))
+    def unmutated(self, *names: str) -> str:
+        """The first of the tests that fails with nothing mutated."""
+        return in_child(lambda: first_failure([self.items[name] for name in names]))
 
 
 def exchanged(path: Path, items: list[pytest.Item]) -> str:
