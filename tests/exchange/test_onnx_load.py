@@ -235,19 +235,34 @@ def test_weights_as_inputs_and_computed_weights(tmp_path: Path) -> None:
     assert_same(load(path), path, draw((4, 5)))
 
 
-def test_constants_of_an_old_file_are_computed_as_that_version_has_it(tmp_path: Path) -> None:
-    """Before opset 13 the axes of Unsqueeze are an attribute."""
-    path, helper, c = tmp_path / "net.onnx", onnx.helper, weights((2, 1, 3))
+@pytest.mark.parametrize(
+    ("opset", "operator", "attributes", "shape", "taken_by", "input_shape"),
+    [
+        (11, "Unsqueeze", {"axes": [2]}, (2, 1, 3), "Conv", [1, 1, 4, 5]),
+        (10, "Pad", {"pads": [1, 0, 2, 1]}, (3, 4), "MatMul", [2, 6]),
+    ],
+)
+def test_constants_of_an_old_file_are_computed_as_that_version_has_it(
+    opset: int,
+    operator: str,
+    attributes: dict[str, Any],
+    shape: tuple[int, ...],
+    taken_by: str,
+    input_shape: list[int],
+    tmp_path: Path,
+) -> None:
+    """Before opset 13 the axes of Unsqueeze are an attribute, before 11 the pads of Pad."""
+    path, helper, c = tmp_path / "net.onnx", onnx.helper, weights(shape)
     nodes = [
-        helper.make_node("Unsqueeze", ["c"], ["w"], axes=[2]),
-        helper.make_node("Conv", ["x", "w"], ["y"]),
+        helper.make_node(operator, ["c"], ["w"], **attributes),
+        helper.make_node(taken_by, ["x", "w"], ["y"]),
     ]
-    values = [helper.make_tensor_value_info(*v) for v in (("x", 1, [1, 1, 4, 5]), ("y", 1, None))]
+    values = [helper.make_tensor_value_info(*v) for v in (("x", 1, input_shape), ("y", 1, None))]
     stored = [onnx.numpy_helper.from_array(c, "c")]
     graph = helper.make_graph(nodes, "g", values[:1], values[1:], stored)
-    opsets = [helper.make_opsetid("", 11)]
+    opsets = [helper.make_opsetid("", opset)]
     onnx.save(helper.make_model(graph, ir_version=8, opset_imports=opsets), path)
-    assert_same(load(path), path, draw((1, 1, 4, 5)))
+    assert_same(load(path), path, draw(tuple(input_shape)))
 
 
 def test_an_old_softmax_of_constants_is_refused(tmp_path: Path) -> None:

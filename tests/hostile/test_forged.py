@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -125,7 +126,8 @@ def test_a_damaged_first_line_of_a_csv_is_not_taken_for_names(tmp_path: Path) ->
     path = tmp_path / "x.csv"
     makers.csv(path)
     names, first, *others = path.read_text().splitlines()
-    for wrong in (f"x{first}", f",{first[2:]}", f'"{first}', f"#{first}", f"x,{'1' * 5000}"):
+    damaged = f"x{first}", f",{first[2:]}", f'"{first}', f"#{first}", f"x,{'1' * 5000}"
+    for wrong in (*damaged, f"nan{first[1:]}", f"2.5{first[1:]}", f"x,nan,{first[2:]}"):
         path.write_text("\n".join([wrong, *others]))
         with pytest.raises(data.DatasetError, match=r"x\.csv: line 1"):
             data.from_csv(path, makers.SIDE)
@@ -225,6 +227,38 @@ def test_an_onnx_file_asks_for_no_gigantic_numbers(tmp_path: Path) -> None:
     onnx_file(path, [relu], [2**40, 1, 4, 5])
     with bounded(memory=2**28):  # a batch that only the file's author has
         assert isinstance(minicnn.onnx.load(path)[0], nn.ReLU)
+    pool = make.make_node("GlobalAveragePool", ["input"], ["output"])
+    onnx_file(path, [pool], [1000, 3, 224, 224])  # it needs the picture's size alone
+    assert isinstance(minicnn.onnx.load(path)[0], nn.AvgPool2d)
+
+
+@pytest.mark.parametrize(
+    ("operator", "shapes", "attributes", "cells"),
+    [
+        ("MatMul", [(1, 25088), (25088, 4096)], {}, None),
+        ("MatMul", [(25088, 1), (1, 25088)], {}, "629,407,744"),
+        ("MatMul", [(5, 1, 1, 9), (6000, 9, 9000)], {}, "270,000,000"),
+        ("MatMul", [(25088,), (25088, 4096)], {}, None),
+        ("MatMul", [(4096, 25088), (25088,)], {}, None),
+        ("Gemm", [(64, 12544), (12544, 1024)], {}, None),
+        ("Gemm", [(12544, 64), (1024, 12544)], {"transA": 1, "transB": 1}, None),
+        ("Gemm", [(7, 20_000), (30_000, 7)], {"transA": 1, "transB": 1}, "600,000,000"),
+        ("Conv", [(1, 3, 2000, 2000), (64, 3, 1, 1)], {}, None),
+        ("Add", [(20_000, 1), (30_000,)], {}, "600,000,000"),
+        ("Where", [(1,), (20_000, 1), (30_000,)], {}, "600,000,000"),
+        ("Pad", [(3, 4)], {"pads": [0, 1, 0, 2]}, None),
+        ("Pad", [(3, 4)], {"pads": [0, 10**5, 0, 2]}, None),
+        ("Pad", [(3, 4)], {"pads": [20_000, 10_000, 1, 20_000]}, "600,200,016"),
+    ],
+)
+def test_results_of_constants_are_counted_as_the_operator_shapes_them(
+    operator: str, shapes: list[tuple[int, ...]], attributes: dict[str, Any], cells: str | None
+) -> None:
+    node = pytest.importorskip("onnx").helper.make_node(operator, [], ["y"], **attributes)
+    arrays = [np.broadcast_to(np.float32(1), shape) for shape in shapes]
+    told = pytest.raises(UnsupportedError, match=rf"its result would have {cells}")
+    with told if cells else contextlib.nullcontext():
+        check_constant(node, arrays)
 
 
 def test_an_onnx_file_whose_functions_call_functions_is_not_written_out(tmp_path: Path) -> None:

@@ -12,6 +12,11 @@ from .writing import UnsupportedError
 
 MOST = 2**27  # cells of a value that is computed; VGG-19's first dense layer has 102,760,448
 MOST_NODES = 100_000  # once functions are written out
+CELL_BY_CELL = (  # operators that broadcast their inputs
+    "Add", "Sub", "Mul", "Div", "Pow", "Mod", "Sum", "Mean", "Max", "Min", "PRelu", "Where",
+    "And", "Or", "Xor", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitShift",
+    "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual",
+)  # fmt: skip
 
 
 def check_cells(what: str, cells: int) -> None:
@@ -35,18 +40,45 @@ def check_constant(proto: Any, inputs: Sequence[np.ndarray | None]) -> None:
         "Expand": lambda: arrays[0].size * math.prod(arrays[1].tolist()),
         "Tile": lambda: arrays[0].size * math.prod(arrays[1].tolist()),
         "Range": lambda: abs(int((arrays[1] - arrays[0]) / arrays[2])),
-        "Pad": lambda: math.prod(n + int(np.abs(arrays[1]).sum()) for n in arrays[0].shape),
+        "Pad": lambda: _padded(proto, arrays),
+        "MatMul": lambda: _product(arrays[0].shape, arrays[1].shape),
+        "Gemm": lambda: math.prod(_gemm_shape(proto, arrays[0].shape, arrays[1].shape)),
     }.get(proto.op_type)
     if grown is not None:
         check_cells("its result", grown())
-    elif len(arrays) > 1 and proto.op_type not in ("Concat", "Gather", "Slice", "Reshape"):
+    elif proto.op_type in CELL_BY_CELL:
         shape = [max(sizes) for sizes in _aligned([array.shape for array in arrays])]
         check_cells("its result", math.prod(shape))
 
 
+def _padded(proto: Any, arrays: Sequence[np.ndarray]) -> int:
+    """The cells of a Pad's result; where the pads are of some axes (opset 18), a bound of them.
+
+    The pads are an input since opset 11, an attribute before (in opset 1 ``paddings``).
+    """
+    sizes = arrays[0].shape
+    pads = [abs(n) for a in proto.attribute if a.name in ("pads", "paddings") for n in a.ints]
+    if len(arrays) > 1:
+        pads = [abs(int(n)) for n in arrays[1].ravel()]
+    if len(proto.input) > 3:
+        return math.prod(n + sum(pads) for n in sizes)
+    return math.prod(map(sum, zip(sizes, pads[: len(sizes)], pads[len(sizes) :], strict=True)))
+
+
+def _product(a: tuple[int, ...], b: tuple[int, ...]) -> int:
+    """The cells of (..., M, K) @ (..., K, N): matrices are counted by broadcasting."""
+    matrices = [max(sizes) for sizes in _aligned([a[:-2], b[:-2]])]
+    return math.prod((*matrices, *a[-2:-1], *(b[-1:] if len(b) > 1 else ())))
+
+
+def _gemm_shape(proto: Any, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, int]:
+    turned = {attribute.name: attribute.i for attribute in proto.attribute}
+    return a[1 if turned.get("transA") else 0], b[0 if turned.get("transB") else 1]
+
+
 def _aligned(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """The lengths of each axis, as broadcasting pairs them: from the last one on."""
-    rank = max(map(len, shapes))
+    rank = max(map(len, shapes), default=0)
     filled = [(1,) * (rank - len(shape)) + shape for shape in shapes]
     return list(zip(*filled, strict=True))
 
@@ -79,8 +111,11 @@ def check_padding(shape: Sequence[int], pads: Sequence[tuple[int, int]]) -> None
 
 
 def batch_of(sizes: Sequence[int], batch: int) -> list[int] | None:
-    """A shape for a batch, of ``batch`` where it is open; None if more is open, or it is huge."""
+    """A shape for a batch, of ``batch`` where its own is open, or too large for zeros.
+
+    None if more is open, or huge.
+    """
     if not sizes or min(sizes[1:], default=1) < 1 or sizes[0] < 0:
         return None
-    shape = [sizes[0] or batch, *sizes[1:]]
-    return None if math.prod(shape) > MOST else shape
+    shapes = ([n, *sizes[1:]] for n in (sizes[0] or batch, batch))
+    return next((shape for shape in shapes if math.prod(shape) <= MOST), None)
