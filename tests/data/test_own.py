@@ -218,6 +218,23 @@ def test_a_first_line_that_begins_with_a_sign_is_no_line_of_names(tmp_path, caps
     assert train.classes == ("-1", "1")
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        "label,0,2,3,4",
+        "label,1x1,1x2,10,2x2",
+        "y,28,28,1,1",
+        ",label,0,1,2",
+        ",0,1,2,3",
+        "1x,a,b,c,d",
+    ],
+)
+def test_a_line_of_names_that_are_partly_numbers_is_skipped(names, tmp_path, capsys):
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join([names, *(f"{i % 2},{i},2,3,4" for i in range(7))]))
+    assert sum(map(len, data.from_csv(path))) == 7
+
+
 def test_emnists_csv_is_turned(tmp_path, capsys):
     path = own.csv(tmp_path / "emnist-letters-train.csv", TRAIN_LABELS)
     own.csv(tmp_path / "emnist-letters-test.csv", TEST_LABELS, 2)

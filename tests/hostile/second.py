@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import math
+import re
 import struct
 import zipfile
 
@@ -80,13 +81,17 @@ def table(content: bytes) -> np.ndarray:
     first = rows[0]
     if not _is_number(first[0]):  # names, or 0, 1, 2...
         numbers = [int(cell) for cell in first[1:] if _is_number(cell)]
-        assert numbers in (
+        assert any(_is_word(cell) for cell in first) or numbers in (
             [],
             list(range(numbers[0], numbers[0] + len(first) - 1)) if numbers else [],
         )
         rows = rows[1:]
     assert len({len(row) for row in rows}) == 1
     return np.array([[int(cell.strip()) for cell in row] for row in rows])
+
+
+def _is_word(cell: str) -> bool:
+    return re.match(r"[^\W\d_]([^\W\d_]|$)", cell.strip(' "')) is not None
 
 
 def _is_number(cell: str) -> bool:

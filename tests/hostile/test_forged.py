@@ -15,6 +15,8 @@ import pytest
 
 import minicnn
 from minicnn import data, json_files, load_run, nn
+from minicnn.exchange.onnx.limits import check_constant
+from minicnn.exchange.onnx.writing import UnsupportedError
 from minicnn.train import kept, state
 from minicnn.train.run import read_measurements
 from tests.hostile import makers

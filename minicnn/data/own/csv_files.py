@@ -17,6 +17,8 @@ from minicnn.data.own.picture_files import check_size
 from minicnn.files import expand
 from minicnn.formats import shortened
 
+_MOST_COLUMNS = 10**9
+
 
 def from_csv(
     path: str | Path, size: tuple[int, int] | None = None, seed: int = 0
@@ -98,22 +100,34 @@ def _table(path: Path) -> NDArray[np.int32]:
         if not has_names:
             file.seek(0)
         try:
-            return np.loadtxt(file, np.int32, None, ",", ndmin=2, quotechar='"')
+            return np.loadtxt(
+                file, dtype=np.int32, delimiter=",", ndmin=2, quotechar='"', comments=None
+            )
         except (ValueError, Warning) as error:
             raise DatasetError(f"{path}: {_what_is_wrong(str(error), has_names)}") from error
 
 
 def _has_names(line: str) -> bool:
-    """Whether a file's first line names its columns. Names may be 0, 1, 2... but for the label's.
+    """Whether a file's first line names its columns: with words, or but for the label's 0, 1, 2...
 
     A line of numbers that is damaged at its beginning is none: it must not be skipped.
     """
     first, *others = (cell.strip(' "\r\n') for cell in line.split(","))
-    numbers = [cell for cell in others if re.fullmatch(r"[-+]?[0-9]+", cell)]
-    are_short = all(len(cell) < 10 for cell in numbers)
-    steps = {int(b) - int(a) for a, b in pairwise(numbers)} if are_short else set()
-    counted = len(numbers) == len(others) and are_short and steps <= {1}
-    return not re.fullmatch(r"[-+]?[0-9]+", first) and (not numbers or counted)
+    numbers = [n for cell in others if (n := _number(cell)) is not None]
+    if _number(first) is not None or not all(0 <= n < _MOST_COLUMNS for n in numbers):
+        return False
+    if not numbers or any(
+        cell[:2].isalpha() and _number(cell) is None for cell in (first, *others)
+    ):
+        return True  # of x12 the x may be damage
+    return len(numbers) == len(others) and all(b - a == 1 for a, b in pairwise(numbers))
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
 def _what_is_wrong(complaint: str, skipped: bool) -> str:
