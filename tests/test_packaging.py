@@ -142,9 +142,10 @@ def test_an_editable_install_runs_the_checkout(tmp_path: Path) -> None:
 def test_a_source_distribution_is_a_checkout_and_makes_the_same_wheel(
     wheel: Path, tmp_path: Path
 ) -> None:
-    with tarfile.open(build("sdist", tmp_path)) as archive:
+    packed = build("sdist", tmp_path)
+    with tarfile.open(packed) as archive:
         assert all(member.isfile() for member in archive.getmembers())
-        archive.extractall(tmp_path, filter="data")
+    run("tar", "-xf", str(packed), cwd=tmp_path)  # tarfile's own way differs since 3.11.4
     (tree,) = tmp_path.glob("minicnn_engine-*/")
     assert places(tmp_path, path=str(tree)) == [tree / "minicnn", tree / "kernels"]
     again = build("wheel", tmp_path, source=tree)

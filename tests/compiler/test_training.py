@@ -128,12 +128,13 @@ def test_a_velocity_of_another_shape_is_refused() -> None:
         step(*batch(5))
 
 
-def test_a_parameter_that_is_named_twice_takes_two_steps() -> None:
+def test_a_parameter_that_is_listed_again_by_hand_takes_two_steps() -> None:
     nets = [build(NETS["written"], "float64") for _ in range(2)]
     steps: list[Any] = []
     for net, make in zip(nets, (minicnn.compile, EagerStep), strict=True):
-        params = [*net.parameters()][1:]  # as many as there are, one of them twice
-        optimizer = optim.SGD([params[0], *params], lr=0.1, momentum=0.9)
+        optimizer = optim.SGD([*net.parameters()][1:], lr=0.1, momentum=0.9)
+        optimizer.params.append(optimizer.params[0])  # as many as there are, one of them twice
+        optimizer.velocity.append(None)
         steps.append(make(net, nn.CrossEntropyLoss(), optimizer))  # type: ignore[operator]
     for i in range(4):
         for step in steps:

@@ -125,7 +125,9 @@ def test_after_a_ctrl_c_the_first_rank_has_the_time_to_write(
 def test_a_run_s_threads_stay_with_its_number_of_ranks(
     threads: int | None, ranks_before: int, resumes: bool, wanted: bool, tmp_path: Path
 ) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"ranks": ranks_before}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model": "lenet", "model_args": {}, "ranks": ranks_before})
+    )
     options = argparse.Namespace(threads=threads, resume=tmp_path if resumes else None)
     assert _has_threads(options, Ranks(1, Comm(Meeting(2), 0))) is wanted
 

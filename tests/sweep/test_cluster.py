@@ -221,7 +221,7 @@ def test_another_sweep_in_the_same_folder_is_refused_and_a_larger_one_is_not(
     sweep.main(asked)
     capsys.readouterr()
     said = refusal(capsys, *asked, "--momentum", "0.9")
-    assert said.startswith("--out: lr=0.1,seed=0 was asked for there with momentum the usual one,")
+    assert "sweep.json: lr=0.1,seed=0 was asked for there with momentum the usual one," in said
     assert sweep.main([*asked, "--seeds", "3"]) == 130
     assert "of 6 runs" in capsys.readouterr().err
 

@@ -113,7 +113,9 @@ def test_progress_counts_parts_of_runs(tmp_path: Path, runs: list[Run]) -> None:
     assert shown.left() == ""
     folder = tmp_path / runs[0].name
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"epochs": 4}))
+    (folder / "config.json").write_text(
+        json.dumps({"model": "lenet", "model_args": {}, "epochs": 4})
+    )
     (folder / "metrics.jsonl").write_text("{}\n" * 3)
     assert shown.done() == 0.75
     shown.start -= 3
