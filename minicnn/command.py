@@ -17,7 +17,7 @@ import minicnn
 from minicnn import json_files, terminal
 from minicnn.device import DeviceError
 from minicnn.files import expand
-from minicnn.formats import shortened
+from minicnn.formats import in_short, shown
 from minicnn.terminal import answer_interrupts, complain, say
 
 DATA = "the cache, Debian's package, the mirrors"  # where data.load looks
@@ -49,6 +49,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--version", action="version", version=f"minicnn {minicnn.__version__}")
         self._open: Any = self
         self._source = ""  # the file whose options are parsed
+        self._values: list[str] = []  # its values, as they would be typed
 
     def group(self, title: str) -> None:
         """Show the options that follow under ``title``."""
@@ -80,7 +81,8 @@ class Parser(argparse.ArgumentParser):
 
     def _no_option(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._option_string_actions, 1)
-        return f"{name} is no option; {f'did you mean {near[0]}?' if near else 'see --help'}"
+        cure = f"did you mean {near[0]}?" if near else "see --help"
+        return f"{shown(name, str)} is no option; {cure}"
 
     def arguments_in(self, file: Path, option: str = "--config") -> list[str]:
         """The options of a configuration file, as they would be typed.
@@ -90,8 +92,10 @@ class Parser(argparse.ArgumentParser):
         self._source = f"{option} {file}: "
         try:
             found = read_config(file)
-        except (ValueError, OSError) as error:
+        except OSError as error:
             self.error(in_a_line(error))
+        except ValueError as error:
+            self.error(in_short(error))
         for name, value in found.items():
             option = typed(name)
             action = self._option_string_actions.get(option)
@@ -100,16 +104,18 @@ class Parser(argparse.ArgumentParser):
             if value is False and action.nargs != 0:
                 self.error(f"argument {option}: false; wanted a value")
         arguments = arguments_of(found)
+        self._values = [argument.partition("=")[2] for argument in arguments]
         self.parse_args(arguments)
-        self._source = ""
+        self._source, self._values = "", []
         return arguments
 
     def print_help(self, file: Any = None) -> None:
         say(self.format_help().rstrip("\n"), file)
 
     def error(self, message: str) -> NoReturn:
-        told = shortened(message) if self._source else message  # a file may hold anything
-        complain(f"{self.prog}: error: {self._source}{told}")
+        for value in self._values:  # of a file, which may hold anything
+            message = message.replace(repr(value), shown(value))
+        complain(f"{self.prog}: error: {self._source}{message}")
         self.exit(2)
 
 

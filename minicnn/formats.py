@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
+from typing import Any
 
 PYTORCH = "a PyTorch file (torch.save)"
 PICKLE = "a Python pickle"
@@ -19,6 +21,7 @@ GZIP = "a gzip file"
 PARQUET = "a Parquet file"
 HTML = "a web page (HTML)"
 LFS = "a Git-LFS pointer, not the file itself"
+SHOWN = 60  # characters of a value in a message of ours
 LONGEST = 200  # characters of a message of other software, which may hold a piece of the file
 
 _BEGINNINGS = (
@@ -57,6 +60,13 @@ def _zipped(content: bytes) -> str:
 def in_short(error: BaseException) -> str:
     """An error's message in one line of at most 200 characters."""
     return shortened(" ".join(str(error).split()) or type(error).__name__)
+
+
+def shown(value: Any, form: Callable[[Any], str] = repr) -> str:
+    """A value in a message, of at most 60 characters."""
+    is_large = isinstance(value, int) and abs(value) >= 10**SHOWN
+    text = "a large integer" if is_large else form(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def shortened(line: str) -> str:

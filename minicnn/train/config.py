@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minicnn import json_files, models
+from minicnn.formats import shown
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -56,12 +57,12 @@ def check_rows(rows: Sequence[Any], needed: Sequence[str]) -> None:
     """Refuse rows that a ``History`` does not have (ValueError); ``needed``: see ``read_rows``."""
     for number, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
-            raise ValueError(f"row {number} is {_shown(row)}; wanted names and numbers")
+            raise ValueError(f"row {number} is {shown(row)}; wanted names and numbers")
         for name, value in {**dict.fromkeys(needed), **row}.items():
             is_needed = name in needed
             good = _is_number(value) and (not is_needed or math.isfinite(value))
             if not good and (is_needed or value is not None):
-                raise ValueError(f"row {number}: {name} is {_shown(value)}; wanted a number")
+                raise ValueError(f"row {number}: {name} is {shown(value)}; wanted a number")
 
 
 # What a value may be ------------------------------------------------------------------------------
@@ -73,13 +74,7 @@ def _check(name: str, value: Any) -> None:
         return
     is_kind, wanted = KINDS[name]
     if not is_kind(value):
-        raise ValueError(f"{name} is {_shown(value)}; wanted {wanted}")
-
-
-def _shown(value: Any) -> str:
-    """A value in a message, of at most 60 characters."""
-    text = repr(value) if not isinstance(value, int) or abs(value) < 10**60 else "a large integer"
-    return text if len(text) <= 60 else f"{text[:60]}..."
+        raise ValueError(f"{name} is {shown(value)}; wanted {wanted}")
 
 
 def _is_number(value: Any) -> bool:

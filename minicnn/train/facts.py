@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.formats import in_short, shown
 from minicnn.train.config import check_rows
 
 COUNTS = ("epoch", "batch", "epochs")
@@ -20,7 +21,7 @@ def check_beginning(facts: Any) -> None:
         raise ValueError("it lacks kinds or history")
     for name in COUNTS:
         if type(facts.get(name)) is not int or facts[name] < 0:
-            raise ValueError(f"{name} is {facts.get(name)!r}; wanted a number of them")
+            raise ValueError(f"{name} is {shown(facts.get(name))}; wanted a number of them")
     if not isinstance(history.get("epochs"), list) or not isinstance(history.get("curve"), list):
         raise ValueError("its history lacks epochs or curve")
 
@@ -38,11 +39,11 @@ def check_facts(then: Any, now: Mapping[str, Any], batches: int) -> None:
     """
     _check_form("state", now, then)
     if then["batch"] > batches:
-        raise ValueError(f"batch is {then['batch']}; an epoch has {batches}")
+        raise ValueError(f"batch is {shown(then['batch'])}; an epoch has {batches}")
     for name, needed in NEEDED.items():
         check_rows(then["history"][name], needed)
     if (sums := then["sums"]) is not None and [type(n) for n in sums] != [float, int, int]:
-        raise ValueError(f"sums are {sums!r}; wanted the sum of losses and two counts")
+        raise ValueError(f"sums are {shown(sums)}; wanted the sum of losses and two counts")
     _check_stream(then["streams"])
     if then["drawn_from"]:
         _check_form("drawn_from", now["streams"], then["drawn_from"])
@@ -55,11 +56,11 @@ def _check_stream(streams: Mapping[str, Any]) -> None:
     if not all(type(n) is int and n >= 0 for n in (epoch or 0, stream["masks_drawn"])):
         raise ValueError("streams holds a count that is none")
     if type(stream["seed"]) is not int or not 0 <= stream["seed"] < 2**64:
-        raise ValueError(f"seed is {stream['seed']!r}; wanted an integer in 0..2**64 - 1")
+        raise ValueError(f"seed is {shown(stream['seed'])}; wanted an integer in 0..2**64 - 1")
     try:
         np.random.PCG64().state = stream["generator"]
     except (TypeError, ValueError, KeyError, OverflowError) as error:
-        raise ValueError(f"generator is no state of one: {error}") from None
+        raise ValueError(f"generator is no state of one: {in_short(error)}") from None
 
 
 def _check_form(name: str, now: Any, then: Any) -> None:
@@ -67,7 +68,7 @@ def _check_form(name: str, now: Any, then: Any) -> None:
     if isinstance(now, Mapping) and name != "drawn_from":
         if not isinstance(then, Mapping) or (now and now.keys() != then.keys()):
             has = sorted(then) if isinstance(then, Mapping) else type(then).__name__
-            raise ValueError(f"{name} has {has}; wanted {sorted(now)}")
+            raise ValueError(f"{name} has {shown(has, str)}; wanted {sorted(now)}")
         for key, value in now.items():
             _check_form(key, value, then[key])
     elif isinstance(now, list | tuple) and not isinstance(then, list | tuple):
@@ -75,6 +76,6 @@ def _check_form(name: str, now: Any, then: Any) -> None:
             return
         raise ValueError(f"{name} is of type {type(then).__name__}; wanted a list")
     elif isinstance(now, str) != isinstance(then, str) and then is not None:
-        raise ValueError(f"{name} is {then!r}; wanted something like {now!r}")
+        raise ValueError(f"{name} is {shown(then)}; wanted something like {now!r}")
     elif isinstance(now, float | int) and not isinstance(then, float | int | None):
         raise ValueError(f"{name} is of type {type(then).__name__}; wanted a number")

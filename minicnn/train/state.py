@@ -20,7 +20,7 @@ from minicnn import json_files, random
 from minicnn.data import DataLoader
 from minicnn.device import on_device_of, to_host
 from minicnn.files import expand, write_whole
-from minicnn.formats import in_short
+from minicnn.formats import in_short, shown
 from minicnn.train.callbacks import Callback, Training
 from minicnn.train.facts import check_beginning, check_facts
 
@@ -141,7 +141,7 @@ def _parsed(content: bytes, path: str | Path) -> State:
         header = json_files.parsed(content[8 : 8 + int.from_bytes(content[:8], "little")])
         facts = json_files.parsed(header["__metadata__"]["state"])
         if facts["format"] != FORMAT:
-            told = in_short(ValueError(repr(facts["format"])))
+            told = shown(facts["format"])
             raise ValueError(f"it has format {told}; wanted {FORMAT}: another minicnn's")
         check_beginning(facts)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -159,7 +159,7 @@ def _digest_without(content: bytes, start: int) -> bytes:
 def _as_number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"save: a state holds numbers, texts and arrays; received {value!r}")
+    raise TypeError(f"a state holds numbers, texts and arrays; received {value!r}")
 
 
 # From a training and into one ---------------------------------------------------------------------
@@ -198,11 +198,11 @@ def restore(training: Training, state: State | str | Path) -> None:
             batches; one that is further on than ``training.epochs``.
     """
     state = state if isinstance(state, State) else load(state)
-    facts = state.facts
     try:
         check(training, state)
-    except ValueError as error:
-        raise ValueError(f"resume: {in_short(error)}") from None
+        facts = _as_json(state.facts)  # plain numbers, as from a file
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"resume: {error}") from None
     training.net.load_state_dict(dict(_below("net.", state.arrays)))
     _put_together(training.optimizer, facts["optimizer"], _below("optimizer.", state.arrays))
     if training.schedule is not None:
@@ -269,14 +269,16 @@ def check(training: Training, state: State) -> None:
         if now.get(name) != then and name == "images":
             raise ValueError("these are not the images and labels of the state's training")
         if now.get(name) != then:
-            raise ValueError(f"{name} is {now.get(name)}; the state's training has {then}")
+            told = f"the state's training has {shown(then, str)}"
+            raise ValueError(f"{shown(name, str)} is {now.get(name)}; {told}")
     theirs = {name: (array.shape, array.dtype) for name, array in _below("net.", state.arrays)}
     ours = {name: (tensor.shape, tensor.dtype) for name, tensor in net.items()}
     for name in sorted(theirs.keys() | ours.keys()):
         if theirs.get(name) != ours.get(name):
-            raise ValueError(f"the state is another net's: they differ in {name}")
+            raise ValueError(f"the state is another net's: they differ in {shown(name, str)}")
 
-    check_facts(state.facts, _as_json(state_of(training).facts), len(training.loader))
+    then, here = _as_json(state.facts), _as_json(state_of(training).facts)
+    check_facts(then, here, len(training.loader))
     _check_kept(training, state)
 
 
@@ -288,7 +290,9 @@ def _check_kept(training: Training, state: State) -> None:
         name, _, i = place.rpartition(".")
         known = name in lists and i.isdecimal() and int(i) < len(shapes)
         if not known or array.shape != shapes[int(i)]:
-            raise ValueError(f"the state is another optimiser's: they differ in {place}")
+            raise ValueError(
+                f"the state is another optimiser's: they differ in {shown(place, str)}"
+            )
 
 
 def _as_json(facts: dict[str, Any]) -> Any:

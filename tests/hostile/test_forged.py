@@ -171,6 +171,12 @@ def test_a_forged_state_of_a_training_is_refused_before_anything_changes(tmp_pat
         ({"sums": ["x", 1, 2]}, "sums are"),
         ({"streams": {"loader": 0, "random": 3}}, "streams|random"),
         ({"optimizer": {"step": 0}}, "optimizer has"),
+        (
+            {"optimizer": {"x" * 500: 0}},
+            r"optimizer has \['xxx*\.\.\.; wanted \['dampening', .*'\]$",
+        ),
+        ({"kinds": {"y": "x" * 500}}, r"y is None; the state's training has x{60}\.\.\.$"),
+        ({"sums": ["x" * 500, 1, 2]}, "wanted the sum of losses and two counts$"),
     ):
         forged = state.load(path)
         forged.facts |= change

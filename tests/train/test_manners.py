@@ -62,6 +62,13 @@ def test_a_file_gives_options_by_their_names_and_what_is_typed_wins(tmp_path: Pa
     [
         ("mine.toml", "epoch = 3", r"--epoch is no option; did you mean --epochs\?"),
         ("mine.toml", 'lr = "fast"', "argument --lr: 'fast'; wanted a number of at least 0"),
+        (
+            "mine.toml",
+            f'lr = "{"f" * 500}"',
+            rf"argument --lr: '{'f' * 59}\.\.\.; wanted a number of at least 0",
+        ),
+        ("mine.toml", f'model = "{"f" * 500}"', rf".*'{'f' * 59}\.\.\. .*'lenet-max'.*"),
+        ("mine.toml", f"{'f' * 500} = 3", rf"--{'f' * 58}\.\.\. is no option; see --help"),
         ("mine.toml", "channels = 6, 16", r".*at line 1, column 13.*"),
         ("mine.toml", 'config = "mine.toml"', "--config is no option; .*"),
         ("mine.toml", 'resume = "runs/x"', "--resume is no option; .*"),

@@ -394,3 +394,17 @@ def test_facts_may_be_changed_before_a_training_goes_on(few: data.Dataset, kept:
     setup = Setup(few)
     setup.fit(resume=state)
     assert setup.optimizer.momentum == 0.0  # type: ignore[attr-defined]
+
+
+def test_numbers_of_numpy_are_numbers_in_a_state_that_goes_on(
+    few: data.Dataset, kept: Path
+) -> None:
+    state, setup = states.load(kept), Setup(few)
+    state.facts["optimizer"]["lr"] = np.float32(0.25)
+    state.facts["schedule"]["T_max"] = np.int64(4)
+    setup.schedule.eta_min = np.float64(0.0)  # type: ignore[union-attr]
+    setup.fit(resume=state)
+    assert type(setup.schedule.T_max) is int  # type: ignore[union-attr]
+    state.facts["optimizer"]["lr"] = np.array([0.25])
+    with pytest.raises(ValueError, match=r"^resume: a state holds numbers, .* received array"):
+        Setup(few).fit(resume=state)
