@@ -32,6 +32,8 @@ class _OneBlasThread:
 
     def __exit__(self, *exception: object) -> None:
         with self.lock:
+            if self.inside == 0:  # a child of a fork within: it has given back
+                return
             self.inside -= 1
             if self.inside == 0:
                 self._give_back()

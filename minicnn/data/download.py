@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from minicnn.data.errors import DatasetNotFoundError, IdxError
 from minicnn.data.idx import read_idx
+from minicnn.formats import in_short
 from minicnn.terminal import is_terminal
 
 # Timeouts in seconds: to connect (to each address of a mirror), and between two pieces of a file.
@@ -54,8 +55,10 @@ def download(digests: Mapping[str, str], mirrors: Sequence[str], folder: Path) -
                 return
             except (RequestException, ValueError) as error:  # also of headers without sense
                 failures.append(f"{urlsplit(mirror).netloc}: {_reason(error)}")
-            except OSError as error:  # not of the network: no other mirror would help
-                raise _cannot_write(folder, error) from error
+            except OSError as error:
+                if error.errno is not None:  # the disk's: no other mirror would help
+                    raise _cannot_write(folder, error) from error
+                failures.append(f"{urlsplit(mirror).netloc}: {in_short(error)}")  # of requests
     raise DatasetNotFoundError(f"download failed ({'; '.join(failures)})")
 
 

@@ -168,6 +168,16 @@ def test_a_full_disk_is_no_fault_of_the_mirrors(mirrors, register, cache, monkey
     assert list(cache.iterdir()) == []
 
 
+def test_certificates_that_are_not_there_are_no_fault_of_the_disk(register, cache, monkeypatch):
+    register("https://127.0.0.1:9/a", "http://127.0.0.1:9/b")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/absent/bundle.pem")
+    told = (
+        r"127\.0\.0\.1:9: Could not find .*: /absent/bundle\.pem; 127\.0\.0\.1:9: ConnectionError"
+    )
+    with pytest.raises(DatasetNotFoundError, match=told):
+        data.load("tiny")
+
+
 PROGRAM = """
 import sys
 from minicnn import data

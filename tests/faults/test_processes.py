@@ -91,7 +91,8 @@ def test_a_child_gets_blas_with_its_threads_while_another_thread_of_its_parent_m
     with limit:  # in the child nobody is
         reader, writer = os.pipe()
         if (child := os.fork()) == 0:
-            os.write(writer, bytes([limit.inside, library.get_num_threads()]))
+            limit.__exit__()  # as at the end of this thread's own ``with``
+            os.write(writer, bytes([limit.inside % 256, library.get_num_threads()]))
             os._exit(0)
         os.waitpid(child, 0)
         found = tuple(os.read(reader, 2))
