@@ -171,9 +171,10 @@ extern "C" __global__ void softmax_cross_entropy_backward(
     }
 }
 
-// total += loss N, correct += the rows whose largest logit is that of their target. One block.
+// total += loss N, correct += the rows whose largest logit is that of their target. One block. The
+// total is one of an epoch, whose small losses a float would round off: one thread adds to it.
 extern "C" __global__ void count_batch(
-    real* total, long long* correct, const real* __restrict__ loss,
+    double* total, long long* correct, const real* __restrict__ loss,
     const real* __restrict__ logits, const long long* __restrict__ target, int N, int C) {
     int right = 0;
     for (int m = threadIdx.x; m < N; m += blockDim.x) {
@@ -185,6 +186,6 @@ extern "C" __global__ void count_batch(
     }
     real sum = block_sum(real(right));
     if (threadIdx.x != 0) return;
-    *total += *loss * N;
+    *total += double(*loss) * N;
     *correct += (long long)sum;
 }
