@@ -32,6 +32,8 @@ from tests.mutants.trying import (
     put_in,
 )
 
+pytestmark = pytest.mark.long
+
 SOURCE = '''
 """1 + 1 in a docstring stays."""
 import functools

@@ -45,6 +45,7 @@ def test_few_samples_are_no_verdict() -> None:
     )
 
 
+@pytest.mark.long
 def test_what_rounds_leave_behind_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

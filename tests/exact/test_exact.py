@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +19,8 @@ from tests.exact.operations import FRACTIONS, KINDS, operation
 from tests.exact.ways import differing
 from tests.exact.winograd import FORMS, Piece
 
+pytestmark = pytest.mark.long
+
 NETS, CHUNK = 300, 25
 OPERATIONS = 60  # of a kind
 # the emulator takes its time, and a net with sizes as literals is compiled
@@ -27,10 +28,8 @@ OPERATIONS_ON_GPU, NETS_ON_GPU, LITERAL = 12, 20, 2
 IN_FRACTIONS, AT_POINTS = 8, 20
 
 
-def on_gpu(test: Any) -> Any:
-    """One that runs on the emulator."""
-    needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
-    return pytest.mark.long(needs_compiler(test))
+# one that runs on the emulator
+on_gpu = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 
 
 @pytest.mark.parametrize("way", ways.OPERATIONS)

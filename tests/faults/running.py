@@ -34,6 +34,11 @@ def python(
     )
 
 
+def complaints(errors: str) -> str:
+    """What a program said on stderr, but for the line that kernels are being compiled."""
+    return "".join(line for line in errors.splitlines(True) if "compiling kernels" not in line)
+
+
 def printed(done: subprocess.CompletedProcess[str]) -> str:
     """What it printed, if all went well and nothing was complained of."""
     assert (done.returncode, done.stderr) == (0, "")

@@ -8,10 +8,11 @@ from minicnn.__main__ import COMMANDS
 
 from .running import environment, printed, python
 
+pytestmark = pytest.mark.long
+
 STEPS = ["-m", "tests.faults.steps"]
 
 
-@pytest.mark.long
 @pytest.mark.usefixtures("compiled_kernels")
 def test_switches_and_hash_seeds_change_no_bit_and_compile_nothing_again() -> None:
     """Three processes with other switches read the kernels that a first one has kept."""

@@ -13,7 +13,9 @@ from PIL import Image
 from minicnn import models
 from minicnn.train.run import Run
 
-from .running import FAST, printed, python
+from .running import FAST, complaints, printed, python
+
+pytestmark = pytest.mark.long
 
 # For each package in turn: a child that lacks it runs a program, and says how that ended.
 CHILDREN = """
@@ -74,7 +76,6 @@ except data.DatasetNotFoundError as error:
 """
 
 
-@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_missing_package_is_one_line_where_it_is_needed(tmp_path: Path) -> None:
     """A training does without the picture at its end; the others say what they miss."""
@@ -136,5 +137,6 @@ def test_a_missing_package_is_one_line_where_it_is_needed(tmp_path: Path) -> Non
     ]
     done = python("-c", CHILDREN, input=json.dumps([case[:2] for case in cases]), cwd=tmp_path)
     for (package, _, wanted), line in zip(cases, printed(done).splitlines(), strict=True):
-        assert (package, *json.loads(line)) == (package, *wanted)
+        status, errors, out = json.loads(line)
+        assert (package, status, complaints(errors), out) == (package, *wanted)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["7.png", "a", "b", "run"]

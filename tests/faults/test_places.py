@@ -19,7 +19,9 @@ from minicnn.export.options import main as export
 from minicnn.learn.options import main as start
 from minicnn.predict.options import main as predict
 
-from .running import FAST, ROOT, environment, printed, python
+from .running import FAST, ROOT, complaints, environment, printed, python
+
+pytestmark = pytest.mark.long
 
 # A command's words follow: what it mounts, nobody else sees, and it is gone when the command ends.
 UNSHARED = ["unshare", "--mount", "sh", "-c"]
@@ -64,7 +66,6 @@ for name, *arguments in json.loads(sys.argv[2]):
 """
 
 
-@pytest.mark.long
 @pytest.mark.usefixtures("mounts_are_possible")
 def test_on_a_full_disk_each_command_says_so_in_a_line_and_leaves_no_half_file(
     tmp_path: Path,
@@ -90,7 +91,8 @@ def test_on_a_full_disk_each_command_says_so_in_a_line_and_leaves_no_half_file(
         cwd=ROOT,
     )
     for words, line in zip(commands, printed(done).splitlines(), strict=True):
-        status, told, left = json.loads(line)
+        status, errors, left = json.loads(line)
+        told = complaints(errors)
         assert (words[0], status, told.count("\n")) == (words[0], 2, 1), told
         assert "No space left on device" in told
         assert str(disk) in told
@@ -137,7 +139,6 @@ def test_where_all_but_the_run_is_read_only_training_goes_on(tmp_path: Path) -> 
 ODD = ['a space and " and %s {0} and $_$', "訓練 обучение", "no \udcff UTF-8"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", ODD)
 @pytest.mark.filterwarnings("ignore:boxes stand for")  # where no font has the characters
 def test_any_name_of_a_folder_is_fine(

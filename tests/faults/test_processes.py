@@ -25,6 +25,8 @@ from minicnn.train.run import read_jsonl
 from .running import FAST, ROOT, environment, python
 from .steps import Trained
 
+pytestmark = pytest.mark.long
+
 HERE = multiprocessing.get_all_start_methods()
 
 
@@ -101,7 +103,6 @@ def test_a_child_gets_blas_with_its_threads_while_another_thread_of_its_parent_m
     os.close(writer)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_run_that_is_ended_from_outside_can_be_resumed(
     number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -10,6 +10,8 @@ import pytest
 from tests.hostile.readers import READERS
 from tests.hostile.trying import REFUSED, tried
 
+pytestmark = pytest.mark.long
+
 FILES = 120  # for each reader
 
 

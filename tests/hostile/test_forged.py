@@ -22,6 +22,8 @@ from minicnn.train.run import read_measurements
 from tests.hostile import makers
 from tests.hostile.trying import bounded
 
+pytestmark = pytest.mark.long
+
 DEEP = "[" * 100_000
 
 

@@ -122,6 +122,7 @@ print(*net.weight.numpy().ravel())
 """
 
 
+@pytest.mark.long
 def test_an_update_is_never_older_than_the_file_it_calls_into(checkout: Path) -> None:
     assert result(UPDATE, checkout) == "1.1 0.9\n"
     edit(checkout, *CHANGES[0])
@@ -146,6 +147,7 @@ print(net.weight.numpy().tobytes().hex())
 """
 
 
+@pytest.mark.long
 def test_kernels_from_the_disk_give_the_bits_of_those_just_compiled(checkout: Path) -> None:
     """What a kernel calls must not be another function's copy in the process that compiles it."""
     assert result(BITS, checkout) == result(BITS, checkout)
