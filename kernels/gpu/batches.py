@@ -9,19 +9,25 @@ import numpy as np
 
 from .. import reference
 from ..arrays import Array
-from .launch import I32, I64, launch
+from .launch import I32, I64, launch, modules
 
 
 def load_batch(images: Array, labels: Array, rows: Any, scale: Array | None) -> tuple[Array, Array]:
-    """See ``reference.load_batch``: what is shuffled and divided by 255 is one kernel."""
+    """See ``reference.load_batch``: what is shuffled and divided by 255 is one kernel.
+
+    It is the same for nets of every dtype, and nothing is compiled for it alone: until kernels are
+    there, CuPy does it.
+    """
+    compiled = next(iter(modules), None)
     whole = all(a.flags.c_contiguous for a in (images, labels))
-    if isinstance(rows, slice) or scale is not None or not whole or labels.dtype != np.int64:
+    usual = whole and (images.dtype, labels.dtype) == (np.uint8, np.int64)
+    if compiled is None or isinstance(rows, slice) or scale is not None or not usual:
         return reference.load_batch(images, labels, rows, scale)
     rows = cupy.ascontiguousarray(rows, np.int64)
     n, shape = len(rows), images.shape[1:]
     x, y = cupy.empty((n, *shape), np.float32), cupy.empty(n, np.int64)
     size = I32(x.size // max(1, n))
-    launch("pick_pixels", np.float32, n, images, labels, rows, x, y, I32(n), size, grid=n)
+    launch("pick_pixels", compiled, n, images, labels, rows, x, y, I32(n), size, grid=n)
     return x, y
 
 

@@ -38,10 +38,14 @@ def source() -> str:
     return "\n".join((folder / name).read_text() for name in ("common.cuh", *FILES))
 
 
-@cache
+modules: dict[str, Any] = {}  # by dtype, those that somebody asked for
+
+
 def module(dtype: str) -> Any:
     """All kernels with ``real`` as float32 or float64, compiled at the first launch."""
-    return cupy.RawModule(code=source(), options=(f"-DREAL={REALS[dtype]}",))
+    if dtype not in modules:
+        modules[dtype] = cupy.RawModule(code=source(), options=(f"-DREAL={REALS[dtype]}",))
+    return modules[dtype]
 
 
 @cache

@@ -62,8 +62,8 @@ extern "C" __global__ void gather_numbers(
     gather<real>(source, clock, x, labels, N, C, HW);
 }
 
-// A batch for eager mode: row n is picture rows[n] / 255, `size` cells, and its label. Moves 5 bytes a
-// cell. Launch: blocks of 256; a block takes an image, any grid.
+// A batch for eager mode: row n is picture rows[n] / 255, `size` cells, and its label; float32 whatever
+// `real` is. Moves 5 bytes a cell. Launch: blocks of 256; a block takes an image, any grid.
 extern "C" __global__ void pick_pixels(
     const unsigned char* __restrict__ pixels, const long long* __restrict__ labels,
     const long long* __restrict__ rows, float* __restrict__ x, long long* __restrict__ y, int N,

@@ -17,17 +17,12 @@ extern "C" __global__ void sum_rows(const real* __restrict__ x, real* __restrict
     y[b] = total;
 }
 
-// A block takes a sum. Launch: B blocks of 256.
-extern "C" __global__ void sum_each(const real* __restrict__ x, real* __restrict__ y, long long A,
-                                    long long B, long long C) {
+// A block takes a sum, of so few terms that an int counts them. Launch: B blocks of 256.
+extern "C" __global__ void sum_each(const real* __restrict__ x, real* __restrict__ y, int A,
+                                    long long B, int C) {
     LongSum sum;
-    long long a = threadIdx.x / C, c = threadIdx.x % C;
-    while (a < A) {
-        sum.add(x[(a * B + blockIdx.x) * C + c]);
-        c += blockDim.x;
-        a += c / C;
-        c %= C;
-    }
+    for (int k = threadIdx.x; k < A * C; k += blockDim.x)
+        sum.add(x[(k / C * B + blockIdx.x) * C + k % C]);
     real total = block_sum(sum.value());
     if (threadIdx.x == 0) y[blockIdx.x] = total;
 }

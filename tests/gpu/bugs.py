@@ -149,7 +149,7 @@ BUGS = [
     Bug("softmax backward: ignored rows", LOSS, "= {-target[m] < 0 ? real(0) : -}d;"),
     Bug("count_batch: the total of the last", LOSS, "*total {-+-}= double(*loss)"),
     Bug("sum_rows: no barrier", SUMS, "sum.value();\n    {-__syncthreads();-}"),
-    Bug("sum_each: columns of one row", SUMS, "a += c {-/-}{+*+} C;"),
+    Bug("sum_each: columns of one row", SUMS, "x[(k {-/-}{+*+} C * B"),
     Bug("pick_pixels: labels as they lie", LOAD, "y[n] = labels[{-rows[n]-}{+n+}];"),
     Bug("update: masks are drawn again", RANDOM, "{-+= masks-}{+= keys[2 * m + 1]+};"),
     Bug("update: the number of the last step", OPTIM, "row[7]{- + clock[BEGUN]-};"),

@@ -49,6 +49,52 @@ def test_a_kernel_says_what_the_reference_says(
     assert selfcheck.check_kernel(*CASES[case], "gpu") is None
 
 
+@pytest.mark.parametrize(
+    ("shape", "axis", "are_ours"),
+    [
+        ((2048, 3), 0, True),
+        ((2049, 3), 0, False),
+        ((256, 256), None, True),
+        ((257, 256), None, False),
+        ((64, 5, 1024), (0, 2), True),
+        ((64, 5, 1025), (0, 2), False),
+        ((1024, 10), 1, True),
+        ((1025, 10), 1, False),
+        ((1025, 64), 1, True),
+    ],
+)
+def test_sums_that_are_long_or_short_and_many_are_cupys(
+    gpu: ModuleType, cupy: Any, shape: tuple[int, ...], axis: Any, are_ours: bool
+) -> None:
+    x = np.random.default_rng(1).standard_normal(shape)
+    (there,) = on_gpu(x)
+    cupy.reset_counters()
+    y = gpu.sum_over(there, axis)
+    assert cupy.counters.launches == are_ours
+    np.testing.assert_allclose(to_host(y), x.sum(axis), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("compiled", ["float32", "float64", None])
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_a_batch_is_gathered_by_what_is_compiled(
+    gpu: ModuleType, cupy: Any, kind: str, compiled: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = importlib.import_module("minicnn.kernels.gpu.launch")
+    made = {name: launch.module(name) for name in DTYPES if name == compiled}
+    monkeypatch.setattr(launch, "modules", made)
+    monkeypatch.setattr(importlib.import_module("minicnn.kernels.gpu.batches"), "modules", made)
+    rng = np.random.default_rng(1)
+    images, labels = rng.integers(0, 256, (7, 2, 3, 5)).astype(kind), rng.integers(0, 9, 7)
+    arguments = images, labels, np.array([4, 0, 6]), None
+    there = on_gpu(*arguments)
+    cupy.reset_counters()
+    ours = gpu.load_batch(*there)
+    assert list(made) == ([] if compiled is None else [compiled])
+    assert cupy.counters.launches == (kind == "uint8" and compiled is not None)
+    for array, expected in zip(ours, reference.load_batch(*arguments), strict=True):
+        np.testing.assert_array_equal(to_host(array), expected)
+
+
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_windows_of_every_kind(

@@ -163,7 +163,8 @@ def test_compiling_is_said_and_is_no_part_of_the_first_epoch(
     monkeypatch.setattr(time, "perf_counter", lambda: clock() + ahead[0])
     for module in (device, program):
         monkeypatch.setattr(module, "said_if_slow", recorded)
-    for known in (launch.module, launch.kernel, literal._module):
+    launch.modules.clear()
+    for known in (launch.kernel, literal._module):
         known.cache_clear()
     net = models.mlp(hidden=(20,)).to("gpu")
     loader = data.DataLoader(sample[:16], BATCH, device="gpu", raw=compiled)
@@ -253,7 +254,7 @@ def test_an_eager_step_waits_for_nothing(cupy: Any, sample: data.Dataset, smooth
 
 
 def test_an_eager_step_of_lenet_takes_66_launches(cupy: Any, sample: data.Dataset) -> None:
-    """From the loader to the sums of the epoch: each costs the host some 5 us."""
+    """From the loader to the sums of the epoch, counted on the stand-in."""
     net = models.lenet().to("gpu")
     step = EagerStep(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.1))
     batches = iter(data.DataLoader(sample[:24], BATCH, shuffle=True, device="gpu"))
