@@ -7,6 +7,7 @@ import contextlib
 import difflib
 import io
 import math
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +21,10 @@ from minicnn.files import expand
 from minicnn.formats import in_short, shown
 from minicnn.terminal import answer_interrupts, complain, say
 
+MOST = 2**64 - 1  # of any integer that is typed; a seed may be as large
 DATA = "the cache, Debian's package, the mirrors"  # where data.load looks
 MISTAKES = (ValueError, OSError, DeviceError, ImportError)  # that a user can make
+DIGITS = "[0-9]{1,4000}"  # Python reads no number of more than 4,300
 NOT_IN_FILES = ("--config", "--resume", "--help", "--version")  # options of one call
 
 
@@ -236,6 +239,8 @@ def in_a_line(error: BaseException) -> str:
 
 def path(text: str) -> Path:
     """An argument type: a file or folder; ``~`` is the home folder."""
+    if not text:  # of a shell's variable that is not set; as a path it would be this folder
+        raise argparse.ArgumentTypeError("''; wanted a path")
     try:
         return expand(text)
     except FileNotFoundError as error:
@@ -243,25 +248,25 @@ def path(text: str) -> Path:
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """An argument type: an integer of at least ``least``."""
+    """An argument type: an integer of at least ``least``, and of at most ``MOST``."""
 
     def integer(text: str) -> int:
-        if not text.lstrip("+-").isdigit() or int(text) < least:
+        number = _integer(text)
+        if number is None or number < least:
             raise argparse.ArgumentTypeError(f"{text!r}; wanted an integer of at least {least}")
-        return int(text)
+        _check_not_huge(text, number)
+        return number
 
     return integer
 
 
 def integers(text: str) -> tuple[int, ...]:
     """An argument type: "6,16" as (6, 16); an empty text as none at all."""
-    try:
-        numbers = tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        numbers = (0,)
+    numbers = [_integer(part) or 0 for part in text.split(",")] if text else []
     if any(number < 1 for number in numbers):
         raise argparse.ArgumentTypeError(f"{text!r}; wanted positive integers like 6,16")
-    return numbers
+    _check_not_huge(text, *numbers)
+    return tuple(numbers)
 
 
 def pair(least: int) -> Callable[[str], tuple[int, int]]:
@@ -269,14 +274,25 @@ def pair(least: int) -> Callable[[str], tuple[int, int]]:
 
     def two(text: str) -> tuple[int, int]:
         parts = text.lower().replace("×", "x").replace(",", "x").split("x")
-        numbers = [int(part) if part.isascii() and part.isdigit() else -1 for part in parts]
+        numbers = [int(part) if re.fullmatch(DIGITS, part) else -1 for part in parts]
         if len(numbers) not in (1, 2) or min(numbers) < least:
             raise argparse.ArgumentTypeError(
                 f"{text!r}; wanted a number of at least {least}, or two like 3x2"
             )
+        _check_not_huge(text, *numbers)
         return numbers[0], numbers[-1]
 
     return two
+
+
+def _integer(text: str) -> int | None:
+    """The integer of a text in ASCII digits; None where it is something else."""
+    return int(text) if re.fullmatch(rf"\s*[+-]?{DIGITS}\s*", text) else None
+
+
+def _check_not_huge(text: str, *numbers: int) -> None:
+    if max(numbers, default=0) > MOST:
+        raise argparse.ArgumentTypeError(f"{text!r}; wanted at most 2**64 - 1")
 
 
 def share(text: str) -> float:

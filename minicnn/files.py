@@ -43,6 +43,32 @@ def make_folder(path: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, told, error.filename) from None
 
 
+def check_folder(path: Path) -> None:
+    """Refuse, before any work, the name of a folder that cannot be made; one that exists is fine.
+
+    Raises:
+        NotADirectoryError: a file has the name, or that of one of its parents.
+        OSError: the system refuses the name.
+    """
+    found = next(place for place in (path, *path.parents) if place.exists())
+    if not found.is_dir():
+        told = "this is a file" if found == path else f"{found} is a file"
+        raise NotADirectoryError(errno.ENOTDIR, f"{told}; wanted a folder", str(path))
+
+
+def check_file(path: Path) -> None:
+    """Refuse, before any work, the name of a file that cannot be written.
+
+    Raises:
+        IsADirectoryError: a folder has the name.
+        OSError: there is no folder for it, or the system refuses the name.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "this is a folder; wanted a file", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {path.parent}", str(path))
+
+
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Inside, any other process that wants to be alone in this folder is refused.

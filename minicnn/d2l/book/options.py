@@ -22,7 +22,7 @@ from minicnn.d2l.book.report import as_json, report, stopped
 from minicnn.d2l.book.running import Plan, Runner
 from minicnn.d2l.facades.installing import FRAMEWORKS, install, uninstall
 from minicnn.data.find import looking_in
-from minicnn.files import make_folder, write_whole
+from minicnn.files import check_folder, make_folder, write_whole
 from minicnn.language import notice
 from minicnn.terminal import complain, say
 
@@ -56,7 +56,7 @@ def parser() -> command.Parser:
         "figures go into a folder named after the chapter",
         type=command.path,
     )
-    p.add("--seed", "N", "of all random draws", "another one each time", type=_seed)
+    p.add("--seed", "N", "of all random draws", "another one each time", type=command.at_least(0))
     p.add(
         "--data-dir",
         "DIR",
@@ -75,13 +75,6 @@ def parser() -> command.Parser:
     return p
 
 
-def _seed(text: str) -> int:
-    number = command.at_least(0)(text)
-    if number >= 2**64:
-        raise argparse.ArgumentTypeError(f"{text!r}; wanted an integer below 2**64")
-    return number
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     return command.run(parser(), _run, argv)
@@ -92,8 +85,9 @@ def _run(options: argparse.Namespace) -> int:
     chapter = read(options.chapter)
     tab = choose_tab(chapter, options.tab)
     frameworks = frameworks_of(chapter, tab, options.tab)
-    if options.data_dir is not None and not options.data_dir.is_dir():
-        raise NotADirectoryError(f"--data-dir {options.data_dir} is no folder")
+    with command.naming(options, "data_dir"):
+        if options.data_dir is not None and not options.data_dir.is_dir():
+            raise NotADirectoryError(f"{options.data_dir} is no folder")
     plan = _plan(options, chapter, tab, frameworks)
     say(_headline(chapter, plan, tab, frameworks))
     with _installed(frameworks), looking_in(options.data_dir):
@@ -160,7 +154,9 @@ def _plan(
 ) -> Plan:
     name = chapter.path.stem
     if options.out is not None:
-        make_folder(options.out)
+        with command.naming(options, "out"):
+            check_folder(options.out)
+            make_folder(options.out)
     folder = options.out or Path(f"{name}-{tab}" if tab and len(chapter.tabs) > 1 else name)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; name a folder for the figures: --out DIR")
