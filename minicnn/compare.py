@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minicnn import command, models, plots
-from minicnn.files import write_whole
+from minicnn.files import check_file, write_whole
 from minicnn.terminal import say
 from minicnn.train.run import read_measurements
 
@@ -108,6 +108,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    if options.out is not None:
+        with command.naming(options, "out"):
+            check_file(options.out)
     runs = [read(folder) for folder in options.runs]
     with command.talking(quiet=False, json=options.json) as stdout:
         say(json.dumps(as_json(runs), indent=2) if options.json else table(runs), stdout)

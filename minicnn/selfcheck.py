@@ -57,8 +57,9 @@ def _check(options: argparse.Namespace) -> int:
 
 def _check_talking(options: argparse.Namespace, stdout: Any) -> int:
     """Check, and print what ``--json`` asks for on ``stdout``."""
-    device = try_gpu() if options.device == "auto" else resolve(options.device)
-    to_device(np.zeros(1, np.float32), device)  # raises the reason if it cannot be used
+    with command.naming(options, "device"):
+        device = try_gpu() if options.device == "auto" else resolve(options.device)
+        to_device(np.zeros(1, np.float32), device)  # raises the reason if it cannot be used
     say(f"minicnn {minicnn.__version__}, Python {platform.python_version()}, {device}")
     say(describe(device))
     failures = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minicnn import command
-from minicnn.files import write_whole
+from minicnn.files import check_file, write_whole
 from minicnn.terminal import say
 
 from .examples import DEFAULTS, example
@@ -112,17 +112,20 @@ def main(argv: list[str] | None = None) -> int:
 def _explain(options: argparse.Namespace) -> int:
     if options.cell is not None and options.svg is None:
         raise ValueError("--cell needs --svg, the figure of this cell")
+    svg = options.svg is not None
+    path = options.out or Path("explain.svg" if svg else "explain.html")
+    with command.naming(options, "out"):
+        check_file(path)
     explained, about = _explained(options)
     explained.lang = options.lang
     if options.text:
-        if options.svg:
+        if svg:
             raise ValueError("--text prints and writes no figure; wanted it without --svg")
         if options.out:
             raise ValueError("--text prints and writes no page; wanted it without --out")
         say(str(explained).rstrip("\n"))
         return 0
-    path = options.out or Path("explain.svg" if options.svg else "explain.html")
-    write_whole(path, _figure(explained, options) if options.svg else explained.html(about))
+    write_whole(path, _figure(explained, options) if svg else explained.html(about))
     say(f"written to {path}")
     if not options.no_open:
         webbrowser.open(path.resolve().as_uri())

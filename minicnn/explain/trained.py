@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn import data, kernels, load_run, nn
+from minicnn import command, data, kernels, load_run, nn
 from minicnn.nn import functional as F
 from minicnn.tensor import Tensor
 from minicnn.train.run import load_test_set, normalise_of
@@ -25,7 +25,8 @@ def from_run(options: argparse.Namespace) -> tuple[Any, str]:
     if unfit or options.op != "conv":
         name = unfit[0].replace("_", "-") if unfit else "op"
         raise ValueError(f"--{name} does not apply to --run: the trained net decides")
-    net, config = load_run(options.run)
+    with command.naming(options, "run"):
+        net, config = load_run(options.run)
     layers = list(net)  # type: ignore[call-overload]
     convolutions = [k for k, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
     if not convolutions:
@@ -47,7 +48,8 @@ def picture_of(
 
     Returns a batch of this one, its label, the names of all classes, and what a sentence says.
     """
-    test = load_test_set(config, options.data_dir)
+    with command.naming(options, "data_dir"):
+        test = load_test_set(config, options.data_dir)
     image = options.image or 0
     if image >= len(test):
         raise ValueError(f"--image is {image}; wanted one of 0..{len(test) - 1}")

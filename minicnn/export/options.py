@@ -14,7 +14,7 @@ import numpy as np
 from minicnn import command, interop, nn, onnx
 from minicnn.exchange import c
 from minicnn.exchange.libraries import library
-from minicnn.files import write_whole
+from minicnn.files import check_file, write_whole
 from minicnn.terminal import say
 from minicnn.train.run import classes_of, image_shape_of, load_run, load_sets
 
@@ -85,7 +85,8 @@ def _export(options: argparse.Namespace) -> int:
                 raise ValueError(f"--{name.replace('_', '-')} is for --to c alone")
     if options.data_dir is not None and options.quantise is None:
         raise ValueError("--data-dir is for --quantise int8 alone")
-    net, config = load_run(options.run)
+    with command.naming(options, "run"):
+        net, config = load_run(options.run)
     trained = Trained(
         net,
         f"{config['model']} on {config.get('dataset')}",
@@ -94,6 +95,8 @@ def _export(options: argparse.Namespace) -> int:
         config.get("normalise"),
     )
     out = options.out or options.run / FILES[options.to]
+    with command.naming(options, "out"):
+        check_file(out)
     if options.to == "c":
         _to_c(trained, config, options, out)
         return 0
@@ -103,7 +106,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _to_c(trained: Trained, config: dict[str, Any], options: argparse.Namespace, out: Path) -> None:
-    name = options.name or "net"
+    name = "net" if options.name is None else options.name
     with command.naming(options, "name"):
         c.check_name(name)
     sets = None

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minicnn import command
-from minicnn.files import make_folder, write_whole
+from minicnn.data.catalogue import CATALOGUE
+from minicnn.files import check_folder, expand, make_folder, write_whole
 from minicnn.language import reader_of
 from minicnn.terminal import say
 
@@ -68,7 +69,8 @@ def parser() -> command.Parser:
     p.add("--no-open", None, "write the page, show.html, do not open it")
     p.group("train")
     p.add("--model", "NAME", "lenet or lenet-max", default="lenet", choices=["lenet", "lenet-max"])
-    p.add("--dataset", "NAME", "to train on", "fashion-mnist, else its sample")
+    names = list(CATALOGUE)
+    p.add("--dataset", "NAME", ", ".join(names), "fashion-mnist, else its sample", choices=names)
     p.add("--epochs", "N", "passes over the data", "10; lenet-max 5", type=command.at_least(1))
     p.group("export")
     p.add(
@@ -106,7 +108,9 @@ def _learn(options: argparse.Namespace) -> int:
 
 def start(options: argparse.Namespace) -> int:
     """Make the folder, with a file for each exercise that is not there yet."""
-    folder = command.path(options.what) if options.what else options.folder
+    if options.what == "":  # of a shell's variable that is not set
+        raise ValueError("start: DIR is an empty name")
+    folder = options.folder if options.what is None else expand(options.what)
     if folder is None and _is_course(Path()):
         folder = Path.cwd()
     if folder is None:
@@ -150,7 +154,10 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _is_course(folder: Path) -> bool:
-    return any((folder / exercise.file).is_file() for exercise in COURSE.values())
+    try:
+        return any((folder / exercise.file).is_file() for exercise in COURSE.values())
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _exercise(options: argparse.Namespace) -> Exercise:
@@ -161,14 +168,14 @@ def _exercise(options: argparse.Namespace) -> Exercise:
     """
     number = options.what or ""
     if not (number.isascii() and number.isdecimal() and int(number) in COURSE):
-        got = f"exercise {number}" if number else "no number"
+        got = "no number" if options.what is None else f"exercise {number or repr(number)}"
         raise ValueError(f"{options.command}: {got}; wanted a number from 1 to {len(COURSE)}")
     return COURSE[int(number)]
 
 
 def _current(options: argparse.Namespace, folder: Path) -> Exercise:
     """The exercise of the number that was typed; without one the first that is not right."""
-    if options.what:
+    if options.what is not None:
         return _exercise(options)
     for exercise in COURSE.values():
         if judge(exercise, folder, options.lang, options.seconds, silent=True).state != RIGHT:
@@ -182,7 +189,7 @@ def _current(options: argparse.Namespace, folder: Path) -> Exercise:
 def check(options: argparse.Namespace) -> int:
     """Judge one answer, or all of them up to the first that is not right."""
     folder, language = _folder(options), options.lang
-    chosen = [_exercise(options)] if options.what else list(COURSE.values())
+    chosen = list(COURSE.values()) if options.what is None else [_exercise(options)]
     for exercise in chosen:
         verdict = judge(exercise, folder, language, options.seconds)
         say(f"{exercise.number:2}  {title_of(exercise, language)}: {verdict.line}")
@@ -275,6 +282,8 @@ def export(options: argparse.Namespace) -> int:
     """The course as an assignment for nbgrader."""
     if options.nbgrader is None:
         raise ValueError("export: no --nbgrader DIR; wanted the folder of a course of nbgrader")
+    with command.naming(options, "nbgrader"):
+        check_folder(options.nbgrader)
     paths = write_notebooks(options.nbgrader, options.lang)
     where = {"folder": options.nbgrader, "assignment": ASSIGNMENT}
     say(said("exported", options.lang, count=len(paths), **where))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from minicnn import command, plots
 from minicnn.data.own.picture_files import KINDS
-from minicnn.files import write_whole
+from minicnn.files import check_file, expand, write_whole
 from minicnn.predict.classifier import Classifier, Prediction
 from minicnn.predict.draw import MOST, draw
 from minicnn.predict.reading import Picture, PictureError, channels_last, read
@@ -96,8 +96,13 @@ def _predict(options: argparse.Namespace) -> int:
     paths = list(_paths(options.images))
     if not paths and not options.index and not options.serve:
         raise ValueError("no picture to look at; wanted IMAGE..., --index I... or --serve")
-    _, config = load_run(options.run)  # before the data set, which takes longer
-    with contextlib.redirect_stdout(sys.stderr):  # notices: stdout is for the answers
+    if options.show is not None:
+        with command.naming(options, "show"):
+            check_file(options.show)
+    with command.naming(options, "run"):
+        _, config = load_run(options.run)  # before the data set, which takes longer
+    notices = contextlib.redirect_stdout(sys.stderr)  # stdout is for the answers
+    with notices, command.naming(options, "data_dir"):
         classifier = Classifier.from_run(options.run, options.data_dir)
     if options.serve:
         title = f"{options.run.name}: {config['model']} on {config['dataset']}"
@@ -131,7 +136,7 @@ def _paths(names: Sequence[str]) -> Iterator[Path]:
     for name in names:
         if not name:  # of a shell's variable that is not set; as a path it would be this folder
             raise ValueError("IMAGE is an empty name")
-        path = command.path(name)
+        path = expand(name)
         if name == "-" or (path.exists() and not path.is_dir()):  # a pipe too
             yield path
             continue

@@ -31,6 +31,25 @@ def check_installed() -> None:
         ) from error
 
 
+def check_address(address: str) -> None:
+    """Refuse what is no address of a scheduler.
+
+    Raises:
+        ValueError: no host, no port, or a protocol that Dask does not have.
+    """
+    from distributed.comm.addressing import parse_address, parse_host_port
+    from distributed.comm.registry import get_backend
+
+    try:
+        scheme, place = parse_address(address)
+        get_backend(scheme)
+        if scheme != "inproc":
+            parse_host_port(place)
+    except (ValueError, RuntimeError):
+        told = f"{address!r}; wanted an address like tcp://10.0.0.1:8786"
+        raise ValueError(told) from None
+
+
 @contextlib.contextmanager
 def client_of(scheduler: str | None, workers: int) -> Iterator[Any]:
     """A client of the scheduler at this address; of None of a cluster of our own, which ends with

@@ -14,7 +14,7 @@ from minicnn import command, plots
 from minicnn.command import in_a_line
 from minicnn.data.chosen import choose
 from minicnn.files import alone_in, write_whole
-from minicnn.sweep.cluster import check_installed, client_of
+from minicnn.sweep.cluster import check_address, check_installed, client_of
 from minicnn.sweep.outcome import FAILED, FINISHED, OPEN, Outcome, outcome
 from minicnn.sweep.plan import Run, axes_of, digest, options_of, parsed
 from minicnn.sweep.plot import axes_to_draw, draw
@@ -39,6 +39,9 @@ class Crew(NamedTuple):
 def sweep(options: argparse.Namespace, runs: Sequence[Run]) -> int:
     """Do the runs; the exit status."""
     check_installed()
+    if options.scheduler is not None:
+        with command.naming(options, "scheduler"):
+            check_address(options.scheduler)
     with command.talking(options.quiet, options.json) as stdout:
         runs = _with_data(runs, options.scheduler)
         folder = (options.out or _usual_folder(runs, options.shared)).resolve()

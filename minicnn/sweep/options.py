@@ -130,7 +130,9 @@ def runs_of(options: argparse.Namespace) -> list[Run]:
     tables, shared = options.tables, list[str](options.shared)
     rows = rows_of(tables["list"])
     draws = draws_of(tables["random"], options.draws, options.draw_seed)
-    grid = grid_of(tables["grid"]) | typed_axes(options.grid or [])
+    with command.naming(options, "grid"):
+        typed = typed_axes(options.grid or [])
+    grid = grid_of(tables["grid"]) | typed
     if not any("seed" in axes for axes in (grid, *rows, *draws)):
         first = parsed(shared).seed  # --seed of train
         grid["seed"] = [*range(first, first + (options.seeds or 1))]

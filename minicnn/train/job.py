@@ -18,7 +18,7 @@ from minicnn.data.chosen import choose
 from minicnn.data.own.arrays import Found
 from minicnn.device import gpu_problem, resolve, to_device, try_gpu
 from minicnn.distributed import Ranks
-from minicnn.files import alone_in
+from minicnn.files import alone_in, check_folder
 from minicnn.terminal import complain, say
 from minicnn.train import state
 from minicnn.train.callbacks import Callback, Training
@@ -97,6 +97,8 @@ def _run(
     with command.talking(options.quiet, options.json) as stdout:
         if options.tensorboard is not None:
             check_installed()
+            with command.naming(options, "tensorboard"):
+                check_folder(options.tensorboard)
         job = _job(options, stdout, ranks, find)._replace(callbacks=callbacks)
         if ranks is not None:
             check_jobs_alike(ranks, job.config, job.training.loader, job.test)

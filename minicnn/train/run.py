@@ -27,7 +27,7 @@ from minicnn.checkpoint import load, save
 from minicnn.data.catalogue import CATALOGUE
 from minicnn.data.chosen import is_own, own_sets
 from minicnn.data.sample import load_or_sample
-from minicnn.files import expand, make_folder, write_whole
+from minicnn.files import check_folder, expand, make_folder, write_whole
 from minicnn.formats import in_short
 from minicnn.kernels.interrupts import held
 from minicnn.nn import Module
@@ -75,6 +75,7 @@ class Run:
             elif path.exists():
                 raise FileExistsError(f"{path} is a file; wanted a new or an empty folder")
             else:
+                check_folder(path)
                 self._make([path], net, training)
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import command, data, nn, plots
-from minicnn.files import make_folder, write_whole
+from minicnn.files import check_folder, make_folder, write_whole
 from minicnn.terminal import say
 from minicnn.train.run import load_run, load_test_set, normalise_of
 
@@ -76,12 +76,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _visualize(options: argparse.Namespace) -> int:
-    net, config = load_run(options.run)
+    with command.naming(options, "run"):
+        net, config = load_run(options.run)
     assert isinstance(net, nn.Sequential)  # as all of minicnn.models are
-    test = load_test_set(config, options.data_dir)
+    with command.naming(options, "data_dir"):
+        test = load_test_set(config, options.data_dir)
     chosen = chosen_classes(options.classes, test.classes)
     out = options.out or options.run
-    make_folder(out)
+    with command.naming(options, "out"):
+        check_folder(out)
+        make_folder(out)
     normalise = normalise_of(config)
     predictions = predict(net, test, normalise)
     shown = _with_pictures(chosen or most_confused(confusion(predictions)), test)

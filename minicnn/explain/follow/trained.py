@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minicnn import load_run
+from minicnn import command, load_run
 from minicnn.tensor import Tensor
 from minicnn.train.kept import KeptState, read_state, state_files
 
@@ -42,7 +42,8 @@ class FollowedRun:
 def from_run(options: argparse.Namespace) -> tuple[FollowedRun, str]:
     """What ``--follow`` shows of ``--run``, and a sentence about the picture."""
     _check(options)
-    net, config = load_run(options.run)
+    with command.naming(options, "run"):
+        net, config = load_run(options.run)
     _check_net(net, options.run)
     picture, labels, classes, names = picture_of(options, config)
     label = int(labels.item())
