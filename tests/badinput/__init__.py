@@ -1,0 +1,1 @@
+"""What is refused: wrong values for every public function, class and option."""
