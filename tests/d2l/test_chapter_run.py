@@ -347,7 +347,7 @@ def test_later_editions_ask_for_the_tab(capsys: pytest.CaptureFixture[str]) -> N
         (["text.md"], "text.md: no chapter; wanted cells that begin with ```{.python .input}"),
         (["bytes.md"], "bytes.md: not a text in UTF-8; wanted Markdown or a notebook"),
         (["good.md", "--out", "text.md"], "text.md: this is a file; wanted a folder"),
-        (["good.md", "--data-dir", "gone"], "--data-dir gone is no folder"),
+        (["good.md", "--data-dir", "gone"], "--data-dir: gone is no folder"),
         (["good.md", "--tab", "jax"], "invalid choice: 'jax'"),
         (["good.md", "--seed", "-1"], "argument --seed: '-1'; wanted an integer of at least 0"),
         (["good.md", "--epoch", "1"], "--epoch is no option; did you mean --epochs?"),
