@@ -98,7 +98,8 @@ def pytest_make_collect_report() -> Iterator[None]:
     """The same for a whole file, which imports the package."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
-    judge(report, report.call)
+    if hasattr(report, "call"):  # not of a file that --lf passes over
+        judge(report, report.call)
 
 
 def judge(report: pytest.TestReport | pytest.CollectReport, call: pytest.CallInfo[Any]) -> None:
