@@ -68,10 +68,12 @@ def save(obj: Module | Mapping[str, Any], path: str | Path) -> None:
 
     state = obj.state_dict() if isinstance(obj, Module) else obj
     if not isinstance(state, Mapping):
-        raise TypeError(f"save: wanted a Module or a state_dict, received {type(obj).__name__}")
+        raise TypeError(
+            f"save: obj is of type {type(obj).__name__}; wanted a Module or a state_dict"
+        )
     # safetensors writes an array's memory as it is: it has to be in C order
     arrays = {name: Tensor(value).numpy().copy(order="C") for name, value in state.items()}
-    path = Path(path)
+    path = expand(path)
     write_whole(path, serialize(arrays))
     reader = OTHERS.get(path.suffix.lower())
     if reader:

@@ -1,18 +1,31 @@
-"""What any function asks of an argument: an integer, an object of a class, something to call."""
+"""What any function asks of an argument: a number, an object of a class, something to call."""
 
 from __future__ import annotations
 
+import math
+import operator
+from numbers import Real
 from typing import Any
-
-import numpy as np
 
 
 def check_integer(name: str, value: Any, least: int | None = None) -> None:
     """Refuse what is no integer (TypeError), or less than ``least`` (ValueError)."""
-    if not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} is {value!r}, of type {type(value).__name__}; wanted an integer")
+    try:
+        operator.index(value)  # a tensor or an array of one integer is one too
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {_in_a_line(value)}; wanted an integer") from None
     if least is not None and value < least:
         raise ValueError(f"{name} is {value}; wanted an integer of at least {least}")
+
+
+def check_number(name: str, value: Any, at_least: float = -math.inf) -> None:
+    """Refuse what is no number (TypeError), not finite or less than ``at_least`` (ValueError)."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} is {_in_a_line(value)}; wanted a number")
+    if at_least > -math.inf and not float(value) >= at_least:
+        raise ValueError(f"{name} is {value}; wanted at least {at_least:g}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value}; wanted a finite number")
 
 
 def check_is(name: str, value: Any, kind: Any, wanted: str) -> None:
@@ -30,4 +43,11 @@ def check_callable(name: str, value: Any, wanted: str) -> None:
 def check_one_of(name: str, value: Any, known: Any) -> None:
     """Refuse a name that is none of ``known`` (ValueError)."""
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{name} is {value!r}; wanted one of {', '.join(known)}")
+        said = repr(value) if isinstance(value, str) else _in_a_line(value)
+        raise ValueError(f"{name} is {said}; wanted one of {', '.join(known)}")
+
+
+def _in_a_line(value: Any) -> str:
+    """The value, where it takes no more than a line, and its type."""
+    said, kind = repr(value), f"of type {type(value).__name__}"
+    return kind if "\n" in said or len(said) > 80 else f"{said}, {kind}"

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from minicnn import ops
+from minicnn.checks import check_integer, check_number
 from minicnn.device import Device, on_device_of, resolve
 from minicnn.dtypes import DType, check_same_dtype
 from minicnn.kernels import array_module
-from minicnn.names import from_front, one_tuple
+from minicnn.names import from_front, size_of
 from minicnn.tensor import Tensor, apply, as_tensor
 
 
@@ -60,7 +61,7 @@ def zeros(
     requires_grad: bool = False,
 ) -> Tensor:
     """Zeros, by default float32: ``zeros(2, 3)``, ``zeros((2, 3))`` or ``zeros(size=(2, 3))``."""
-    return _filled(0, shape or (size,), dtype, device, requires_grad)
+    return _filled(0, size_of(shape, size), dtype, device, requires_grad)
 
 
 def ones(
@@ -71,13 +72,13 @@ def ones(
     requires_grad: bool = False,
 ) -> Tensor:
     """Ones, by default float32; the shape as for ``zeros``."""
-    return _filled(1, shape or (size,), dtype, device, requires_grad)
+    return _filled(1, size_of(shape, size), dtype, device, requires_grad)
 
 
 def _filled(
     value: int, shape: tuple[Any, ...], dtype: DType, device: Device | None, requires_grad: bool
 ) -> Tensor:
-    array = np.full(one_tuple(shape), value, np.uint8)
+    array = np.full(shape, value, np.uint8)
     return Tensor(array, requires_grad, np.float32 if dtype is None else dtype, device)
 
 
@@ -89,6 +90,7 @@ def zeros_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """Zeros in ``input``'s shape, by default in its dtype and on its device."""
+    input = as_tensor(input)
     with on_device_of(input.data):
         array = array_module(input.data).zeros_like(input.data)
     return Tensor(array, requires_grad, dtype, device)
@@ -102,6 +104,7 @@ def ones_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """Ones in ``input``'s shape, by default in its dtype and on its device."""
+    input = as_tensor(input)
     with on_device_of(input.data):
         array = array_module(input.data).ones_like(input.data)
     return Tensor(array, requires_grad, dtype, device)
@@ -124,6 +127,8 @@ def arange(
     Raises:
         ValueError: a step of 0.
     """
+    for name, value in (("start", start), ("end", 0 if end is None else end), ("step", step)):
+        check_number(f"arange: {name}", value)
     first, last = (0, start) if end is None else (start, end)
     if step == 0:
         raise ValueError("arange: step is 0; wanted another number")
@@ -187,6 +192,8 @@ def device(type: str, index: int | None = None) -> Device:
     Raises:
         ValueError: not the name of a device.
     """
+    if index is not None:
+        check_integer("device: index", index, 0)
     return resolve(type if index is None else f"{type}:{index}")
 
 

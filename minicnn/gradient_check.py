@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minicnn.checks import check_callable, check_integer, check_is, check_number
 from minicnn.nn import Module
 from minicnn.tape import BackwardError
 from minicnn.tensor import Tensor, is_grad_enabled, no_grad
@@ -96,6 +97,13 @@ def gradcheck(
         ValueError: no input requires a gradient.
         TypeError: an input is not a tensor, or a module's parameters are not float64.
     """
+    check_callable("gradcheck: fn", fn, "a function of tensors")
+    if not isinstance(inputs, Tensor):
+        check_is("gradcheck: inputs", inputs, list | tuple, "a tensor, or a list of tensors")
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        check_number(f"gradcheck: {name}", value, 0)
+    check_integer("gradcheck: directions", directions, 1)
+    check_integer("gradcheck: seed", seed, 0)
     tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     for i, x in enumerate(tensors):
         if not isinstance(x, Tensor):

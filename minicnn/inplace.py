@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from minicnn import tape
+from minicnn.checks import check_is
 from minicnn.device import on_device_of
 from minicnn.dtypes import check_same_device
 from minicnn.kernels import is_host
@@ -98,6 +100,7 @@ class InPlace:
         return self._updated("sub_", operator.sub, self._scaled(other, alpha))
 
     def _scaled(self: Any, other: Any, alpha: float) -> Any:
+        check_is("alpha", alpha, Real, "a number")
         return other if alpha == 1 else self._operand(other) * alpha
 
     def mul_(self, other: Any) -> Self:

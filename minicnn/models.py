@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from minicnn import nn
+from minicnn.checks import check_integer, check_is, check_number, check_one_of
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
 POOLS: dict[str, type[nn.Module]] = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
@@ -58,7 +59,11 @@ def lenet(
 
     Raises:
         ValueError: an unknown name, or sizes that leave less than 2 x 2 cells to pool.
+        TypeError: sizes that are no integers.
     """
+    _check_sizes(channels=channels, hidden=hidden, image_shape=image_shape)
+    for name, value, least in (("padding", padding, 0), ("kernel_size", kernel_size, 1)):
+        check_integer(name, value, least)
     layers: list[nn.Module] = []
     depth, *size = image_shape
     for i, width in enumerate(channels):
@@ -97,14 +102,28 @@ def mlp(
         dropout: as in ``lenet``, but not on the pixels.
         image_shape, classes: as in ``lenet``.
     """
+    _check_sizes(hidden=hidden, image_shape=image_shape)
     widths = [math.prod(image_shape), *hidden, classes]
     return _with_dense_layers([], widths, activation, init, dropout)
+
+
+def _check_sizes(**sizes: Sequence[int]) -> None:
+    """Refuse what is no list of positive integers (TypeError, ValueError)."""
+    for name, value in sizes.items():
+        check_is(name, value, list | tuple, "a list of integers")
+        for size in value:
+            check_integer(f"{name}: a size", size, 1)
+    if len(sizes["image_shape"]) != 3:
+        shape = sizes["image_shape"]
+        raise ValueError(f"image_shape is {shape}; wanted (channels, height, width)")
 
 
 def _with_dense_layers(
     layers: list[nn.Module], widths: Sequence[int], activation: str, init: str, dropout: float
 ) -> nn.Sequential:
     """``layers``, Flatten, and dense layers between these widths; the last gives the logits."""
+    check_integer("classes", widths[-1], 1)
+    check_number("dropout", dropout)
     layers.append(nn.Flatten())
     for i, (before, after) in enumerate(pairwise(widths)):
         if dropout and len(layers) > 1:  # not the pixels
@@ -179,6 +198,5 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def _choose(argument: str, name: str, choices: dict[str, Any]) -> Any:
-    if name not in choices:
-        raise ValueError(f"{argument} is {name!r}; wanted one of {', '.join(choices)}")
+    check_one_of(argument, name, choices)
     return choices[name]

@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
+from minicnn.checks import check_integer
+
 if TYPE_CHECKING:
     from minicnn.tensor import Tensor
 
@@ -73,6 +75,8 @@ class Names:
 
     def view_as(self: Any, other: Tensor) -> Tensor:
         """The same cells in ``other``'s shape."""
+        if not hasattr(other, "shape"):
+            raise TypeError(f"view_as: other is of type {type(other).__name__}; wanted a tensor")
         return self.reshape(other.shape)
 
     def permute(self: Any, *dims: Any) -> Tensor:
@@ -184,11 +188,15 @@ def axes(function: str, axis: Axes | list[int], dim: Axes | list[int]) -> Axes:
     """What ``function`` reduces over: NumPy's ``axis`` or PyTorch's ``dim``; a list as a tuple.
 
     Raises:
-        TypeError: both.
+        TypeError: both, or no integers.
     """
     if axis is not None and dim is not None:
         raise TypeError(f"{function}: received axis {axis} and dim {dim}, two names of one thing")
-    chosen = axis if dim is None else dim
+    name, chosen = ("axis", axis) if dim is None else ("dim", dim)
+    if chosen is None:
+        return None
+    for one in chosen if isinstance(chosen, list | tuple) else [chosen]:
+        check_integer(f"{function}: {name}", one)
     return tuple(chosen) if isinstance(chosen, list) else chosen
 
 
@@ -214,6 +222,7 @@ def from_front(function: str, name: str, dim: int, ndim: int) -> int:
         AxisError (an IndexError, as PyTorch's, and a ValueError): there is no such axis.
         TypeError: not an integer.
     """
+    check_integer(f"{function}: {name}", dim)
     place = index(dim)
     if not -ndim <= place < ndim:
         wanted = f"wanted {-ndim} to {ndim - 1}" if ndim else "a 0-d tensor has no axes"
@@ -221,6 +230,19 @@ def from_front(function: str, name: str, dim: int, ndim: int) -> int:
     return place % ndim
 
 
+def size_of(shape: tuple[Any, ...], size: Any) -> tuple[Any, ...]:
+    """The axes of a new tensor, of ``shape`` or, where that is empty, of ``size``.
+
+    Raises:
+        TypeError: no integers.
+        ValueError: a negative one.
+    """
+    axes = one_tuple(shape or (size,))
+    for axis in axes:
+        check_integer("size: an axis", axis, 0)
+    return axes
+
+
 def one_tuple(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
     """(2, 3) from f(2, 3) as from f((2, 3))."""
-    return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes
+    return tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], list | tuple) else sizes

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.checks import check_integer, check_is
 from minicnn.device import Device
-from minicnn.names import one_tuple
+from minicnn.names import size_of
 from minicnn.tensor import Tensor
 
 
@@ -91,6 +92,7 @@ def manual_seed(seed: int) -> None:
         TypeError: not an integer.
     """
     global _state
+    check_integer("seed", seed)
     seed = operator.index(seed)
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed}; wanted an integer in 0..2**64 - 1")
@@ -117,6 +119,14 @@ def set_rng_state(state: Mapping[str, Any]) -> None:
 def default_generator() -> np.random.Generator:
     """The generator that is used where no other is passed."""
     return _present().generator
+
+
+def drawing(generator: np.random.Generator | None) -> np.random.Generator:
+    """This generator, or for None the one that ``manual_seed`` set. TypeError: another thing."""
+    if generator is None:
+        return default_generator()
+    check_is("generator", generator, np.random.Generator, "numpy.random.default_rng(seed)")
+    return generator
 
 
 def next_mask_key() -> tuple[int, int]:
@@ -159,7 +169,7 @@ def rand(
 
     ``rand(2, 3)``, ``rand((2, 3))`` or ``rand(size=(2, 3))``.
     """
-    drawn = (generator or default_generator()).random(one_tuple(shape or (size,)))
+    drawn = drawing(generator).random(size_of(shape, size))
     return Tensor(drawn, requires_grad, dtype, device)
 
 
@@ -172,7 +182,7 @@ def randn(
     generator: np.random.Generator | None = None,
 ) -> Tensor:
     """A tensor of this shape, normally distributed with mean 0 and variance 1; see ``rand``."""
-    drawn = (generator or default_generator()).standard_normal(one_tuple(shape or (size,)))
+    drawn = drawing(generator).standard_normal(size_of(shape, size))
     return Tensor(drawn, requires_grad, dtype, device)
 
 

@@ -46,6 +46,8 @@ class Shape:
         Raises:
             AxisError (an IndexError and a ValueError): there are no such axes.
         """
+        check_integer("flatten: start_dim", start_dim)
+        check_integer("flatten: end_dim", end_dim)
         shape = self.shape or (1,)  # PyTorch lets a 0-d tensor have one axis here
         start, end = (d + len(shape) if d < 0 else d for d in (start_dim, end_dim))
         if not 0 <= start <= end < len(shape):

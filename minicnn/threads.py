@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minicnn import kernels
+from minicnn.checks import check_integer
 
 
 def set_num_threads(threads: int) -> None:
@@ -10,7 +11,9 @@ def set_num_threads(threads: int) -> None:
 
     Raises:
         ValueError: fewer than 1.
+        TypeError: no integer.
     """
+    check_integer("threads", threads, 1)
     kernels.host_kernels().set_num_threads(threads)
 
 

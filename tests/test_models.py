@@ -190,8 +190,8 @@ def test_the_seed_repeats_a_net() -> None:
             r"28 x 28 picture; wanted at least 2 x 2 to pool",
         ),
         ({"channels": (1, 2, 3, 4)}, r"lenet: convolution 3 .* 5 x 5 picture"),
-        ({"channels": (0,)}, "Conv2d: out_channels is 0"),
-        ({"hidden": (0,)}, "Linear: out_features is 0"),
+        ({"channels": (0,)}, "channels: a size is 0"),
+        ({"hidden": (0,)}, "hidden: a size is 0"),
     ],
 )
 def test_impossible_nets_are_refused(arguments: dict[str, Any], message: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minicnn.checks import check_one_of
 from minicnn.data.catalogue import CATALOGUE, SAMPLE_FOLDER, Source
 from minicnn.data.dataset import Dataset
 from minicnn.data.download import download
@@ -65,8 +66,7 @@ def load(name: str, root: str | Path | None = None) -> tuple[Dataset, Dataset]:
         DatasetError: files are damaged or not those of this data set, or ``root`` lacks some.
         DatasetNotFoundError: it is not on this machine, and no mirror sent it.
     """
-    if name not in CATALOGUE:
-        raise ValueError(f"name is {name!r}; wanted one of {', '.join(CATALOGUE)}")
+    check_one_of("name", name, CATALOGUE)
     source = CATALOGUE[name]
     if root is None and source.installed != SAMPLE_FOLDER:
         root = _root

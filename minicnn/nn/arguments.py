@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from minicnn.checks import check_integer, check_number
 from minicnn.tensor import Tensor, as_tensor
 
 Pair = tuple[int, int]
@@ -96,19 +96,11 @@ def check_kernel_fits(
 
 
 def check_divisor(function: str, divisor: int | None) -> None:
-    """Refuse to divide by 0 (ValueError)."""
+    """Refuse to divide by 0 (ValueError), or by no integer (TypeError)."""
+    if divisor is not None:
+        check_integer(f"{function}: divisor_override", divisor)
     if divisor == 0:
         raise ValueError(f"{function}: divisor_override is 0; wanted another number or None")
-
-
-def check_number(name: str, value: Any, at_least: float = -math.inf) -> None:
-    """Refuse what is no number (TypeError), not finite or less than ``at_least`` (ValueError)."""
-    if not isinstance(value, Real):
-        raise TypeError(f"{name} is {value!r}, of type {type(value).__name__}; wanted a number")
-    if at_least > -math.inf and not float(value) >= at_least:
-        raise ValueError(f"{name} is {value}; wanted at least {at_least:g}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} is {value}; wanted a finite number")
 
 
 def check_eps(function: str, eps: float, of_batch: bool = False) -> None:
@@ -120,8 +112,9 @@ def check_eps(function: str, eps: float, of_batch: bool = False) -> None:
 
 
 def check_loss_settings(function: str, reduction: str, label_smoothing: float = 0.0) -> None:
-    """Refuse an unknown reduction and a smoothing outside [0, 1] (ValueError)."""
-    if reduction not in ("mean", "sum", "none"):
+    """Refuse an unknown reduction, a smoothing outside [0, 1] (ValueError) or none (TypeError)."""
+    check_number(f"{function}: label_smoothing", label_smoothing)
+    if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{function}: reduction is {reduction!r}; wanted 'mean', 'sum' or 'none'")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{function}: label_smoothing is {label_smoothing}; wanted 0 to 1")

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from minicnn.checks import check_is
 from minicnn.tensor import Tensor
 
 from . import summary
@@ -43,7 +44,8 @@ class RemovableHandle:
 
 
 def device_of_net(net: Module) -> str:
-    """Where its parameters are; the CPU for a net without any."""
+    """Where its parameters are; the CPU for a net without any. TypeError: no net."""
+    check_is("net", net, Module, "an nn.Module")
     return next((p.device for p in net.parameters()), "cpu")
 
 

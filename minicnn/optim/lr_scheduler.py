@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from minicnn.nn.arguments import check_number
+from minicnn.checks import check_number
 
 from .optimizer import Optimizer
 
@@ -102,6 +102,8 @@ class MultiStepLR(LRScheduler):
             raise TypeError(f"MultiStepLR: milestones is {milestones!r}; wanted a list of epochs")
         self._check(gamma=gamma)
         self.milestones, self.gamma = list(milestones), gamma
+        for epoch in self.milestones:
+            check_number("MultiStepLR: an epoch of milestones", epoch)
         super().__init__(optimizer)
 
     def get_lr(self) -> float:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.checks import check_number
 from minicnn.device import device_of, on_device_of, to_device
 from minicnn.kernels import Array, array_module, is_host
-from minicnn.nn.arguments import check_number
 from minicnn.tensor import Tensor
 
 State = list[Array | None]

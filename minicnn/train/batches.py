@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import nn
+from minicnn.checks import check_is
 from minicnn.compiler import CompiledStep
 from minicnn.data import DataLoader, Dataset
 from minicnn.device import device_of
@@ -57,12 +58,21 @@ def batches_of(where: str, value: Any, net: nn.Module, shuffle: bool) -> DataLoa
         dtype = next((p.dtype for p in net.parameters()), np.dtype(np.float32))
         inputs = Inputs(images.astype(dtype, copy=False), labels, classes)
         return DataLoader(inputs, BATCH_SIZE, shuffle, device=device, raw=True)
-    if isinstance(value, tuple) or hasattr(value, "__array__"):
+    if isinstance(value, list):  # of batches
+        for batch in value:
+            check_is(f"{where}: a batch", batch, tuple | list, "a pair of pictures and labels")
+    if not _may_give_batches(value):
         raise TypeError(
             f"{where} is a {type(value).__name__}; wanted a pair (images, labels), a data.Dataset, "
             "or batches: data.DataLoader(dataset, batch_size=256)"
         )
     return value
+
+
+def _may_give_batches(value: Any) -> bool:
+    """Whether it can be iterated over, and is none of what gives no pairs."""
+    is_other = isinstance(value, str | bytes | dict | tuple | type) or hasattr(value, "__array__")
+    return hasattr(value, "__iter__") and not is_other
 
 
 def gathers(step: Any, loader: Any) -> bool:

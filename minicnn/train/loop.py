@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import compiler, kernels, nn, optim
+from minicnn.checks import check_callable, check_integer, check_is
 from minicnn.compiler.means import Means
 from minicnn.data import DataLoader, Dataset
 from minicnn.device import Device, make_ready, on_device, on_device_of
@@ -153,8 +154,10 @@ def fit(
         for name, value in (("test", test), ("validation", validation))
     }
     _check_optimizer(optimizer, net)
-    if not isinstance(epochs, int | np.integer):
-        raise TypeError(f"fit: epochs is {epochs!r}; wanted an int")
+    check_integer("fit: epochs", epochs)
+    _check_others(loss, schedule, divide_by, history)
+    _check_ranks("fit", ranks)
+    _check_watchers(callbacks, after_epoch)
     if epochs < 1 or len(train) == 0:
         raise ValueError(
             f"fit: epochs is {epochs}, train has {len(train)} batches; wanted 1 or more"
@@ -322,6 +325,9 @@ def evaluate(
         ValueError: no examples.
         TypeError: an array without labels, or labels that are no integers.
     """
+    if predict is not None:
+        check_callable("evaluate: predict", predict, "a function of pictures")
+    _check_ranks("evaluate", ranks)
     loader = batches_of("evaluate: loader", loader, net, shuffle=False)
     predict = predict or net
     device = device_of_net(net)
@@ -346,6 +352,32 @@ def _correct(logits: Tensor, y: Tensor) -> Array:
 
 def _batches_on(device: Device, batches: Any) -> Iterator[tuple[Tensor, Tensor]]:
     return ((as_tensor(x).to(device), as_tensor(y).to(device)) for x, y in batches)
+
+
+def _check_others(loss: Any, schedule: Any, divide_by: Any, history: Any) -> None:
+    """Refuse arguments of ``fit`` of another kind; None is fine for all of these."""
+    if loss is not None:
+        check_callable("fit: loss", loss, "a function of (logits, y)")
+    if divide_by is not None:
+        check_integer("fit: divide_by", divide_by, 1)
+    if schedule is not None:
+        check_is("fit: schedule", schedule, optim.LRScheduler, "one of optim.lr_scheduler")
+    if history is not None:
+        check_is("fit: history", history, History, "a History")
+
+
+def _check_ranks(function: str, ranks: Any) -> None:
+    if ranks is not None:
+        check_is(f"{function}: ranks", ranks, Ranks, "minicnn.distributed's Ranks")
+
+
+def _check_watchers(callbacks: Any, after_epoch: Any) -> None:
+    for name, value in (("callbacks", callbacks), ("after_epoch", after_epoch)):
+        check_is(f"fit: {name}", value, list | tuple, "a list")
+    for callback in callbacks:
+        check_is("fit: one of callbacks", callback, Callback, "a Callback")
+    for function in after_epoch:
+        check_callable("fit: one of after_epoch", function, "a function of the history")
 
 
 def _check_optimizer(optimizer: Any, net: nn.Module) -> None:

@@ -140,6 +140,7 @@ def test_schedules_are_found_where_pytorch_has_them() -> None:
         ("CosineAnnealingLR", (0,), ValueError, "T_max is 0; wanted at least 1"),
         ("CosineAnnealingLR", (3, 1j), TypeError, "eta_min is 1j, of type complex; wanted a num"),
         ("LambdaLR", (0.5,), TypeError, "lr_lambda is a float; wanted a function of the epoch"),
+        ("MultiStepLR", ([3, "4"],), TypeError, "an epoch of milestones is '4', of type"),
     ],
 )
 def test_settings_of_a_schedule_are_checked(

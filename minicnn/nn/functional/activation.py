@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 from minicnn import ops, random
+from minicnn.checks import check_is
 from minicnn.nn.arguments import as_input, check_floating
 from minicnn.tensor import Tensor, apply, as_tensor
 
@@ -47,6 +50,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     Raises:
         ValueError: p outside [0, 1].
     """
+    check_is("dropout: p", p, Real, "a number")
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p is {p}; wanted a probability from 0 to 1")
     input = as_input("dropout", input)

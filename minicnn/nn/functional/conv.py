@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from minicnn import ops
+from minicnn.checks import check_is
 from minicnn.dtypes import check_same_dtype
 from minicnn.kernels import is_host
 from minicnn.kernels.arrays import output_sizes
@@ -118,6 +119,7 @@ def _in_groups(
 
 def check_conv2d(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
     check_pictures("conv2d", input)
+    check_is("conv2d: weight", weight, Tensor, "a Tensor")
     if weight.ndim != 4:
         raise ValueError(f"conv2d: weight has shape {weight.shape}; wanted (O, C, KH, KW)")
     if not isinstance(groups, int) or groups < 1 or weight.shape[0] % groups:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from minicnn import ops
+from minicnn.checks import check_is
 from minicnn.dtypes import check_same_dtype
 from minicnn.nn.arguments import as_input, as_tensors, check_floating, features_hint
 from minicnn.tensor import Tensor, apply
@@ -21,6 +22,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     input = as_input("linear", input)
     weight, bias = as_tensors(input, weight, bias)
+    check_is("linear: weight", weight, Tensor, "a Tensor")
     if weight.ndim != 2 or input.ndim == 0 or input.shape[-1] != weight.shape[1]:
         raise ValueError(
             f"linear: input {input.shape} and weight {weight.shape} do not fit; "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels, ops
+from minicnn.checks import check_integer
 from minicnn.device import on_device_of
 from minicnn.dtypes import check_same_dtype
 from minicnn.kernels import Array, array_module, is_host
@@ -49,6 +50,7 @@ def cross_entropy(
     """
     input, target = as_input("cross_entropy", input), _as_target(target, input)
     check_loss_settings("cross_entropy", reduction, label_smoothing)
+    check_integer("cross_entropy: ignore_index", ignore_index)
     if target.dtype.kind != "f" and label_smoothing == 0:
         return _loss_of_indices(
             ops.SoftmaxCrossEntropy, input, target, weight, ignore_index, reduction
@@ -175,6 +177,7 @@ def class_indices(
     """
     weight = None if weight is None else as_tensor(weight, like=input).detach()
     check_loss_settings(function, reduction)
+    check_integer(f"{function}: ignore_index", ignore_index)
     if target.dtype.kind == "f":
         raise TypeError(
             f"{function}: target is {target.dtype}; wanted class indices, integers: "

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from minicnn import ops
+from minicnn.checks import check_number
 from minicnn.device import on_device_of
 from minicnn.dtypes import check_same_dtype
 from minicnn.kernels import Array
@@ -63,6 +64,7 @@ def batch_norm(
         running_var=running_var,
     )
 
+    check_number("batch_norm: momentum", momentum)
     if training or running_mean is None or running_var is None:
         return _batch_norm_of_batch(
             input, running_mean, running_var, weight, bias, momentum if training else 0, eps

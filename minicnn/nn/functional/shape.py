@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 from minicnn import ops
+from minicnn.checks import check_integer, check_is
 from minicnn.nn.arguments import as_input
 from minicnn.tensor import Tensor, apply
 
@@ -19,6 +21,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             below nothing.
     """
     input = as_input("pad", input)
+    check_is("pad: pad", pad, list | tuple, "a list of widths")
+    for width in pad:
+        check_integer("pad: a width of pad", width)
+    check_is("pad: value", value, Real, "a number")  # an infinite one, or nan, may be meant
     if mode != "constant":
         raise ValueError(f"pad: mode is {mode!r}; wanted 'constant'")
     widths = list(zip(pad[::2], pad[1::2], strict=False))

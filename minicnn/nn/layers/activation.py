@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minicnn.nn import arguments
+from minicnn.checks import check_integer, check_number
 from minicnn.nn import functional as F
 from minicnn.nn.module import Module
 from minicnn.tensor import Tensor
@@ -41,6 +41,7 @@ class Softmax(Module):
 
     def __init__(self, dim: int):
         super().__init__()
+        check_integer(f"{type(self).__name__}: dim", dim)
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
@@ -55,6 +56,7 @@ class LogSoftmax(Module):
 
     def __init__(self, dim: int):
         super().__init__()
+        check_integer(f"{type(self).__name__}: dim", dim)
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
@@ -72,7 +74,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
-        arguments.check_number("Dropout: p", p)
+        check_number("Dropout: p", p)
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout: p is {p}; wanted a probability from 0 to 1")
         self.p, self.inplace = p, inplace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minicnn.checks import check_integer
 from minicnn.nn import arguments
 from minicnn.nn import functional as F
 from minicnn.nn.module import Module
@@ -22,6 +23,7 @@ class CrossEntropyLoss(Module):
     ):
         super().__init__()
         arguments.check_loss_settings("CrossEntropyLoss", reduction, label_smoothing)
+        check_integer("CrossEntropyLoss: ignore_index", ignore_index)
         self.weight = None
         if weight is not None:
             self.register_buffer("weight", weight)
@@ -44,6 +46,7 @@ class NLLLoss(Module):
     ):
         super().__init__()
         arguments.check_loss_settings("NLLLoss", reduction)
+        check_integer("NLLLoss: ignore_index", ignore_index)
         self.weight = None
         if weight is not None:
             self.register_buffer("weight", weight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn.checks import check_number
 from minicnn.device import on_device_of
 from minicnn.nn import arguments
 from minicnn.nn import functional as F
@@ -38,7 +39,7 @@ class BatchNorm2d(Module):
         check_sizes(self, num_features=num_features)
         arguments.check_eps("BatchNorm2d", eps)
         if momentum is not None:
-            arguments.check_number("BatchNorm2d: momentum", momentum)
+            check_number("BatchNorm2d: momentum", momentum)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = self.bias = self.running_mean = self.running_var = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from minicnn.checks import check_integer
 from minicnn.nn import arguments
 from minicnn.nn import functional as F
 from minicnn.nn.module import Module
@@ -15,6 +16,8 @@ class Flatten(Module):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         super().__init__()
+        check_integer("Flatten: start_dim", start_dim)
+        check_integer("Flatten: end_dim", end_dim)
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: Tensor) -> Tensor:
@@ -29,7 +32,7 @@ class ZeroPad2d(Module):
 
     def __init__(self, padding: int | Sequence[int]):
         super().__init__()
-        widths = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
+        widths = tuple(padding) if isinstance(padding, Sequence) else (padding,) * 4
         if len(widths) != 4 or not all(isinstance(width, int) for width in widths):
             raise ValueError(f"ZeroPad2d: padding is {padding!r}; wanted one or four integers")
         self.padding = widths

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from minicnn import kernels
+from minicnn.checks import check_number
 from minicnn.device import on_device_of
 from minicnn.kernels import Array, array_module
-from minicnn.nn.arguments import check_number
 
 from .autograd import Variable
 from .parameters import Parameter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from minicnn.nn.arguments import check_number
+from minicnn.checks import check_number
 
 from . import mistakes
 from .optimizers import OPTIMIZERS, Optimizer

@@ -291,9 +291,9 @@ class Computing(Wrapped):
 
         Equal values share the gradient equally; along an axis the first receives it all.
         """
+        if isinstance(dim, Wrapped):
+            return self.maximum(dim)
         along: Any = axes("max", axis, dim)
-        if isinstance(along, Wrapped):
-            return self.maximum(along)
         if along is None:
             return self._of(call(self.tensor.max))
         values, indices = call(self.tensor.max, dim=along, keepdim=keepdim)
@@ -301,10 +301,10 @@ class Computing(Wrapped):
 
     def min(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> Tensor | MaxAlong:
         """The smallest value, as ``max``."""
+        if isinstance(dim, Wrapped):
+            return self.minimum(dim)
         along: Any = axes("min", axis, dim)
         t = self.tensor
-        if isinstance(along, Wrapped):
-            return self.minimum(along)
         t = t if t.dtype.kind == "f" else t.to(np.int64)
         if along is None:
             return self._of((-call((-t).max)).to(self.tensor.dtype), "MinBackward1")
