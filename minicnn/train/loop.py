@@ -115,7 +115,7 @@ def fit(
         optimizer: of the net's parameters, or of some of them; the chapters use
             ``SGD(net.parameters(), lr=0.9)``.
         loss: a function of (logits, y), ``nn.CrossEntropyLoss()`` by default.
-        schedule: its ``step()`` is called after each epoch.
+        schedule: one of ``optim.lr_scheduler``; its ``step()`` is called after each epoch.
         divide_by: divide the gradient of a batch's summed loss by this number, not by the batch's
             own size. With the usual batch size here a smaller last batch counts less, which is how
             the first edition trained.

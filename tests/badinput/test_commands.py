@@ -19,6 +19,8 @@ from minicnn import command
 from minicnn.__main__ import COMMANDS
 from tests.test_help import FROM_0, PACKAGES, PLACES, parser_of
 
+pytestmark = pytest.mark.long
+
 HUGE = str(10**30)
 TYPES = {  # what an option with a type takes: wrong values
     "at_least": [

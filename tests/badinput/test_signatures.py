@@ -14,6 +14,8 @@ from tests.badinput.calls import functions
 from tests.badinput.refusals import called, cases, fault, right_arguments
 from tests.hostile.trying import bounded
 
+pytestmark = pytest.mark.long
+
 NEEDS_MORE = {  # whose right call needs more than a right value for each parameter
     "Tensor.backward": "a tape",
     "Tensor.item": "one cell",
