@@ -133,7 +133,7 @@ def kernel_cases(dtype: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     yield "softmax_cross_entropy_backward", (p, target, normal(71))
     yield "class_indices", (target, np.abs(normal(37)), 37, -1, dtype)
     yield "reduce_losses", (normal(1031), np.abs(normal(1031)), True)
-    loss, sums = np.array(0.3, dtype), (np.array(3.0), np.array(4))
+    loss, sums = np.array(0.3, dtype), (np.array(3, dtype), np.array(4))
     yield "count_batch", (*sums, loss, normal(71, 37), target)
     images, rows = rng.integers(0, 256, (71, 3, 5, 7), np.uint8), rng.permutation(71)[:31]
     yield "load_batch", (images, target, rows, None)

@@ -54,8 +54,8 @@ def reduce_losses(losses: Array, weight: Array, is_mean: bool) -> tuple[Array, A
 
 def count_batch(total: Array, correct: Array, loss: Array, logits: Array, target: Array) -> None:
     """See ``reference.count_batch``: of class indices, one for each image, it is one kernel."""
-    fits = total.dtype == np.float64 and loss.dtype == logits.dtype
-    if logits.ndim != 2 or target.shape != (len(logits),) or not fits or not logits.size:
+    reals = {a.dtype for a in (loss, logits, total)}
+    if logits.ndim != 2 or target.shape != (len(logits),) or len(reals) > 1 or not logits.size:
         reference.count_batch(total, correct, loss, logits, target)
         return
     logits, target = cupy.ascontiguousarray(logits), cupy.ascontiguousarray(target, np.int64)

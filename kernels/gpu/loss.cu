@@ -171,10 +171,9 @@ extern "C" __global__ void softmax_cross_entropy_backward(
     }
 }
 
-// total += loss N, correct += the rows whose largest logit is that of their target. One block. The
-// total is one of an epoch, whose small losses a float would round off: one thread adds to it.
+// total += loss N, correct += the rows whose largest logit is that of their target. One block.
 extern "C" __global__ void count_batch(
-    double* total, long long* correct, const real* __restrict__ loss,
+    real* total, long long* correct, const real* __restrict__ loss,
     const real* __restrict__ logits, const long long* __restrict__ target, int N, int C) {
     int right = 0;
     for (int m = threadIdx.x; m < N; m += blockDim.x) {
@@ -186,6 +185,6 @@ extern "C" __global__ void count_batch(
     }
     real sum = block_sum(real(right));
     if (threadIdx.x != 0) return;
-    *total += double(*loss) * N;
+    *total += *loss * N;
     *correct += (long long)sum;
 }

@@ -53,9 +53,10 @@ class EagerStep:
 
     def __init__(self, net: nn.Module, loss: LossFunction, optimizer: optim.Optimizer):
         self.net, self.loss, self.optimizer = net, loss, optimizer
-        device = device_of_net(net)
-        self.means = Means(device)
-        for dtype in {p.dtype for p in net.parameters() if p.dtype.kind == "f"}:
+        device, dtypes = device_of_net(net), [p.dtype for p in net.parameters()]
+        # on a GPU in the net's dtype, as a compiled step does
+        self.means = Means(device) if device == "cpu" else Means(device, dtypes[0])
+        for dtype in {dtype for dtype in dtypes if dtype.kind == "f"}:
             make_ready(device, dtype)
 
     @property

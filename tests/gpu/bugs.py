@@ -147,7 +147,7 @@ BUGS = [
     Bug("class_indices: the class after the last", LOSS, "t >= 0 && t {-<-}{+<=+} C;\n        ind"),
     Bug("reduce_losses: not weighed", LOSS, "add(losses[m]{- * weight[m]-});"),
     Bug("softmax backward: ignored rows", LOSS, "= {-target[m] < 0 ? real(0) : -}d;"),
-    Bug("count_batch: the total of the last", LOSS, "*total {-+-}= double(*loss)"),
+    Bug("count_batch: the total of the last", LOSS, "*total {-+-}= *loss"),
     Bug("sum_rows: no barrier", SUMS, "sum.value();\n    {-__syncthreads();-}"),
     Bug("sum_each: columns of one row", SUMS, "x[(k {-/-}{+*+} C * B"),
     Bug("pick_pixels: labels as they lie", LOAD, "y[n] = labels[{-rows[n]-}{+n+}];"),
