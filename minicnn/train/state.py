@@ -301,7 +301,7 @@ def _as_json(facts: dict[str, Any]) -> Any:
 
 
 def _sums(step: Any) -> tuple[float, int, int] | None:
-    """What the epoch's means are computed from, in full precision."""
+    """What the epoch's means are computed from, as they were added up."""
     return step and (float(step.means.loss), int(step.means.correct), step.means.examples)
 
 
