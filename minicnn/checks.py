@@ -7,6 +7,8 @@ import operator
 from numbers import Real
 from typing import Any
 
+from minicnn.formats import shown
+
 
 def check_integer(name: str, value: Any, least: int | None = None) -> None:
     """Refuse what is no integer (TypeError), or less than ``least`` (ValueError)."""
@@ -22,10 +24,14 @@ def check_number(name: str, value: Any, at_least: float = -math.inf) -> None:
     """Refuse what is no number (TypeError), not finite or less than ``at_least`` (ValueError)."""
     if not isinstance(value, Real):
         raise TypeError(f"{name} is {_in_a_line(value)}; wanted a number")
-    if at_least > -math.inf and not float(value) >= at_least:
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond all floats
+        number = math.inf
+    if at_least > -math.inf and not number >= at_least:
         raise ValueError(f"{name} is {value}; wanted at least {at_least:g}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} is {value}; wanted a finite number")
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {shown(value, str)}; wanted a finite number")
 
 
 def check_is(name: str, value: Any, kind: Any, wanted: str) -> None:

@@ -148,6 +148,7 @@ def test_a_page_that_names_a_file_that_is_gone_is_found(tmp_path: Path) -> None:
     assert broken(house.paths, tmp_path, files) == ["docs/a.md names kernels/cpu.py"]
 
 
+@pytest.mark.long
 def test_this_tree_breaks_no_rule_and_the_command_prints_the_table(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

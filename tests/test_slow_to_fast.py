@@ -34,6 +34,7 @@ def test_a_version_computes_what_the_loops_compute(op: str, version: Version) ->
     assert found == dict.fromkeys(DIRECTIONS[op], race.OK)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
 @pytest.mark.parametrize("op", VERSIONS)
 def test_the_gpus_version_does(op: str) -> None:

@@ -9,7 +9,7 @@ from minicnn import kernels
 from minicnn.data.dataset import Dataset, in_channels
 from minicnn.data.normalising import MeanAndStd, scale_and_shift
 from minicnn.device import on_device_of, to_device
-from minicnn.kernels import is_host
+from minicnn.kernels import is_host, reference
 from minicnn.random import default_generator
 from minicnn.tensor import Tensor
 
@@ -129,7 +129,9 @@ class DataLoader:
     def _arrays(self, rows: Any) -> tuple[Any, Any]:
         if self.raw:
             return self._pick(self.images, rows), self._pick(self.labels, rows)
-        return kernels.of(self.images).load_batch(self.images, self.labels, rows, self.scale)
+        # for NumPy's arrays it is the same in every set of kernels: no reason to load Numba
+        chosen = reference if is_host(self.images) else kernels.of(self.images)
+        return chosen.load_batch(self.images, self.labels, rows, self.scale)
 
     def _pick(self, array: Any, rows: Any) -> Any:
         """array[rows]; on a GPU it lies in memory that is kept for its size."""

@@ -10,6 +10,8 @@ from typing import Any
 from minicnn import json_files, models
 from minicnn.formats import shown
 
+ROWS = {"epochs": ("epoch", "seconds"), "curve": ("epoch",)}  # what each row of a history has
+
 
 def read(path: Path) -> dict[str, Any]:
     """The content of a run's ``config.json``.

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from minicnn.formats import in_short, shown
-from minicnn.train.config import check_rows
+from minicnn.train.config import ROWS, check_rows
 
 COUNTS = ("epoch", "batch", "epochs")
-NEEDED = {"epochs": ("epoch", "seconds"), "curve": ("epoch",)}  # in the rows of a history
 
 
 def check_beginning(facts: Any) -> None:
@@ -40,7 +39,7 @@ def check_facts(then: Any, now: Mapping[str, Any], batches: int) -> None:
     _check_form("state", now, then)
     if then["batch"] > batches:
         raise ValueError(f"batch is {shown(then['batch'])}; an epoch has {batches}")
-    for name, needed in NEEDED.items():
+    for name, needed in ROWS.items():
         check_rows(then["history"][name], needed)
     if (sums := then["sums"]) is not None and [type(n) for n in sums] != [float, int, int]:
         raise ValueError(f"sums are {shown(sums)}; wanted the sum of losses and two counts")

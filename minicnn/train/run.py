@@ -35,11 +35,11 @@ from minicnn.random import Budget, Draws, drawing_from
 from minicnn.train import config as config_file
 from minicnn.train import state
 from minicnn.train.callbacks import Training
+from minicnn.train.config import ROWS
 from minicnn.train.measure import History
 from minicnn.train.state import Checkpoint
 
 STATE = "state.safetensors"
-NEEDED = {"metrics.jsonl": ("epoch", "seconds"), "curve.jsonl": ("epoch",)}  # in each of the rows
 
 
 class Run:
@@ -243,16 +243,13 @@ def read_measurements(
         FileNotFoundError, NotADirectoryError: no such folder, or a file of the run is missing.
         ValueError: a file is damaged.
     """
-    found: list[Any] = []
-    for name in ("config.json", "metrics.jsonl", "curve.jsonl"):
-        path = expand(folder) / name
-        _check_has(path.parent, path)
-        needed = NEEDED.get(name)
-        found.append(
-            config_file.read(path) if needed is None else config_file.read_rows(path, needed)
-        )
-    config, epochs, curve = found
-    return config, epochs, curve
+    folder = expand(folder)
+    about, epochs = folder / "config.json", folder / "metrics.jsonl"
+    curve = folder / "curve.jsonl"
+    _check_has(folder, about, epochs, curve)
+    config = config_file.read(about)
+    read_rows = config_file.read_rows
+    return config, read_rows(epochs, ROWS["epochs"]), read_rows(curve, ROWS["curve"])
 
 
 def _no_run(folder: Path, missing: str) -> OSError:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ import pytest
 import minicnn
 from minicnn import Tensor, nn, optim
 from minicnn.compiler.cpu.shares import Shares
+from tests.in_threads import in_threads
 
 PICTURE = (2, 9, 7)
 
@@ -58,26 +57,6 @@ def test_an_interrupt_waits_until_the_step_is_whole(monkeypatch: pytest.MonkeyPa
     assert net[0].weight._written[0] > version
     assert int(net[1].num_batches_tracked) == before + 1
     assert (net[1].running_mean.numpy() != mean).all()
-
-
-def in_threads(threads: int, work: Callable[[int], None]) -> None:
-    """``work(number)`` in each of the threads, begun at once; what one raises is raised here."""
-    start, errors = threading.Barrier(threads), list[BaseException]()
-
-    def run(number: int) -> None:
-        try:
-            start.wait()
-            work(number)
-        except BaseException as error:
-            errors.append(error)
-
-    team = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
-    for thread in team:
-        thread.start()
-    for thread in team:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def batches(*sizes: int) -> list[np.ndarray]:

@@ -42,6 +42,14 @@ def test_import_is_cheap():
     assert output.split() == []
 
 
+def test_a_batch_is_cut_without_compiled_kernels():
+    code = (
+        "import sys, minicnn.data as d; train = d.load('fashion-mnist-sample')[0][:9]; "
+        "print(len([*d.DataLoader(train, 4, shuffle=True)]), 'numba' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "3 False\n"
+
+
 # --- the sample that comes with minicnn ---
 
 

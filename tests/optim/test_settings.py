@@ -80,6 +80,11 @@ def test_an_infinite_setting_is_refused(kind: str, name: str) -> None:
         getattr(optim, kind)([parameter(1)], **{name: math.inf})
 
 
+def test_an_integer_beyond_all_floats_is_refused() -> None:
+    with pytest.raises(ValueError, match="lr is a large integer; wanted a finite number$"):
+        optim.SGD([parameter(1)], lr=10**400)
+
+
 @each_setting
 @pytest.mark.parametrize("value", ["0.1", None, 1j, [0.1], np.complex64(1)])
 def test_what_is_no_number_is_refused(kind: str, name: str, value: Any) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import sys
 import tempfile
-import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import minicnn
 from minicnn import Tensor, random
 from minicnn.ops import Operation
+from tests.in_threads import in_threads
 from tests.programs import nets
 from tests.programs.nets import BoomError, Design
 from tests.programs.sides import Compiled, Eager, PyTorch, Result, Setting, Side
@@ -309,25 +309,6 @@ def close(arrays: Sequence[np.ndarray], name: str, least: float = 1.0) -> None:
         if first.size:
             scale = max(least, abs(first).max())
             assert abs(other - first).max() <= TOLERANCE * scale, name
-
-
-def in_threads(threads: int, work: Callable[[int], Any]) -> None:
-    """``work(k)`` in each of the threads; what one raises is raised here."""
-    errors = list[BaseException]()
-
-    def run(number: int) -> None:
-        try:
-            work(number)
-        except BaseException as error:
-            errors.append(error)
-
-    team = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
-    for thread in team:
-        thread.start()
-    for thread in team:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def _numpy(tensor: Any) -> np.ndarray:
