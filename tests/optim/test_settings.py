@@ -81,7 +81,7 @@ def test_an_infinite_setting_is_refused(kind: str, name: str) -> None:
 
 
 def test_an_integer_beyond_all_floats_is_refused() -> None:
-    with pytest.raises(ValueError, match="lr is a large integer; wanted a finite number$"):
+    with pytest.raises(ValueError, match=r"lr is a large integer; wanted a finite number$"):
         optim.SGD([parameter(1)], lr=10**400)
 
 
