@@ -8,7 +8,7 @@ stopped goes on where it was. Who has written a test for the survivors tries the
 
 What nobody can notice stands in ``equivalent.toml``, with the argument. CI tries a sample, another
 one for each commit, on the tests that noticed the mutants of the same functions before
-(``noticed.json``, which ``--write`` makes of the records).
+(``noticed.json``, which ``--write`` makes of the records), and on all tests those that they miss.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--fresh", action="store_true", help="record again which tests run what")
     parser.add_argument("--report", action="store_true", help="try nothing; print what is known")
     parser.add_argument(
-        "--noticed", action="store_true", help="run the tests that are in noticed.json alone"
+        "--noticed", action="store_true", help="run the tests that are in noticed.json first"
     )
     parser.add_argument(
         "--tests", nargs="+", metavar="TEST", help="run these files of tests, or tests"
@@ -87,6 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             todo = [m for m in mutants if record.verdict(m) == wanted and m.name not in same]
             if todo:
                 try_all(name, todo, record, chosen)
+            if chosen.noticed and (left := [m for m in todo if record.verdict(m) == "alive"]):
+                # of a function that has changed since: what notices its new lines is not known
+                all_tests = {"noticed": False, "tests": TESTS[ROOMS[name].tests]}
+                try_all(name, left, record, argparse.Namespace(**vars(chosen) | all_tests))
         nothing_asked = chosen.report or chosen.again
         asked = 0 if nothing_asked else chosen.sample or max(1, len(mutants))
         status |= tell(name, mutants, record, asked)
