@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import nullcontext
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,14 +19,19 @@ from tests.gpu.pretend import standin_for_cupy
 # Files whose tests run twice: on the kernels' source, and on NVIDIA's PTX of them.
 ON_PTX = ("test_compiled", "test_compiled_norm", "test_kernels", "test_optimizers")
 ARCHITECTURE = "sm_90"
-# Nets whose plans are compiled with their sizes as literals then, too; one text serves the others.
+# Nets whose plans are compiled with their sizes as literals there; one text serves the others.
 LITERAL = ("lenet", "lenet-max", "strides", "norms in a row", "dropout")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    is_on_ptx = metafunc.module.__name__.rpartition(".")[2] in ON_PTX
-    if "cupy" in metafunc.fixturenames and is_on_ptx and not hardware.ON_HARDWARE:
+    twice = "cupy" in metafunc.fixturenames and is_run_twice(metafunc.module)
+    if twice and not hardware.ON_HARDWARE:
         metafunc.parametrize("cupy", ["source", "ptx"], indirect=True)
+
+
+def is_run_twice(module: ModuleType) -> bool:
+    """Whether the file is one of ``ON_PTX``."""
+    return module.__name__.rpartition(".")[2] in ON_PTX
 
 
 @functools.cache
@@ -46,7 +52,7 @@ def cupy(request: pytest.FixtureRequest) -> Iterator[Any]:
     if kind == "ptx" and not ptx.is_there():  # which CuPy says before it is hidden
         pytest.skip("needs CuPy and NVRTC")
     name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
-    is_general = kind == "ptx" and name not in LITERAL
+    is_general = is_run_twice(request.module) and name not in LITERAL
     gpu_problem.cache_clear()
     with standin_for_cupy() as module, general_form() if is_general else nullcontext():
         module.set_build(build_of(kind))
