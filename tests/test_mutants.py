@@ -24,6 +24,7 @@ from tests.mutants.rooms import ROOMS, ROOT
 from tests.mutants.trying import (
     DIED,
     TIME,
+    all_functions,
     apart,
     can_be_exchanged,
     exchange,
@@ -331,7 +332,8 @@ def mutant_of(after: str) -> Mutant:
 def test_functions_that_exist_get_the_mutated_code(
     module: ModuleType, old: str, new: str, more: int, size: int
 ) -> None:
-    exchange(Path(module.__file__ or ""), MODULE.replace(old, new).encode())
+    functions = all_functions()[Path(module.__file__ or "").resolve()]
+    exchange(functions, MODULE.replace(old, new).encode())
     assert (module.more(0), module.Part().size) == (more, size)
 
 

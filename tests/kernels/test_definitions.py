@@ -7,6 +7,7 @@ from types import ModuleType
 import numpy as np
 from hypothesis import given
 
+from minicnn.kernels.arrays import LANES
 from tests.kernels.geometry import Geometry, both, examples, geometries
 
 
@@ -75,3 +76,7 @@ def test_a_row_that_is_ignored_has_no_loss(kernel: ModuleType) -> None:
     losses, p = kernel.softmax_cross_entropy(logits, np.array([-1, 2]))
     np.testing.assert_allclose(losses, [0, np.log(3)], rtol=1e-15)
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-15)
+
+
+def test_a_tile_has_an_image_for_each_place_of_a_vector() -> None:
+    assert LANES == 16  # of which tiles/move.py and others load, store and transpose 16 at once

@@ -275,7 +275,8 @@ class Quick:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.items = {item.nodeid: item for item in session.items}
         gc.collect()
-        gc.freeze()  # children share these pages
+        self.functions = all_functions()
+        gc.freeze()  # children share these pages, which a look at every object would copy
         for mutant, names in self.wanted:
             tried = functools.partial(self.tried, mutant)
             self.tell(mutant, first_to_notice(tried, self.unmutated, named(names, self.items)))
@@ -285,7 +286,7 @@ class Quick:
         """The first of the tests that fails with a mutant."""
         path, items = self.root / mutant.file, [self.items[name] for name in names]
         with put_in(self.root, mutant):  # for who imports the file later
-            return in_child(lambda: exchanged(path, items))
+            return in_child(lambda: exchanged(path, self.functions.get(path, []), items))
 
     @functools.cache  # noqa: B019 (one object, as long as the process)
     def unmutated(self, *names: str) -> str:
@@ -293,9 +294,9 @@ class Quick:
         return in_child(lambda: first_failure([self.items[name] for name in names]))
 
 
-def exchanged(path: Path, items: list[pytest.Item]) -> str:
+def exchanged(path: Path, functions: list[FunctionType], items: list[pytest.Item]) -> str:
     """The first test that fails with the functions of the file as it is now; empty if none does."""
-    exchange(path, path.read_bytes())
+    exchange(functions, path.read_bytes())
     return first_failure(items)
 
 
@@ -313,12 +314,12 @@ def first_failure(items: list[pytest.Item]) -> str:
     return first.test
 
 
-def exchange(path: Path, text: bytes) -> None:
-    """Give every function of the file that is there already the code that the text has for it."""
+def exchange(functions: list[FunctionType], text: bytes) -> None:
+    """Give every function of a file the code that the text has for it."""
     codes: dict[tuple[str, int], list[CodeType]] = defaultdict(list)
     for code in codes_of(text):
         codes[code.co_qualname, code.co_firstlineno].append(code)
-    for function in functions_of(path):
+    for function in functions:
         old = function.__code__
         new, *others = codes[old.co_qualname, old.co_firstlineno] or [old]
         if not others and new.co_freevars == old.co_freevars:  # not one of two lambdas on a line
@@ -350,11 +351,10 @@ def where(name: str) -> Path:
     return Path(name).resolve()
 
 
-def functions_of(path: Path) -> list[FunctionType]:
-    """All functions that exist and come from a file, wherever they are kept."""
-    gc.unfreeze()  # else they would not be listed
-    return [
-        function
-        for function in gc.get_objects()
-        if type(function) is FunctionType and where(function.__code__.co_filename) == path
-    ]
+def all_functions() -> dict[Path, list[FunctionType]]:
+    """All functions that exist, wherever they are kept, by the file that they come from."""
+    found: dict[Path, list[FunctionType]] = defaultdict(list)
+    for function in gc.get_objects():
+        if type(function) is FunctionType:
+            found[where(function.__code__.co_filename)].append(function)
+    return dict(found)

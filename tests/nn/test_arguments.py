@@ -117,6 +117,29 @@ def test_what_is_no_number_is_named(make: Callable[[], Any], message: str) -> No
         make()
 
 
+@pytest.mark.parametrize(
+    ("function", "arguments", "options", "message"),
+    [
+        ("avg_pool2d", (ones(1, 2, 2), 2), {"divisor_override": "4"}, "divisor_override is '4'"),
+        ("batch_norm", (ones(2, 1), None, None), {"momentum": "1"}, "momentum is '1'"),
+        ("conv2d", (ones(1, 1, 2, 2), None), {}, "weight is of type NoneType"),
+        ("cross_entropy", (ones(1, 2), [0]), {"ignore_index": "1"}, "ignore_index is '1'"),
+        ("cross_entropy", (ones(1, 2), ones(1, 2)), {"ignore_index": "1"}, "ignore_index is '1'"),
+        ("cross_entropy", (ones(1, 2), [0]), {"label_smoothing": "1"}, "label_smoothing is '1'"),
+        ("dropout", (ones(2), "0.5"), {}, "p is of type str"),
+        ("linear", (ones(3, 1), None), {}, "weight is of type NoneType"),
+        ("nll_loss", (ones(1, 2), [0]), {"ignore_index": "1"}, "ignore_index is '1'"),
+        ("pad", (ones(2, 3), "12"), {}, "pad is of type str"),
+        ("pad", (ones(2, 3), [1, 0.5]), {}, "a width of pad is 0.5"),
+    ],
+)
+def test_a_function_refuses_another_type_by_name(
+    function: str, arguments: tuple[Any, ...], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=rf"^{function}: {message}.*; wanted an? [\w ]+$"):
+        getattr(F, function)(*arguments, **options)
+
+
 @pytest.mark.parametrize("layer", [nn.Conv2d(1, 2, 3), nn.Linear(5, 2), nn.MaxPool2d(2)])
 def test_pixels_come_with_the_cure(layer: nn.Module) -> None:
     message = refusal(layer, ones(2, 1, 5, 5, dtype="uint8"), TypeError)
