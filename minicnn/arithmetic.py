@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 from minicnn import names, ops
 from minicnn.device import on_device_of
 from minicnn.dtypes import check_same_device, check_same_dtype, in_one_dtype
+from minicnn.formats import shown
 from minicnn.kernels import Array
 from minicnn.names import Axes
 
@@ -177,6 +178,8 @@ class Arithmetic:
     ) -> Tensor:
         """Where the largest value stands along ``axis``, int64; of equal ones the first."""
         along = names.axes("argmax", axis, dim)
+        if isinstance(along, tuple):
+            raise TypeError(f"argmax: the axis (dim) is {shown(along)}; wanted an integer or None")
         with on_device_of(self.data):
             return self._of_array(self.data.argmax(axis=along, keepdims=keepdims or keepdim))
 

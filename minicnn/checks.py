@@ -15,21 +15,21 @@ def check_integer(name: str, value: Any, least: int | None = None) -> None:
     try:
         operator.index(value)  # a tensor or an array of one integer is one too
     except (TypeError, ValueError):
-        raise TypeError(f"{name} is {_in_a_line(value)}; wanted an integer") from None
+        raise TypeError(f"{name} is {_told(value)}; wanted an integer") from None
     if least is not None and value < least:
-        raise ValueError(f"{name} is {value}; wanted an integer of at least {least}")
+        raise ValueError(f"{name} is {shown(value, str)}; wanted an integer of at least {least}")
 
 
 def check_number(name: str, value: Any, at_least: float = -math.inf) -> None:
     """Refuse what is no number (TypeError), not finite or less than ``at_least`` (ValueError)."""
     if not isinstance(value, Real):
-        raise TypeError(f"{name} is {_in_a_line(value)}; wanted a number")
+        raise TypeError(f"{name} is {_told(value)}; wanted a number")
     try:
         number = float(value)
     except OverflowError:  # an integer beyond all floats
         number = math.inf
     if at_least > -math.inf and not number >= at_least:
-        raise ValueError(f"{name} is {value}; wanted at least {at_least:g}")
+        raise ValueError(f"{name} is {shown(value, str)}; wanted at least {at_least:g}")
     if not math.isfinite(number):
         raise ValueError(f"{name} is {shown(value, str)}; wanted a finite number")
 
@@ -49,11 +49,11 @@ def check_callable(name: str, value: Any, wanted: str) -> None:
 def check_one_of(name: str, value: Any, known: Any) -> None:
     """Refuse a name that is none of ``known`` (ValueError)."""
     if not isinstance(value, str) or value not in known:
-        said = repr(value) if isinstance(value, str) else _in_a_line(value)
+        said = shown(value) if isinstance(value, str) else _told(value)
         raise ValueError(f"{name} is {said}; wanted one of {', '.join(known)}")
 
 
-def _in_a_line(value: Any) -> str:
+def _told(value: Any) -> str:
     """The value, where it takes no more than a line, and its type."""
-    said, kind = repr(value), f"of type {type(value).__name__}"
-    return kind if "\n" in said or len(said) > 80 else f"{said}, {kind}"
+    said, kind = shown(value), f"of type {type(value).__name__}"
+    return said if said.startswith(kind) else f"{said}, {kind}"

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.formats import shown
 from minicnn.kernels import Array, is_host
 from minicnn.kernels.interrupts import held
 from minicnn.terminal import first_line, said_if_slow
@@ -67,7 +68,7 @@ def resolve(device: Device) -> Device:
         re.fullmatch(r"cpu|(?:gpu|cuda)(?::(\d+))?", device) if isinstance(device, str) else None
     )
     if match is None:
-        raise ValueError(f"device is {device!r}; wanted 'cpu', 'gpu' or 'gpu:<number>'")
+        raise ValueError(f"device is {shown(device)}; wanted 'cpu', 'gpu' or 'gpu:<number>'")
     return "cpu" if device == "cpu" else f"gpu:{int(match[1] or 0)}"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minicnn.formats import shown
 from minicnn.kernels import Array, is_host
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def checked_dtype(dtype: DType) -> np.dtype[Any]:
     try:
         known = np.dtype(dtype if dtype is not None else "None").newbyteorder("=")
     except TypeError:
-        raise TypeError(f"{dtype!r} is no dtype or device; wanted 'float32', 'cpu'...") from None
+        raise TypeError(
+            f"{shown(dtype)} is no dtype or device; wanted 'float32', 'cpu'..."
+        ) from None
     if known.kind in "iub" or known in (np.float32, np.float64):
         return known
     raise TypeError(f"dtype {known} is not supported; wanted float32, float64, integers or bool")

@@ -59,16 +59,40 @@ def _zipped(content: bytes) -> str:
 
 def in_short(error: BaseException) -> str:
     """An error's message in one line of at most 200 characters."""
-    return shortened(" ".join(str(error).split()) or type(error).__name__)
+    return shortened(str(error)) or type(error).__name__
 
 
 def shown(value: Any, form: Callable[[Any], str] = repr) -> str:
-    """A value in a message, of at most 60 characters."""
-    is_large = isinstance(value, int) and abs(value) >= 10**SHOWN
-    text = "a large integer" if is_large else form(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    """A value in a message: in one line, of about 60 characters at most.
+
+    An array whose cells take more is told by its type, shape and dtype.
+    """
+    if isinstance(value, int) and abs(value) >= 10**SHOWN:
+        return "a large integer"
+    try:
+        text = form(value)
+    except ValueError:  # within it is an integer too large to be written
+        return kind_shown(value)
+    if len(text) <= SHOWN and "\n" not in text:
+        return text
+    if isinstance(value, str | bytes | int | list | tuple | dict):
+        return f"{' '.join(text[:SHOWN].split())}..."
+    return kind_shown(value)
 
 
-def shortened(line: str) -> str:
-    """The first 200 characters."""
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+def kind_shown(value: Any) -> str:
+    """What a value is, without its cells: "of type ndarray, shape (2, 3), dtype float32"."""
+    facts = [f"of type {type(value).__name__}"]
+    facts += [
+        f"{name} {getattr(value, name)}" for name in ("shape", "dtype") if hasattr(value, name)
+    ]
+    return ", ".join(facts)
+
+
+def shortened(text: str) -> str:
+    """A text in one line of at most 200 characters, cut where a word ends."""
+    line = " ".join(text.split())
+    if len(line) <= LONGEST:
+        return line
+    last_space = line.rfind(" ", LONGEST // 2, LONGEST + 1)
+    return f"{line[: LONGEST if last_space < 0 else last_space]}..."

@@ -132,7 +132,7 @@ def _with_dense_layers(
         if i < len(widths) - 2:
             layers.append(_choose("activation", activation, ACTIVATIONS)())
     net = nn.Sequential(*layers)
-    if init != "default":
+    if not isinstance(init, str) or init != "default":
         net.apply(initializer(init))
     return net
 

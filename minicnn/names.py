@@ -18,6 +18,7 @@ Nothing is computed here, and what the engine cannot do has no name here.
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 
 from minicnn.checks import check_integer
+from minicnn.formats import shown
 
 if TYPE_CHECKING:
     from minicnn.tensor import Tensor
@@ -235,11 +237,13 @@ def size_of(shape: tuple[Any, ...], size: Any) -> tuple[Any, ...]:
 
     Raises:
         TypeError: no integers.
-        ValueError: a negative one.
+        ValueError: a negative one, or one that no array can have.
     """
     axes = one_tuple(shape or (size,))
     for axis in axes:
         check_integer("size: an axis", axis, 0)
+        if axis > sys.maxsize:
+            raise ValueError(f"size: an axis is {shown(axis)}; wanted at most {sys.maxsize}")
     return axes
 
 

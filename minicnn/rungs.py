@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn import command, kernels, ops
+from minicnn.formats import shown
 from minicnn.kernels import Array
 from minicnn.kernels.arrays import output_sizes
 from minicnn.nn.arguments import IntOrPair, check_kernel_fits, pair
@@ -132,7 +133,7 @@ def conv2d(
         TypeError: input, weight and bias of different dtypes.
     """
     if rung not in RUNGS:
-        raise ValueError(f"rung is {rung!r}; wanted one of {', '.join(RUNGS)}")
+        raise ValueError(f"rung is {shown(rung)}; wanted one of {', '.join(RUNGS)}")
     check_conv2d(input, weight, bias, groups=1)
     strides, dilations = pair("stride", stride), pair("dilation", dilation)
     frame, kernel_size = pair("padding", padding, least=0), pair("kernel", weight.shape[2:])

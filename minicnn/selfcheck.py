@@ -19,6 +19,7 @@ import numpy as np
 import minicnn
 from minicnn import command, compiler, kernels, models, nn, optim
 from minicnn.device import describe, resolve, to_device, to_host, try_gpu
+from minicnn.formats import in_short
 from minicnn.kernels import Array, arrays, reference
 from minicnn.tensor import Tensor
 from minicnn.terminal import say
@@ -77,7 +78,7 @@ def _outcome(check: Callable[[], str | None]) -> str | None:
     try:
         return check()
     except Exception as error:  # of a compiler, a driver: reported like a wrong number
-        return f"FAILED: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return f"FAILED: {type(error).__name__}: {in_short(error)}"
 
 
 def checks(device: str) -> Iterator[tuple[str, Callable[[], str | None]]]:

@@ -12,6 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from minicnn.formats import shown
+
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.utils import check_random_state
@@ -159,7 +161,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if first:
             self._begin(rows, np.unique(classes))
         elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
-            raise ValueError(f"classes is {classes!r}; it was {self.classes_!r} at the first call")
+            raise ValueError(
+                f"classes is {shown(classes)}; it was {self.classes_!r} at the first call"
+            )
         if not hasattr(self, "_optimizer"):
             self._optimizer = recipe.optimizer_of(self.net_)
         self._train(rows, labels, recipe, None)
@@ -259,15 +263,19 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         arguments = {name: getattr(self, name, None) for name in Recipe._fields}
         recipe = recipe._replace(**{k: v for k, v in arguments.items() if v is not None})
         if recipe.schedule not in SCHEDULES:
-            raise ValueError(f"schedule is {self.schedule!r}; wanted one of {', '.join(SCHEDULES)}")
+            raise ValueError(
+                f"schedule is {shown(self.schedule)}; wanted one of {', '.join(SCHEDULES)}"
+            )
         if not isinstance(recipe.batch_size, int | np.integer) or recipe.batch_size < 1:
-            raise ValueError(f"batch_size is {self.batch_size!r}; wanted an int >= 1")
+            raise ValueError(f"batch_size is {shown(self.batch_size)}; wanted an int >= 1")
         return with_enough_updates(recipe, images) if self.epochs is None else recipe
 
     def _train(self, rows: Any, labels: Any, recipe: Recipe, schedule: Any) -> None:
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
-            raise ValueError(f"y has {unknown[0]!r}, which is none of the classes {self.classes_}")
+            raise ValueError(
+                f"y has {shown(unknown[0])}, which is none of the classes {self.classes_}"
+            )
         pictures = Inputs(
             self._scaled(rows), np.searchsorted(self.classes_, labels), len(self.classes_)
         )

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from minicnn import nn, optim
+from minicnn.formats import shown
 from minicnn.nn.functional import cross_entropy
 
 from .record import CompileError
@@ -53,7 +54,7 @@ def settings_of(loss: Any) -> nn.CrossEntropyLoss:
         )
     if loss.reduction not in ("mean", "sum"):
         raise CompileError(
-            f"compile: the loss's reduction is {loss.reduction!r}; wanted 'mean' or 'sum'"
+            f"compile: the loss's reduction is {shown(loss.reduction)}; wanted 'mean' or 'sum'"
         )
     return loss
 

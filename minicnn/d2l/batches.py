@@ -12,6 +12,7 @@ from minicnn import data
 from minicnn.data.catalogue import CATALOGUE
 from minicnn.data.sample import load_or_sample
 from minicnn.device import device_of, to_device
+from minicnn.formats import shown
 from minicnn.tensor import Tensor
 
 
@@ -52,7 +53,9 @@ def _height_and_width(resize: Any) -> tuple[int, int]:
         (np.isfinite(numbers) & (np.trunc(numbers) == numbers)).all()
     )
     if numbers.shape not in ((), (2,)) or not whole or numbers.min() < 1:
-        raise ValueError(f"resize is {resize!r}; wanted a number of at least 1, or two of them")
+        raise ValueError(
+            f"resize is {shown(resize)}; wanted a number of at least 1, or two of them"
+        )
     height, width = np.broadcast_to(numbers, 2).tolist()
     return int(height), int(width)
 

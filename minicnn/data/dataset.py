@@ -8,7 +8,11 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from minicnn.formats import shown
+
 CHANNELS = (1, 3, 4)  # grey, colours, colours with transparency
+
+MOST_CLASSES = 10**6  # that are made up from their number
 
 
 class Dataset:
@@ -55,7 +59,8 @@ class Dataset:
         rows = index if isinstance(index, slice | list | range) else np.asarray(index)
         if isinstance(index, tuple) or getattr(rows, "ndim", 1) != 1:
             raise TypeError(
-                f"index is {index!r}; wanted a slice or an array (one image: dataset.images[i])"
+                f"index is {shown(index)}; wanted a slice or an array (one image: "
+                "dataset.images[i])"
             )
         return Dataset(self.images[rows], self.labels[rows], self.classes, self.name)
 
@@ -137,13 +142,21 @@ def _labels(labels: NDArray[Any], count: int) -> NDArray[np.int64]:
 
 def _classes(classes: int | Sequence[str]) -> tuple[str, ...]:
     if isinstance(classes, int | np.integer):
+        if classes > MOST_CLASSES:
+            raise ValueError(f"classes is {shown(classes)}; wanted at most {MOST_CLASSES}")
         return tuple(map(str, range(classes)))
     try:
         names = tuple(map(str, classes))
-    except TypeError:
-        raise TypeError(f"classes is {classes!r}; wanted names, or a number of classes") from None
+        if any(np.ndim(name) for name in classes):
+            raise TypeError
+    except (TypeError, ValueError):  # no sequence, or a sequence of sequences
+        raise TypeError(
+            f"classes is {shown(classes)}; wanted names, or a number of classes"
+        ) from None
     if len(set(names)) < len(names):
-        raise ValueError(f"classes has {max(names, key=names.count)!r} twice; wanted unlike names")
+        raise ValueError(
+            f"classes has {shown(max(names, key=names.count))} twice; wanted unlike names"
+        )
     return names
 
 

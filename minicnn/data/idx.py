@@ -24,9 +24,10 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from minicnn.checks import check_is
 from minicnn.data.errors import IdxError
 from minicnn.files import expand
-from minicnn.formats import kind_of
+from minicnn.formats import kind_of, shortened
 
 _DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -67,15 +68,19 @@ def read_idx(path: str | Path, sha256: str | None = None) -> NDArray[Any]:
             both SHA-256.
         OSError: the file cannot be opened (FileNotFoundError, PermissionError, ...).
     """
+    if sha256 is not None:
+        check_is("sha256", sha256, str, "a text of 64 hexadecimal digits")
     array, found = read_with_sha256(path)
     if sha256 not in (None, found):
         raise IdxError(not_expected(path, found, sha256))
     return array
 
 
-def not_expected(path: str | Path, found: str, wanted: str | None) -> str:
+def not_expected(path: str | Path, found: str, wanted: str) -> str:
     """The message for a file of another SHA-256."""
-    return f"{path}: not the expected file: SHA-256 of its content is {found}, not {wanted}"
+    return (
+        f"{path}: not the expected file: SHA-256 of its content is {found}, not {shortened(wanted)}"
+    )
 
 
 def read_with_sha256(path: str | Path) -> tuple[NDArray[Any], str]:

@@ -9,6 +9,7 @@ from minicnn import kernels
 from minicnn.data.dataset import Dataset, in_channels
 from minicnn.data.normalising import MeanAndStd, scale_and_shift
 from minicnn.device import on_device_of, to_device
+from minicnn.formats import shown
 from minicnn.kernels import is_host, reference
 from minicnn.random import default_generator
 from minicnn.tensor import Tensor
@@ -72,9 +73,9 @@ class DataLoader:
     ) -> None:
         _check_arguments(dataset, others)
         if not isinstance(batch_size, int | np.integer) or batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size!r}; wanted an int >= 1")
+            raise ValueError(f"batch_size is {shown(batch_size)}; wanted an int >= 1")
         if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
-            raise ValueError(f"seed is {seed!r}; wanted None or an int >= 0")
+            raise ValueError(f"seed is {shown(seed)}; wanted None or an int >= 0")
         if raw and normalise is not None:
             raise ValueError("raw is True with normalise; wanted one: raw pixels are as they are")
         self.dataset = dataset

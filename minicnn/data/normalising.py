@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from minicnn.checks import check_is
 from minicnn.data.dataset import Dataset, in_channels
+from minicnn.formats import shown
 
 MeanAndStd = tuple[Sequence[float] | float, Sequence[float] | float]
 
@@ -45,12 +46,12 @@ def scale_and_shift(normalise: Any, channels: int) -> NDArray[np.float32]:
     """
     try:
         pair = np.array(normalise, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pair = np.zeros(0)
     fits = pair.shape in ((2,), (2, channels)) and np.isfinite(pair).all()
     if not fits or (pair[1] <= 0).any():
         raise ValueError(
-            f"normalise is {normalise!r}; wanted (mean, std), each with {channels} number"
+            f"normalise is {shown(normalise)}; wanted (mean, std), each with {channels} number"
             f"{'s' * (channels != 1)}, std above 0"
         )
     mean, std = (np.broadcast_to(part, channels) for part in pair)

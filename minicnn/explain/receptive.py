@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import nn
+from minicnn.formats import shown
 
 from .conv.arguments import example_of
 from .conv.grids import kernel_labels
@@ -49,7 +50,7 @@ def receptive_field(first: nn.Conv2d, second: nn.Conv2d, x: Any, dy: Any = None)
         check_layer(FUNCTION, layer, nn.Conv2d)
         if layer.padding not in (0, (0, 0), "valid"):
             raise ValueError(
-                f"explain.{FUNCTION}: padding is {layer.padding!r}; wanted layers without"
+                f"explain.{FUNCTION}: padding is {shown(layer.padding)}; wanted layers without"
             )
     picture = as_numbers(FUNCTION, "x", x, 4)
     below = ComparedConvolution(*example_of(first, picture))

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minicnn.formats import shown
+
 from .notes import Note, Reference, Token
 from .numbers import in_digits, power_of_ten, written
 from .page.grid import NUMBERS_UNTIL, Grid
@@ -168,14 +170,16 @@ def known_cell(cell: str, grids: Sequence[Grid]) -> Reference:
     grid = next((grid for grid in grids if grid.grid == name), None)
     if grid is None:
         names = ", ".join(grid.grid for grid in grids)
-        raise ValueError(f"cell is {cell!r}; wanted one of {names}, as {grids[0].grid}/0,0,1,2")
+        raise ValueError(
+            f"cell is {shown(cell)}; wanted one of {names}, as {grids[0].grid}/0,0,1,2"
+        )
     shape = tuple(dict(zip("abij", grid.values.shape, strict=True))[axis] for axis in grid.axes)
     frame = {"i": grid.frame[0], "j": grid.frame[1]}
     inner = tuple(s - 2 * frame.get(axis, 0) for axis, s in zip(grid.axes, shape, strict=True))
     parts = key.split(",")
     fits = len(parts) == len(inner) and all(part.isdecimal() for part in parts)
     if not fits or any(int(k) >= size for k, size in zip(parts, inner, strict=True)):
-        raise ValueError(f"cell is {cell!r}; wanted an index of {name} below {inner}, from 0")
+        raise ValueError(f"cell is {shown(cell)}; wanted an index of {name} below {inner}, from 0")
     return [name, ",".join(str(int(part)) for part in parts)]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.checks import check_integer, check_number
+from minicnn.formats import shown
 from minicnn.tensor import Tensor, as_tensor
 
 Pair = tuple[int, int]
@@ -29,7 +30,9 @@ def pair(name: str, value: IntOrPair, least: int = 1) -> Pair:
     numbers: Any = (value,) if isinstance(value, int | np.integer) else value
     good = isinstance(numbers, Sequence) and len(numbers) in (1, 2) and not isinstance(numbers, str)
     if not good or not all(isinstance(n, int | np.integer) and n >= least for n in numbers):
-        raise ValueError(f"{name} is {value!r}; wanted one or two integers of at least {least}")
+        raise ValueError(
+            f"{name} is {shown(value)}; wanted one or two integers of at least {least}"
+        )
     return int(numbers[0]), int(numbers[-1])
 
 
@@ -46,7 +49,9 @@ def convolution_window(
     if not isinstance(padding, str):
         return steps, pair(f"{function}: padding", padding, least=0), spread
     if padding not in ("same", "valid"):
-        raise ValueError(f"{function}: padding is {padding!r}; wanted numbers, 'same' or 'valid'")
+        raise ValueError(
+            f"{function}: padding is {shown(padding)}; wanted numbers, 'same' or 'valid'"
+        )
     if padding == "same" and steps != (1, 1):
         raise ValueError(f"{function}: padding='same' needs stride 1, received stride {steps}")
     return steps, (0, 0) if padding == "valid" else padding, spread
@@ -115,7 +120,9 @@ def check_loss_settings(function: str, reduction: str, label_smoothing: float = 
     """Refuse an unknown reduction, a smoothing outside [0, 1] (ValueError) or none (TypeError)."""
     check_number(f"{function}: label_smoothing", label_smoothing)
     if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{function}: reduction is {reduction!r}; wanted 'mean', 'sum' or 'none'")
+        raise ValueError(
+            f"{function}: reduction is {shown(reduction)}; wanted 'mean', 'sum' or 'none'"
+        )
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{function}: label_smoothing is {label_smoothing}; wanted 0 to 1")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 
 from minicnn import kernels
+from minicnn.formats import shown
 from minicnn.kernels import Array, array_module
 
 from .operation import RESULT, Operation
@@ -61,7 +62,7 @@ class OverAxis(Operation):
         except TypeError:
             name = type(self).__name__
             raise TypeError(
-                f"{name}: the axis (dim) is {axis!r}; wanted an integer, 1 for logits (N, C)"
+                f"{name}: the axis (dim) is {shown(axis)}; wanted an integer, 1 for logits (N, C)"
             ) from None
 
 

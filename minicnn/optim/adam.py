@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from minicnn import kernels
+from minicnn.formats import shown
 from minicnn.kernels import Array
 from minicnn.tensor import Tensor
 
@@ -38,7 +39,7 @@ class Adam(Optimizer):
     ):
         super().__init__(params, lr)
         if not isinstance(betas, tuple | list) or len(betas) != 2:
-            raise TypeError(f"{self.name}: betas is {betas!r}; wanted a pair of numbers")
+            raise TypeError(f"{self.name}: betas is {shown(betas)}; wanted a pair of numbers")
         self._check_shares(**{"betas[0]": betas[0], "betas[1]": betas[1]})
         self._check(eps=eps, weight_decay=weight_decay)
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay

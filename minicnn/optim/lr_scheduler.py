@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from minicnn.checks import check_number
+from minicnn.formats import shown
 
 from .optimizer import Optimizer
 
@@ -99,7 +100,9 @@ class MultiStepLR(LRScheduler):
 
     def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1):
         if not isinstance(milestones, Iterable):
-            raise TypeError(f"MultiStepLR: milestones is {milestones!r}; wanted a list of epochs")
+            raise TypeError(
+                f"MultiStepLR: milestones is {shown(milestones)}; wanted a list of epochs"
+            )
         self._check(gamma=gamma)
         self.milestones, self.gamma = list(milestones), gamma
         for epoch in self.milestones:

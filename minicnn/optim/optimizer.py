@@ -10,6 +10,7 @@ import numpy as np
 
 from minicnn.checks import check_number
 from minicnn.device import device_of, on_device_of, to_device
+from minicnn.formats import shown
 from minicnn.kernels import Array, array_module, is_host
 from minicnn.tensor import Tensor
 
@@ -44,15 +45,15 @@ class Optimizer:
         self.params = self._checked(params)
         if isinstance(lr, Mapping):
             raise TypeError(
-                f"{self.name}: lr is {lr!r}; wanted a number: super().__init__(params, lr), and "
-                "the other settings as attributes"
+                f"{self.name}: lr is {shown(lr)}; wanted a number: super().__init__(params, lr), "
+                "and the other settings as attributes"
             )
         self._check(lr=lr)
         self.lr = lr
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, str) and isinstance(getattr(self, name, None), Real):
-            raise TypeError(f"{self.name}: {name} is {value!r}; wanted a number")
+            raise TypeError(f"{self.name}: {name} is {shown(value)}; wanted a number")
         super().__setattr__(name, value)
 
     def step(self) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from minicnn import json_files
 from minicnn.device import to_host
 from minicnn.files import make_folder, write_whole
-from minicnn.formats import in_short
+from minicnn.formats import in_short, shown
 from minicnn.optim import SGD
 from minicnn.train.callbacks import Callback, Training
 from minicnn.train.config import check_rows
@@ -68,7 +68,7 @@ class KeptStates(Callback):
 
     def __init__(self, folder: Path, every: int, training: Training):
         if not isinstance(every, int | np.integer) or every < 1:
-            raise ValueError(f"KeptStates: every is {every!r}; wanted an int >= 1")
+            raise ValueError(f"KeptStates: every is {shown(every)}; wanted an int >= 1")
         self.folder, self.every = folder, every
         if not folder.is_dir():
             make_folder(folder)
@@ -157,7 +157,7 @@ def _check(arrays: Arrays, step: Any) -> None:
     if unknown:
         raise ValueError(f"{unknown[0]} is none of {', '.join(PARTS)}")
     if not isinstance(step, dict) or step.keys() not in (set(), {*STEP}):
-        raise ValueError(f"step is {step!r}; wanted {', '.join(STEP)}")
+        raise ValueError(f"step is {shown(step)}; wanted {', '.join(STEP)}")
     check_rows([step], ())
 
 

@@ -28,7 +28,7 @@ from minicnn.data.catalogue import CATALOGUE
 from minicnn.data.chosen import is_own, own_sets
 from minicnn.data.sample import load_or_sample
 from minicnn.files import check_folder, expand, make_folder, write_whole
-from minicnn.formats import in_short
+from minicnn.formats import in_short, shown
 from minicnn.kernels.interrupts import held
 from minicnn.nn import Module
 from minicnn.random import Budget, Draws, drawing_from
@@ -286,7 +286,7 @@ def load_sets(
         return own_sets(config, folder)
     name = config.get("dataset")
     if not isinstance(name, str):
-        raise ValueError(f"config.json: dataset is {name!r}; wanted the name of a data set")
+        raise ValueError(f"config.json: dataset is {shown(name)}; wanted the name of a data set")
     then = config.get("data_dir")
     if folder is None and then is not None and Path(then).is_dir():
         folder = then

@@ -74,7 +74,7 @@ class Checkpoint(Callback):
 
     def __init__(self, path: str | Path, every: int | None = None):
         if every is not None and (not isinstance(every, int | np.integer) or every < 1):
-            raise ValueError(f"Checkpoint: every is {every!r}; wanted None or an int >= 1")
+            raise ValueError(f"Checkpoint: every is {shown(every)}; wanted None or an int >= 1")
         if not (folder := expand(path).parent).is_dir():
             raise FileNotFoundError(f"Checkpoint: {path}: there is no folder {folder}")
         self.path, self.every = path, every
@@ -159,7 +159,7 @@ def _digest_without(content: bytes, start: int) -> bytes:
 def _as_number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"a state holds numbers, texts and arrays; received {value!r}")
+    raise TypeError(f"a state holds numbers, texts and arrays; received {shown(value)}")
 
 
 # From a training and into one ---------------------------------------------------------------------

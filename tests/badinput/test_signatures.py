@@ -57,6 +57,7 @@ def test_wrong_values_are_refused_by_name(name: str, capsys: pytest.CaptureFixtu
         "F.conv2d(minicnn.zeros(1, 1, 2, 3), minicnn.zeros(1, 1, 1, 1), padding=2**20)",
         "F.max_pool2d(minicnn.zeros(1, 1, 2, 3), 2**40)",
         "minicnn.Tensor(np.broadcast_to(np.float32(1), (2**40,))).exp()",
+        "data.Dataset(np.zeros((2, 2, 3), 'uint8'), [0, 1], 2**62)",
         "data.DataLoader(data.Dataset(np.zeros((2, 2, 3), 'uint8'), [0, 1], 2), 2**62)",
     ],
 )

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+import minicnn
+
 
 class Nothing:
     """An object of a class that nobody knows."""
@@ -34,7 +36,15 @@ WRONG: dict[str, Any] = {
     "Nones": [None],
     "dict": {"x": 1},
     "objects": np.array([Nothing()], object),
+    # whose cells, items and characters have no place in a message
+    "cells": np.arange(2000, dtype=np.float32).reshape(40, 50) / 7,
+    "integers": np.arange(2000).reshape(40, 50),
+    "tensor": minicnn.Tensor(np.arange(2000, dtype=np.float32).reshape(40, 50) / 7),
+    "page": "a line\n" * 400,
+    "items": [*range(2000)],
+    "big": 10**400,
 }
+CELLS = {"cells", "integers", "tensor", "items"}
 LISTS = {"list", "texts", "Nones", "objects", "dict"}
 ALL = set(WRONG)
 
@@ -42,12 +52,12 @@ ALL = set(WRONG)
 ACCEPTS: dict[str, set[str]] = {
     "None": {"None"},
     "bool": ALL,  # as everywhere in Python, whatever may stand after ``if``
-    "int": {"whole"},
-    "float": {"whole", "fraction"},
+    "int": {"whole", "big"},
+    "float": {"whole", "fraction", "big"},
     "str": {"text"},
-    "Path": {"text"},
+    "Path": {"text", "page"},
     "IO[bytes]": set(),
-    "Tensor": {"whole", "fraction", "list"},  # a number is a tensor of it
+    "Tensor": {"whole", "fraction", "list", *CELLS},  # a number is a tensor of it
     "Module": set(),
     "Optimizer": set(),
     "LRScheduler": set(),
@@ -56,17 +66,17 @@ ACCEPTS: dict[str, set[str]] = {
     "Sequential": set(),
     "Callable": {"class"},
     "Device": {"text"},
-    "DType": {"None", "class", "text"},
+    "DType": {"None", "class", "text", "tensor"},  # NumPy takes what has a dtype,
     "Generator": {"None"},
-    "IntOrPair": {"whole"},
-    "Sequence[int]": {"list"},
+    "IntOrPair": {"whole", "big"},
+    "Sequence[int]": {"list", "items", "integers"},
     "Sequence[str]": {"list", "texts"},
     "Sequence[Tensor]": set(),
     "Iterable[Tensor]": set(),
-    "Iterable[int]": {"list"},
+    "Iterable[int]": {"list", "items"},
     "Mapping": {"dict"},
     "Batches": set(),
-    "ndarray": set(),
+    "ndarray": {"cells", "integers"},
     "tuple[float, float]": set(),
     "tuple[int, int]": set(),
     "Operation": set(),
@@ -77,7 +87,7 @@ ACCEPTS: dict[str, set[str]] = {
     "History": set(),
     "State": set(),
     "Ranks": set(),
-    "Axes": {"None", "whole"},
+    "Axes": {"None", "whole", "big"},
     "Sequence[Callable]": {"list"},  # fit's after_epoch
     "Sequence[Callback]": {"list"},
     "tuple[Sequence[float]": set(),  # DataLoader's normalise
@@ -138,13 +148,13 @@ FINE: dict[tuple[str, str], set[str]] = {
         (f"optim.{f}", n): {"fraction"}
         for f, n in (("StepLR", "step_size"), ("CosineAnnealingLR", "T_max"))
     },
-    ("Tensor.argmax", "axis"): {"list"},
-    ("Tensor.argmax", "dim"): {"list"},
+    **{(f, "tensors"): {"items"} for f in ("cat", "stack")},  # numbers are tensors
+    ("data.Dataset", "classes"): {"items"},  # as names
     ("nn.ZeroPad2d", "padding"): {"-1"},  # cuts off
     ("nn.BatchNorm2d", "momentum"): {"-1.0"},  # as in PyTorch
     ("F.batch_norm", "momentum"): {"-1.0"},
     **{(f, "name"): set(WRONG) for f in ("data.Dataset", "data.from_arrays")},  # only printed
-    ("data.from_arrays", "classes"): {"whole"},  # a number of classes
+    ("data.from_arrays", "classes"): {"whole", "items"},  # a number of classes
     **{(f"Tensor.{f}", "axis"): {"list"} for f in ("max", "mean", "sum")},  # a list as a tuple
     **{(f"Tensor.{f}", "dim"): {"list"} for f in ("mean", "sum")},
     **{(f, "size"): {"whole"} for f in ("zeros", "ones", "rand", "randn")},  # one axis

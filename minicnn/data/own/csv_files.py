@@ -15,7 +15,7 @@ from minicnn.data.errors import DatasetError
 from minicnn.data.own.arrays import Found, Part, found, note
 from minicnn.data.own.picture_files import check_size
 from minicnn.files import expand
-from minicnn.formats import shortened
+from minicnn.formats import shortened, shown
 
 _MOST_COLUMNS = 10**9
 
@@ -135,8 +135,8 @@ def _what_is_wrong(complaint: str, skipped: bool) -> str:
     if cell := re.search(r"convert string '(.*?)'?\s+to .* at row (\d+), column (\d+)", complaint):
         line = int(cell[2]) + 1 + skipped
         return (
-            f"line {line}, column {cell[3]} is {cell[1][:40]!r}; wanted whole numbers: the label, "
-            "then the pixels 0..255"
+            f"line {line}, column {cell[3]} is {shown(cell[1])}; wanted whole numbers: the "
+            "label, then the pixels 0..255"
         )
     if row := re.search(r"changed from (\d+) to (\d+) at row (\d+)", complaint):
         line = int(row[3]) + skipped

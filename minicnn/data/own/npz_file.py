@@ -11,7 +11,7 @@ from minicnn.data.dataset import Dataset
 from minicnn.data.errors import DatasetError
 from minicnn.data.own.arrays import Found, Part, found
 from minicnn.files import expand
-from minicnn.formats import in_short, kind_of
+from minicnn.formats import in_short, kind_of, shortened
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
@@ -49,7 +49,7 @@ def _arrays(path: Path) -> list[NDArray[Any]]:
         try:
             archive = np.load(file, allow_pickle=False)
             if missing := [name for name in NAMES if name not in archive]:
-                has = ", ".join(archive)[:200] or "nothing"
+                has = shortened(", ".join(archive)) or "nothing"
                 raise DatasetError(f"{path} lacks {', '.join(missing)}, it has {has}; {wanted}")
             return [_plain(archive[name], name, path) for name in NAMES]
         except DatasetError:

@@ -14,7 +14,7 @@ from minicnn.data.dataset import Dataset
 from minicnn.data.errors import DatasetError
 from minicnn.data.own.arrays import Found, Part, found, note
 from minicnn.files import expand
-from minicnn.formats import in_short
+from minicnn.formats import in_short, shown
 
 KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # in Pillow's words
@@ -151,7 +151,7 @@ def check_size(size: Any) -> None:
         return
     check_is("size", size, tuple | list, "(height, width)")
     if len(size) != 2:
-        raise ValueError(f"size is {size!r}; wanted (height, width)")
+        raise ValueError(f"size is {shown(size)}; wanted (height, width)")
     for length in size:
         check_integer("size: a length", length, 1)
 

@@ -19,6 +19,7 @@ from minicnn import kernels, nn
 from minicnn.data import Dataset
 from minicnn.data.dataset import in_channels
 from minicnn.files import expand, write_whole
+from minicnn.formats import shown
 from minicnn.kernels import Array
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.nn.module import device_of_net
@@ -116,14 +117,14 @@ Accuracy on {2:,} test pictures: {0:.4f} in float32, {1:.4f} in this file."""
 def check_name(name: str) -> None:
     """Refuse what cannot begin a name in C (ValueError)."""
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
-        raise ValueError(f"name is {name!r}; wanted a letter, then letters, digits and _")
+        raise ValueError(f"name is {shown(name)}; wanted a letter, then letters, digits and _")
 
 
 def _checked(image_shape: Sequence[int]) -> Shape:
     shape = tuple(image_shape)
     if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
         raise ValueError(
-            f"export: image_shape is {image_shape!r}; wanted (channels, height, width)"
+            f"export: image_shape is {shown(image_shape)}; wanted (channels, height, width)"
         )
     return shape
 
@@ -145,7 +146,7 @@ def _of_pixels(shape: Shape, normalise: Normalise) -> norm.Scale:
     mean, std = normalise.get("mean", ()), normalise.get("std", ())
     if not len(mean) == len(std) == shape[0] or min(std) <= 0:
         wanted = f"wanted mean and std, {shape[0]} numbers each, std positive"
-        raise ValueError(f"export: normalise is {dict(normalise)!r}; {wanted}")
+        raise ValueError(f"export: normalise is {shown(dict(normalise))}; {wanted}")
     return norm.of_pixels(shape, mean, std)
 
 

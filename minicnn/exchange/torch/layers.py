@@ -11,6 +11,7 @@ import numpy as np
 
 from minicnn import nn
 from minicnn.exchange.libraries import library
+from minicnn.formats import shown
 from minicnn.random import Draws, drawing_from
 from minicnn.tensor import Tensor
 
@@ -210,7 +211,7 @@ class _FromTorch(_Way):
             return "it has forward hooks, which may change what it computes; remove them first"
         for name, common in PYTORCHS_OWN.items():
             if getattr(module, name, common) != common:
-                return f"{name} is {getattr(module, name)!r}; minicnn has {common!r} only"
+                return f"{name} is {shown(getattr(module, name))}; minicnn has {common!r} only"
         if getattr(module, "dim", 0) is None:
             return "dim is None, and PyTorch guesses the axis; name it"
         return super().reason_against(module)

@@ -13,6 +13,7 @@ from typing import Any
 from minicnn import formats
 from minicnn.exchange.libraries import library
 from minicnn.files import expand
+from minicnn.formats import shown
 from minicnn.tensor import Tensor
 
 from .tensors import HALVES, from_torch_tensor, tell_of_widened
@@ -50,8 +51,8 @@ def load_state_dict(
     others = [name for name in state if not name.startswith(strip_prefix)]
     if others:
         raise ValueError(
-            f"load_state_dict: strip_prefix is {strip_prefix!r}, and {path} has names without it: "
-            f"{_listed(others)}"
+            f"load_state_dict: strip_prefix is {shown(strip_prefix)}, and {path} has names without "
+            f"it: {_listed(others)}"
         )
     tensors = {}
     for name, tensor in state.items():
@@ -110,7 +111,7 @@ def _part(path: str | Path, content: Any, key: str | None) -> Mapping[str, Any]:
     where = path if key is None else f"{path}: {key!r}"
     if key is not None:
         if not isinstance(content, Mapping) or key not in content:
-            raise ValueError(f"load_state_dict: key is {key!r}; {path} holds {_told(content)}")
+            raise ValueError(f"load_state_dict: key is {shown(key)}; {path} holds {_told(content)}")
         content = content[key]
     if _is_state(content):
         return content

@@ -14,6 +14,8 @@ import tomllib
 from importlib.resources import files
 from typing import Any, Self
 
+from minicnn.formats import shown
+
 LANGUAGES = ("en", "zh", "ja")
 PLACE = re.compile(r"\{(\w+)(?::([^|}]*)\|([^}]*))?\}")  # {name}, {count:# cell|# cells}
 SILENT = re.compile(r'data-say="([\w.]+)"(?: data-values="([^"]*)")?>')
@@ -48,7 +50,9 @@ def catalogue(language: str) -> dict[str, str]:
         ValueError: no such language.
     """
     if language not in LANGUAGES:
-        raise ValueError(f"explain: lang is {language!r}; wanted one of {', '.join(LANGUAGES)}")
+        raise ValueError(
+            f"explain: lang is {shown(language)}; wanted one of {', '.join(LANGUAGES)}"
+        )
     text = files(__package__).joinpath(f"{language}.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(text)
     found = {name: tables.pop(name) for name in ("name", "tag")}

@@ -9,6 +9,7 @@ from functools import partial
 from minicnn import ops
 from minicnn.checks import check_is
 from minicnn.dtypes import check_same_dtype
+from minicnn.formats import shown
 from minicnn.kernels import is_host
 from minicnn.kernels.arrays import output_sizes
 from minicnn.nn.arguments import (
@@ -124,7 +125,8 @@ def check_conv2d(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int
         raise ValueError(f"conv2d: weight has shape {weight.shape}; wanted (O, C, KH, KW)")
     if not isinstance(groups, int) or groups < 1 or weight.shape[0] % groups:
         raise ValueError(
-            f"conv2d: groups is {groups}; wanted a divisor of the {weight.shape[0]} output channels"
+            f"conv2d: groups is {shown(groups, str)}; wanted a divisor of the {weight.shape[0]} "
+            "output channels"
         )
     channels = weight.shape[1] * groups
     if input.shape[-3] != channels:

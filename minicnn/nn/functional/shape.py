@@ -7,6 +7,7 @@ from numbers import Real
 
 from minicnn import ops
 from minicnn.checks import check_integer, check_is
+from minicnn.formats import shown
 from minicnn.nn.arguments import as_input
 from minicnn.tensor import Tensor, apply
 
@@ -25,8 +26,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     for width in pad:
         check_integer("pad: a width of pad", width)
     check_is("pad: value", value, Real, "a number")  # an infinite one, or nan, may be meant
-    if mode != "constant":
-        raise ValueError(f"pad: mode is {mode!r}; wanted 'constant'")
+    if not isinstance(mode, str) or mode != "constant":
+        raise ValueError(f"pad: mode is {shown(mode)}; wanted 'constant'")
     widths = list(zip(pad[::2], pad[1::2], strict=False))
     if len(pad) % 2 or len(widths) > input.ndim:
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minicnn.checks import check_integer
+from minicnn.formats import shown
 from minicnn.nn import arguments
 from minicnn.nn import functional as F
 from minicnn.nn.module import Module
@@ -34,7 +35,7 @@ class ZeroPad2d(Module):
         super().__init__()
         widths = tuple(padding) if isinstance(padding, Sequence) else (padding,) * 4
         if len(widths) != 4 or not all(isinstance(width, int) for width in widths):
-            raise ValueError(f"ZeroPad2d: padding is {padding!r}; wanted one or four integers")
+            raise ValueError(f"ZeroPad2d: padding is {shown(padding)}; wanted one or four integers")
         self.padding = widths
 
     def forward(self, input: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from minicnn.formats import shown
 from minicnn.nn import init
 from minicnn.nn.module import Module, Parameter
 
@@ -26,7 +27,7 @@ def check_sizes(layer: Module, **sizes: int) -> None:
     for name, size in sizes.items():
         if not isinstance(size, int | np.integer) or size < 1:
             kind = type(layer).__name__
-            raise ValueError(f"{kind}: {name} is {size!r}; wanted an integer of at least 1")
+            raise ValueError(f"{kind}: {name} is {shown(size)}; wanted an integer of at least 1")
 
 
 class Lazy(Module):
