@@ -73,10 +73,11 @@ class Parser(argparse.ArgumentParser):
     def parse(self, argv: list[str] | None) -> argparse.Namespace:
         """The parsed options; an unknown one is an error that names the nearest known one.
 
+        Options may stand between a command's other arguments, and after them.
         Those of the file that ``--config`` names come first: a typed one wins.
         """
         argv = sys.argv[1:] if argv is None else argv
-        options, unknown = self.parse_known_args(argv)
+        options, unknown = self.parse_known_intermixed_args(argv)
         if unknown:
             self.error(self._no_option(unknown[0].partition("=")[0]))
         file = getattr(options, "config", None)

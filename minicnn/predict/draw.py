@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from minicnn.plots import GRID, INK
+from minicnn.plots import GRID, INK, as_written
 from minicnn.predict.classifier import NEIGHBOURS, Classifier, Prediction
 from minicnn.predict.reading import Picture, channels_last
 from minicnn.visualize.draw.board import FAINT, RIGHT, WRONG, empty_axes, empty_figure, write
@@ -60,7 +60,7 @@ def _draw_row(
             left, near = NEAR + column * (SMALL + 0.1), channels_last(train.images[place]) / 255
             axes = _draw_picture(figure, left, top + 0.2, SMALL, SMALL, near)
             name = train.classes[train.labels[place]]
-            axes.set_xlabel(name, fontsize=8, color=INK, parse_math=False)
+            axes.set_xlabel(as_written(name), fontsize=8, color=INK)
 
 
 def _draw_picture(
@@ -81,8 +81,8 @@ def _draw_bars(axes: Any, prediction: Prediction) -> None:
     places = range(len(top))
     axes.barh(places, [p for _, p in top], 0.62, color=colours[: len(top)])
     axes.set(xlim=(0, 1), ylim=(2.5, -0.5), xticks=[], yticks=places)
-    names = [_shortened(name, 12) for name, _ in top]
-    axes.set_yticklabels(names, fontsize=9, parse_math=False)
+    names = [as_written(_shortened(name, 12)) for name, _ in top]
+    axes.set_yticklabels(names, fontsize=9)
     for row, (_, p) in enumerate(top):
         write(axes, p + 0.06, row, percent(p), ha="left", size=8)
 

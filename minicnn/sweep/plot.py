@@ -53,7 +53,8 @@ def draw(axis: str, runs: Sequence[Run], outcomes: Outcomes) -> Any:
 
 def _settings(run: Run, names: Sequence[str]) -> str:
     """The run's settings on the axes of these names: a line's name."""
-    return ", ".join(f"{name} {shown(run.settings.get(name))}" for name in names)
+    settings = ", ".join(f"{name} {shown(run.settings.get(name))}" for name in names)
+    return plots.as_written(settings)
 
 
 def _draw_lines(axes: Any, lines: dict[str, list[Point]]) -> None:
@@ -75,7 +76,9 @@ def _places(values: Sequence[Any]) -> tuple[Any, Ticks]:
         few = len(set(values)) <= FEW
         return lambda value: value, {value: shown(value) for value in values if few}
     names = [*dict.fromkeys(json.dumps(value) for value in values)]
-    texts: Ticks = {i: shown(json.loads(name)) or "usual" for i, name in enumerate(names)}
+    texts: Ticks = {
+        i: plots.as_written(shown(json.loads(name))) or "usual" for i, name in enumerate(names)
+    }
     return lambda value: names.index(json.dumps(value)), texts
 
 

@@ -112,6 +112,17 @@ def test_all_right_leads_to_the_training(course: Path, capsys: pytest.CaptureFix
     assert "python -m minicnn.learn train" in said[-1]
 
 
+def test_options_may_stand_between_a_command_and_its_number(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for typed in ("check 3 --in {}", "check --in {} 3", "--in {} check 3"):
+        assert main([word.format(course) for word in typed.split()]) == 1  # not begun
+        said.append(capsys.readouterr().out)
+    assert said[0].startswith(" 3  ")
+    assert said[0] == said[1] == said[2]
+
+
 def test_there_are_three_hints_and_the_third_is_the_formula(
     course: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.plots import INK, TEST, TRAIN
+from minicnn.plots import INK, TEST, TRAIN, as_written
 
 MOST_MAPS = 16  # channels shown of a layer
 RIGHT, WRONG, FAINT, PAPER = TEST, TRAIN, "#8a949e", "#f4f4f4"
@@ -17,10 +17,10 @@ def empty_figure(width: float, height: float, title: str, below: str = "") -> An
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
-    figure.text(
-        0.3 / width, 1 - 0.2 / height, title, color=INK, fontsize=13, va="top", fontweight="bold"
-    )
-    figure.text(0.3 / width, 1 - 0.52 / height, below, color=FAINT, fontsize=9.5, va="top")
+    bold: dict[str, Any] = {"color": INK, "size": 13, "weight": "bold"}
+    small: dict[str, Any] = {"color": FAINT, "size": 9.5}
+    for down, words, style in ((0.2, title, bold), (0.52, below, small)):
+        figure.text(0.3 / width, 1 - down / height, as_written(words), va="top", **style)
     return figure
 
 
@@ -59,7 +59,7 @@ def photo(axes: Any, picture: np.ndarray, column: float, row: float) -> None:
 
 def write(axes: Any, x: float, y: float, words: str, **style: Any) -> None:
     style = {"ha": "center", "va": "center", "color": INK, "size": 9, **style}
-    axes.text(x, y, words, clip_on=False, parse_math=False, **style)
+    axes.text(x, y, as_written(words), clip_on=False, **style)
 
 
 def short(number: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import plots
-from minicnn.plots import GRID, INK
+from minicnn.plots import GRID, INK, as_written
 
 from .board import empty_axes, empty_figure
 
@@ -32,7 +32,7 @@ def draw_gradients(norms: np.ndarray, names: Sequence[str], title: str) -> Any:
         axes.text(1.02, row, f"{median:.3g}", transform=axes.get_yaxis_transform(), **style)
     axes.set(xscale="log", ylim=(len(names) - 0.5, -0.5), yticks=range(len(names)))
     _plain_decimals(axes.xaxis, norms[norms > 0])
-    axes.set_yticklabels(names, fontsize=10)
+    axes.set_yticklabels([*map(as_written, names)], fontsize=10)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     return figure

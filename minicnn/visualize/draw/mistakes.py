@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import data
-from minicnn.plots import GRID
+from minicnn.plots import GRID, as_written
 
 from ..numbers import Predictions
 from .board import FAINT, RIGHT, WRONG, board_on, empty_axes, empty_figure, photo, write
@@ -46,7 +46,7 @@ def _draw_bars(axes: Any, p: np.ndarray, label: int, classes: Sequence[str]) -> 
     colours = [RIGHT if k == label else WRONG if k == first[0] else GRID for k in rows]
     axes.barh(range(len(rows)), p[rows], 0.62, color=colours)
     axes.set(xlim=(0, 1), ylim=(3.5, -0.5), xticks=[], yticks=range(len(rows)))
-    names = axes.set_yticklabels([classes[k] for k in rows], fontsize=8.5)
+    names = axes.set_yticklabels([as_written(classes[k]) for k in rows], fontsize=8.5)
     for row, (k, name, colour) in enumerate(zip(rows, names, colours, strict=True)):
         if colour != GRID:
             name.set(color=colour, weight="bold")
