@@ -17,10 +17,12 @@ from types import ModuleType
 
 import pytest
 
-from tests.mutants.__main__ import main, tell
+from tests.mutants import compiled
+from tests.mutants.__main__ import draw, main, options, tell
+from tests.mutants.cuda import of_cuda
 from tests.mutants.operators import Mutant, Place, of_python, places
 from tests.mutants.record import Entry, Noticed, Record, catalogue, stale
-from tests.mutants.rooms import ROOMS, ROOT
+from tests.mutants.rooms import ROOMS, ROOT, mutants_of
 from tests.mutants.trying import (
     DIED,
     TIME,
@@ -101,6 +103,37 @@ def test_every_operator_changes_what_it_should_and_nothing_else() -> None:
     assert sorted(found) == sorted(wanted)
 
 
+CUDA = b"""
+#define MOST 7  // 3 + 4
+__device__ real half(real x) { return x / 2; }
+extern "C" __global__ void count(const real* x, int n) {
+    for (int k = 0; k < n && x[k] != 1.5f; k += 32) /* 1 + 1 */ add(-x[k]);
+}
+"""
+
+
+def test_operators_and_numbers_of_cuda_are_changed() -> None:
+    found = [(m.function, m.lines, m.of(CUDA).splitlines()) for m in of_cuda("a.cu", CUDA)]
+    lines = CUDA.splitlines()
+    changed = [
+        (function, line.decode())
+        for function, (number, _), text in found
+        for line in [text[number - 1]]
+        if text[: number - 1] + text[number:] == lines[: number - 1] + lines[number:]
+    ]
+    head = "    for (int k = 0; k < n && x[k] != 1.5f; k += 32) /* 1 + 1 */ add(-x[k]);"
+    assert changed == [
+        ("half", "__device__ real half(real x) { return x * 2; }"),
+        ("half", "__device__ real half(real x) { return x / 3; }"),
+        ("count", head.replace("k = 0", "k = 1")),
+        ("count", head.replace("<", "<=")),
+        ("count", head.replace("&&", "||")),
+        ("count", head.replace("!=", "==")),
+        ("count", head.replace("+=", "-=")),
+        ("count", head.replace("32", "33")),
+    ]
+
+
 def test_functions_of_a_mutant_begin_on_the_same_lines() -> None:
     file = "minicnn/nn/functional/loss.py"
     text = (ROOT / file).read_bytes()
@@ -115,11 +148,7 @@ def test_functions_of_a_mutant_begin_on_the_same_lines() -> None:
 
 def test_the_catalogue_names_mutants_that_exist() -> None:
     entries = catalogue()
-    mutants = [
-        mutant
-        for file in {entry.file for entry in entries}
-        for mutant in of_python(file, (ROOT / file).read_bytes())
-    ]
+    mutants = [mutant for file in {entry.file for entry in entries} for mutant in mutants_of(file)]
     assert stale(mutants, entries) == []
     assert all(entry.why.strip() for entry in entries)
 
@@ -139,6 +168,36 @@ def test_a_record_goes_on_where_it_was(tmp_path: Path) -> None:
     record.add("room", second, "")
     record = Record(tmp_path / "room.jsonl")
     assert [record.verdict(m) for m in (first, second, third)] == ["killed", "alive", ""]
+
+
+def test_a_sample_of_rooms_together_stays_when_others_are_gone() -> None:
+    line = ["--room", "tape", "--room", "optim", "--together", "--sample", "40", "--seed", "5"]
+    drawn = draw(options().parse_args(line))
+    assert sum(map(len, drawn.values())) == 40
+    assert all(drawn.values())
+    files = [argument for file in ROOMS["optim"].paths()[1:] for argument in ("--file", file)]
+    fewer = draw(options().parse_args([*line, *files]))
+    kept = {m for m in drawn["optim"] if m.file in files}
+    assert kept <= {*fewer["optim"]}
+    assert not fewer["tape"]
+
+
+def test_a_kernel_is_compiled_again_where_a_changed_file_is_part_of_it() -> None:
+    parts = compiled.parts("kernels/tiles/pool.py")
+    assert {"kernels/tiles/move.py", "kernels/tiles/lanes.py", "kernels/arrays.py"} <= parts
+    assert "kernels/cpu/random.py" in parts  # of dropout, which stands where slopes do
+    assert not {"kernels/tiles/product.py", "kernels/cpu/jit.py"} & parts
+    assert "kernels/tiles/pool.py" not in compiled.parts("kernels/tiles/step.py")
+
+
+def test_files_that_are_compiled_for_a_mutant_have_tests_that_exist() -> None:
+    rooms = [room for room in ROOMS.values() if room.way == "compiled"]
+    files = {path for room in rooms for path in room.paths() if room.mutants()}
+    files -= {path for path in files if path.endswith("__init__.py")}
+    assert files == compiled.OWN.keys()
+    for test in {test for tests in compiled.OWN.values() for test in tests}:
+        file, _, function = test.partition("::")
+        assert not function or function.partition("[")[0] in functions_in(file), test
 
 
 def test_the_tests_and_functions_that_have_noticed_mutants_exist() -> None:

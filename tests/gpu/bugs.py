@@ -23,6 +23,12 @@ COMMON, LOAD, RANDOM, CONV, BACK, LINEAR, POOL, *OTHERS = texts.FILES
 ACTIVATION, NORM, JOIN, LOSS, CHAIN, OPTIM, SUMS = OTHERS
 TELLING = re.compile(r"AddressSanitizer: \S+|runtime error: .*|\S+ does not fit .*|\w+Error: .*")
 KERNEL = re.compile(r'^extern "C" __global__ .*?^}$', re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(  # a macro, a line, a function or a structure of several lines
+    r"^#define .*?(?<!\\)$|^\w[^\n]*[;}](?: *//[^\n]*)?$|^\w(?:(?!^(?:\w|#(?!pragma))).)*?^}",
+    re.DOTALL | re.MULTILINE,
+)
+NAME = re.compile(r"^(?:\w[^;{}\n]*?\b(\w+)\(|.*?\bstruct (\w+)|#define (\w+))", re.MULTILINE)
+RUNGS = ("emulator", "NVRTC", "width", "sanitizer", "PTX")
 NEED_NVRTC = ("NVRTC", "PTX", "late")
 NVRTC = "cupy_backends.cuda.libs.nvrtc"
 
@@ -256,17 +262,33 @@ def seeded(bug: Bug) -> str:
     )
     place = bug.nth or 1
     wrong = old.join(pieces[:place]) + new + old.join(pieces[place:])
-    return wrong if is_python else texts.everything().replace(right, wrong)
+    return wrong if is_python else planted(bug.file, wrong)
+
+
+def planted(file: str, wrong: str) -> str:
+    """The text of all kernels, one file of which has another text."""
+    return texts.everything().replace((texts.FOLDER / file).read_text(), wrong)
 
 
 def alone(text: str) -> str:
     """``text`` with the kernels that a bug changes, without the others: sooner compiled.
 
-    All of them where the bug is in a function that kernels call.
+    They are those in which it is, or which call, by whatever way, a function in which it is.
     """
-    right = texts.everything()
-    changed = [kernel for kernel in KERNEL.findall(text) if kernel not in right]
-    return KERNEL.sub(lambda k: k[0] if k[0] in changed else "", text) if changed else text
+    right, blocks = texts.everything(), BLOCK.findall(text)
+    changed = {block for block in blocks if block not in right}
+    names: set[str] = set()
+    while more := {name for block in changed for name in names_in(block)} - names:
+        names |= more
+        changed |= {block for block in blocks if names & set(re.findall(r"\w+", block))}
+    is_part = any(kernel in changed for kernel in KERNEL.findall(text))
+    return KERNEL.sub(lambda k: k[0] if k[0] in changed else "", text) if is_part else text
+
+
+def names_in(block: str) -> set[str]:
+    """The functions, structures and macros that begin there; of other lines every word."""
+    found = {name for names in NAME.findall(block) for name in names if name}
+    return found or set(re.findall(r"\w+", block))
 
 
 def has_nvrtc() -> bool:
@@ -326,8 +348,12 @@ def noticed(bug: Bug) -> tuple[str, str]:
     if bug.rung == "late":
         problem = late_trial(bug.file, seeded(bug))
         return ("late", problem) if problem else ("", "")
-    text, rungs = seeded(bug), ["emulator", "NVRTC", "width", "sanitizer", "PTX"]
-    for rung in sorted(rungs, key=lambda rung: rung != bug.rung):
+    return first_to_notice(seeded(bug), sorted(RUNGS, key=lambda rung: rung != bug.rung))
+
+
+def first_to_notice(text: str, rungs: Sequence[str] = RUNGS) -> tuple[str, str]:
+    """The first of some rungs that notices that a text is wrong, and its words."""
+    for rung in rungs:
         problem = asked(rung, text)
         if problem is not None:
             return rung, problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -53,6 +54,23 @@ def test_bugs_are_where_they_are_said_to_be() -> None:
     assert len({bug.what for bug in ALL}) == len(ALL) >= 100
     for bug in ALL:
         assert bugs.seeded(bug) != texts.everything(), bug.what
+
+
+@pytest.mark.parametrize(
+    ("change", "kernels"),
+    [
+        ("wanted != 0{- && image < count-})", {"dense_chain", "dense_chain_loss"}),
+        ("if ({-decoupled-}{+false+}) kept", {"adam", "update_adam"}),
+        (  # dense_chain by way of a mask
+            "0xBB67AE8{-5-}{+4+}u",
+            {"random_uniform", "dropout", "dense_chain", "dense_chain_loss"},
+        ),
+    ],
+)
+def test_with_a_bug_go_the_kernels_that_have_it(change: str, kernels: set[str]) -> None:
+    bug = next(bug for bug in bugs.BUGS if bug.change == change)
+    left = bugs.alone(bugs.seeded(bug))
+    assert {*re.findall(r"__global__ void (\w+)\(", left)} == kernels
 
 
 def test_each_kind_of_bug_has_one_in_the_sample() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import resource
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ MODES = {  # n, steps, orders
     "sm_90": (45, 1, 2),
     "sm_120": (45, 1, 2),
 }
+SECONDS = {"emulator": 90}  # of the processor's time, a wrong kernel may never end; others: 600
 NARROW = (Path(__file__).parent / "shim" / "narrow.h").read_text()
 LATE = """// In the orders from 2 on every other warp takes 8 turns longer to leave a barrier.
 static void parted(int line) {
@@ -293,4 +295,5 @@ def main(mode: str) -> None:
 
 
 if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS.get(sys.argv[1], 600), -1))
     main(sys.argv[1])

@@ -18,14 +18,15 @@ import contextlib
 import hashlib
 import importlib
 import os
-import random
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tqdm
 
+from . import compiled, cuda, trying
 from .covering import Covering, Recorder
 from .operators import Mutant
 from .record import Noticed, Record, catalogue, equivalent
@@ -33,6 +34,7 @@ from .rooms import ROOMS, ROOT, TESTS, WHOLE, Room
 from .trying import ENDED, PLAIN, Quick, apart, can_be_exchanged, checkout, imported
 
 FOLDER = ROOT / ".mutants"  # not in git
+SECONDS_COMPILING = 60  # of the processor's time for one test, its kernels included
 CURE = (
     "cure: a test that fails with it, if there is none, and python -m tests.mutants --room {room} "
     "--file {file} --write; or why nobody can notice it, in tests/mutants/equivalent.toml"
@@ -44,6 +46,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--room", choices=ROOMS, action="append", help="default: all of them")
     parser.add_argument("--file", action="append", metavar="FILE", help="of the rooms, these alone")
     parser.add_argument("--sample", type=int, metavar="N", help="try N mutants of each room")
+    parser.add_argument(
+        "--together", action="store_true", help="the sample is one of all the rooms together"
+    )
     parser.add_argument("--seed", default="0", help="of the sample: a number, or a commit")
     parser.add_argument("--again", action="store_true", help="try those again that survived")
     parser.add_argument("--fresh", action="store_true", help="record again which tests run what")
@@ -75,12 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen.keep = chosen.keep.resolve()
     chosen.keep.mkdir(parents=True, exist_ok=True)
     status = 0
-    for name in chosen.room or ROOMS:
+    drawn = draw(chosen)
+    for name, mutants in drawn.items():
         record = Record(chosen.keep / f"{name}.jsonl")
-        mutants = [m for m in ROOMS[name].mutants() if not chosen.file or m.file in chosen.file]
-        if chosen.noticed:
-            mutants = list(filter(Noticed().tests_of, mutants))
-        mutants = sample(mutants, chosen.sample, chosen.seed)
         if not chosen.report:
             same = equivalent(mutants, catalogue())
             wanted = "alive" if chosen.again else ""
@@ -91,8 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 # of a function that has changed since: what notices its new lines is not known
                 all_tests = {"noticed": False, "tests": TESTS[ROOMS[name].tests]}
                 try_all(name, left, record, argparse.Namespace(**vars(chosen) | all_tests))
-        nothing_asked = chosen.report or chosen.again
-        asked = 0 if nothing_asked else chosen.sample or max(1, len(mutants))
+        asked = 0 if chosen.report or chosen.again else asked_for(mutants, chosen)
         status |= tell(name, mutants, record, asked)
     if chosen.write:
         records = [(ROOMS[name], Record(chosen.keep / f"{name}.jsonl")) for name in WHOLE]
@@ -100,39 +101,80 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def draw(chosen: argparse.Namespace) -> dict[str, list[Mutant]]:
+    """The mutants that are asked for, of each room."""
+    rooms = {name: ROOMS[name].mutants() for name in chosen.room or ROOMS}
+    for name, mutants in rooms.items():
+        mutants = [m for m in mutants if not chosen.file or m.file in chosen.file]
+        rooms[name] = list(filter(Noticed().tests_of, mutants)) if chosen.noticed else mutants
+    if chosen.together:
+        every = [mutant for mutants in rooms.values() for mutant in mutants]
+        wanted = set(sample(every, chosen.sample, chosen.seed))
+        return {name: [m for m in mutants if m in wanted] for name, mutants in rooms.items()}
+    return {name: sample(mutants, chosen.sample, chosen.seed) for name, mutants in rooms.items()}
+
+
+def asked_for(mutants: list[Mutant], chosen: argparse.Namespace) -> int:
+    """How many of a room have to be tried."""
+    return len(mutants) if chosen.together else chosen.sample or max(1, len(mutants))
+
+
 def sample(mutants: list[Mutant], count: int | None, seed: str) -> list[Mutant]:
-    """``count`` of them, the same for the same seed; all for None."""
-    if count is None or count >= len(mutants):
-        return mutants
-    number = int(hashlib.sha256(seed.encode()).hexdigest(), 16)
-    return sorted(random.Random(number).sample(mutants, count), key=lambda m: (m.file, m.start))
+    """``count`` of them, the same for the same seed, whatever others there are; all for None."""
+    drawn = sorted(mutants, key=lambda m: hashlib.sha256(f"{seed} {m.name}".encode()).digest())
+    return sorted(drawn[:count], key=lambda m: (m.file, m.start))
 
 
 def try_all(name: str, todo: list[Mutant], record: Record, chosen: argparse.Namespace) -> None:
-    """What is in functions the quick way, all in one process; the others after that."""
-    with checkout() as root:
-        prepare(ROOMS[name])
-        if chosen.tests or chosen.noticed:
-            tests_of = (lambda mutant: chosen.tests) if chosen.tests else Noticed().tests_of
-        else:
-            tests_of = by_lines(name, root, record, chosen)
-
-        def noticed(mutant: Mutant, test: str) -> None:
-            bar.update()
-            record.add(name, mutant, test)
-
-        quick = list(filter(can_be_exchanged, todo))
-        with tqdm.tqdm(total=len(quick), desc=f"{name}, functions") as bar:
-            plugin = Quick(root, ((m, tests_of(m)) for m in quick), noticed)
-            paths = chosen.tests or TESTS[ROOMS[name].tests]
-            paths = Noticed().files() if chosen.noticed else paths
-            apart(lambda: pytest.main([*PLAIN, *paths], plugins=[plugin]))
-
+    """Each in the way of the room."""
+    room = ROOMS[name]
+    if room.way == "CUDA":
+        apart(lambda: one_by_one(name, todo, record, cuda.noticed))
         record.read()
-        slow = [m for m in todo if m not in quick]
-        for mutant in tqdm.tqdm(slow, desc=f"{name}, files"):
-            tests = tests_of(mutant)
-            record.add(name, mutant, imported(root, mutant, tests) if tests else "")
+        return
+    with checkout() as root:
+        prepare(room)
+        if room.way == "compiled":
+            one_by_one(name, todo, record, compiled.Tried(root, chosen.tests).noticed)
+        else:
+            exchanging(name, root, todo, record, chosen)
+
+
+def one_by_one(
+    name: str, todo: list[Mutant], record: Record, noticed: Callable[[Mutant], str]
+) -> int:
+    """Keep for each what notices it; 0, as pytest's exit status."""
+    for mutant in tqdm.tqdm(todo, desc=name):
+        record.add(name, mutant, noticed(mutant))
+    return 0
+
+
+def exchanging(
+    name: str, root: Path, todo: list[Mutant], record: Record, chosen: argparse.Namespace
+) -> None:
+    """What is in functions the quick way, all in one process; the others after that."""
+    options = ROOMS[name].options
+    if chosen.tests or chosen.noticed:
+        tests_of = (lambda mutant: chosen.tests) if chosen.tests else Noticed().tests_of
+    else:
+        tests_of = by_lines(name, root, record, chosen)
+
+    def noticed(mutant: Mutant, test: str) -> None:
+        bar.update()
+        record.add(name, mutant, test)
+
+    quick = list(filter(can_be_exchanged, todo))
+    with tqdm.tqdm(total=len(quick), desc=f"{name}, functions") as bar:
+        plugin = Quick(root, ((m, tests_of(m)) for m in quick), noticed)
+        paths = chosen.tests or TESTS[ROOMS[name].tests]
+        paths = Noticed().files() if chosen.noticed else paths
+        apart(lambda: pytest.main([*PLAIN, *options, *paths], plugins=[plugin]))
+
+    record.read()
+    slow = [m for m in todo if m not in quick]
+    for mutant in tqdm.tqdm(slow, desc=f"{name}, files"):
+        tests = tests_of(mutant)
+        record.add(name, mutant, imported(root, mutant, tests, options) if tests else "")
 
 
 def by_lines(
@@ -157,6 +199,12 @@ def prepare(room: Room) -> None:
             importlib.import_module(package)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # its threads would not be in a child
+    if room.kernels == "cpu":
+        os.environ["NUMBA_NUM_THREADS"] = "1"
+        numba: Any = importlib.import_module("numba")
+        numba.njit(lambda x: x)(0)  # what the first call sets up, the children have
+    if room.way == "compiled":
+        trying.SECONDS = SECONDS_COMPILING
 
 
 def covering_of(name: str, root: Path, chosen: argparse.Namespace) -> Covering:
@@ -169,7 +217,8 @@ def covering_of(name: str, root: Path, chosen: argparse.Namespace) -> Covering:
 
         def record() -> int:
             recorder = Recorder(root, files)
-            status = pytest.main([*PLAIN, *TESTS[tests]], plugins=[recorder])
+            paths = *ROOMS[name].options, *TESTS[tests]
+            status = pytest.main([*PLAIN, *paths], plugins=[recorder])
             if status in ENDED:
                 recorder.found().write(path)
             return status

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from .cuda import of_cuda
 from .operators import Mutant, of_python
 
 ROOT = Path(__file__).parents[2]
 
+OF_THE_COMPILED = (
+    "compiled", "compiled_calls", "compiled_norm", "conv", "dense", "gathered", "literal",
+    "optimizers", "training", "update",
+)  # fmt: skip
 TESTS = {  # which run for the mutants of a room
     "engine": (
         "tests/tensor",
@@ -35,6 +40,13 @@ TESTS = {  # which run for the mutants of a room
     "files": ("tests/test_checkpoint.py", "tests/test_files.py", "tests/test_old_files.py"),
     "data": ("tests/data",),
     "train": ("tests/train",),
+    "compiler": ("tests/compiler",),
+    "compiler_gpu": tuple(f"tests/gpu/test_{name}.py" for name in OF_THE_COMPILED),
+    "cpu": (
+        *(f"tests/kernels/test_{name}.py" for name in ("by_image", "cpu", "definitions", "random")),
+        *(f"tests/ops/test_{name}.py" for name in ("activation", "conv", "loss", "norm", "pool")),
+        "tests/optim/test_adaptive.py",
+    ),
 }
 
 
@@ -45,11 +57,16 @@ class Room(NamedTuple):
         files: patterns of paths, from the root of the checkout.
         tests: which of ``TESTS`` they are.
         kernels: what ``MINICNN_KERNELS`` is while they run.
+        way: how a mutant is tried: its functions are "exchanged" (``trying.py``), its kernels
+            "compiled" (``compiled.py``), or it is "CUDA" (``cuda.py``).
+        options: of pytest.
     """
 
     files: tuple[str, ...]
     tests: str = "engine"
     kernels: str = "reference"
+    way: str = "exchanged"
+    options: tuple[str, ...] = ()
 
     def paths(self) -> list[str]:
         """The room's files, from the root of the checkout."""
@@ -58,7 +75,13 @@ class Room(NamedTuple):
 
     def mutants(self) -> list[Mutant]:
         """All mutants of the room's files."""
-        return [m for path in self.paths() for m in of_python(path, (ROOT / path).read_bytes())]
+        return [m for path in self.paths() for m in mutants_of(path)]
+
+
+def mutants_of(path: str) -> list[Mutant]:
+    """Those of a file, Python or CUDA C."""
+    text = (ROOT / path).read_bytes()
+    return of_python(path, text) if path.endswith(".py") else of_cuda(path, text)
 
 
 ROOMS = {
@@ -95,6 +118,47 @@ ROOMS = {
     ),
     "data": Room(("minicnn/data/*.py",), "data"),
     "train": Room(("minicnn/train/*.py",), "train"),
+    "compiler": Room(
+        ("minicnn/compiler/*.py", "minicnn/compiler/cpu/**/*.py"),
+        "compiler",
+        "cpu",
+        # of the grid of nets a part is enough
+        options=("-k", "not (float32 or 64-1] or 64-5] or 64-16])"),
+    ),
+    "compiler_gpu": Room(
+        ("minicnn/compiler/gpu/*.py",),
+        "compiler_gpu",
+        "cpu",
+        # PTX takes minutes, and sees what the source does
+        options=("-p", "tests.mutants.general", "-k", "not ptx"),
+    ),
+    "cpu": Room(
+        tuple(
+            f"kernels/cpu/{name}.py"
+            for name in (
+                *("activation", "conv", "linear", "loss", "norm", "optim", "pool", "random"),
+                *("sums", "windows"),
+            )
+        ),
+        "cpu",
+        "cpu",
+        options=(
+            *("-p", "tests.mutants.uncompiled"),
+            *("-k", "not uniform and not max_pool2d-plain"),  # a minute each, so slow are loops
+        ),
+    ),
+    # how the kernels above are compiled, kept and called; gemm and turns are LLVM's instructions
+    "around": Room(
+        tuple(
+            f"kernels/cpu/{name}.py"
+            for name in ("blas", "claims", "gemm", "jit", "memory", "ready", "threads", "turns")
+        ),
+        "",
+        "cpu",
+        "compiled",
+    ),
+    "tiles": Room(("kernels/tiles/*.py", "kernels/winograd.py"), "", "cpu", "compiled"),
+    "cuda": Room(("kernels/gpu/*.cuh", "kernels/gpu/*.cu"), "", "cpu", "CUDA"),
 }
 WHOLE = ("tape", "ops", "optim")  # of which every mutant was tried, and none is left
 ROOMS["whole"] = Room(tuple(file for name in WHOLE for file in ROOMS[name].files))

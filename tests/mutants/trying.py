@@ -20,7 +20,7 @@ import sys
 import tempfile
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -164,11 +164,11 @@ def named(names: list[str], tests: Mapping[str, object]) -> list[str]:
     return found
 
 
-def imported(root: Path, mutant: Mutant, names: list[str]) -> str:
+def imported(root: Path, mutant: Mutant, names: list[str], options: Sequence[str] = ()) -> str:
     """The first of these tests that fails with the mutated file; empty if none does."""
 
     def unmutated(*names: str) -> str:
-        return in_child(lambda: run(Chosen(list(names)), list(names)))
+        return in_child(lambda: run(Chosen(list(names)), list(names), *options))
 
     def tried(names: list[str]) -> str:
         with put_in(root, mutant):
@@ -204,10 +204,10 @@ def first_to_notice(
     return ""
 
 
-def run(plugin: Chosen, names: list[str]) -> str:
+def run(plugin: Chosen, names: list[str], *options: str) -> str:
     """Collect the files of these tests and run them until one fails."""
     paths = sorted({name.partition("::")[0] for name in names})
-    status = pytest.main([*PLAIN, "-x", *paths], plugins=[plugin])
+    status = pytest.main([*PLAIN, "-x", *options, *paths], plugins=[plugin])
     return plugin.test or ("" if status == 0 else f"(pytest ended with status {int(status)})")
 
 
