@@ -177,7 +177,7 @@ def choose_paths(which: int, n: int) -> None:
     chain, linear, products, ways = (module_of_compiler(name) for name in names)
     ways.BLOCKS = 30  # so few that each takes several pieces of the batch
     chain.WEIGHTS_READ = 1000 * -(-n // 2)  # layers of at most 1,000 weights end in one launch
-    linear.splits_of = lambda *sizes: 3 if which in (1, 2) else 1
+    linear.splits_of = lambda *sizes: 3 if which in (1, 2, 4) else 1
     products.tile_of = lambda of: (16, 32, 64)[which % 3]
 
 
