@@ -131,7 +131,7 @@ def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimiz
         nn.Sigmoid(), nn.Dropout(0.5), nn.Linear(32, CLASSES), nn.Tanh(),
     )  # fmt: skip
     second = nn.Sequential(
-        nn.Conv2d(2, 5, 2), nn.Sigmoid(), padded(0, 0, 1, 2), nn.Conv2d(5, 5, (4, 1)),
+        nn.Conv2d(2, 5, 2), nn.Sigmoid(), padded(0, 0, 1, 2), nn.Conv2d(5, 5, (4, 1)), nn.Sigmoid(),
         norm(5, affine=False), nn.Tanh(),
         Branches(add, nn.Conv2d(5, 5, 1), nn.Identity()),
         nn.Conv2d(5, 3, (1, 2), stride=2, padding=(1, 0)), nn.ReLU(),
@@ -151,7 +151,11 @@ def nets() -> list[tuple[Any, nn.CrossEntropyLoss, Callable[[Any], optim.Optimiz
         )  # fmt: skip
 
     def dense() -> nn.Module:
-        return nn.Sequential(nn.Flatten(), nn.Linear(144, CLASSES))
+        layer = nn.Linear(144, CLASSES)
+        for parameter in layer.parameters():
+            parameter.data[4:6] = 0  # two classes are equal: the first one wins
+        layer.bias.data[5] += 1  # as much as class 4 has of `trained`
+        return nn.Sequential(nn.Flatten(), layer)
 
     narrow = nn.Linear(261, 3), nn.Tanh(), nn.Linear(3, CLASSES)  # in one launch
 
