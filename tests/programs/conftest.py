@@ -15,7 +15,7 @@ from tests.programs.machine import done
 # by hand: python -m pytest -s -n 0 -m long tests/programs --hypothesis-profile=programs
 settings.register_profile(
     "programs",
-    max_examples=500,
+    max_examples=200,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
