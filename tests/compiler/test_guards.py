@@ -388,3 +388,16 @@ def test_a_tensor_that_begins_to_learn_is_seen() -> None:
 
 def test_what_a_plan_takes_from_an_operation_is_listed_for_all_that_can_be_compiled() -> None:
     assert SETTINGS.keys() == LOWERINGS.keys()
+
+
+@pytest.mark.parametrize(
+    "make", [plain_net, lambda: Net(lambda net, x: net.second(net.first(x)))], ids=["", "own"]
+)
+def test_where_nothing_was_set_the_engine_of_the_last_call_is_not_looked_for(
+    make: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = make().eval()
+    predict = minicnn.compile(net)
+    assert_as_eager(predict, net)
+    monkeypatch.setattr(predict, "_find", None)
+    assert_as_eager(predict, net)

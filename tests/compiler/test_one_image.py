@@ -222,3 +222,24 @@ def test_the_plan_of_one_image_is_a_table_to_read() -> None:
     assert str(2 * 2 * 20 * 9) in rows[3]
     assert predict.plan.images_seen == 2
     assert rows[-1].startswith("one image after the other")
+
+
+def test_lines_that_are_read_as_they_lie_are_not_framed() -> None:
+    """The run of each tap is a part of the line: 16 cells, from the tap's column on."""
+    predict = minicnn.compile(nn.Conv2d(2, 3, (2, 3)))
+    predict(np.ones((1, 2, 5, 18), np.float32))
+    assert [line.name for line in predict.plan.lines] == ["load image", "conv", "result"]
+
+
+def test_each_instruction_is_timed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, timed = engine.run_images, list[int]()
+
+    def counting(program: np.ndarray, *arguments: Any) -> Any:
+        timed.append(len(program))
+        return run(program, *arguments)
+
+    predict = minicnn.compile(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sigmoid()), profile=True)
+    predict(np.ones((2, 1, 4, 5), np.float32))
+    monkeypatch.setattr(engine, "run_images", counting)
+    predict(np.ones((2, 1, 4, 5), np.float32))
+    assert timed == [1] * 2 * len(predict.plan.lines)

@@ -9,6 +9,7 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, nn, optim
+from minicnn.compiler.table import Column, table
 
 PICTURE = (3, 11, 8)
 
@@ -231,6 +232,34 @@ def test_a_rule_stands_before_the_way_back() -> None:
     predict = minicnn.compile(with_head())
     predict(batch(3)[0])
     assert "---" not in str(predict.plan)
+
+
+def test_without_a_way_back_there_is_no_rule() -> None:
+    step = step_of(with_head())
+    step(*batch(3))
+    lines, columns = step.plan.lines[:3], [Column("FLOP", ">6", lambda _: "")]
+    for backward_from, rules in ((0, 0), (1, 1), (3, 0)):
+        rows = table(lines, backward_from, "all", columns)
+        assert sum(set(row) == {"-"} for row in rows) == rules
+
+
+def test_parameters_lie_as_close_as_registers_may_begin() -> None:
+    net = with_head(nn.Conv2d(3, 4, (2, 3)))  # of 72, 4, 1200 and 5 numbers
+    step = step_of(net)
+    step(*batch(3))
+    assert sorted(place for _, place in step.plan.parameters.values())[0] == 0
+    assert step.plan.parameters_size == 80 + 16 + 1200 + 16
+
+
+def test_the_products_at_the_points_are_counted() -> None:
+    """F(4x4, 3x3): 36 for 16 cells of each pair of channels; x and y at 16 pieces of a picture."""
+    net = nn.Sequential(
+        nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.Flatten(), nn.Linear(32 * 16 * 16, 5)
+    )
+    step = step_of(net)
+    step(np.zeros((16, 16, 16, 16), np.float32), np.zeros(16, np.int64))
+    (conv,) = (line for line in step.plan.lines if line.name == "conv")
+    assert conv.flops == 2 * 36 * 16 * (16 * 32)
 
 
 def test_a_profiled_step_begins_each_time_from_zero() -> None:

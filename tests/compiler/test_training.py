@@ -62,6 +62,16 @@ def test_every_setting_of_sgd(options: dict[str, Any]) -> None:
     assert_same_state(ours, theirs, 1e-12)
 
 
+def test_a_kernel_takes_the_step_of_the_optimizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = build(NETS["written"], "float64")
+    step = compiled(net, lr=0.1)
+    # for arrays that no kernel can change; of the class, as a method of its own is refused
+    monkeypatch.setattr(type(step.optimizer), "update", None)
+    before = net.state_dict()["first.weight"].numpy().copy()
+    step(*batch(5))
+    assert (net.state_dict()["first.weight"].numpy() != before).any()
+
+
 def test_a_schedule_between_the_steps() -> None:
     ours, theirs = (build(NETS["written"], "float64") for _ in range(2))
     steps = compiled(ours, lr=0.4), eager_step(theirs, lr=0.4)

@@ -42,7 +42,7 @@ MODES = {  # n, steps, orders
     "sm_90": (45, 1, 2),
     "sm_120": (45, 1, 2),
 }
-SECONDS = {"emulator": 90}  # of the processor's time, a wrong kernel may never end; others: 600
+SECONDS = {"emulator": 45}  # of the processor's time, a wrong kernel may never end; others: 300
 NARROW = (Path(__file__).parent / "shim" / "narrow.h").read_text()
 LATE = """// In the orders from 2 on every other warp takes 8 turns longer to leave a barrier.
 static void parted(int line) {
@@ -299,5 +299,5 @@ def main(mode: str) -> None:
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS.get(sys.argv[1], 600), -1))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS.get(sys.argv[1], 300), -1))
     main(sys.argv[1])

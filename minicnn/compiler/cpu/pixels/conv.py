@@ -65,13 +65,12 @@ class Conv2d(PixelLowering):
         return sw == 1 and self.operation.output[1] % LANES == 0
 
     def _frame(self, x: Picture) -> PixelFrame:
-        """How x lies where the runs are read: with its padding, or as far as the windows reach."""
-        (sh, sw), (ph, pw), (dh, dw) = self.operation.window
-        (_, _, kh, kw), (oh, ow) = self.stage.parameters[0].shape, self.operation.output
+        """How x lies where the runs are read: its lines, framed, and the columns that a run has."""
+        (sh, sw), (ph, pw), (_, dw) = self.operation.window
+        (_, _, _, kw), (_, ow) = self.stage.parameters[0].shape, self.operation.output
         channels, height, width = x.shape
-        lines = max(height + 2 * ph, (oh - 1) * sh + (kh - 1) * dh + 1)
         columns = ow + (kw - 1) * dw if self._by_line() else ow
-        copies, small = 1 if self._by_line() else kw, (-(-lines // sh), columns)
+        copies, small = 1 if self._by_line() else kw, (-(-(height + 2 * ph) // sh), columns)
         return PixelFrame(channels, height, width, ph, pw, sh, sw, *small, copies, dw)
 
     def _runs(self, frame: PixelFrame, channel: int) -> list[int]:
