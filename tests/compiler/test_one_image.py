@@ -13,6 +13,7 @@ from minicnn import Tensor, nn
 from minicnn.compiler.cpu.pixels import engine
 from minicnn.compiler.cpu.pixels.plan import PixelPlan
 from minicnn.compiler.cpu.step import FEW
+from minicnn.kernels.tiles.program import run_images
 from minicnn.nn import functional as F
 from tests.compiler.nets import NETS, NORMED, PICTURE, assert_close, batch, build
 
@@ -232,11 +233,11 @@ def test_lines_that_are_read_as_they_lie_are_not_framed() -> None:
 
 
 def test_each_instruction_is_timed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, timed = engine.run_images, list[int]()
+    timed = list[int]()
 
     def counting(program: np.ndarray, *arguments: Any) -> Any:
         timed.append(len(program))
-        return run(program, *arguments)
+        return run_images(program, *arguments)
 
     predict = minicnn.compile(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sigmoid()), profile=True)
     predict(np.ones((2, 1, 4, 5), np.float32))
