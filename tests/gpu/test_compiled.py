@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import CompileError, Tensor, models, nn, optim
+from minicnn import CompileError, Tensor, models, nn, optim, random
 from minicnn.device import to_device
+from minicnn.kernels import reference
 from minicnn.train.loop import EagerStep
 from tests.gpu.nets import NETS, NORMED, Functional, assert_close, batches, steps, trained
 
@@ -159,6 +160,24 @@ def test_masks_go_on_where_somebody_else_drew_one() -> None:
     np.testing.assert_allclose(run("gpu", minicnn.compile), run("cpu", EagerStep), rtol=1e-5)
 
 
+@pytest.mark.parametrize("turn", [1, -1], ids=["first", "in a chain"])
+def test_a_cell_whose_number_is_p_stays(turn: int) -> None:
+    minicnn.manual_seed(1)
+    numbers = reference.random_uniform(np.empty((4, 40), "float32"), *random.next_mask_key())
+    p = float(numbers[2, 3])
+    dense = nn.Linear(40, 40, bias=False)
+    dense.weight.data[:] = np.eye(40)
+    net = nn.Sequential(*(nn.Dropout(p), dense)[::turn]).to("gpu")
+    step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD([extra_parameter()], 0.1))
+    minicnn.manual_seed(1)
+    x, y = (Tensor(to_device(a, "gpu")) for a in (np.ones((4, 40), "float32"), np.zeros(4, int)))
+    np.testing.assert_array_equal(step(x, y)[1].numpy() == 0, numbers < p)
+
+
+def extra_parameter() -> Tensor:
+    return Tensor(np.zeros(1, np.float32), requires_grad=True, device="gpu")
+
+
 def test_gradients_frozen_parameters_and_prediction() -> None:
     net = models.lenet()
     next(net.parameters()).requires_grad = False
@@ -260,8 +279,9 @@ def test_masks_differ_where_nothing_is_learned() -> None:
     net = NETS["dropout"]()
     for p in net.parameters():
         p.requires_grad = False
-    extra = Tensor(np.zeros(1, np.float32), requires_grad=True, device="gpu")
-    step = minicnn.compile(net.to("gpu"), nn.CrossEntropyLoss(), optim.SGD([extra], 0.1))
+    step = minicnn.compile(
+        net.to("gpu"), nn.CrossEntropyLoss(), optim.SGD([extra_parameter()], 0.1)
+    )
     ((pixels, labels),) = batches(8)
     x, y = Tensor(to_device(pixels, "gpu")), Tensor(to_device(labels, "gpu"))
     assert len({step(x, y)[0].item() for _ in range(3)}) == 3

@@ -128,7 +128,7 @@ def sample(mutants: list[Mutant], count: int | None, seed: str) -> list[Mutant]:
 def try_all(name: str, todo: list[Mutant], record: Record, chosen: argparse.Namespace) -> None:
     """Each in the way of the room."""
     room = ROOMS[name]
-    if room.way == "CUDA":
+    if room.way == "CUDA" and not chosen.tests:
         apart(lambda: one_by_one(name, todo, record, cuda.noticed))
         record.read()
         return
@@ -136,6 +136,8 @@ def try_all(name: str, todo: list[Mutant], record: Record, chosen: argparse.Name
         prepare(room)
         if room.way == "compiled":
             one_by_one(name, todo, record, compiled.Tried(root, chosen.tests).noticed)
+        elif room.way == "CUDA":
+            one_by_one(name, todo, record, lambda mutant: imported(root, mutant, chosen.tests))
         else:
             exchanging(name, root, todo, record, chosen)
 
