@@ -118,6 +118,24 @@ def test_what_is_no_number_is_named(make: Callable[[], Any], message: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("layer", "options"),
+    [
+        (nn.CrossEntropyLoss, {"ignore_index": "1"}),
+        (nn.NLLLoss, {"ignore_index": "1"}),
+        (nn.Softmax, {"dim": "1"}),
+        (nn.LogSoftmax, {"dim": "1"}),
+        (nn.Flatten, {"start_dim": "1"}),
+        (nn.Flatten, {"end_dim": "1"}),
+    ],
+)
+def test_what_is_no_integer_is_named(layer: type, options: dict[str, Any]) -> None:
+    (name,) = options
+    message = rf"^{layer.__name__}: {name} is '1', of type str; wanted an integer$"
+    with pytest.raises(TypeError, match=message):
+        layer(**options)
+
+
+@pytest.mark.parametrize(
     ("function", "arguments", "options", "message"),
     [
         ("avg_pool2d", (ones(1, 2, 2), 2), {"divisor_override": "4"}, "divisor_override is '4'"),
@@ -131,6 +149,7 @@ def test_what_is_no_number_is_named(make: Callable[[], Any], message: str) -> No
         ("nll_loss", (ones(1, 2), [0]), {"ignore_index": "1"}, "ignore_index is '1'"),
         ("pad", (ones(2, 3), "12"), {}, "pad is of type str"),
         ("pad", (ones(2, 3), [1, 0.5]), {}, "a width of pad is 0.5"),
+        ("pad", (ones(2, 3), [1, 0]), {"value": "0"}, "value is of type str"),
     ],
 )
 def test_a_function_refuses_another_type_by_name(

@@ -165,6 +165,34 @@ def test_unknown_names_are_refused() -> None:
 
 
 @pytest.mark.parity
+@pytest.mark.parametrize(
+    ("fill", "name"),
+    [
+        (init.uniform_, "a"),
+        (init.uniform_, "b"),
+        (init.normal_, "mean"),
+        (init.normal_, "std"),
+        (init.constant_, "val"),
+        (init.xavier_uniform_, "gain"),
+        (init.xavier_normal_, "gain"),
+        (init.kaiming_uniform_, "a"),
+        (init.kaiming_normal_, "a"),
+    ],
+)
+def test_what_is_no_number_and_no_tensor_is_named(fill: Callable[..., Tensor], name: str) -> None:
+    with pytest.raises(TypeError, match=rf"^init: {name} is .*; wanted a number$"):
+        fill(empty(LINEAR), **{name: "1"})
+    with pytest.raises(TypeError, match=r"^init: tensor is of type list; wanted a Tensor$"):
+        fill([[1.0, 2.0]], **{name: 1})
+
+
+def test_numbers_that_make_no_distribution_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^init: std is -1; wanted at least 0$"):
+        init.normal_(empty(LINEAR), std=-1)
+    with pytest.raises(TypeError, match=r"^param is '1', of type str; wanted a number$"):
+        init.calculate_gain("leaky_relu", "1")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("shape", [LINEAR, CONV, (3, 4, 2)])
 def test_fans_are_pytorchs(shape: tuple[int, ...]) -> None:
     torch = pytest.importorskip("torch")

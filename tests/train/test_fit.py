@@ -86,6 +86,11 @@ def test_evaluate_counts_in_evaluation_mode_and_puts_the_mode_back(few: data.Dat
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
+def test_a_function_is_no_net_to_evaluate(few: data.Dataset) -> None:
+    with pytest.raises(TypeError, match=r"^net is of type function; wanted an nn\.Module$"):
+        minicnn.evaluate(lambda x: x, few)  # type: ignore[arg-type]
+
+
 def test_a_nan_loss_stops_fit_and_says_so(few: data.Dataset) -> None:
     net = models.mlp()
     next(net.parameters()).data[0, 0] = np.nan
