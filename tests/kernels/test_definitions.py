@@ -1,10 +1,12 @@
-"""im2col and col2im: their definition, in both sets of kernels."""
+"""im2col and col2im, sums, batches and labels: their definition, in both sets of kernels."""
 
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 
 from minicnn.kernels.arrays import LANES
@@ -76,6 +78,31 @@ def test_a_row_that_is_ignored_has_no_loss(kernel: ModuleType) -> None:
     losses, p = kernel.softmax_cross_entropy(logits, np.array([-1, 2]))
     np.testing.assert_allclose(losses, [0, np.log(3)], rtol=1e-15)
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-15)
+
+
+@both
+@pytest.mark.parametrize("rows", [slice(1, 3), np.array([2, 0])], ids=["slice", "indices"])
+def test_a_batch_is_scaled_and_shifted_by_channel(kernel: ModuleType, rows: Any) -> None:
+    images = np.arange(24, dtype=np.uint8).reshape(3, 2, 1, 4)
+    labels = np.array([5, 6, 7])
+    scale = np.array([[2, 3], [10, 20]], np.float32)[:, :, None, None]
+    x, y = kernel.load_batch(images, labels, rows, scale)
+    assert x.dtype == np.float32
+    assert x.tolist() == (images[rows] * scale[0] + scale[1]).tolist()
+    assert y.tolist() == labels[rows].tolist()
+
+
+@both
+def test_labels_that_are_ignored_or_no_class_are_told_by_their_weights(kernel: ModuleType) -> None:
+    labels = np.array([1, -7, 0, 3, -1, 2])
+    for weight in (None, np.array([2, 3, 4], np.float32)):
+        w = [1, 1, 1] if weight is None else weight.tolist()
+        indices, weights = kernel.class_indices(labels, weight, 3, -7, np.float32)
+        assert indices.tolist() == [1, -1, 0, 0, 0, 2]
+        assert weights.dtype == np.float32
+        np.testing.assert_array_equal(weights, [w[1], 0, w[0], np.nan, np.nan, w[2]])
+    indices, weights = kernel.class_indices(labels[1:2], None, 0, -7, np.float32)
+    assert (indices.tolist(), weights.tolist()) == ([-1], [0])
 
 
 def test_a_tile_has_an_image_for_each_place_of_a_vector() -> None:

@@ -161,5 +161,6 @@ ROOMS = {
     "tiles": Room(("kernels/tiles/*.py", "kernels/winograd.py"), "", "cpu", "compiled"),
     "cuda": Room(("kernels/gpu/*.cuh", "kernels/gpu/*.cu"), "", "cpu", "CUDA"),
 }
-WHOLE = ("tape", "ops", "optim")  # of which every mutant was tried, and none is left
+# of which every mutant was tried, and none is left
+WHOLE = ("tape", "ops", "optim", "nn", "kernels")
 ROOMS["whole"] = Room(tuple(file for name in WHOLE for file in ROOMS[name].files))

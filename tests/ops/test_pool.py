@@ -36,6 +36,7 @@ MAX_CASES: dict[str, dict[str, Any]] = {
         "dilation": (2, 3),
         "ceil_mode": True,
     },
+    "cells after the last window": {"kernel_size": (2, 3), "stride": (4, 5), "padding": 1},
     "1 x 1": {"kernel_size": 1},
 }
 AVG_CASES: dict[str, dict[str, Any]] = {
@@ -64,6 +65,7 @@ AVG_CASES: dict[str, dict[str, Any]] = {
         "ceil_mode": True,
         "count_include_pad": False,
     },
+    "cells after the last window": {"kernel_size": (2, 3), "stride": (4, 5), "padding": 1},
     "divisor": {
         "kernel_size": (3, 2),
         "stride": (2, 3),
