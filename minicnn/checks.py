@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -44,6 +45,27 @@ def check_callable(name: str, value: Any, wanted: str) -> None:
     """Refuse what cannot be called (TypeError)."""
     if not callable(value):
         raise TypeError(f"{name} is of type {type(value).__name__}; wanted {wanted}")
+
+
+def check_text(name: str, value: Any) -> None:
+    """Refuse what is no text (TypeError)."""
+    check_is(name, value, str, "a text")
+
+
+def check_sequence(name: str, value: Any, wanted: str) -> None:
+    """Refuse what is no list, tuple, array... (TypeError): a text, a mapping, a single thing."""
+    is_sequence = hasattr(value, "__len__") and hasattr(value, "__getitem__")
+    is_one = isinstance(value, str | bytes | Mapping | type) or getattr(value, "ndim", 1) == 0
+    if not is_sequence or is_one:
+        raise TypeError(f"{name} is {_told(value)}; wanted {wanted}")
+
+
+def check_texts(name: str, value: Any) -> None:
+    """Refuse what is no sequence of texts (TypeError); a text is one of its letters."""
+    if not isinstance(value, str):
+        check_sequence(name, value, "a list of texts")
+    if not all(isinstance(text, str) for text in value):
+        raise TypeError(f"{name} is {_told(value)}; wanted a list of texts")
 
 
 def check_one_of(name: str, value: Any, known: Any) -> None:

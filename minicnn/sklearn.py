@@ -33,6 +33,7 @@ except ImportError:  # scikit-learn 1.5 has it as a method
 
 
 from minicnn import compiler, models, nn
+from minicnn.checks import check_integer, check_number, check_one_of, check_sequence
 from minicnn.data import DataLoader
 from minicnn.device import resolve
 from minicnn.nn.modes import in_evaluation_mode
@@ -133,6 +134,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             CompileError: a net of your own that ``minicnn.compile`` does not know.
             DivergedError: the loss grew a hundredfold.
         """
+        self._check_settings()
         goes_on = self.warm_start and hasattr(self, "net_")
         rows, labels = self._checked(X, y, first=not goes_on)
         recipe = self._recipe(len(rows))
@@ -153,6 +155,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: as ``fit``; no ``classes`` at the first call, or a label that is none of
                 them.
         """
+        self._check_settings()
         first = not hasattr(self, "net_")
         if first and classes is None:
             raise ValueError("classes is None; wanted all labels at the first call to partial_fit")
@@ -207,9 +210,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _shape_of(self, shape: tuple[int, ...], columns: int) -> tuple[int, ...]:
         """(C, H, W) of a picture: as told, as X has it, square, or 1 x columns."""
         if self.image_shape is not None:
+            check_sequence("image_shape", self.image_shape, "(channels, height, width)")
             told = tuple(self.image_shape)
-            if len(told) != 3 or min(told) < 1:
-                raise ValueError(f"image_shape is {told}; wanted (channels, height, width)")
+            whole = all(isinstance(size, int | np.integer) for size in told)
+            if len(told) != 3 or not whole or min(told) < 1:
+                raise ValueError(f"image_shape is {shown(told)}; wanted (channels, height, width)")
             if shape not in ((), told) or math.prod(told) != columns:
                 found = f"pictures of {shape}" if shape else f"{columns} columns"
                 raise ValueError(f"image_shape is {told}, X has {found}; wanted one size")
@@ -244,31 +249,38 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         arguments = {"image_shape": self.image_shape_, "classes": len(self.classes_)}
         if isinstance(self.model, str):
             return models.build(self._model_name(), **arguments)
-        if isinstance(self.model, nn.Module) or not callable(self.model):
-            raise TypeError(
-                f"model is a {type(self.model).__name__}; wanted a name, or a function that makes "
-                "a net: make(image_shape=..., classes=...)"
-            )
         return self.model(**arguments)
 
     def _model_name(self) -> Any:
-        if self.model != "auto":
+        if not isinstance(self.model, str) or self.model != "auto":
             return self.model
         return "lenet" if min(self.image_shape_[1:]) >= SMALLEST_FOR_LENET else "mlp"
 
     def _recipe(self, images: int) -> Recipe:
         """The model's recipe, with what the arguments change."""
         own_net = Recipe(epochs=10, lr=0.1)
-        recipe = RECIPES.get(self._model_name(), own_net)
+        name = self._model_name()
+        recipe = RECIPES.get(name, own_net) if isinstance(name, str) else own_net
         arguments = {name: getattr(self, name, None) for name in Recipe._fields}
         recipe = recipe._replace(**{k: v for k, v in arguments.items() if v is not None})
-        if recipe.schedule not in SCHEDULES:
-            raise ValueError(
-                f"schedule is {shown(self.schedule)}; wanted one of {', '.join(SCHEDULES)}"
-            )
-        if not isinstance(recipe.batch_size, int | np.integer) or recipe.batch_size < 1:
-            raise ValueError(f"batch_size is {shown(self.batch_size)}; wanted an int >= 1")
         return with_enough_updates(recipe, images) if self.epochs is None else recipe
+
+    def _check_settings(self) -> None:
+        """Refuse what the arguments cannot be; scikit-learn wants this in ``fit``."""
+        made = isinstance(self.model, nn.Module)  # which can be called too, but makes no net
+        if not isinstance(self.model, str) and (made or not callable(self.model)):
+            raise TypeError(
+                f"model is a {type(self.model).__name__}; wanted a name, or a function that makes "
+                "a net: make(image_shape=..., classes=...)"
+            )
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), 1)
+        for name in ("lr", "momentum", "weight_decay"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), at_least=0)
+        if self.schedule is not None:
+            check_one_of("schedule", self.schedule, SCHEDULES)
 
     def _train(self, rows: Any, labels: Any, recipe: Recipe, schedule: Any) -> None:
         unknown = np.setdiff1d(labels, self.classes_)

@@ -182,7 +182,7 @@ def test_auto_is_a_lenet_where_a_picture_is_large_enough_for_it(labels: np.ndarr
             (90, 30), ValueError, r"output for a picture is \(1, 10\); wanted \(1, 3\)",
         ),
         ({"schedule": "linear"}, (90, 30), ValueError, "^schedule is 'linear'; wanted one of con"),
-        ({"batch_size": 0}, (90, 30), ValueError, "^batch_size is 0; wanted an int >= 1"),
+        ({"batch_size": 0}, (90, 30), ValueError, "^batch_size is 0; wanted an integer of at"),
         ({"device": "tpu"}, (90, 30), ValueError, "^device is 'tpu'"),
     ],
 )  # fmt: skip

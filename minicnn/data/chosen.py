@@ -67,7 +67,7 @@ def own_sets(
     from minicnn.data.own.kinds import find
 
     size = config.get("image_size")
-    where = expand(folder or config["data_dir"])
+    where = expand(config["data_dir"] if folder is None else folder)
     with contextlib.redirect_stdout(io.StringIO()):  # the notes were said when it was trained
         found = find(where, None if size is None else (size[0], size[1]), config["seed"])
     train, test = found.train, found.test

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from minicnn import slips
+from minicnn.checks import check_callable, check_is, check_one_of, check_sequence
 from minicnn.slips import Catalogue
 from minicnn.slips.resemblances import block_of
 
 from .child import arrays_of
 from .course import COURSE
-from .words import of_slip, said
+from .words import LANGUAGES, of_slip, said
 
 NO_ARRAYS = ("nothing", "count", "type")  # kinds of findings where nothing can be compared
 Answers = Sequence[Sequence[np.ndarray] | None]  # for each case its arrays; None where it has none
@@ -55,6 +56,7 @@ class Diagnosis:
 
     def said(self, language: str = "en") -> str:
         """The finding in one line, in ``"en"``, ``"zh"`` or ``"ja"``."""
+        check_one_of("said: language", language, LANGUAGES)
         if self.right:
             return said("right", language)
         if self.kind in NO_ARRAYS:
@@ -113,6 +115,13 @@ def diagnose(
         ValueError: no inputs; ``reference`` returns something else than arrays, or a slip something
             else than ``reference``.
     """
+    check_callable("diagnose: fn", fn, "a function")
+    check_callable("diagnose: reference", reference, "a function")
+    check_sequence("diagnose: inputs", inputs, "a list of the arguments of each call")
+    for arguments in inputs:
+        check_sequence("diagnose: a call of inputs", arguments, "a list of its arguments")
+    if catalogue is not None:
+        check_is("diagnose: catalogue", catalogue, Mapping, "functions by the names of slips")
     if not len(inputs):
         raise ValueError("diagnose: inputs is empty; wanted the arguments of at least one call")
     calls = [tuple(arguments) for arguments in inputs]

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.checks import check_callable, check_integer, check_one_of
+from minicnn.formats import shown
+
 from .cases import SQUARE
 from .child import arrays_of, outcome_of
 from .course import COURSE, Exercise
 from .diagnosis import Diagnosis, compare
 from .running import SECONDS, Outcome, run
-from .words import said, typed_for
+from .words import LANGUAGES, said, typed_for
 
 RIGHT, WRONG, NOT_BEGUN = "right", "wrong", "not_begun"
 
@@ -68,7 +71,13 @@ def grade(number: int, fn: Callable[..., Any], language: str = "en") -> None:
     Raises:
         AssertionError: it is wrong; the message is what ``python -m minicnn.learn check`` says.
         KeyError: no such exercise.
+        TypeError: no number, nothing that can be called.
     """
+    check_integer("grade: number", number)
+    if number not in COURSE:
+        raise KeyError(f"grade: number is {shown(number)}; wanted 1 to {len(COURSE)}")
+    check_callable("grade: fn", fn, "a function")
+    check_one_of("grade: language", language, LANGUAGES)
     exercise = COURSE[number]
     file, count = _file_of(fn), len(exercise.outputs)
     found = [outcome_of(fn, file, case.arguments, count) for case in exercise.cases]

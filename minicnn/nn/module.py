@@ -8,7 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from minicnn.checks import check_is
+from minicnn.checks import check_callable, check_is, check_text
+from minicnn.formats import shown
 from minicnn.tensor import Tensor
 
 from . import summary
@@ -113,11 +114,12 @@ class Module:
         """Keep ``tensor`` as an attribute that is saved and moved with the module, not learnt.
 
         Raises:
-            TypeError: something that is not a tensor.
+            TypeError: something that is not a tensor, or a name that is none.
         """
+        check_text("register_buffer: name", name)
         if not isinstance(tensor, Tensor):
             raise TypeError(
-                f"register_buffer: {name} is a {type(tensor).__name__}; wanted a Tensor"
+                f"register_buffer: {shown(name, str)} is a {type(tensor).__name__}; wanted a Tensor"
             )
         self._buffers[name] = tensor
         setattr(self, name, tensor)
@@ -138,6 +140,7 @@ class Module:
 
     def register_forward_hook(self, hook: Hook) -> RemovableHandle:
         """Call ``hook(module, inputs, output)`` after every forward pass, until removed."""
+        check_callable("register_forward_hook: hook", hook, "a function")
         self._forward_hooks.append(hook)
         Module.changes = next(_changes)
         return RemovableHandle(self._forward_hooks, hook)
@@ -150,6 +153,10 @@ class Module:
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module and all inside it, with their names; each once."""
+        check_text("named_modules: prefix", prefix)
+        return self._walk(prefix)
+
+    def _walk(self, prefix: str) -> Iterator[tuple[str, Module]]:
         seen: set[int] = set()
 
         def walk(name: str, module: Module) -> Iterator[tuple[str, Module]]:
@@ -192,6 +199,7 @@ class Module:
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call ``function`` on every module inside and then on this one; returns this one."""
+        check_callable("apply: function", function, "a function of a module")
         for child in self.children():
             child.apply(function)
         function(self)

@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.checks import check_integer, check_sequence
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.tensor import Tensor, no_grad
 
 
 def table(net: Any, input_shape: tuple[int, ...]) -> str:
     """Each layer's class, output shape, parameters and multiply-adds, in the order of their use."""
+    check_sequence("summary: input_shape", input_shape, "a shape like (1, 1, 28, 28)")
+    for size in input_shape:
+        check_integer("summary: a size of input_shape", size, 0)
     rows = [("layer", "output shape", "parameters", "multiply-adds")]
     products = 0
 

@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minicnn import compiler, data, nn
+from minicnn.checks import check_integer, check_is, check_sequence, check_texts
+from minicnn.data.normalising import scale_and_shift
+from minicnn.formats import shown
 from minicnn.language import notice
 from minicnn.nn import functional as F
 from minicnn.nn.modes import in_evaluation_mode
@@ -59,6 +62,7 @@ class Prediction:
 
     def top(self, count: int = 3) -> list[tuple[str, float]]:
         """The most probable classes and their probabilities, the largest first."""
+        check_integer("top: count", count, 1)
         order = np.argsort(-self.probabilities, kind="stable")[:count]
         return [(self.classes[k], float(self.probabilities[k])) for k in order]
 
@@ -117,6 +121,16 @@ class Classifier:
         normalise: Mapping[str, Sequence[float]] | None = None,
         stretch: bool = False,
     ):
+        check_is("Classifier: net", net, nn.Sequential, "an nn.Sequential")
+        check_texts("Classifier: classes", classes)
+        check_sequence("Classifier: shape", shape, "(channels, height, width)")
+        if len(shape) != 3 or not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
+            told = shown(tuple(shape))
+            raise ValueError(f"Classifier: shape is {told}; wanted (channels, height, width)")
+        for name, dataset in (("train", train), ("test", test)):
+            if dataset is not None:
+                check_is(f"Classifier: {name}", dataset, data.Dataset, "a Dataset")
+        _check_normalise(normalise, shape[0])
         self.net, self.classes = net, tuple(classes)
         self._alone = threading.Lock()  # one thread at a time changes the net's mode, and back
         self.shape: tuple[int, int, int] = (shape[0], shape[1], shape[2])
@@ -264,6 +278,14 @@ class Classifier:
                     f"{len(neighbours.train):,}; {USUAL:.0%} of the test pictures are within "
                     f"{neighbours.threshold:.3f}"
                 )
+
+
+def _check_normalise(normalise: Any, channels: int) -> None:
+    """Refuse what is neither None nor mean and standard deviation of each channel."""
+    if normalise is None:
+        return
+    check_is("Classifier: normalise", normalise, Mapping, "mean and std, by name")
+    scale_and_shift((normalise.get("mean"), normalise.get("std")), channels)
 
 
 def _each(images: Any) -> Iterable[Any]:

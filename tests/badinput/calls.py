@@ -1,98 +1,21 @@
-"""Every public function and class, and a call of it that is right."""
+"""Right values for the parameters of every public function, and objects for its methods."""
 
 from __future__ import annotations
 
 import atexit
 import functools
-import inspect
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 import minicnn
-from minicnn import data, models, nn, optim
-from minicnn.nn import functional as F
+from minicnn import data, explain, learn, nn, optim
 from tests.hostile import makers
-
-ROOMS: dict[str, ModuleType] = {
-    "": minicnn,
-    "nn.": nn,
-    "F.": F,
-    "init.": nn.init,
-    "optim.": optim,
-    "data.": data,
-    "models.": models,
-}
-NO_CALLS = {  # names that are no functions of a user's values
-    "Training": "made by fit, for callbacks",
-    "apply": "for whoever writes an operation: it computes what it is given",
-    "Tensor.cuda": "takes nothing",
-    "History": "made by fit",
-    "GradientError": "raised by gradcheck",
-    "CompileError": "raised",
-    "DeviceError": "raised",
-    "data.DatasetError": "raised",
-    "data.DatasetNotFoundError": "raised",
-    "data.IdxError": "raised",
-    **dict.fromkeys(["double", "float32", "float64", "int32", "int64", "long", "uint8"], "NumPy's"),
-    "nn.Identity": "takes anything, as in PyTorch",
-    "optim.Optimizer": "a base class: its checks are those of SGD",
-    "optim.LRScheduler": "a base class: its checks are those of StepLR",
-}
-
-
-class Parameter(NamedTuple):
-    """A parameter of a public function."""
-
-    function: str
-    name: str
-    annotation: str
-
-
-def functions() -> dict[str, Callable[..., Any]]:
-    """All public functions and classes, by name."""
-    found = {}
-    for prefix, room in ROOMS.items():
-        for name in _names(room):
-            thing = getattr(room, name)
-            if callable(thing) and not isinstance(thing, ModuleType):
-                found[prefix + name] = thing
-    methods = {f"Tensor.{name}": getattr(minicnn.Tensor, name) for name in _methods(minicnn.Tensor)}
-    return {name: f for name, f in {**found, **methods}.items() if name not in NO_CALLS}
-
-
-def _names(room: ModuleType) -> list[str]:
-    """Of a module without ``__all__`` what it defines itself."""
-    own = [
-        n for n, thing in vars(room).items() if getattr(thing, "__module__", "") == room.__name__
-    ]
-    return list(getattr(room, "__all__", [n for n in own if not n.startswith("_")]))
-
-
-def _methods(kind: type) -> list[str]:
-    return [
-        name
-        for name in dir(kind)
-        if not name.startswith("_")
-        and not isinstance(inspect.getattr_static(kind, name), property)
-        and callable(getattr(kind, name))
-    ]
-
-
-def parameters(function: str, thing: Callable[..., Any]) -> Iterator[Parameter]:
-    """The parameters of a function; those after ``*`` and ``**`` are not looked at."""
-    for p in inspect.signature(thing).parameters.values():
-        if p.name == "self" or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-            continue
-        said = p.annotation
-        yield Parameter(
-            function, p.name, said if isinstance(said, str) else inspect.formatannotation(said)
-        )
 
 
 def tensor(*shape: int) -> minicnn.Tensor:
@@ -161,6 +84,13 @@ USUAL: dict[str, Callable[[], Any]] = {
 }
 FILES = {  # of the folder that ``files`` fills
     "Checkpoint": "state",
+    "d2l.Animator.save": "curves.png",
+    "explain.Tape.save": "tape.svg",
+    "export.to_c": "net.c",
+    "interop.load_state_dict": "net.pt",
+    "onnx.export": "net.onnx",
+    "onnx.load": "read.onnx",
+    "predict.Classifier.from_run": "",
     "save": "saved.safetensors",
     "load": "model.safetensors",
     "load_run": "",
@@ -184,6 +114,12 @@ def files() -> Path:
     makers.npz(folder / "x.npz")
     (folder / "idx").mkdir()
     makers.idx_files(folder / "idx", "")
+    if find_spec("torch"):
+        import torch
+
+        torch.save(torch.nn.Linear(3, 2).state_dict(), folder / "net.pt")
+    if find_spec("onnx"):
+        minicnn.onnx.export(_seeing(), folder / "read.onnx", tensor(1, 1, *makers.SIDE))
     for name in "ab":
         (folder / "pictures" / name).mkdir(parents=True)
         for i in range(2):
@@ -216,3 +152,239 @@ OWN: dict[tuple[str, str], Callable[[], Any]] = {
     ("save", "obj"): _net,
     ("minicnn.compile", "loss"): nn.CrossEntropyLoss,
 }
+
+
+def _pictures() -> data.Dataset:
+    return data.Dataset(makers.images(6), np.arange(6) % 2, ("ant", "bee"))
+
+
+def _seeing() -> nn.Sequential:
+    """A net for the pictures of ``_pictures``."""
+    return nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(24, 2))
+
+
+def _layer() -> Any:
+    from minicnn import visualize
+
+    return visualize.layers(_seeing())[0]
+
+
+def _predictions() -> Any:
+    from minicnn import visualize
+
+    return visualize.predict(_seeing(), _pictures())
+
+
+def _classifier() -> Any:
+    return minicnn.Classifier(_seeing(), ("ant", "bee"), (1, *makers.SIDE))
+
+
+@functools.cache
+def _fitted() -> Any:
+    from minicnn.sklearn import CNNClassifier
+
+    return CNNClassifier("mlp", epochs=1, random_state=0).fit(*_table())
+
+
+def _table() -> tuple[np.ndarray, np.ndarray]:
+    return np.random.default_rng(0).random((6, 20), np.float32), np.arange(6) % 2
+
+
+def _explained() -> explain.Explained:
+    return explain.linear(nn.Linear(3, 2), tensor(2, 3))
+
+
+OBJECTS: dict[str, Callable[[], Any]] = {  # where it takes more than a right call of the class
+    "Tensor": lambda: tensor(2, 3, 6, 5),
+    "nn.Module": _net,
+    "nn.Sequential": _net,
+    "optim.Optimizer": _optimizer,
+    "explain.Explained": _explained,
+    "explain.ExplainedConvolution": lambda: explain.conv2d(nn.Conv2d(1, 2, 2), tensor(1, 1, 3, 4)),
+    "explain.Followed": lambda: explain.follow(_seeing(), makers.images(1)[0] / 255.0, 1),
+    "explain.Tape": lambda: explain.tape(_recorded()),
+    "predict.Classifier": _classifier,
+    "predict.Prediction": lambda: _classifier().predict(makers.images(1)[0]),
+    "learn.Diagnosis": lambda: learn.diagnose(abs, abs, [[2]]),
+    "sklearn.CNNClassifier": _fitted,
+}
+
+
+def _batch() -> tuple[np.ndarray, np.ndarray]:
+    return tensor(6, 20).numpy(), np.arange(6) % 2
+
+
+def _loader() -> data.DataLoader:
+    return data.DataLoader(_dataset(), batch_size=3)
+
+
+def _updater() -> optim.Optimizer:
+    return optim.SGD(_trained().parameters(), lr=0.1)
+
+
+def _module() -> Any:
+    import torch
+
+    return torch.nn.Linear(3, 2)
+
+
+def _recorded() -> minicnn.Tensor:
+    return _net()(tensor(2, 20)).sum()
+
+
+MORE: dict[str, dict[str, Callable[[], Any]]] = {  # of the rooms above the engine
+    "explain.linear": {"layer": lambda: nn.Linear(3, 2), "x": lambda: tensor(2, 3)},
+    "explain.conv2d": {"conv": lambda: nn.Conv2d(1, 2, 2), "x": lambda: tensor(1, 1, 3, 4)},
+    "explain.avg_pool2d": {"layer": lambda: nn.AvgPool2d(2), "x": lambda: tensor(1, 1, 4, 4)},
+    "explain.max_pool2d": {"layer": lambda: nn.MaxPool2d(2), "x": lambda: tensor(1, 1, 4, 4)},
+    "explain.receptive_field": {
+        "first": lambda: nn.Conv2d(1, 1, 2),
+        "second": lambda: nn.Conv2d(1, 1, 2),
+        "x": lambda: tensor(1, 1, 4, 5),
+    },
+    "explain.cross_entropy": {"logits": lambda: tensor(2, 3), "target": lambda: [0, 2]},
+    "explain.follow": {"net": _seeing, "x": lambda: makers.images(1)[0] / 255, "y": lambda: 1},
+    "explain.tape": {"tensor": _recorded},
+    "explain.Followed.function": {"array": lambda: "conv1.dW"},
+    "explain.Followed.terms": {"array": lambda: "conv1.dW"},
+    "explain.Followed.paths": {"array": lambda: "conv1.dW"},
+    "explain.Followed.value": {"array": lambda: "conv1.dW"},
+    **{
+        f"explain.ExplainedConvolution.{name}_terms": dict.fromkeys(axes, lambda: 0)
+        for name, axes in {
+            "y": ["n", "o", "h", "w"],
+            "dx": ["n", "c", "i", "j"],
+            "dweight": ["o", "c", "i", "j"],
+            "dbias": ["o"],
+            "dcolumns": ["n", "row", "column"],
+        }.items()
+    },
+    "visualize.activations": {"net": _seeing, "layer": _layer, "images": lambda: makers.images(4)},
+    "visualize.confusion": {"predictions": _predictions},
+    "visualize.draw_activations": {
+        "net": _seeing,
+        "layer": _layer,
+        "test": _pictures,
+        "chosen": lambda: [0, 1],
+        "title": lambda: "lenet",
+    },
+    "visualize.draw_confusion": {
+        "counts": lambda: np.array([[3, 1], [1, 3]]),
+        "classes": lambda: ["ant", "bee"],
+        "title": lambda: "lenet",
+    },
+    "visualize.draw_filters": {
+        "net": _seeing,
+        "picture": lambda: makers.SIDE,
+        "title": lambda: "lenet",
+    },
+    "visualize.draw_gradients": {
+        "norms": lambda: np.ones((3, 2)),
+        "names": lambda: ["a", "b"],
+        "title": lambda: "lenet",
+    },
+    "visualize.draw_mistakes": {
+        "predictions": _predictions,
+        "test": _pictures,
+        "picked": lambda: np.array([1, 2]),
+        "title": lambda: "lenet",
+    },
+    "visualize.filters": {"layer": _layer, "picture": lambda: makers.SIDE},
+    "visualize.gradient_norms": {"net": _seeing, "dataset": _pictures},
+    "visualize.layers": {"net": _seeing},
+    "visualize.most_confused": {"counts": lambda: np.array([[3, 1], [1, 3]])},
+    "visualize.most_wrong": {"predictions": _predictions, "count": lambda: 2},
+    "visualize.predict": {"net": _seeing, "dataset": _pictures},
+    "d2l.Accumulator": {"n": lambda: 2},
+    "d2l.Animator.add": {"x": lambda: 1, "y": lambda: [0.5]},
+    "d2l.accuracy": {"y_hat": lambda: tensor(6, 2), "y": lambda: np.arange(6) % 2},
+    "d2l.evaluate_accuracy": {"net": _trained, "data_iter": _loader},
+    "d2l.evaluate_accuracy_gpu": {"net": _trained, "data_iter": _loader},
+    "d2l.init_weights": {"m": lambda: nn.Linear(3, 2)},
+    "d2l.install": {"framework": lambda: "mxnet"},
+    "d2l.load_data_fashion_mnist": {
+        "batch_size": lambda: 100,
+        "dataset": lambda: "fashion-mnist-sample",
+    },
+    "d2l.sgd": {"params": lambda: [], "lr": lambda: 0.1, "batch_size": lambda: 3},
+    "d2l.show_images": {
+        "imgs": lambda: makers.images(2),
+        "num_rows": lambda: 1,
+        "num_cols": lambda: 2,
+    },
+    "d2l.size": {"a": lambda: tensor(2, 3)},
+    "d2l.train_ch3": {
+        "net": _trained,
+        "train_iter": _loader,
+        "test_iter": _loader,
+        "loss": nn.CrossEntropyLoss,
+        "num_epochs": lambda: 1,
+        "updater": _updater,
+    },
+    "d2l.train_ch5": {
+        "net": _trained,
+        "train_iter": _loader,
+        "test_iter": _loader,
+        "batch_size": lambda: 3,
+        "optimizer": _updater,
+        "num_epochs": lambda: 1,
+    },
+    "d2l.train_ch6": {
+        "net": _net,
+        "train_iter": _loader,
+        "test_iter": _loader,
+        "num_epochs": lambda: 1,
+        "lr": lambda: 0.1,
+    },
+    "d2l.train_epoch_ch3": {
+        "net": _trained,
+        "train_iter": _loader,
+        "loss": nn.CrossEntropyLoss,
+        "updater": _updater,
+    },
+    "export.to_c": {"net": _seeing, "image_shape": lambda: (1, *makers.SIDE)},
+    "interop.from_torch": {"module": _module},
+    "onnx.export": {"net": _seeing, "example": lambda: tensor(1, 1, *makers.SIDE)},
+    "predict.Classifier": {
+        "net": _seeing,
+        "classes": lambda: ("ant", "bee"),
+        "shape": lambda: (1, *makers.SIDE),
+    },
+    "sklearn.CNNClassifier": {"epochs": lambda: 1, "model": lambda: "mlp"},
+    "predict.Classifier.predict": {"images": lambda: makers.images(1)[0]},
+    **{
+        f"sklearn.CNNClassifier.{f}": {"X": lambda: _table()[0]}
+        for f in ("predict", "predict_proba")
+    },
+    **{
+        f"sklearn.CNNClassifier.{f}": {"X": lambda: _table()[0], "y": lambda: _table()[1]}
+        for f in ("fit", "partial_fit")
+    },
+    "learn.diagnose": {
+        "fn": lambda: abs,
+        "reference": lambda: abs,
+        "inputs": lambda: [[2], [3]],
+    },
+    "learn.grade": {"number": lambda: 1, "fn": lambda: learn.COURSE[1].right},
+    "nn.Module.apply": {"function": lambda: print},
+    "nn.Module.load_state_dict": {"state": lambda: _net().state_dict()},
+    "nn.Module.register_buffer": {"name": lambda: "mean", "tensor": lambda: tensor(3)},
+    "nn.Module.register_forward_hook": {"hook": lambda: lambda *_: None},
+    "nn.Module.summary": {"input_shape": lambda: (2, 4, 5)},
+    "nn.Module.to": {"target": lambda: "float64"},
+    "nn.Sequential.append": {"module": nn.ReLU},
+    "nn.Sequential.forward": {"input": lambda: tensor(2, 4, 5)},
+    "nn.Linear.forward": {"input": lambda: tensor(2, 4)},
+    **{
+        f"nn.{kind}.forward": {"input": lambda: tensor(2, 4, 6, 5)}
+        for kind in ("BatchNorm2d", "Conv2d")
+    },
+    **{
+        f"nn.{kind}.forward": {"input": lambda: tensor(2, 3)}
+        for kind in ("CrossEntropyLoss", "NLLLoss")
+    },
+}
+THEN: dict[str, Callable[[Any], Any]] = {  # where an argument is looked at later
+    "sklearn.CNNClassifier": lambda made: made.fit(*_table()),
+}
+OWN.update({(f, name): value for f, own in MORE.items() for name, value in own.items()})

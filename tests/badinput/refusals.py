@@ -9,17 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from minicnn.device import DeviceError
-from tests.badinput.calls import (
-    FILES,
-    OWN,
-    USUAL,
-    Parameter,
-    files,
-    functions,
-    parameters,
-    tensor,
-)
-from tests.badinput.values import ALIASES, FINE, RANGES, parts_of, wrong_for
+from tests.badinput.calls import FILES, OBJECTS, OWN, THEN, USUAL, files
+from tests.badinput.rooms import Parameter, functions, owner, parameters, things
+from tests.badinput.values import ALIASES, ANYS, FINE, RANGES, WRONG, parts_of, wrong_for
 
 # what a user's value may raise; and nothing else
 ERRORS = TypeError, ValueError, IndexError, KeyError, OSError, MemoryError, DeviceError
@@ -45,6 +37,9 @@ def cases(only: str | None = None) -> Iterator[Case]:
             continue
         for parameter in parameters(name, function):
             wrong = wrong_for(parameter.annotation)
+            if (name, parameter.name) in ANYS:
+                taken = ANYS[name, parameter.name]
+                wrong = {label: value for label, value in WRONG.items() if label not in taken}
             fine = FINE.get((name, parameter.name), set())
             yield from (
                 Case(parameter, label, value) for label, value in wrong.items() if label not in fine
@@ -100,12 +95,22 @@ def right_arguments(name: str, function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def called(name: str, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """The call; a method's first argument is a tensor."""
+    """The call; a method's first argument is an object of its class."""
     signature = inspect.signature(function)
     positional = [
         arguments.pop(p.name)
         for p in signature.parameters.values()
         if p.kind is p.POSITIONAL_ONLY and p.name in arguments
     ]
-    first = [tensor(2, 3, 6, 5)] if name.startswith("Tensor.") else []
-    return function(*first, *positional, **arguments)
+    kind = owner(name)
+    first = [] if kind is None else [object_of(kind)]
+    made = function(*first, *positional, **arguments)
+    return THEN[name](made) if name in THEN else made
+
+
+def object_of(kind: str) -> Any:
+    """An object of a class: from ``OBJECTS``, or made by a right call."""
+    if kind in OBJECTS:
+        return OBJECTS[kind]()
+    made = things()[kind]
+    return called(kind, made, right_arguments(kind, made))

@@ -10,8 +10,8 @@ import os
 
 import pytest
 
-from tests.badinput.calls import functions
 from tests.badinput.refusals import called, cases, fault, right_arguments
+from tests.badinput.rooms import functions
 from tests.hostile.trying import bounded
 
 pytestmark = pytest.mark.long
@@ -22,6 +22,7 @@ NEEDS_MORE = {  # whose right call needs more than a right value for each parame
     "Tensor.reshape": "its shape is all of its arguments",
     "Tensor.view": "likewise",
     "Tensor.t": "a matrix",
+    "predict.Classifier.from_run": "data that fit the run",
 }
 
 

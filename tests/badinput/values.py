@@ -71,6 +71,18 @@ ACCEPTS: dict[str, set[str]] = {
     "IntOrPair": {"whole", "big"},
     "Sequence[int]": {"list", "items", "integers"},
     "Sequence[str]": {"list", "texts"},
+    "Sequence[float]": {"list", "items", "cells", "integers"},
+    "Sequence[Sequence[Any]]": set(),
+    "Iterable[Any]": {"list", "items", "integers", "cells"},
+    "NDArray[uint8]": set(),
+    "Normalise": {"None"},
+    "Layer": set(),
+    "Predictions": set(),
+    "Animator": set(),
+    "Hook": {"class"},
+    "Yours": set(),
+    "tuple[int, ...]": {"list"},
+    "tuple[Dataset, Dataset]": set(),
     "Sequence[Tensor]": set(),
     "Iterable[Tensor]": set(),
     "Iterable[int]": {"list", "items"},
@@ -136,12 +148,33 @@ RANGES: dict[str, list[Any]] = {
 }
 
 
+# what a parameter that may be Any takes
+ANYS: dict[tuple[str, str], set[str]] = {
+    **{
+        (f"explain.{f}", name): {"None"} if name == "dy" else set()
+        for f in ("avg_pool2d", "conv2d", "linear", "max_pool2d", "receptive_field")
+        for name in ("x", "dy")
+    },
+    **{("explain.cross_entropy", name): set() for name in ("logits", "target")},
+    ("explain.follow", "x"): set(),
+    ("explain.tape", "gradient"): {"None"},
+    ("interop.from_torch", "module"): set(),
+    ("onnx.export", "example"): {"None"},
+    ("predict.Classifier.predict", "images"): {"text", "texts", "page", "list", "dict", "integers"},
+}
 # what is fine though its annotation does not say so, and why
 FINE: dict[tuple[str, str], set[str]] = {
     **{(f, "stride"): {"list"} for f in ("nn.AvgPool2d", "nn.MaxPool2d")},  # none, as in PyTorch
     **{(f, "stride"): {"list"} for f in ("F.avg_pool2d", "F.max_pool2d")},
     **{(f, "dim"): {"7", "-9"} for f in ("nn.Softmax", "nn.LogSoftmax")},  # the input decides
     **{("nn.Flatten", name): {"7", "-9"} for name in ("start_dim", "end_dim")},
+    ("predict.Classifier", "classes"): {"text", "page"},  # each letter a name
+    ("export.to_c", "title"): {"page"},  # any text
+    ("learn.diagnose", "inputs"): {"cells", "integers", "tensor"},  # a call a row
+    ("nn.Module.named_modules", "prefix"): {"page"},
+    ("nn.Module.register_buffer", "name"): {"page"},
+    ("nn.Module.summary", "input_shape"): {"items"},  # NumPy says how many axes there may be
+    ("nn.Module.train", "mode"): {"'none of them'"},  # what stands after ``if``
     ("optim.MultiStepLR", "milestones"): {"bytes"},  # integers
     # as in PyTorch
     **{
@@ -167,12 +200,17 @@ ALIASES: dict[str, str] = {
     "type": "device",
     **dict.fromkeys(["test", "validation"], "loader"),
     "dim": "axis",
+    "data_dir": "path",
+    "tensor": "Tensor",
+    "example": "input|data",
+    "images": "picture",
     "sha256": "SHA-256",
     "dropout": "Dropout",
     "target": "data|dtype",
     "other": "reshape",
     "value": "data|input array",
     "name": "model|init",
+    "module": "modules",
     "inputs": "input",
     "stride": "kernel_size",
 }

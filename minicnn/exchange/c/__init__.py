@@ -11,11 +11,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minicnn import kernels, nn
+from minicnn.checks import check_is, check_sequence, check_text
 from minicnn.data import Dataset
 from minicnn.data.dataset import in_channels
 from minicnn.files import expand, write_whole
@@ -84,6 +85,7 @@ def export(
         OSError: the file cannot be written; see ``write_whole``.
     """
     check_name(name)
+    check_text("export: title", title)
     if not isinstance(net, nn.Module):
         raise TypeError(f"export: net is of type {type(net).__name__}; wanted a minicnn module")
     shape = _checked(image_shape)
@@ -96,7 +98,7 @@ def export(
         pixels = _noise(shape)
         logits, tolerance = _logits(net, pixels, normalise), 1e-5
     else:
-        train, test = int8_from
+        train, test = _pair_of_sets(int8_from)
         floats, steps = steps, int8.quantised(steps, _pixels(_some(train)))
         accuracy = _accuracy(floats, test), _accuracy(steps, test)
         about += ABOUT_INT8.format(*accuracy, len(test))
@@ -116,11 +118,13 @@ Accuracy on {2:,} test pictures: {0:.4f} in float32, {1:.4f} in this file."""
 
 def check_name(name: str) -> None:
     """Refuse what cannot begin a name in C (ValueError)."""
+    check_text("name", name)
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name is {shown(name)}; wanted a letter, then letters, digits and _")
 
 
 def _checked(image_shape: Sequence[int]) -> Shape:
+    check_sequence("export: image_shape", image_shape, "(channels, height, width)")
     shape = tuple(image_shape)
     if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
         raise ValueError(
@@ -143,6 +147,7 @@ def _steps(net: nn.Module, shape: Shape, normalise: Normalise | None) -> list[St
 
 def _of_pixels(shape: Shape, normalise: Normalise) -> norm.Scale:
     """The step of the pixels."""
+    check_is("export: normalise", normalise, Mapping, "mean and std, by name")
     mean, std = normalise.get("mean", ()), normalise.get("std", ())
     if not len(mean) == len(std) == shape[0] or min(std) <= 0:
         wanted = f"wanted mean and std, {shape[0]} numbers each, std positive"
@@ -150,9 +155,17 @@ def _of_pixels(shape: Shape, normalise: Normalise) -> norm.Scale:
     return norm.of_pixels(shape, mean, std)
 
 
+def _pair_of_sets(sets: Any) -> tuple[Dataset, Dataset]:
+    is_pair = isinstance(sets, tuple | list) and len(sets) == 2
+    if not is_pair or not all(isinstance(part, Dataset) for part in sets):
+        raise TypeError(f"export: int8_from is {shown(sets)}; wanted two Datasets: train, test")
+    return sets[0], sets[1]
+
+
 def _class_names(classes: Sequence[str] | None, outputs: int) -> list[str]:
     if classes is None:
         return [str(k) for k in range(outputs)]
+    check_sequence("export: classes", classes, "the classes' names")
     if len(classes) != outputs:
         raise ValueError(f"export: classes has {len(classes)} names; the net has {outputs} outputs")
     return [str(name) for name in classes]

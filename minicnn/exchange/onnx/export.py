@@ -11,6 +11,7 @@ import numpy as np
 
 import minicnn
 from minicnn import nn
+from minicnn.checks import check_is
 from minicnn.exchange.leaves import leaves
 from minicnn.exchange.libraries import library
 from minicnn.files import write_whole
@@ -82,6 +83,8 @@ def export(
 def model_of(net: Module, example: Any, metadata: Mapping[str, Any] | None = None) -> Any:
     """What ``export`` writes, as an ``onnx.ModelProto``."""
     onnx = library("onnx")
+    if metadata is not None:
+        check_is("export: metadata", metadata, Mapping, "names and values, as a dict")
     x = _checked(net, example)
     with in_evaluation_mode(net), no_grad():
         writer = _written(net, x)

@@ -11,6 +11,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 from minicnn import formats
+from minicnn.checks import check_text
 from minicnn.exchange.libraries import library
 from minicnn.files import expand
 from minicnn.formats import shown
@@ -47,6 +48,9 @@ def load_state_dict(
     Warns:
         UserWarning: weights in float16 or bfloat16.
     """
+    check_text("load_state_dict: strip_prefix", strip_prefix)
+    if key is not None:
+        check_text("load_state_dict: key", key)
     state = _part(path, _content(path), key)
     others = [name for name in state if not name.startswith(strip_prefix)]
     if others:
