@@ -355,5 +355,5 @@ def _slopes(wrong: np.ndarray, right: np.ndarray, difference: Along) -> np.ndarr
     for place in map(tuple, np.argwhere(wrong)):
         v = np.zeros(right.shape)
         v[place] = 1
-        slopes[0][place], slopes[1][place] = difference(v, ahead=0), difference(v, back=0)
+        slopes[0, *place], slopes[1, *place] = difference(v, ahead=0), difference(v, back=0)
     return slopes

@@ -97,6 +97,13 @@ def test_the_message_names_input_cell_and_both_numbers() -> None:
     )
 
 
+def test_a_wrong_gradient_of_a_number_is_named() -> None:
+    u = np.random.default_rng(0).standard_normal(())
+    assert message_of(operation(lambda x: 2 * x, lambda dy, x: dy), random()) == (
+        f"gradcheck: input 0, index (): backward gives {u:.8g}, finite differences {2 * u:.8g}"
+    )
+
+
 def test_missing_accumulation_fails() -> None:
     """x[[0, 0]] takes a cell twice: its gradients have to be added up."""
 
@@ -209,6 +216,57 @@ def test_under_no_grad_there_is_no_gradient_to_check() -> None:
         gradcheck(lambda x: x.detach() * 2, random(2))
 
 
+def test_the_default_tolerances() -> None:
+    """An error of 1e-5 of the slope along a line, or of 1e-7, passes: half more does not."""
+    rng = np.random.default_rng(0)
+    _, v = rng.standard_normal(()), abs(float(rng.standard_normal(())))  # u, v
+    for part in (0.5, 1.5):
+        steep = operation(lambda x: 1e4 * x, lambda dy, x, e=part: 1e4 * dy * (1 + 1e-5 * e))
+        flat = operation(lambda x: 0 * x, lambda dy, x, e=part: np.full((), 1e-7 * e / v))
+        for fn in (steep, flat):
+            if part < 1:
+                assert gradcheck(fn, random(), directions=1)
+            else:
+                with pytest.raises(GradientError):
+                    gradcheck(fn, random(), directions=1)
+
+
+def test_what_is_exact_needs_no_tolerance() -> None:
+    assert gradcheck(lambda x: x * 3, random(0, 3), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"fn": 1}, "fn is of type int; wanted a function of tensors"),
+        ({"inputs": "x"}, "inputs is of type str; wanted a tensor, or a list of tensors"),
+        ({"inputs": ["x"]}, "input 0 is a str; wanted a Tensor"),
+        ({"rtol": "1"}, "rtol is '1', of type str; wanted a number"),
+        ({"atol": "1"}, "atol is '1', of type str; wanted a number"),
+        ({"directions": 1.5}, "directions is 1.5, of type float; wanted an integer"),
+        ({"seed": "1"}, "seed is '1', of type str; wanted an integer"),
+    ],
+)
+def test_arguments_of_other_types_are_named(arguments: dict[str, Any], message: str) -> None:
+    right: dict[str, Any] = {"fn": lambda x: x, "inputs": random(2)}
+    with pytest.raises(TypeError, match=rf"^gradcheck: {message}$"):
+        gradcheck(**right | arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rtol": -1}, "rtol is -1; wanted at least 0"),
+        ({"atol": -1}, "atol is -1; wanted at least 0"),
+        ({"directions": 0}, "directions is 0; wanted an integer of at least 1"),
+        ({"seed": -1}, "seed is -1; wanted an integer of at least 0"),
+    ],
+)
+def test_numbers_that_are_too_small_are_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^gradcheck: {message}$"):
+        gradcheck(lambda x: x, random(2), **arguments)
+
+
 # What finite differences cannot say ---------------------------------------------------------------
 
 
@@ -232,6 +290,12 @@ def test_where_fn_is_not_finite_nothing_can_be_said() -> None:
         assert message_of(lambda x: x.log(), x).startswith("gradcheck: fn gives -inf here, where")
         message = message_of(lambda x: x.sqrt(), x)
     assert message.startswith("gradcheck: input 0 (x), index (0,): backward gives inf, finite diff")
+    assert message.endswith("fn is not finite on both sides there, choose other inputs")
+
+
+def test_beyond_an_edge_nothing_is_warned_of() -> None:
+    x = Tensor(np.array([1e-7]), requires_grad=True)  # closer to 0 than the step
+    message = message_of(lambda x: x.log(), x)
     assert message.endswith("fn is not finite on both sides there, choose other inputs")
 
 
@@ -267,6 +331,35 @@ def test_a_wrong_gradient_beside_a_kink_is_wrong() -> None:
     message = message_of(wrong, Tensor(np.array([0.0, 1.0, 2.0]), requires_grad=True))
     assert "kink" not in message
     assert "wrong in 3 of 3 cells" in message
+
+
+@pytest.mark.parametrize("seed", [0, 4])  # of which the slopes are above 0, and below
+def test_a_kink_excuses_its_own_cell_alone(seed: int) -> None:
+    u = np.random.default_rng(seed).standard_normal(())
+    assert (u > 0) == (seed == 0)
+    slopes = np.array([1.0, 1.0, 3.0])
+    wrong = operation(
+        lambda x: (np.maximum(x, 0) * slopes).sum(),
+        lambda dy, x: dy * (x > 0) * slopes * [1, 2, 1],  # 2, which the third cell could have
+    )
+    with pytest.raises(GradientError) as caught:
+        gradcheck(wrong, Tensor(np.array([0.0, 1.0, 2.0]), requires_grad=True), seed=seed)
+    assert "kink" not in str(caught.value)
+    assert caught.value.index == (1,)
+
+
+def test_small_cells_are_judged_by_the_largest_of_them() -> None:
+    wrong = operation(lambda x: 1e-3 * x, lambda dy, x: 1e-3 * dy * [1, 1.01, 1])
+    assert "wrong in 1 of 3 cells" in message_of(wrong, random(3))
+
+
+def test_a_tensor_that_fn_leaves_alone_is_not_written() -> None:
+    held, w = Tensor(np.array([2.0, np.nan])), random(2)
+    y = (w * held)[0]
+    gradcheck(lambda x: x * held[0], random(2))
+    y.backward()  # refused for a tensor that was written since
+    assert w.grad is not None
+    assert w.grad.numpy()[0] == 2
 
 
 def test_the_running_statistics_are_put_back() -> None:

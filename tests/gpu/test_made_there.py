@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn import Tensor, nn
+from minicnn import Tensor, gradcheck, nn
 from minicnn.device import to_device
 from minicnn.nn import functional as F
 
@@ -52,3 +52,8 @@ def test_a_state_of_numpys_arrays_is_loaded_where_the_net_is() -> None:
 def test_a_net_is_summed_up_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     nn.Sequential(nn.Linear(3, 2)).to("gpu").summary((4, 3))
     assert "(4, 2)" in capsys.readouterr().out
+
+
+def test_a_gradient_is_checked_where_its_inputs_are() -> None:
+    x, w = (Tensor(to_device(np.array([2.0, 3.0]) * k, "gpu"), k == 1) for k in (1, 2))
+    assert gradcheck(lambda x: x * w, x)
