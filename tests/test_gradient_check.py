@@ -180,11 +180,11 @@ def test_the_same_seed_checks_along_the_same_directions() -> None:
     assert not np.array_equal(first.inputs, other.inputs)
 
 
-@pytest.mark.parametrize("directions", [1, 4])
-def test_directions_says_how_often_to_try(directions: int) -> None:
+@pytest.mark.parametrize("directions", [1, 4, None])
+def test_directions_says_how_often_to_try(directions: int | None) -> None:
     fn = Watched()
-    gradcheck(fn, random(3), directions=directions)
-    assert fn.recorded == [True, False, False] * directions  # backward, and two differences
+    gradcheck(fn, random(3), **({} if directions is None else {"directions": directions}))
+    assert fn.recorded == [True, False, False] * (directions or 3)  # backward, two differences
 
 
 def test_tolerances_decide() -> None:
@@ -293,6 +293,12 @@ def test_where_fn_is_not_finite_nothing_can_be_said() -> None:
     assert message.endswith("fn is not finite on both sides there, choose other inputs")
 
 
+def test_an_infinite_gradient_at_a_step_to_infinity_is_named_without_a_warning() -> None:
+    step = operation(lambda x: np.where(x > 1, np.inf, 0.0), lambda dy, x: dy * np.inf)
+    message = message_of(step, Tensor(np.array([1.0]), requires_grad=True))
+    assert "index (0,): backward gives inf, finite differences inf" in message
+
+
 def test_beyond_an_edge_nothing_is_warned_of() -> None:
     x = Tensor(np.array([1e-7]), requires_grad=True)  # closer to 0 than the step
     message = message_of(lambda x: x.log(), x)
@@ -322,6 +328,7 @@ def test_a_kink_is_called_a_kink(fn: Any, x: Any, index: tuple[int, ...] | None)
         assert "backward gives nan" in message
     else:
         assert caught.value.index == index
+        assert message.startswith("gradcheck: input 0 (x), index (")
         assert "but fn has a kink there, with slopes from " in message
         assert "finite differences cannot say which" in message
 
@@ -351,6 +358,18 @@ def test_a_kink_excuses_its_own_cell_alone(seed: int) -> None:
 def test_small_cells_are_judged_by_the_largest_of_them() -> None:
     wrong = operation(lambda x: 1e-3 * x, lambda dy, x: 1e-3 * dy * [1, 1.01, 1])
     assert "wrong in 1 of 3 cells" in message_of(wrong, random(3))
+
+
+def test_without_tolerances_what_is_equal_is_right() -> None:
+    wrong = operation(lambda x: x * [0, 1, 3], lambda dy, x: dy * [0, 2, 2])
+    with pytest.raises(GradientError, match="wrong in 2 of 3 cells"):
+        gradcheck(wrong, random(3), rtol=0, atol=0)
+
+
+def test_a_shape_like_nothing_is_said_alone() -> None:
+    two = operation(lambda x: x.sum(), lambda dy, x: np.array([0.1, 0.7]))
+    message = message_of(two, random(5))
+    assert message == "gradcheck: input 0: backward gives shape (2,), wanted (5,)"
 
 
 def test_a_tensor_that_fn_leaves_alone_is_not_written() -> None:

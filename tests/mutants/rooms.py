@@ -162,5 +162,5 @@ ROOMS = {
     "cuda": Room(("kernels/gpu/*.cuh", "kernels/gpu/*.cu"), "", "cpu", "CUDA"),
 }
 # of which every mutant was tried, and none is left
-WHOLE = ("tape", "ops", "optim", "nn", "kernels")
+WHOLE = ("tape", "ops", "optim", "nn", "kernels", "gradient_check")
 ROOMS["whole"] = Room(tuple(file for name in WHOLE for file in ROOMS[name].files))
