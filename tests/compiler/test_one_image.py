@@ -81,6 +81,13 @@ def test_any_number_of_images_and_sizes_in_turns() -> None:
     assert not isinstance(plans[False], PixelPlan)
 
 
+def test_another_number_of_images_is_not_recorded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    predict = minicnn.compile(ready("conv-same", "float64"))
+    predict(batch(1)[0])
+    monkeypatch.setattr(predict, "_record", None)
+    predict(batch(FEW)[0])
+
+
 @pytest.mark.parametrize("name", ["deep-conv-everything", "avg-pool-ceil", "convs-in-a-row"])
 def test_an_image_is_the_same_bits_alone_and_among_others(name: str) -> None:
     net, x = ready(name, "float32"), batch(5, "float32")[0]

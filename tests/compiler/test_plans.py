@@ -9,7 +9,10 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, nn, optim
+from minicnn.compiler.cpu import winograd
+from minicnn.compiler.cpu.plan import Plan
 from minicnn.compiler.table import Column, table
+from minicnn.kernels.arrays import LANES
 
 PICTURE = (3, 11, 8)
 
@@ -125,6 +128,17 @@ def test_a_batch_of_nothing_is_counted_and_moves_nothing(momentum: float | None)
         for name, tensor in net.state_dict().items():
             np.testing.assert_array_equal(tensor.numpy(), state[name], err_msg=name)
     assert not any(g.numpy().any() for g in step.gradients().values())
+
+
+def test_a_buffer_takes_the_first_gap_that_is_large_enough() -> None:
+    plan = Plan(1, np.dtype(np.float32))
+    sizes = [(1, 0, 9), (3, 0, 2), (1, 0, 9), (2, 4, 9)]  # the second is not needed any more
+    for size, first, last in sizes:
+        buffer = plan.buffer((size,), by_tile=True)
+        buffer.first, buffer.last = first, last
+    plan.finish()
+    assert [buffer.offset // LANES for buffer in plan.buffers] == [0, 1, 4, 1]
+    assert plan.memory == 5 * LANES + plan.slack
 
 
 # Engines and figures ------------------------------------------------------------------------------
@@ -285,6 +299,19 @@ def test_a_plans_bytes_are_those_of_all_strips() -> None:
     assert moved["conv x to points"] == x + x_points + zeros
     assert moved["turn"] == x_points + turned
     assert moved["conv dweight"] == turned + y_points
+
+
+@pytest.mark.parametrize(("less", "pieces"), [(0, 4), (1, 2)])
+def test_a_strip_has_as_many_pieces_as_fit(
+    less: int, pieces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four = 4 * 36 * (16 + 32) * LANES * 4  # pieces, points, channels, images, bytes
+    monkeypatch.setattr(winograd, "STRIP_BYTES", four - less)
+    conv = nn.Conv2d(16, 32, 3, padding=1, bias=False)
+    step = step_of(nn.Sequential(conv, nn.Flatten(), nn.Linear(32 * 16 * 16, 5)))
+    step(np.zeros((16, 16, 16, 16), np.float32), np.zeros(16, np.int64))
+    again = [line.again[1] for line in step.plan.lines if line.name == "conv from points"]
+    assert again == [16 // pieces]
 
 
 def test_a_strip_of_lines_reads_all_of_the_picture_at_its_points() -> None:

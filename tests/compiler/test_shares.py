@@ -23,6 +23,7 @@ from minicnn.kernels.arrays import LANES
 from minicnn.kernels.cpu.threads import take_turns
 from minicnn.kernels.tiles import program
 from minicnn.kernels.tiles.instruction import Group, address_of, columns_of, form_for, inner
+from minicnn.kernels.tiles.step import COPY, UPDATE
 from tests.compiler.nets import NETS, NORMED, batch, build, compiled, result_of
 
 pytestmark = pytest.mark.usefixtures("share_the_least_work")
@@ -124,6 +125,15 @@ def test_a_share_has_the_more_images_the_larger_its_gradients_are(
         sizes = np.diff(shares.edges)
         assert sizes.max() - sizes.min() <= 1
     assert counts == ([1, 2, 8, 8, 12, 8, 1, 1] if parameters == 100 else [1, 2, 2, 2, 3, 8, 1, 1])
+
+
+def test_parameters_are_copied_in_at_most_4_pieces_a_thread() -> None:
+    plan = Plan(1, np.dtype(np.float32))
+    for pieces, threads, wanted in ((7, 1, 4), (7, 2, 7), (9, 2, 8), (0, 3, 1)):
+        plan.parameters_size = pieces * cut.PIECE
+        shares = cut.Shares(plan, True, weights=np.zeros(1, np.float32))
+        shares.cut_up(5, 200_000, threads)
+        assert shares.pieces[COPY] == shares.pieces[UPDATE] == wanted
 
 
 @pytest.mark.parametrize("size", [1, 3, 17, 1000])
