@@ -162,6 +162,18 @@ def test_cells_that_no_window_sees_may_be_infinite(room: int, axis: int) -> None
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
 
+def test_a_nan_among_the_weights_stays_in_its_channel(room: int) -> None:
+    """Where the last chunk of channels has fewer than the others, the next one's are at hand."""
+    conv = nn.Conv2d(37, 4, (3, 2)).to("float64")
+    conv.weight.data[2] = np.nan
+    predict = minicnn.compile(nn.Sequential(conv, nn.Flatten()).to("gpu"))
+    with general_form():
+        y = predict(Tensor(to_device(np.ones((2, 37, 4, 5)), "gpu"))).numpy()
+    bad = np.isnan(y).reshape(2, 4, -1)
+    assert bad[:, 2].all()
+    assert not bad[:, [0, 1, 3]].any()
+
+
 @pytest.mark.parametrize("room", ["tiny"], indirect=True)
 @pytest.mark.parametrize("axis", [0, 1])
 def test_cells_that_a_window_does_not_see_are_free_of_its_gradient(room: int, axis: int) -> None:
