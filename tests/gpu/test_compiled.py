@@ -86,6 +86,23 @@ def test_every_setting_of_the_loss(options: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.parametrize("answers", [(), (50,), (3,), (40, 7)], ids=str)
+def test_of_more_classes_than_lanes_the_first_nan_counts_as_the_answer(
+    answers: tuple[int, ...],
+) -> None:
+    minicnn.manual_seed(1)
+    net: Any = nn.Sequential(nn.Linear(2, 70)).to("float64")
+    net[0].bias.data[list(answers)] = np.nan
+    x, y = np.random.default_rng(1).standard_normal((9, 2)), np.full(9, min(answers, default=1))
+    logits = net(Tensor(x))
+    theirs = logits.numpy(), nn.functional.cross_entropy(logits, Tensor(y)).item()
+    step = minicnn.compile(net.to("gpu"), nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.0))
+    loss, scores = step(*(Tensor(to_device(a, "gpu")) for a in (x, y)))
+    np.testing.assert_allclose(scores.numpy(), theirs[0], rtol=1e-12)
+    np.testing.assert_allclose(loss.item(), theirs[1], rtol=1e-12)
+    assert step.means.correct == (theirs[0].argmax(axis=1) == y).sum()
+
+
 def test_a_graph_is_what_its_launches_are() -> None:
     def launched(*arguments: Any) -> Any:
         return minicnn.compile(*arguments, graph=False)
