@@ -136,3 +136,14 @@ def test_a_kept_state_repeats_the_draws_that_followed() -> None:
     random.set_rng_state(json.loads(json.dumps(state)))
     assert [minicnn.rand(4).numpy().tolist(), random.next_mask_key()] == expected
     assert expected[1] == (5, 1)
+
+
+@pytest.mark.parametrize("draw", ["uniform", "normal"])
+def test_of_a_budget_as_many_weights_are_drawn_as_it_has(draw: str) -> None:
+    """Those that the generator draws without one."""
+    budget, free = random.Budget(25), np.random.Generator(np.random.PCG64(0))
+    for shape in ((2, 5), (3, 5)):
+        ours, theirs = (getattr(each, draw)(2.0, 3.0, shape) for each in (budget, free))
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match=r"weights of shape \(1, 1\)"):
+        getattr(budget, draw)(2.0, 3.0, (1, 1))

@@ -57,3 +57,9 @@ def test_a_net_is_summed_up_where_it_is(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_gradient_is_checked_where_its_inputs_are() -> None:
     x, w = (Tensor(to_device(np.array([2.0, 3.0]) * k, "gpu"), k == 1) for k in (1, 2))
     assert gradcheck(lambda x: x * w, x)
+
+
+def test_an_array_that_has_the_dtype_already_is_the_tensors(cupy: Any) -> None:
+    array = cupy.ones(3, "float32")
+    assert Tensor(array, dtype="float32").data is array
+    assert Tensor(array, dtype="float64").data is not array

@@ -383,3 +383,12 @@ def test_one_cell_is_a_view_too() -> None:
         leaf[2].add_(1)
     with pytest.raises(RuntimeError, match="Multiply needs its input 0"):
         y.backward()
+
+
+@pytest.mark.parametrize("change", ["add_", "sub_"])
+def test_a_factor_that_is_no_number_is_refused(change: str) -> None:
+    x = Tensor([1.0, 2.0])
+    for alpha in ([1.0, 1.0], "2", 2j, None):
+        with pytest.raises(TypeError, match="alpha"):
+            getattr(x, change)([1, 1], alpha=alpha)
+    assert x.tolist() == [1, 2]

@@ -192,3 +192,8 @@ def test_what_cannot_be_joined_is_refused(
 def test_flatten_is_a_function_too() -> None:
     assert minicnn.flatten(minicnn.zeros(2, 3, 4), 1).shape == (2, 12)
     assert minicnn.flatten(minicnn.zeros(2, 3, 4)).shape == (24,)
+
+
+def test_like_a_list_is_like_the_tensor_of_it() -> None:
+    made = minicnn.zeros_like([[1, 2, 3]])  # type: ignore[arg-type]
+    assert (made.tolist(), made.dtype) == ([[0, 0, 0]], np.float32)
