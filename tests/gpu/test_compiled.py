@@ -97,7 +97,7 @@ def test_of_more_classes_than_lanes_the_first_nan_counts_as_the_answer(
     logits = net(Tensor(x))
     theirs = logits.numpy(), nn.functional.cross_entropy(logits, Tensor(y)).item()
     step = minicnn.compile(net.to("gpu"), nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.0))
-    loss, scores = step(*(Tensor(to_device(a, "gpu")) for a in (x, y)))
+    loss, scores = step(Tensor(to_device(x, "gpu")), Tensor(to_device(y, "gpu")))
     np.testing.assert_allclose(scores.numpy(), theirs[0], rtol=1e-12)
     np.testing.assert_allclose(loss.item(), theirs[1], rtol=1e-12)
     assert step.means.correct == (theirs[0].argmax(axis=1) == y).sum()
