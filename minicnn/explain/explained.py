@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.checks import check_text
+
 from . import page
 from .notes import Notes, Reference, notes_as_data
 from .page.grid import Grid, TooLargeError
@@ -32,15 +34,15 @@ def check_cells(cells: int, what: str) -> None:
         raise TooLargeError(f"{what} makes {cells:,} cells; a page of this kind shows {MOST:,}")
 
 
-def check_layer(function: str, layer: Any, wanted: type) -> None:
-    """Refuse another kind of layer than ``wanted``.
+def check_layer(function: str, layer: Any, wanted: type, name: str = "layer") -> None:
+    """Refuse another kind of layer than ``wanted`` as the argument ``name``.
 
     Raises:
         TypeError: it is another kind.
     """
     if not isinstance(layer, wanted):
         raise TypeError(
-            f"explain.{function}: layer is {type(layer).__name__}; wanted an nn.{wanted.__name__}"
+            f"explain.{function}: {name} is {type(layer).__name__}; wanted an nn.{wanted.__name__}"
         )
 
 
@@ -79,6 +81,7 @@ class Explained:
 
     def html(self, about: str = "", yours: Yours | None = None) -> str:
         """The page; ``about`` says what the example is, ``yours`` has a learner's wrong numbers."""
+        check_text("about", about)
         parts = {
             "questions": asked(self.questions),
             "forward": _formula(self.forward),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.formats import shown
 from minicnn.tensor import Tensor
 
 Pair = tuple[int, int]
@@ -16,9 +17,16 @@ def as_numbers(function: str, name: str, value: Any, ndim: int) -> np.ndarray:
     """A copy of the argument ``name`` in float64, of ``ndim`` axes; with one less, a batch of one.
 
     Raises:
+        TypeError: no real numbers.
         ValueError: another number of axes, no cells, nan or inf.
     """
-    array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+    try:
+        array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+        real = array.dtype.kind in "biuf" or not array.size
+    except ValueError:  # rows of unlike lengths
+        real = False
+    if not real:
+        raise TypeError(f"explain.{function}: {name} is {shown(value)}; wanted real numbers")
     array = array.astype(np.float64)
     if array.ndim == ndim - 1:
         array = array[None]

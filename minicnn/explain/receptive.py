@@ -46,8 +46,8 @@ def receptive_field(first: nn.Conv2d, second: nn.Conv2d, x: Any, dy: Any = None)
         TypeError: no ``nn.Conv2d``.
         ValueError: shapes that do not fit, padding, numbers that are not finite, too many cells.
     """
-    for layer in (first, second):
-        check_layer(FUNCTION, layer, nn.Conv2d)
+    for name, layer in (("first", first), ("second", second)):
+        check_layer(FUNCTION, layer, nn.Conv2d, name)
         if layer.padding not in (0, (0, 0), "valid"):
             raise ValueError(
                 f"explain.{FUNCTION}: padding is {shown(layer.padding)}; wanted layers without"

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.formats import shown
+from minicnn import formats
+from minicnn.checks import check_text, check_texts
 
 from .notes import Note, Reference, Token
 from .numbers import in_digits, power_of_ten, written
@@ -155,8 +156,9 @@ def figure(shown: Figure, parts: Sequence[str]) -> str:
     Raises:
         ValueError: none, or one that is not of ``PARTS``.
     """
-    if not parts or not set(parts) <= set(PARTS):
-        raise ValueError(f"svg is {','.join(parts)!r}; wanted grid, sum or grid,sum")
+    check_texts("svg: parts", parts)
+    if not len(parts) or not set(parts) <= set(PARTS):
+        raise ValueError(f"svg is {formats.shown(','.join(parts))}; wanted grid, sum or grid,sum")
     return shown.svg(parts)
 
 
@@ -166,12 +168,13 @@ def known_cell(cell: str, grids: Sequence[Grid]) -> Reference:
     Raises:
         ValueError: there is no such cell.
     """
+    check_text("cell", cell)
     name, _, key = cell.partition("/")
     grid = next((grid for grid in grids if grid.grid == name), None)
     if grid is None:
         names = ", ".join(grid.grid for grid in grids)
         raise ValueError(
-            f"cell is {shown(cell)}; wanted one of {names}, as {grids[0].grid}/0,0,1,2"
+            f"cell is {formats.shown(cell)}; wanted one of {names}, as {grids[0].grid}/0,0,1,2"
         )
     shape = tuple(dict(zip("abij", grid.values.shape, strict=True))[axis] for axis in grid.axes)
     frame = {"i": grid.frame[0], "j": grid.frame[1]}
@@ -179,7 +182,9 @@ def known_cell(cell: str, grids: Sequence[Grid]) -> Reference:
     parts = key.split(",")
     fits = len(parts) == len(inner) and all(part.isdecimal() for part in parts)
     if not fits or any(int(k) >= size for k, size in zip(parts, inner, strict=True)):
-        raise ValueError(f"cell is {shown(cell)}; wanted an index of {name} below {inner}, from 0")
+        raise ValueError(
+            f"cell is {formats.shown(cell)}; wanted an index of {name} below {inner}, from 0"
+        )
     return [name, ",".join(str(int(part)) for part in parts)]
 
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn.checks import check_is
+
 from .notes import key
 
 
@@ -25,6 +27,8 @@ class Yours(NamedTuple):
 
 def in_data(yours: Yours | None) -> dict[str, Any]:
     """What the scripts read: the wrong numbers by their cells; the page begins at the first."""
+    if yours is not None:
+        check_is("yours", yours, Yours, "a Yours, as minicnn.learn makes them")
     if yours is None or not yours.wrong.any():
         return {}
     places = np.argwhere(yours.wrong).tolist()

@@ -22,6 +22,7 @@ NEEDS_MORE = {  # whose right call needs more than a right value for each parame
     "Tensor.reshape": "its shape is all of its arguments",
     "Tensor.view": "likewise",
     "Tensor.t": "a matrix",
+    **{f"explain.Followed.{f}": "an index" for f in ("paths", "terms", "value")},
     "predict.Classifier.from_run": "data that fit the run",
 }
 

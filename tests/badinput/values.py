@@ -127,6 +127,8 @@ RANGES: dict[str, list[Any]] = {
     **dict.fromkeys(["eps", "rtol", "atol", "scale"], RATE),
     **dict.fromkeys(["p", "label_smoothing", "dropout"], SHARE),
     **dict.fromkeys(["dampening", "gamma", "eta_min"], NOT_FINITE),
+    **dict.fromkeys(["o", "c", "h", "w", "i", "j", "row", "column", "y"], PLACE),
+    "largest": SIZE,
     "padding": [-1],
     "seed": NEGATIVE,  # NumPy's seeds may have any size
     "divisor_override": [0],
@@ -169,6 +171,10 @@ FINE: dict[tuple[str, str], set[str]] = {
     **{(f, "dim"): {"7", "-9"} for f in ("nn.Softmax", "nn.LogSoftmax")},  # the input decides
     **{("nn.Flatten", name): {"7", "-9"} for name in ("start_dim", "end_dim")},
     ("predict.Classifier", "classes"): {"text", "page"},  # each letter a name
+    ("explain.tape", "gradient"): {"whole", "fraction", "big"},  # of one cell
+    **{(f"explain.ExplainedConvolution.{f}_terms", "n"): {"0"} for f in ("dcolumns", "dx", "y")},
+    **{(f"explain.{f}.html", "about"): {"page"} for f in ("Explained", "Followed")},
+    ("explain.ExplainedConvolution.html", "about"): {"page"},
     ("export.to_c", "title"): {"page"},  # any text
     ("learn.diagnose", "inputs"): {"cells", "integers", "tensor"},  # a call a row
     ("nn.Module.named_modules", "prefix"): {"page"},
@@ -201,6 +207,11 @@ ALIASES: dict[str, str] = {
     **dict.fromkeys(["test", "validation"], "loader"),
     "dim": "axis",
     "data_dir": "path",
+    **dict.fromkeys(["o", "c", "h", "w", "i", "j", "row", "column"], "index"),
+    "n": "index",
+    "parts": "svg",
+    "logits": "classes",
+    "gradient": "data",
     "tensor": "Tensor",
     "example": "input|data",
     "images": "picture",

@@ -86,7 +86,7 @@ def value_of(token: Any, grids: dict[str, np.ndarray]) -> str:
 
 def test_what_has_no_field_here_is_refused() -> None:
     conv = nn.Conv2d(1, 1, 3)
-    with pytest.raises(TypeError, match=r"layer is Linear; wanted an nn\.Conv2d"):
+    with pytest.raises(TypeError, match=r"second is Linear; wanted an nn\.Conv2d"):
         explain.receptive_field(conv, nn.Linear(2, 2), np.ones((1, 9, 9)))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="padding is 1; wanted layers without"):
         explain.receptive_field(nn.Conv2d(1, 1, 3, padding=1), conv, np.ones((1, 9, 9)))

@@ -137,6 +137,11 @@ def script_texts(source: str) -> Iterator[str]:
         yield re.sub(r"\$\{[^}]*\}", "", text)
 
 
+def checks(node: ast.AST) -> bool:
+    """Whether this calls one of ``minicnn.checks``, which raise errors."""
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "").startswith("check_")
+
+
 def python_texts(source: str) -> Iterator[str]:
     """The texts in a module: no docstrings, errors, or what repr() shows."""
     tree = ast.parse(source)
@@ -144,7 +149,7 @@ def python_texts(source: str) -> Iterator[str]:
     silent = {
         id(part)
         for node in ast.walk(tree)
-        if isinstance(node, ours) or getattr(node, "name", "") == "__repr__"
+        if isinstance(node, ours) or getattr(node, "name", "") == "__repr__" or checks(node)
         for part in ast.walk(node)
         if not isinstance(node, ast.Expr) or isinstance(node.value, ast.Constant)
     }

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels, ops
+from minicnn.checks import check_integer
 from minicnn.kernels import reference
 
 from ..numbers import Pair
@@ -235,5 +236,7 @@ class Convolution:
 
 
 def _check_index(function: str, index: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    for k in index:
+        check_integer(f"{function}: a part of the index", k)
     if any(not 0 <= k < size for k, size in zip(index, shape, strict=True)):
         raise IndexError(f"{function}: index is {index}; wanted one below {shape}, from 0")

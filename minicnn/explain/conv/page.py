@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicnn import nn
+from minicnn.checks import check_text
 
 from .. import page
 from ..numbers import numbers, small_number
@@ -76,6 +77,7 @@ class ExplainedConvolution(ComparedConvolution):
         Raises:
             ValueError: more cells than a page can show.
         """
+        check_text("about", about)
         check_size(self.x.shape, self.weight.shape, self.padding, self.output)
         grids = {grid.grid: grid for grid in grids_of(self)}
         answered = questions(self, hints=not about)

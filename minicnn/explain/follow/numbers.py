@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels, nn
+from minicnn.checks import check_integer, check_text
+from minicnn.formats import shown
 from minicnn.nn import functional as F
 from minicnn.tensor import Tensor
 
@@ -41,6 +43,7 @@ def follow(net: nn.Module, x: Any, y: int) -> Followed:
         ValueError: shapes that do not fit, a class that the net does not have, numbers that are not
             finite.
     """
+    check_integer("explain.follow: y", y)
     layers = layers_of(net)
     picture = as_numbers("follow", "x", x, 4)
     if len(picture) != 1:
@@ -85,7 +88,8 @@ class Followed:
             KeyError: no such array.
             IndexError: no such cell in it.
         """
-        return float(self.arrays[array][self._checked(array, index)])
+        index = self._checked(array, index)
+        return float(self.arrays[array][index])
 
     def terms(self, array: str, *index: int) -> list[Product]:
         """The products of cells that a cell is made of: their sum, or a ``function`` of it.
@@ -101,6 +105,7 @@ class Followed:
         ``"sum"``; ``"sigmoid"``, ``"relu"``, ``"tanh"`` or ``"log"`` (its negative) of the only
         term; ``"max"`` of all; ``"softmax"`` of all, at the cell's own index; ``"given"``.
         """
+        self._check_array(array)
         return self._rules[array].function
 
     def paths(self, array: str, *index: int, largest: int = 10) -> Paths:
@@ -110,6 +115,7 @@ class Followed:
         to the first cell, which is the sum over all paths. Errors as in ``value``; also a
         ValueError for an array that is no gradient.
         """
+        check_integer("paths: largest", largest, 1)
         return paths_from(self, array, self._checked(array, index), largest)
 
     @functools.cached_property
@@ -127,15 +133,22 @@ class Followed:
         Raises:
             ValueError: a net too large for a page.
         """
+        check_text("about", about)
         return page_of([State(self)], about, language=self.lang)
 
     def _repr_html_(self) -> str:
         return in_a_frame(self.html())
 
-    def _checked(self, array: str, index: Index) -> Index:
+    def _check_array(self, array: str) -> None:
+        check_text("explain.follow: array", array)
         if array not in self.arrays:
-            known = ", ".join(self.arrays)
-            raise KeyError(f"explain.follow: there is no array {array}; wanted one of {known}")
+            known, told = ", ".join(self.arrays), shown(array, str)
+            raise KeyError(f"explain.follow: there is no array {told}; wanted one of {known}")
+
+    def _checked(self, array: str, index: Index) -> Index:
+        self._check_array(array)
+        for one in index:
+            check_integer(f"{array}: a part of the index", one)
         shape = self.arrays[array].shape
         fits = len(index) == len(shape)
         if not fits or any(not 0 <= k < size for k, size in zip(index, shape, strict=True)):
