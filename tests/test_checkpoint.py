@@ -301,8 +301,9 @@ def test_pytorchs_own_file_is_converted_as_the_message_says(tmp_path: Path, zipp
 def test_a_name_of_another_format_is_warned_of(tmp_path: Path, name: str) -> None:
     with pytest.warns(
         UserWarning, match=r"is a safetensors file, which .* wanted a name like (?i:net)\.saf"
-    ):
+    ) as warned:
         minicnn.save(ARRAYS, tmp_path / name)
+    assert [warning.filename for warning in warned] == [__file__]
     assert_same(minicnn.load(tmp_path / name), ARRAYS)
 
 

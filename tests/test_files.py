@@ -84,6 +84,31 @@ def test_a_file_in_a_folders_place_is_named(tmp_path: Path) -> None:
         assert str(raised.value.filename).startswith(str(tmp_path / "a" / "file"))
 
 
+def test_what_is_no_path_is_named() -> None:
+    with pytest.raises(TypeError, match=r"^path is 3, of type int; wanted a path$"):
+        files.expand(3)  # type: ignore[arg-type]
+
+
+def test_a_place_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for path in (tmp_path, tmp_path / "a" / "b"):
+        files.check_folder(path)
+    files.check_file(file)
+    files.check_file(tmp_path / "new")
+    for check, path, error, said in (
+        (files.check_folder, file, NotADirectoryError, "this is a file; wanted a folder"),
+        (files.check_folder, file / "a" / "b", NotADirectoryError, f"{file} is a file; wanted a f"),
+        (files.check_file, tmp_path, IsADirectoryError, "this is a folder; wanted a file"),
+        (files.check_file, tmp_path / "a" / "b", FileNotFoundError, "there is no folder"),
+    ):
+        with pytest.raises(error) as raised:
+            check(path)
+        assert str(raised.value.strerror).startswith(said)
+        assert raised.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_a_new_file_is_readable_as_others_are_and_an_old_one_as_it_was(tmp_path: Path) -> None:
     plain, path = tmp_path / "plain", tmp_path / "ours"
     plain.write_bytes(b"")

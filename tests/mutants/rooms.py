@@ -37,7 +37,12 @@ TESTS = {  # which run for the mutants of a room
         "tests/gpu/test_made_there.py",
         "tests/gpu/test_edges.py",
     ),
-    "files": ("tests/test_checkpoint.py", "tests/test_files.py", "tests/test_old_files.py"),
+    "files": (
+        "tests/test_checkpoint.py",
+        "tests/test_files.py",
+        "tests/test_formats.py",
+        "tests/test_old_files.py",
+    ),
     "data": ("tests/data",),
     "train": ("tests/train",),
     "compiler": ("tests/compiler",),
@@ -162,5 +167,6 @@ ROOMS = {
     "cuda": Room(("kernels/gpu/*.cuh", "kernels/gpu/*.cu"), "", "cpu", "CUDA"),
 }
 # of which every mutant was tried, and none is left
-WHOLE = ("tape", "ops", "optim", "nn", "kernels", "gradient_check")
-ROOMS["whole"] = Room(tuple(file for name in WHOLE for file in ROOMS[name].files))
+WHOLE = ("tape", "ops", "optim", "nn", "kernels", "gradient_check", "checkpoint")
+ROOMS["whole"] = Room(tuple(file for name in WHOLE for file in ROOMS[name].files), "whole")
+TESTS["whole"] = tuple(dict.fromkeys(path for name in WHOLE for path in TESTS[ROOMS[name].tests]))
