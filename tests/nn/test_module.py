@@ -206,6 +206,26 @@ def test_a_layer_that_stands_twice_is_one_module() -> None:
     shared = nn.Linear(3, 3)
     net = nn.Sequential(shared, nn.ReLU(), shared)
     assert [type(module) for module in net.modules()] == [nn.Sequential, nn.Linear, nn.ReLU]
+    assert [name for name, _ in net.named_modules()] == ["", "0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "message"),
+    [
+        ("register_buffer", (1, Tensor([1.0])), "register_buffer: name is of type int; wanted a t"),
+        ("register_buffer", ("mean", 1.0), "register_buffer: mean is a float; wanted a Tensor"),
+        ("register_forward_hook", (1,), "register_forward_hook: hook is .* int; wanted a function"),
+        ("named_modules", (1,), "named_modules: prefix is of type int; wanted a text"),
+        ("apply", (1,), "apply: function is of type int; wanted a function of a module"),
+        ("summary", (3,), "summary: input_shape is 3, of type int; wanted a shape like"),
+        ("summary", ((3, 1.5),), "summary: a size of input_shape is 1.5, of type float; wanted an"),
+    ],
+)
+def test_arguments_of_other_types_are_named(
+    method: str, arguments: tuple[Any, ...], message: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{message}"):
+        getattr(nn.ReLU(), method)(*arguments)
 
 
 def test_what_is_missing_is_said_even_if_nothing_is_too_much() -> None:

@@ -114,3 +114,9 @@ def test_a_net_under_no_grad_records_nothing() -> None:
     with no_grad():
         y = net(images(2, 2, 4, 4))
     assert not y.requires_grad
+
+
+def test_summary_of_no_picture_at_all() -> None:
+    assert "(0, 2)" in table(nn.Linear(3, 2), (0, 3))
+    with pytest.raises(ValueError, match=r"^summary: a size of input_shape is -1; wanted an int"):
+        table(nn.Linear(3, 2), (-1, 3))
