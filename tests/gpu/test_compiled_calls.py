@@ -186,6 +186,29 @@ def test_a_profiled_plan_is_a_table_of_a_batch() -> None:
     assert foot == f"batches of 4; memory {plan.memory / 1e6:.2f} MB"
 
 
+def test_a_launch_takes_the_time_between_two_events(
+    cupy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cupy.cuda, "get_elapsed_time", lambda begin, end: 3.0)  # milliseconds
+    net = nn.Sequential(nn.Flatten(), nn.Linear(6, 5)).to("gpu")
+    step = minicnn.compile(
+        net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), 0.1), profile=True
+    )
+    for _ in range(3):
+        step(minicnn.rand(4, 1, 2, 3).to("gpu"), Tensor(np.array([3, 2, 0, 4])).to("gpu"))
+    lines: Any = step.plan.lines
+    assert [line.seconds for line in lines] == [6e-3] * len(lines)
+
+
+def test_a_prediction_takes_bytes_of_several_channels() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 2, 2), nn.Flatten())
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 3, 4, 5), np.uint8)
+    theirs = net(Tensor(pixels / np.float32(255))).numpy()
+    predict = minicnn.compile(net.to("gpu"))
+    ours = predict(Tensor(to_device(pixels, "gpu"))).numpy()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_a_shallow_copy_of_a_step_has_sums_of_its_own() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(6, 5)).to("gpu")
     step: Any = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.1))

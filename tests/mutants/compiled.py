@@ -143,37 +143,25 @@ class Tried:
 
     def __init__(self, root: Path, tests: Sequence[str] | None = None):
         self.root, self.tests = root, tests
+        self.kept = Path(in_child(lambda: str(jit().folder())))
 
     def noticed(self, mutant: Mutant) -> str:
         """The first test that fails with the mutated file; empty if none does."""
-        names = tuple(self.tests or OWN[mutant.file])
-        kept = self.ready(names)
 
         def tried(names: list[str]) -> str:
             with put_in(self.root, mutant):
                 return in_child(lambda: with_kept(names))
 
         def with_kept(names: list[str]) -> str:
-            link(kept, mutant.file)
+            link(self.kept, mutant.file)
             return tests_fail(names)
 
-        def unmutated(*names: str) -> str:
-            return in_child(lambda: tests_fail(list(names)))
-
-        return first_to_notice(tried, unmutated, list(names))
+        return first_to_notice(tried, self.unmutated, list(self.tests or OWN[mutant.file]))
 
     @functools.cache  # noqa: B019 (one object, as long as the process)
-    def ready(self, names: tuple[str, ...]) -> Path:
-        """Compile what these tests need; the folder where it is kept."""
-
-        def compiled() -> str:
-            folder = str(jit().folder())
-            return tests_fail(list(names)) or folder
-
-        found = Path(in_child(compiled))
-        if not found.is_dir():
-            raise RuntimeError(f"with nothing mutated {found} does not pass")
-        return found
+    def unmutated(self, *names: str) -> str:
+        """The first of the tests that fails with nothing mutated; what it compiles is kept."""
+        return in_child(lambda: tests_fail(list(names)))
 
 
 def tests_fail(names: list[str]) -> str:
