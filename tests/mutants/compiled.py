@@ -147,13 +147,15 @@ class Tried:
 
     def noticed(self, mutant: Mutant) -> str:
         """The first test that fails with the mutated file; empty if none does."""
+        right = without(mutant.file, self.kept)
 
         def tried(names: list[str]) -> str:
             with put_in(self.root, mutant):
-                return in_child(lambda: with_kept(names))
+                return in_child(lambda: with_the_right_ones(names))
 
-        def with_kept(names: list[str]) -> str:
-            link(self.kept, mutant.file)
+        def with_the_right_ones(names: list[str]) -> str:
+            os.utime(self.kept)  # the folder that was not used for longest is deleted
+            link(right, jit().folder())
             return tests_fail(names)
 
         return first_to_notice(tried, self.unmutated, list(self.tests or OWN[mutant.file]))
@@ -174,15 +176,21 @@ def jit() -> Any:
     return importlib.import_module("minicnn.kernels.cpu.jit")
 
 
-def link(kept: Path, file: str) -> None:
-    """Put the kernels that a file is no part of into the folder of the sources as they are now."""
-    os.utime(kept)  # the folder that was not used for longest is deleted
-    here = jit().folder()
-    for path in kept.glob("*.nbc"):
-        # minicnn.kernels.tiles.pool.max_pool-121-0123456789abcdef.nbc
-        module = path.name.partition("-")[0].rpartition(".")[0].removeprefix("minicnn.")
-        if file not in parts(module.replace(".", "/") + ".py") and not (here / path.name).exists():
-            os.link(path, here / path.name)
+def without(file: str, kept: Path) -> list[Path]:
+    """The compiled kernels of which a file is no part."""
+
+    def module(path: Path) -> str:  # minicnn.kernels.tiles.pool.max_pool-121-0123456789abcdef.nbc
+        name = path.name.partition("-")[0].rpartition(".")[0].removeprefix("minicnn.")
+        return name.replace(".", "/") + ".py"
+
+    return [path for path in kept.glob("*.nbc") if file not in parts(module(path))]
+
+
+def link(paths: list[Path], folder: Path) -> None:
+    """Put them there too: into the folder of the sources as they are now."""
+    for path in paths:
+        if not (folder / path.name).exists():
+            os.link(path, folder / path.name)
 
 
 @functools.cache
@@ -198,6 +206,7 @@ def parts(file: str) -> frozenset[str]:
     return frozenset(found - {f"kernels/cpu/{name}.py" for name in AROUND})
 
 
+@functools.cache
 def imports(file: str) -> list[str]:
     """The files of kernels that a file imports."""
     found = []
