@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import data
+from minicnn.checks import check_text
 from minicnn.data.catalogue import CATALOGUE
 from minicnn.data.sample import load_or_sample
 from minicnn.device import device_of, to_device
@@ -39,6 +40,8 @@ def load_data_fashion_mnist(
         ValueError: a batch size or a picture size below 1.
         DatasetError, DatasetNotFoundError: as ``data.load``.
     """
+    if dataset is not None:
+        check_text("dataset", dataset)
     _, train, test = load_or_sample(dataset, root)
     if resize is None:
         return data.DataLoader(train, batch_size, shuffle=True), data.DataLoader(test, batch_size)
@@ -99,7 +102,10 @@ def get_fashion_mnist_labels(labels: Iterable[Any]) -> list[str]:
         ValueError: a number that is not a class.
     """
     classes = CATALOGUE["fashion-mnist"].classes
-    numbers = [int(label) for label in labels]
+    try:
+        numbers = [int(label) for label in labels]
+    except (TypeError, ValueError):
+        raise TypeError(f"labels is {shown(labels)}; wanted the numbers of classes") from None
     if any(not 0 <= number < len(classes) for number in numbers):
         raise ValueError(f"labels are {min(numbers)}..{max(numbers)}; wanted 0..{len(classes) - 1}")
     return [classes[number].lower().removesuffix("/top") for number in numbers]

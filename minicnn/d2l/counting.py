@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from minicnn import nn
-from minicnn.device import Device
+from minicnn.checks import check_integer
+from minicnn.device import Device, resolve
+from minicnn.formats import shown
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.tensor import no_grad
 
@@ -18,6 +21,7 @@ class Accumulator:
     """``n`` sums that grow together: ``data`` lists them, ``accumulator[i]`` is sum i."""
 
     def __init__(self, n: int):
+        check_integer("Accumulator: n", n, 0)
         self.data = [0.0] * n
 
     def add(self, *amounts: Any) -> None:
@@ -98,10 +102,10 @@ def evaluate_accuracy(net: Any, data_iter: Any, device: Device | None = None) ->
     """
     if not callable(net):
         net, data_iter = data_iter, net
-    device = _device_of(net) if device is None else device
+    device = _device_of(net) if device is None else resolve(device)
     metric = Accumulator(2)
     with _evaluating(net), no_grad():
-        for X, y in data_iter:
+        for X, y in pairs("evaluate_accuracy: data_iter", data_iter):
             if device is not None:
                 X, y = X.to(device), y.to(device)
             metric.add(accuracy(net(X), y), len(y))
@@ -111,6 +115,21 @@ def evaluate_accuracy(net: Any, data_iter: Any, device: Device | None = None) ->
 
 
 evaluate_accuracy_gpu = evaluate_accuracy
+
+
+def pairs(name: str, batches: Any) -> Iterator[Any]:
+    """The batches (x, y) of the argument ``name``.
+
+    Raises:
+        TypeError: something else.
+    """
+    wanted = "batches (x, y)"
+    if not isinstance(batches, Iterable) or isinstance(batches, str | bytes | type):
+        raise TypeError(f"{name} is of type {type(batches).__name__}; wanted {wanted}")
+    for batch in batches:
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise TypeError(f"{name} gave {shown(batch)}; wanted {wanted}")
+        yield batch
 
 
 def _device_of(net: Any) -> Device | None:

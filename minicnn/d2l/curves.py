@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minicnn.checks import check_number, check_sequence, check_text, check_texts
 from minicnn.files import write_whole
+from minicnn.formats import shown
 from minicnn.plots import GRID, INK, LOSS, TEST, TRAIN, LiveFigure, in_notebook, own_style, png
 
 
@@ -23,6 +26,9 @@ class Animator:
         xscale, yscale: ``"linear"`` or ``"log"``.
         fmts: Matplotlib's format of each curve; by default solid lines in our colours.
         figsize: (width, height) in inches.
+
+    Raises:
+        TypeError, ValueError: an argument of another kind.
     """
 
     def __init__(
@@ -38,6 +44,16 @@ class Animator:
         *,
         figsize: tuple[float, float] = (4.2, 3.0),
     ):
+        for name, text in (("xlabel", xlabel), ("ylabel", ylabel)):
+            check_text(f"Animator: {name}", "" if text is None else text)
+        check_text("Animator: xscale", xscale)
+        check_text("Animator: yscale", yscale)
+        for name, texts in (("legend", legend), ("fmts", fmts)):
+            if texts is not None:
+                check_texts(f"Animator: {name}", texts)
+        _check_pair("xlim", xlim)
+        _check_pair("ylim", ylim)
+        _check_pair("figsize", figsize, least=0.1)
         self.labels = {"xlabel": xlabel or "", "ylabel": ylabel or ""}
         self.scales = {"xscale": xscale, "yscale": yscale}
         self.limits = {"xlim": xlim, "ylim": ylim}
@@ -112,6 +128,17 @@ class Animator:
 
     def _name(self, i: int) -> str:
         return self.legend[i] if i < len(self.legend) else f"curve {i + 1}"
+
+
+def _check_pair(name: str, pair: Any, least: float = -math.inf) -> None:
+    """Refuse what is neither None nor two finite numbers of at least ``least``."""
+    if pair is None:
+        return
+    check_sequence(f"Animator: {name}", pair, "two numbers")
+    if len(pair) != 2:
+        raise ValueError(f"Animator: {name} is {shown(pair)}; wanted two numbers")
+    for number in pair:
+        check_number(f"Animator: a number of {name}", number, at_least=least)
 
 
 def _is_list(value: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.checks import check_integer, check_number, check_sequence
 from minicnn.plots import LiveFigure, in_notebook, own_style
 from minicnn.tensor import Tensor
 
@@ -35,6 +36,11 @@ def show_images(
     """
     from matplotlib.figure import Figure
 
+    check_integer("show_images: num_rows", num_rows, 1)
+    check_integer("show_images: num_cols", num_cols, 1)
+    check_number("show_images: scale", scale, at_least=0.1)
+    if titles is not None:
+        check_sequence("show_images: titles", titles, "a line for each picture")
     pictures = [_picture(img) for img in imgs]
     if len(pictures) > num_rows * num_cols:
         raise ValueError(
@@ -51,7 +57,7 @@ def show_images(
         place.set_axis_off()
     for place, picture in zip(axes, pictures, strict=False):
         place.imshow(picture, cmap="gray")
-    for place, title in zip(axes, titles or (), strict=False):
+    for place, title in zip(axes, () if titles is None else titles, strict=False):
         place.set_title(title, fontsize="small")
     if in_notebook():
         LiveFigure().show(figure)

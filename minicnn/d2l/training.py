@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from minicnn import data, nn, optim
-from minicnn.device import Device, try_gpu
+from minicnn.checks import check_callable, check_integer, check_is, check_number
+from minicnn.device import Device, resolve, try_gpu
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.plots import LiveCurves, in_notebook
 from minicnn.tensor import Tensor, no_grad
@@ -14,7 +15,7 @@ from minicnn.terminal import say
 from minicnn.train.loop import fit
 from minicnn.train.measure import History
 
-from .counting import Accumulator, accuracy, evaluate_accuracy
+from .counting import Accumulator, accuracy, evaluate_accuracy, pairs
 from .curves import Animator
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -25,6 +26,8 @@ def sgd(params: Iterable[Tensor], lr: float, batch_size: int) -> None:
 
     dp is the gradient of a *summed* loss; ``optim.SGD`` takes that of a mean.
     """
+    check_number("sgd: lr", lr, at_least=0)
+    check_integer("sgd: batch_size", batch_size, 1)
     optimizer = optim.SGD(params, lr / batch_size)
     optimizer.step()
     optimizer.zero_grad()
@@ -32,6 +35,7 @@ def sgd(params: Iterable[Tensor], lr: float, batch_size: int) -> None:
 
 def init_weights(m: nn.Module) -> None:
     """For ``net.apply``: Xavier-uniform weights, with which the second edition's LeNet begins."""
+    check_is("init_weights: m", m, nn.Module, "a module")
     if isinstance(m, nn.Linear | nn.Conv2d):
         nn.init.xavier_uniform_(m.weight)
 
@@ -64,7 +68,9 @@ def train_ch6(
     Raises:
         DivergedError, ValueError, CompileError: as ``minicnn.fit``.
     """
-    device = try_gpu() if device is None else device
+    check_is("train_ch6: net", net, nn.Module, "a module")
+    check_is("train_ch6: test_iter", test_iter, Iterable, "batches (x, y)")
+    device = try_gpu() if device is None else resolve(device)
     _size_lazy_layers(net, train_iter)
     net.apply(init_weights)
     say(f"training on {device}")
@@ -114,7 +120,10 @@ def train_ch5(
     Raises:
         DivergedError, ValueError, CompileError: as ``minicnn.fit``.
     """
-    device = try_gpu() if device is None else device
+    check_is("train_ch5: net", net, nn.Module, "a module")
+    check_is("train_ch5: test_iter", test_iter, Iterable, "batches (x, y)")
+    check_integer("train_ch5: batch_size", batch_size, 1)
+    device = try_gpu() if device is None else resolve(device)
     net.to(device)
     say(f"training on {device}")
     fit(
@@ -167,10 +176,11 @@ def train_epoch_ch3(
     Raises:
         ValueError: no examples.
     """
+    check_callable("train_epoch_ch3: loss", loss, "a function of (y_hat, y)")
     if isinstance(net, nn.Module):
         net.train()
     metric = Accumulator(3)
-    for X, y in train_iter:
+    for X, y in pairs("train_epoch_ch3: train_iter", train_iter):
         y_hat = net(X)
         losses = loss(y_hat, y)
         total = losses.sum() if losses.ndim else losses * len(y)
@@ -202,7 +212,10 @@ def train_ch3(
     Args: those of ``train_epoch_ch3`` and ``evaluate_accuracy``.
         animator: collects the curves.
     """
-    animator = animator or Animator("epoch", legend=["train loss", "train acc", "test acc"])
+    check_integer("train_ch3: num_epochs", num_epochs, 1)
+    if animator is None:
+        animator = Animator("epoch", legend=["train loss", "train acc", "test acc"])
+    check_is("train_ch3: animator", animator, Animator, "an Animator")
     for epoch in range(1, num_epochs + 1):
         train_loss, train_acc = train_epoch_ch3(net, train_iter, loss, updater)
         test_acc = evaluate_accuracy(net, test_iter)

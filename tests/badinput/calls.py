@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import minicnn
-from minicnn import data, explain, learn, nn, optim
+from minicnn import d2l, data, explain, learn, nn, optim
 from tests.hostile import makers
 
 
@@ -222,6 +222,13 @@ def _updater() -> optim.Optimizer:
     return optim.SGD(_trained().parameters(), lr=0.1)
 
 
+def _stepped() -> list[nn.Parameter]:
+    """A parameter with a gradient."""
+    parameter = nn.Parameter(np.ones(3, np.float32))
+    parameter.sum().backward()
+    return [parameter]
+
+
 def _module() -> Any:
     import torch
 
@@ -306,7 +313,7 @@ MORE: dict[str, dict[str, Callable[[], Any]]] = {  # of the rooms above the engi
         "batch_size": lambda: 100,
         "dataset": lambda: "fashion-mnist-sample",
     },
-    "d2l.sgd": {"params": lambda: [], "lr": lambda: 0.1, "batch_size": lambda: 3},
+    "d2l.sgd": {"params": _stepped, "lr": lambda: 0.1, "batch_size": lambda: 3},
     "d2l.show_images": {
         "imgs": lambda: makers.images(2),
         "num_rows": lambda: 1,
@@ -386,5 +393,6 @@ MORE: dict[str, dict[str, Callable[[], Any]]] = {  # of the rooms above the engi
 }
 THEN: dict[str, Callable[[Any], Any]] = {  # where an argument is looked at later
     "sklearn.CNNClassifier": lambda made: made.fit(*_table()),
+    "d2l.install": lambda _: d2l.uninstall(),
 }
 OWN.update({(f, name): value for f, own in MORE.items() for name, value in own.items()})

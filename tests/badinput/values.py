@@ -129,6 +129,8 @@ RANGES: dict[str, list[Any]] = {
     **dict.fromkeys(["dampening", "gamma", "eta_min"], NOT_FINITE),
     **dict.fromkeys(["o", "c", "h", "w", "i", "j", "row", "column", "y"], PLACE),
     "largest": SIZE,
+    "resize": [*SIZE, (1, 2, 3)],
+    "figsize": [(0, 1), (1,)],
     "padding": [-1],
     "seed": NEGATIVE,  # NumPy's seeds may have any size
     "divisor_override": [0],
@@ -175,6 +177,11 @@ FINE: dict[tuple[str, str], set[str]] = {
     **{(f"explain.ExplainedConvolution.{f}_terms", "n"): {"0"} for f in ("dcolumns", "dx", "y")},
     **{(f"explain.{f}.html", "about"): {"page"} for f in ("Explained", "Followed")},
     ("explain.ExplainedConvolution.html", "about"): {"page"},
+    **{("d2l.Animator", name): {"page"} for name in ("xlabel", "ylabel", "xscale", "yscale")},
+    **{("d2l.Animator", name): {"text", "page"} for name in ("legend", "fmts")},  # its letters
+    **{(f, "y"): {"7", "-9"} for f in ("d2l.Animator.add", "d2l.accuracy")},
+    ("d2l.Accumulator", "n"): {"0"},
+    ("d2l.Animator", "figsize"): {"None"},  # Matplotlib's own
     ("export.to_c", "title"): {"page"},  # any text
     ("learn.diagnose", "inputs"): {"cells", "integers", "tensor"},  # a call a row
     ("nn.Module.named_modules", "prefix"): {"page"},
@@ -207,6 +214,10 @@ ALIASES: dict[str, str] = {
     **dict.fromkeys(["test", "validation"], "loader"),
     "dim": "axis",
     "data_dir": "path",
+    "train_iter": "train|data_iter",
+    "test_iter": "test|data_iter|loader",
+    "dataset": "name",
+    "num_epochs": "epochs",
     **dict.fromkeys(["o", "c", "h", "w", "i", "j", "row", "column"], "index"),
     "n": "index",
     "parts": "svg",

@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from minicnn.checks import check_one_of
 from minicnn.d2l.facades.modules import Facade, as_tree
 from minicnn.language import notice
 from minicnn.terminal import say
@@ -54,8 +55,7 @@ def install(framework: str) -> None:
         ValueError: not one of the three.
         RuntimeError: a real package of one of these names is already imported; call this first.
     """
-    if framework not in FRAMEWORKS:
-        raise ValueError(f"install: framework is {framework!r}; wanted {', '.join(FRAMEWORKS)}")
+    check_one_of("install: framework", framework, FRAMEWORKS)
     modules = as_tree(import_module(FRAMEWORKS[framework]).modules())
     _refuse_real_ones(framework, modules)
     if modules.keys() <= _finder.modules.keys():
