@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minicnn import data, nn
+from minicnn.checks import check_integer, check_is, check_sequence
 from minicnn.data.normalising import MeanAndStd
+from minicnn.formats import kind_shown
 from minicnn.nn import functional as F
 from minicnn.nn.modes import in_evaluation_mode
 from minicnn.tensor import no_grad
@@ -32,6 +34,7 @@ class Layer(NamedTuple):
 
 def layers(net: nn.Sequential) -> list[Layer]:
     """The layers with weights, in order: "convolution 1", "convolution 2", "dense 1"..."""
+    check_net(net)
     found: list[Layer] = []
     counts = {"convolution": 0, "dense": 0}
     for place, module in enumerate(net):
@@ -51,6 +54,9 @@ def activations(
 
     ``images`` are uint8 (N, H, W) or (N, C, H, W); ``normalise`` is as for ``DataLoader``.
     """
+    check_net(net)
+    check_is("layer", layer, Layer, "a Layer, as layers(net) gives them")
+    check_is("images", images, np.ndarray, "an array, uint8")
     dataset = data.Dataset(images, np.zeros(len(images), np.int64), ("any",))
     part = net[: layer.end]
     with in_evaluation_mode(net), no_grad():
@@ -63,6 +69,10 @@ def filters(layer: Layer, picture: Sequence[int]) -> np.ndarray | None:
 
     None for a dense layer on anything else than pictures of this shape, (H, W) or (C, H, W).
     """
+    check_is("layer", layer, Layer, "a Layer, as layers(net) gives them")
+    check_sequence("picture", picture, "(H, W) or (C, H, W)")
+    for size in picture:
+        check_integer("a size of picture", size, 1)
     weight = layer.module.weight.numpy()
     if weight.ndim == 2 and weight.shape[1] == prod(picture):
         weight = weight.reshape(-1, prod(picture[:-2]), *picture[-2:])
@@ -93,6 +103,8 @@ def predict(net: nn.Sequential, dataset: data.Dataset, normalise: Normalise = No
     Raises:
         ValueError: the net's outputs are nan or inf.
     """
+    check_net(net)
+    check_is("dataset", dataset, data.Dataset, "a Dataset")
     parts = []
     with in_evaluation_mode(net), no_grad(), np.errstate(all="ignore"):
         for x, y in data.DataLoader(dataset, BATCH, normalise=normalise):
@@ -107,6 +119,7 @@ def predict(net: nn.Sequential, dataset: data.Dataset, normalise: Normalise = No
 
 def confusion(predictions: Predictions) -> np.ndarray:
     """How many pictures of class ``row`` were taken for class ``column``: (classes, classes)."""
+    check_predictions(predictions)
     classes = predictions.probabilities.shape[1]
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (predictions.labels, predictions.classes), 1)
@@ -115,6 +128,9 @@ def confusion(predictions: Predictions) -> np.ndarray:
 
 def most_confused(counts: np.ndarray) -> tuple[int, int]:
     """The two classes that are most often taken for each other."""
+    check_table("counts", counts)
+    if counts.shape[0] != counts.shape[1]:
+        raise ValueError(f"counts has shape {counts.shape}; wanted (classes, classes)")
     both = np.triu(counts + counts.T, 1)
     first, second = np.unravel_index(both.argmax(), both.shape)
     return int(first), int(second)
@@ -122,6 +138,8 @@ def most_confused(counts: np.ndarray) -> tuple[int, int]:
 
 def most_wrong(predictions: Predictions, count: int) -> np.ndarray:
     """The ``count`` misclassified pictures of the largest loss, the largest first."""
+    check_predictions(predictions)
+    check_integer("count", count, 1)
     (wrong,) = np.nonzero(predictions.classes != predictions.labels)
     return wrong[np.argsort(-predictions.losses[wrong], kind="stable")][:count]
 
@@ -134,6 +152,7 @@ def gradient_norms(
     (batches, layers). The loss is the mean over a batch of at most 250 pictures, with the net in
     evaluation mode.
     """
+    check_is("dataset", dataset, data.Dataset, "a Dataset")
     rows = []
     modules = [layer.module for layer in layers(net)]
     with in_evaluation_mode(net):
@@ -143,6 +162,23 @@ def gradient_norms(
             rows.append([_length(module) for module in modules])
     net.zero_grad()
     return np.array(rows)
+
+
+def check_net(net: Any) -> None:
+    """Refuse another net than a Sequential (TypeError)."""
+    check_is("net", net, nn.Sequential, "an nn.Sequential")
+
+
+def check_predictions(predictions: Any) -> None:
+    """Refuse other things than Predictions (TypeError)."""
+    check_is("predictions", predictions, Predictions, "what predict(net, dataset) gives")
+
+
+def check_table(name: str, table: Any) -> None:
+    """Refuse what is no matrix of numbers (TypeError, ValueError)."""
+    check_is(name, table, np.ndarray, "an array")
+    if table.ndim != 2 or table.dtype.kind not in "iuf":
+        raise ValueError(f"{name} is {kind_shown(table)}; wanted two axes of numbers")
 
 
 def _length(module: nn.Module) -> float:

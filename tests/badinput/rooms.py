@@ -18,6 +18,7 @@ ROOMS = {  # and the package that a room needs
     "optim.": ("minicnn.optim", ""),
     "data.": ("minicnn.data", ""),
     "models.": ("minicnn.models", ""),
+    "visualize.": ("minicnn.visualize", "matplotlib"),
     "d2l.": ("minicnn.d2l", "matplotlib"),
     "explain.": ("minicnn.explain", ""),
     "export.": ("minicnn.export", ""),

@@ -182,6 +182,9 @@ FINE: dict[tuple[str, str], set[str]] = {
     **{(f, "y"): {"7", "-9"} for f in ("d2l.Animator.add", "d2l.accuracy")},
     ("d2l.Accumulator", "n"): {"0"},
     ("d2l.Animator", "figsize"): {"None"},  # Matplotlib's own
+    ("visualize.draw_mistakes", "picked"): {"list"},  # no mistakes
+    **{(f"visualize.draw_{f}", "title"): {"page"} for f in ("activations", "confusion")},
+    **{(f"visualize.draw_{f}", "title"): {"page"} for f in ("filters", "gradients", "mistakes")},
     ("export.to_c", "title"): {"page"},  # any text
     ("learn.diagnose", "inputs"): {"cells", "integers", "tensor"},  # a call a row
     ("nn.Module.named_modules", "prefix"): {"page"},

@@ -24,7 +24,9 @@ def _all_is_put_back() -> Iterator[None]:
 
 
 def test_another_framework_is_refused() -> None:
-    with pytest.raises(ValueError, match="framework is 'jax'; wanted one of mxnet, pytorch, tensorflow"):
+    with pytest.raises(
+        ValueError, match="framework is 'jax'; wanted one of mxnet, pytorch, tensorflow"
+    ):
         d2l.install("jax")
 
 

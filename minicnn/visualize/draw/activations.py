@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from minicnn import data, nn
+from minicnn.checks import check_integer, check_is, check_sequence, check_text
+from minicnn.formats import shown
 
 from ..numbers import Layer, Normalise, activations
 from .board import FAINT, MOST_MAPS, board_on, empty_figure, photo, short, tile, write
@@ -24,31 +26,38 @@ def draw_activations(
     normalise: Normalise = None,
 ) -> Any:
     """A row for each of a few pictures of a class and for the mean of all; a column a channel."""
+    check_is("test", test, data.Dataset, "a Dataset")
+    check_text("title", title)
+    check_sequence("chosen", chosen, "a list of classes")
+    for k in chosen:
+        check_integer("a class of chosen", k, 0)
+    if not len(chosen) or max(chosen) >= len(test.classes):
+        raise ValueError(f"chosen is {shown(chosen)}; wanted some of 0..{len(test.classes) - 1}")
     groups = [test.images[test.labels == k] for k in chosen]
     maps = [_with_mean(activations(net, layer, images, normalise)) for images in groups]
     pictures = [_with_mean(images.astype(np.float32)) for images in groups]
     everything = np.concatenate(maps)
-    shown = min(MOST_MAPS, everything.shape[1]) if everything.ndim == 4 else 9
+    across = min(MOST_MAPS, everything.shape[1]) if everything.ndim == 4 else 9
     lowest, highest = _ranges(everything)
 
     # lengths below in inches: the tiles' size, the margin above them, the whole figure
-    size = min(0.95, 9.6 / shown)
+    size = min(0.95, 9.6 / across)
     rows, apart = EXAMPLES + 1, 0.35  # rows of a group; the gap between groups, in rows
-    width, top = 1.75 + (shown + 1.4) * size, 1.35
+    width, top = 1.75 + (across + 1.4) * size, 1.35
     total = len(chosen) * (rows + apart) - apart  # rows in all
     height = top + total * size + 0.3
     words = f"{title}: {layer.name}, activations"
-    figure = empty_figure(max(width, 7.2), height, words, _how_to_read(everything, shown))
-    board = board_on(figure, top, 1.5, total, shown + 1.4, size)
+    figure = empty_figure(max(width, 7.2), height, words, _how_to_read(everything, across))
+    board = board_on(figure, top, 1.5, total, across + 1.4, size)
     for group, k in enumerate(chosen):
         first = group * (rows + apart)
         for row in range(len(maps[group])):
             photo(board, pictures[group][row], 0, first + row)
-            _row_of_maps(board, maps[group][row], first + row, shown, lowest, highest)
+            _row_of_maps(board, maps[group][row], first + row, across, lowest, highest)
         last = first + len(maps[group]) - 0.5
         write(board, -0.15, first + 0.5, test.classes[k], ha="right", weight="bold", size=11)
         write(board, -0.15, last, f"mean of {len(groups[group]):,}", ha="right", color=FAINT)
-    _heads(board, everything, shown, lowest, highest)
+    _heads(board, everything, across, lowest, highest)
     return figure
 
 

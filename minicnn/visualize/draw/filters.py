@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import nn
+from minicnn.checks import check_text
 from minicnn.plots import GRID, INK
 
 from ..numbers import Layer, filters, layers
@@ -19,6 +20,7 @@ def draw_filters(net: nn.Sequential, picture: Sequence[int], title: str) -> Any:
 
     ``picture``: the shape of a picture, (H, W) or (C, H, W).
     """
+    check_text("title", title)
     seen = [(layer, filters(layer, picture)) for layer in layers(net)[:2]]
     panels = [(layer, _grid(found)) for layer, found in seen if found is not None]
     sizes = [min(0.85, 9.6 / grid.shape[1]) for _, grid in panels]

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from minicnn import data
+from minicnn.checks import check_integer, check_is, check_sequence, check_text
+from minicnn.formats import shown
 from minicnn.plots import GRID, as_written
 
-from ..numbers import Predictions
+from ..numbers import Predictions, check_predictions
 from .board import FAINT, RIGHT, WRONG, board_on, empty_axes, empty_figure, photo, write
 
 
@@ -19,6 +21,14 @@ def draw_mistakes(
     predictions: Predictions, test: data.Dataset, picked: np.ndarray, title: str
 ) -> Any:
     """The pictures ``picked``, and what the net takes them for."""
+    check_predictions(predictions)
+    check_is("test", test, data.Dataset, "a Dataset")
+    check_text("title", title)
+    check_sequence("picked", picked, "the places of pictures")
+    for place in picked:
+        check_integer("a place of picked", place, 0)
+    if len(picked) and max(picked) >= len(test):
+        raise IndexError(f"picked is {shown(picked)}; wanted places below {len(test)}")
     across, wide, high, top = 4, 3.35, 1.72, 1.0
     wrong = int((predictions.classes != predictions.labels).sum())
     rows = max(1, ceil(len(picked) / across))
