@@ -29,7 +29,9 @@ ROOMS = {  # and the package that a room needs
     "learn.": ("minicnn.learn", ""),
 }
 
-COMMANDS = ("visualize", "export", "predict")  # whose main and parser have tests of their own
+COMMANDS = (  # which have tests of their own
+    *("visualize.main", "visualize.parser", "export.main", "export.parser", "predict.main"),
+)
 MADE = (  # by functions, not by users; their methods are asked all the same
     *("Training", "History", "export.Exported", "visualize.Layer", "visualize.Predictions"),
     *("explain.Explained", "explain.ExplainedConvolution", "explain.Factor", "explain.Product"),
@@ -43,7 +45,7 @@ RAISED = (
 INNER = {  # methods that the engine calls, not a user
     "Callback": "on_batch on_end on_epoch on_interrupt",
     "Checkpoint": "on_batch on_end on_epoch on_interrupt",
-    "History": "add_epoch add_point",
+    "History": "add_epoch",
     "data.DataLoader": "images_in",
     "explain.ExplainedConvolution": "channel channels_of in_picture kernels_of over_channel pixel"
     " tap windows_over largest_difference",
@@ -57,7 +59,7 @@ INNER = {  # methods that the engine calls, not a user
     },
 }
 NO_CALLS = {  # names that are no functions of a user's values
-    **{f"{room}.{name}": "of a command" for room in COMMANDS for name in ("main", "parser")},
+    **dict.fromkeys(COMMANDS, "a command"),
     **dict.fromkeys(MADE, "made by a function"),
     **dict.fromkeys(RAISED, "raised"),
     **{f"{kind}.{name}": "called by the engine" for kind, n in INNER.items() for name in n.split()},

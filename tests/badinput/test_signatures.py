@@ -1,17 +1,19 @@
-"""Each public function refuses wrong values of each parameter: in a line that names it.
+"""Each public function and method refuses wrong values of each parameter: in a line that names it.
 
-A new function, annotation or name of a number is found by itself; the tables in ``values`` and
-``calls`` say what it takes, and a test fails until they do.
+A new function, method, annotation or name of a number is found by itself; the tables in ``values``
+and ``calls`` say what it takes, and a test fails until they do.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
+from importlib.util import find_spec
 
 import pytest
 
 from tests.badinput.refusals import called, cases, fault, right_arguments
-from tests.badinput.rooms import functions
+from tests.badinput.rooms import NO_CALLS, ROOMS, functions, methods, things
 from tests.hostile.trying import bounded
 
 pytestmark = pytest.mark.long
@@ -29,9 +31,23 @@ NEEDS_MORE = {  # whose right call needs more than a right value for each parame
 
 def test_there_are_functions_of_every_room() -> None:
     found = functions()
-    assert len(found) > 120
+    assert len(found) > 150
+    for prefix, (_, package) in ROOMS.items():
+        if not package or find_spec(package):
+            assert any(name.rpartition(".")[0] + "." * bool(prefix) == prefix for name in found)
     for name in ("fit", "nn.Conv2d", "F.pad", "init.normal_", "optim.SGD", "data.load"):
         assert name in found
+    assert "nn.Module.load_state_dict" in found
+
+
+def test_what_is_not_asked_is_there() -> None:
+    classes = {name: kind for name, kind in things().items() if inspect.isclass(kind)}
+    known = {
+        *things(),
+        *(f"{name}.{key}" for name, kind in classes.items() for key in methods(kind)),
+    }
+    rooms = {name.rpartition(".")[0] for name in known}  # those whose package is there
+    assert {name for name in NO_CALLS if name.rpartition(".")[0] in rooms} <= known
 
 
 @pytest.mark.parametrize("name", sorted(functions()))
