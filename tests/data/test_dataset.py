@@ -118,6 +118,14 @@ def test_classes_are_names_or_a_number(classes):
 def test_few_channels_in_the_last_place_are_a_narrow_picture():
     assert Dataset(np.zeros((2, 3, 8, 4), "u1"), [0, 1], 2).images.shape == (2, 3, 8, 4)
     assert Dataset(np.zeros((2, 4, 3, 3), "u1"), [0, 1], 2).images.shape == (2, 4, 3, 3)
+    assert Dataset(np.zeros((2, 4, 5, 3), "u1"), [0, 1], 2).images.shape == (2, 4, 5, 3)
+    with pytest.raises(ValueError, match=r"shape \(2, 5, 6, 4\), channels last"):
+        Dataset(np.zeros((2, 5, 6, 4), "u1"), [0, 1], 2)
+
+
+def test_a_number_of_classes_is_bounded():
+    with pytest.raises(ValueError, match=r"^classes is 1000001; wanted at most 1000000$"):
+        Dataset(np.zeros((2, 3, 4), np.uint8), [0, 1], 10**6 + 1)
 
 
 def test_a_class_name_stands_once():

@@ -1,5 +1,6 @@
 """minicnn.data.load: where data sets are looked for and how they are verified."""
 
+import dataclasses
 import errno
 import gzip
 import hashlib
@@ -14,8 +15,10 @@ import pytest
 from minicnn import data
 from minicnn.data import DatasetError, DatasetNotFoundError, IdxError
 from minicnn.data.catalogue import CATALOGUE, FILES, SAMPLE_FOLDER, Source
+from minicnn.data.find import looking_in
 from minicnn.data.idx import read_idx
 from minicnn.data.make_sample import make_sample
+from minicnn.data.sample import load_or_sample
 from tests.data import own
 from tests.data.tiny import TINY, assert_tiny, fill
 
@@ -328,6 +331,32 @@ def test_the_sets_of_the_catalogue_are_complete():
     classes = CATALOGUE["emnist-balanced"].classes
     assert (len(classes), classes[10], classes[36:]) == (47, "A", tuple("abdefghnqrt"))
     assert len(CATALOGUE["emnist-letters"].classes) == 26
+    assert {name for name, source in CATALOGUE.items() if source.mirrors} == {
+        *("fashion-mnist", "mnist", "kmnist", "qmnist")
+    }
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CATALOGUE["mnist"].first_label = 1  # type: ignore[misc]
+
+
+def test_inside_looking_in_other_sets_are_looked_for_there_and_the_sample_where_it_is(
+    tmp_path, register
+):
+    fill(tmp_path / "root")
+    with looking_in(tmp_path / "root"):
+        assert_tiny(*data.load("tiny"))
+        assert len(data.load("fashion-mnist-sample")[0]) == 6000
+    with pytest.raises(DatasetNotFoundError):
+        data.load("tiny")
+
+
+def test_without_a_name_the_sample_stands_in_for_what_cannot_be_had(cache, monkeypatch, capsys):
+    nowhere = dataclasses.replace(CATALOGUE["fashion-mnist"], installed=None, mirrors=())
+    monkeypatch.setitem(CATALOGUE, "fashion-mnist", nowhere)
+    name, train, test = load_or_sample()
+    assert (name, len(train), len(test)) == ("fashion-mnist-sample", 6000, 1000)
+    assert capsys.readouterr().out.startswith("NOTE: the whole Fashion-MNIST is not on this")
+    with pytest.raises(DatasetNotFoundError):
+        load_or_sample("fashion-mnist")
 
 
 def test_a_set_without_mirrors_says_where_it_is_to_be_had(cache):

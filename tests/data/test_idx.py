@@ -11,6 +11,7 @@ import pytest
 
 from minicnn.data import DatasetError, IdxError, read_idx
 from minicnn.data.idx import write_idx
+from minicnn.data.labels import label_column
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 HEADER = bytes.fromhex("00000803 00000002 00000003 00000004")
@@ -67,6 +68,18 @@ def test_every_type_is_big_endian(tmp_path, code, letter, dtype):
 
     write_idx(array, tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == content
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (4, 8)])
+def test_labels_are_the_first_column_of_one_or_of_qmnists(shape):
+    labels = np.arange(shape[0] * shape[1], dtype=np.int32).reshape(shape)
+    assert label_column(labels, Path("labels")).tolist() == labels[:, 0].tolist()
+
+
+@pytest.mark.parametrize("labels", [np.zeros((4, 2), "u1"), np.zeros((4, 7, 8), "u1"), [0.5]])
+def test_other_columns_are_no_labels(labels):
+    with pytest.raises(IdxError, match=r"^labels: .*; wanted labels, whole numbers \(N,\) or QMN"):
+        label_column(np.asarray(labels), Path("labels"))
 
 
 def test_larger_than_one_chunk(tmp_path):

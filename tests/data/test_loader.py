@@ -113,6 +113,12 @@ def test_the_images_are_not_copied(numbered):
     assert np.shares_memory(y.data, numbered.labels)
 
 
+def test_numpys_arrays_are_cut_without_the_chosen_kernels(numbered, monkeypatch):
+    monkeypatch.setattr("minicnn.kernels.of", None)  # which may load Numba
+    ((x, _),) = DataLoader(numbered, 200)
+    assert len(x) == len(numbered)
+
+
 def test_batches_do_not_share_memory_with_each_other(numbered):
     (a, _), (b, _) = list(DataLoader(numbered, 60))
     assert not np.shares_memory(a.data, b.data)

@@ -9,6 +9,7 @@ from PIL import Image
 from minicnn import data
 from minicnn.data import DatasetError
 from minicnn.data.catalogue import CATALOGUE, Source
+from minicnn.data.chosen import CATALOGUE_KIND, choose, own_sets
 from minicnn.data.idx import write_idx
 from tests.data import own
 from tests.data.own import HEIGHT, TEST_LABELS, TRAIN_LABELS, WIDTH, pictures
@@ -526,3 +527,29 @@ def test_a_class_folder_with_other_files_names_one(tmp_path):
     (tmp_path / "dog" / "a.heic").touch()
     with pytest.raises(DatasetError, match=r"dog has no picture, only a\.heic; wanted PNG, JPEG"):
         data.from_pictures(tmp_path)
+
+
+# What a command trains on -------------------------------------------------------------------------
+
+
+def test_without_a_name_what_lies_in_the_folder_is_chosen(tmp_path):
+    own.idx(tmp_path)
+    found = choose(None, tmp_path)
+    assert_both(found.train, found.test)
+    assert found.kind != CATALOGUE_KIND
+    with pytest.raises(
+        ValueError, match=r"^--image-size \(size=\) is 8x9; wanted none for the pict"
+    ):
+        choose(None, None, (8, 9))
+
+
+@pytest.mark.parametrize("size", [None, [4, 6]])
+def test_the_sets_of_a_run_have_its_size_and_its_classes(tmp_path, size):
+    for part, labels in (("train", TRAIN_LABELS), ("test", TEST_LABELS)):
+        own.picture_folder(tmp_path / part, labels)
+    config = {"data_dir": str(tmp_path), "seed": 0, "image_size": size}
+    classes = ["ant", "bee", "cat"]
+    train, test = own_sets({**config, "classes": classes})
+    assert train.images.shape[-2:] == test.images.shape[-2:] == tuple(size or (HEIGHT, WIDTH))
+    with pytest.raises(DatasetError, match=r"has the classes ant, bee, cat; wanted .*: cat, dog$"):
+        own_sets({**config, "classes": ["cat", "dog"]})

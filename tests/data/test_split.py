@@ -25,6 +25,12 @@ def test_the_last_of_each_class_in_proportion_whatever_the_order() -> None:
     assert (left.classes, off.name) == (mixed.classes, "numbers")
 
 
+def test_of_classes_of_other_sizes_the_largest_gives_first() -> None:
+    few = numbered([0, 1, 1, 1])
+    assert data.split_off(few, 1)[1].images.ravel().tolist() == [3]
+    assert data.split_off(few, 3)[1].images.ravel().tolist() == [0, 2, 3]
+
+
 @pytest.mark.parametrize("number", [1, 3, 13])
 def test_every_image_is_in_one_of_the_two(number: int) -> None:
     left, off = data.split_off(numbered([2, 0, 1, 1, 0, 0, 2, 1, 1, 1, 0, 1, 1, 2]), number)
