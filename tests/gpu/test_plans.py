@@ -70,6 +70,12 @@ def test_a_pooling_says_the_shapes_of_an_image() -> None:
     assert what == "3x3x3 -> 3x8x8"
 
 
+def test_a_thread_has_four_cells_of_what_goes_cell_by_cell() -> None:
+    lines = step_of(nn.Sequential(nn.Tanh(), nn.Linear(256, 2)), pictures(16, 256)).plan.lines
+    (grid,) = (line.grid for line in lines if line.kernel == "activate")
+    assert grid == (16 * 256 // (4 * 256),)
+
+
 def test_a_channel_is_split_among_as_many_blocks_as_keep_a_gpu_busy() -> None:
     images, channels, cells = 8, 3, norm.CELLS
     layers = nn.BatchNorm2d(channels), nn.Flatten(), nn.LazyLinear(2)
