@@ -63,6 +63,12 @@ def test_the_column_of_a_bias_is_one_more_in_the_tiles_that_are_split(
         assert grid == (tiles * splits,)
 
 
+def test_an_activation_is_applied_by_the_convolution_before_it() -> None:
+    layers = nn.Conv2d(2, 3, 2), nn.Tanh(), nn.Flatten(), nn.LazyLinear(5)
+    lines = step_of(nn.Sequential(*layers), pictures(4, 2, 5, 5)).plan.lines
+    assert not [line.name for line in lines if line.kernel == "activate"]
+
+
 def test_a_pooling_says_the_shapes_of_an_image() -> None:
     layers = nn.Conv2d(2, 3, 2), nn.Tanh(), nn.MaxPool2d(3, stride=2), nn.Flatten()
     lines = step_of(nn.Sequential(*layers, nn.LazyLinear(5)), pictures(4, 2, 9, 9)).plan.lines
@@ -76,12 +82,15 @@ def test_a_thread_has_four_cells_of_what_goes_cell_by_cell() -> None:
     assert grid == (16 * 256 // (4 * 256),)
 
 
-def test_a_channel_is_split_among_as_many_blocks_as_keep_a_gpu_busy() -> None:
-    images, channels, cells = 8, 3, norm.CELLS
+@pytest.mark.parametrize(("images", "splits"), [(8, 8), (40, 32)])  # one for each lane, at most
+def test_a_channel_is_split_among_as_many_blocks_as_keep_a_gpu_busy(
+    images: int, splits: int
+) -> None:
+    channels, cells = 3, norm.CELLS
     layers = nn.BatchNorm2d(channels), nn.Flatten(), nn.LazyLinear(2)
     lines = step_of(nn.Sequential(*layers), pictures(images, channels, cells, 1)).plan.lines
     (grid,) = (line.grid for line in lines if line.kernel == "norm_forward")
-    assert grid == (channels * images,)
+    assert grid == (channels * splits,)
 
 
 def test_parameters_that_are_other_arrays_at_the_same_place_are_the_plans() -> None:

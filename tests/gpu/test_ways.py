@@ -20,7 +20,7 @@ class Chosen(NamedTuple):
     shared: int
 
 
-# As they were when benchmarks and budget.json were written: who finds better ones writes them anew.
+# As they were when benchmarks and budget.json were written: with better ones these are too.
 CHOSEN: dict[str, tuple[Geometry, list[Chosen]]] = {
     "lenet's second": (
         Geometry(16, 6, 14, 14, 5, 5, 1, 1, 0, 0, 1, 1, 10, 10),
