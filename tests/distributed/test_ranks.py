@@ -13,7 +13,7 @@ import pytest
 import minicnn
 from minicnn import distributed
 from minicnn.distributed import Ranks
-from minicnn.train.together import _has_threads, heard_if
+from minicnn.train.together import _check, _has_threads, heard_if
 
 from .threads import Aborted, Comm, Meeting, on_ranks
 
@@ -130,6 +130,17 @@ def test_a_run_s_threads_stay_with_its_number_of_ranks(
     )
     options = argparse.Namespace(threads=threads, resume=tmp_path if resumes else None)
     assert _has_threads(options, Ranks(1, Comm(Meeting(2), 0))) is wanted
+
+
+def test_untyped_threads_of_a_run_are_not_asked_for(tmp_path: Path) -> None:
+    options = argparse.Namespace(threads=None, resume=tmp_path / "gone")
+    assert _has_threads(options, Ranks(1, Comm(Meeting(2), 0))) is False
+
+
+@pytest.mark.parametrize("device", ["gpu", "gpu:1"])
+def test_ranks_train_on_cpus(device: str) -> None:
+    with pytest.raises(ValueError, match=rf"^--device: {device}; with --distributed wanted cpu$"):
+        _check(argparse.Namespace(device=device, batch_norm=False))
 
 
 def test_a_ctrl_c_waits_a_moment_for_the_other_ranks(monkeypatch: pytest.MonkeyPatch) -> None:

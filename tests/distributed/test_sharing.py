@@ -211,6 +211,19 @@ def test_what_ranks_cannot_share_is_refused(net: Any, loss: Any, told: str) -> N
         train(ranks_of_one(), net(), loss=loss)
 
 
+def test_a_loss_that_is_a_function_can_be_shared() -> None:
+    net, loader = net_of("mlp"), data.DataLoader(pictures(), 16)
+    sharing.check_shareable(net, {"train": loader}, lambda logits, y: F.cross_entropy(logits, y))
+
+
+def test_of_one_rank_and_one_parameter_the_mean_is_its_own() -> None:
+    weight = nn.Parameter(np.zeros(2, np.float32))
+    weight.grad = minicnn.Tensor(np.array([1, 2], np.float32))
+    means = sharing.Exchange(ranks_of_one()).of_parameters([weight], (0.5, 3, 4))
+    assert means == (0.5, 3, 4)
+    assert weight.grad.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize("part", ["train", "test", "validation"])
 def test_batches_that_cannot_be_cut_are_refused(part: str) -> None:
     net = net_of("mlp")

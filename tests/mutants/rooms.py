@@ -44,7 +44,11 @@ TESTS = {  # which run for the mutants of a room
         "tests/test_old_files.py",
     ),
     "data": ("tests/data",),
-    "train": ("tests/train",),
+    "train": (
+        "tests/train",
+        "tests/distributed/test_ranks.py",
+        "tests/distributed/test_sharing.py",
+    ),
     "compiler": ("tests/compiler",),
     "compiler_gpu": tuple(f"tests/gpu/test_{name}.py" for name in OF_THE_COMPILED),
     "cpu": (

@@ -9,7 +9,7 @@ import pytest
 
 import minicnn
 from minicnn import data, models, nn, optim
-from minicnn.train.batches import batches_of
+from minicnn.train.batches import batches_of, gathers
 
 
 def trained(train: Any, test: Any = None, dtype: Any = np.float32) -> tuple[nn.Module, Any]:
@@ -49,6 +49,22 @@ def test_floating_point_images_are_taken_as_they_are_in_the_dtype_of_the_net(
     np.testing.assert_array_equal(x.data, centred[:256, None].astype(dtype))
     np.testing.assert_array_equal(y.data, few.labels[:256])
     assert history.epochs[1]["loss"] < history.epochs[0]["loss"] < 3
+
+
+def test_images_of_the_nets_dtype_are_not_copied() -> None:
+    images = np.ones((3, 1, 2, 2), np.float32)
+    loader = batches_of("", (images, [0, 1, 0]), models.mlp(hidden=(5,)), shuffle=False)
+    assert np.shares_memory(loader.images, images)
+
+
+@pytest.mark.usefixtures("compiled_kernels")
+def test_a_step_gathers_no_batches_that_ranks_share(few: data.Dataset) -> None:
+    net, loader = models.mlp(hidden=(5,)), data.DataLoader(few, 64, raw=True)
+    step = minicnn.compile(net, nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.1))
+    step.gathers = True  # as on a GPU
+    assert gathers(step, loader)
+    loader.share = lambda size: (0, size)
+    assert not gathers(step, loader)
 
 
 def test_rows_of_numbers_are_an_input_too() -> None:

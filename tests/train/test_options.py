@@ -12,9 +12,11 @@ import pytest
 
 import minicnn
 from minicnn import compiler, data, models, nn, optim, plots, train
+from minicnn.distributed import TIMEOUT
 from minicnn.train import job as command_line
 from minicnn.train import report
 from minicnn.train.loop import EagerStep
+from minicnn.train.options import parser
 from minicnn.train.run import read_jsonl as rows
 from tests.train.command import FAST
 
@@ -81,11 +83,16 @@ def test_a_preset_is_trained_as_its_recipe_says(
     assert called["compile"] == loader.raw == test.raw == compiled
 
 
+def test_pictures_of_a_row_and_the_ranks_patience() -> None:
+    options = parser().parse(["--data-dir", "x", "--image-size", "1x9"])
+    assert (options.image_size, options.rank_timeout) == ((1, 9), round(TIMEOUT))
+
+
 def test_the_options_reach_what_they_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = (
         "--dataset fashion-mnist-sample --model lenet-max --epochs 3 --lr 0.07 --momentum 0.8 "
         "--weight-decay 0.002 --batch-size 90 --divide-by images --schedule cosine --seed 5 "
-        "--threads 1 --no-compile"
+        "--threads 1 --no-compile --quiet"
     )
     called = call_of_fit(monkeypatch, tmp_path, *options.split())
     sgd, loader, schedule = called["optimizer"], called["train"], called["schedule"]
@@ -95,6 +102,7 @@ def test_the_options_reach_what_they_name(tmp_path: Path, monkeypatch: pytest.Mo
     assert (loader.batch_size, loader.shuffle, loader.seed) == (90, True, 5)
     assert (called["epochs"], called["divide_by"], called["threads"]) == (3, None, 1)
     assert (called["compile"], loader.raw, called["test"].raw) == (False, False, False)
+    assert called["quiet"] is True
     first, second, other = (
         next(call_of_fit(monkeypatch, tmp_path / name, *FAST, "--seed", seed)["net"].parameters())
         for name, seed in (("a", "5"), ("b", "5"), ("c", "6"))

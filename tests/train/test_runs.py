@@ -41,6 +41,12 @@ def test_two_runs_of_the_same_second_have_two_folders(
     assert sorted(path.name for path in Path("runs").iterdir()) == folders
 
 
+def test_where_every_name_is_taken_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "then").mkdir()
+    with pytest.raises(FileExistsError, match="is taken; wanted a new or an empty folder"):
+        runs._renamed(tmp_path / "hidden", [tmp_path / "then"])
+
+
 def test_of_two_runs_that_find_a_folder_empty_one_gets_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -396,6 +396,13 @@ def test_facts_may_be_changed_before_a_training_goes_on(few: data.Dataset, kept:
     assert setup.optimizer.momentum == 0.0  # type: ignore[attr-defined]
 
 
+def test_forged_facts_are_refused(few: data.Dataset, kept: Path) -> None:
+    state = states.load(kept)
+    state.facts["streams"]["random"]["seed"] = -1
+    with pytest.raises(ValueError, match=r"seed is -1; wanted an integer in 0\.\.2\*\*64 - 1$"):
+        Setup(few).fit(resume=state)
+
+
 def test_numbers_of_numpy_are_numbers_in_a_state_that_goes_on(
     few: data.Dataset, kept: Path
 ) -> None:

@@ -317,3 +317,8 @@ def test_a_label_that_the_net_has_no_output_for_is_refused_before_the_first_step
     loss = nn.CrossEntropyLoss(ignore_index=12)
     loader = data.DataLoader(few, 150)
     minicnn.fit(net, loader, optimizer=optimizer, loss=loss, epochs=1, compile=compile, quiet=True)
+
+
+def test_before_the_first_batch_there_is_nothing_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    GradientWatch()(minicnn.History([{"epoch": 1, "loss": 0.5}]))
+    assert capsys.readouterr().out == ""
