@@ -216,6 +216,23 @@ def test_compiled_descent_is_the_references(
         np.testing.assert_allclose(ours, theirs, tolerance, tolerance)
 
 
+@pytest.mark.parametrize("rule", ["adam", "adadelta"])
+def test_of_an_optimizers_cells_each_thread_changes_its_own(
+    rule: str, rng: np.random.Generator
+) -> None:
+    cells, results = rng.random((5, 100)), []
+    for kernel in (reference, cpu):
+        p, g, *kept = cells.copy()
+        with three_threads():
+            if rule == "adam":
+                kernel.adam(p, g, *kept, 3, 0.1, 0.8, 0.9, 1e-3, 0.1, True, False)
+            else:
+                kernel.adadelta(p, g, *kept[:2], 0.7, 0.8, 1e-3, 0.1, True)
+        results.append((p, *kept))
+    for theirs, ours in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
 def test_sets_have_the_same_functions() -> None:
     names = [
         "adadelta",
