@@ -340,3 +340,13 @@ def test_numba_switched_off_means_the_reference_kernels(tmp_path: Path) -> None:
     ended = run(code, PACKAGE.parent, NUMBA_DISABLE_JIT="1")
     assert ended.stdout.splitlines()[0] == "False False", ended.stderr
     assert "RuntimeError: compile: wanted the kernels 'cpu' (Numba)" in ended.stderr
+
+
+def test_what_cannot_be_written_is_said_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    (taken / "by a folder").mkdir(parents=True)
+    for path in (taken, tmp_path / "missing" / "folder"):
+        with pytest.raises(OSError) as raised:  # noqa: PT011
+            jit._write_whole(path, b"kernel")
+        assert raised.value.__context__ is None  # no other error on the way
+    assert [*tmp_path.iterdir()] == [taken]

@@ -39,6 +39,12 @@ def test_little_work_stays_on_the_calling_thread() -> None:
     assert len(set(on)) > 1
 
 
+def test_all_calls_are_made_at_the_same_time() -> None:
+    meeting = threading.Barrier(3, timeout=20)
+    with three_threads():
+        threads.together([lambda: {meeting.wait()}.clear()] * 3)
+
+
 def test_what_goes_wrong_on_another_thread_is_raised_here() -> None:
     def fail_at_the_end(first: int, last: int) -> None:
         if last == 30:
