@@ -56,7 +56,7 @@ OWN = {  # tests of a file, in this order
     "kernels/cpu/blas.py": (f"{CPU}threads.py", "tests/faults/test_processes.py"),
     "kernels/cpu/claims.py": (f"{CPU}claims.py", f"{CPU}ready.py"),
     "kernels/cpu/gemm.py": (f"{CPU}by_image.py", "tests/ops/test_conv.py"),
-    "kernels/cpu/jit.py": (f"{CPU}partial.py", f"{CPU}cache.py", f"{CPU}claims.py", f"{CPU}ready.py"),
+    "kernels/cpu/jit.py": (f"{CPU}partial.py", f"{CPU}cache.py", f"{CPU}ready.py"),
     "kernels/cpu/memory.py": (f"{CPU}memory.py",),
     "kernels/cpu/ready.py": (f"{CPU}ready.py", f"{CPU}claims.py"),
     "kernels/cpu/threads.py": (f"{CPU}threads.py", f"{CPU}turns.py"),
