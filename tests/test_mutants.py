@@ -58,6 +58,7 @@ class Counter:
         self.seen.append(what) if not self.seen else None
         for one in self.seen: break
         what = str(what)
+        while what := what[1:]: pass
         return what is not None
 '''
 WANTED = """
@@ -86,6 +87,9 @@ self.seen.append(what) if not self.seen else None | pass
 if not self.seen else | if self.seen else
 break | pass
 what = str(what) | pass
+while what := what[1:]: pass | while (not (what := what[1:])): pass
+what := what[1:]: | what := what[2:]:
+what := what[1:]: | what := what[:]:
 return what is not None | return None
 what is not None | what is None
 """

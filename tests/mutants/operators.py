@@ -172,7 +172,9 @@ def condition(node: Any, source: Source) -> Iterator[Edit]:
     """``if a`` becomes ``if not a``, where no other operator changes ``a``."""
     for test in node.ifs if isinstance(node, ast.comprehension) else [node.test]:
         if not isinstance(test, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Constant):
-            yield Edit("condition", *source.span(test), f"(not {source.read(test)})")
+            read = source.read(test)
+            whole = f"({read})" if isinstance(test, ast.NamedExpr) else read
+            yield Edit("condition", *source.span(test), f"(not {whole})")
 
 
 def slicing(node: ast.Slice, source: Source) -> Iterator[Edit]:
