@@ -1,5 +1,7 @@
 """minicnn.data.Dataset: pictures and labels, and what does not fit."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -102,6 +104,16 @@ def test_a_dataset_is_not_a_loader():
         (np.zeros((2, 4, 4), "u1"), [0, 2], ValueError, r"labels are 0\.\.2; wanted 0\.\.1"),
         (np.zeros((2, 4, 4), "u1"), [1, 2], ValueError, r"one of 2 classes: labels - 1$"),
         (np.zeros((2, 4, 4), "u1"), [-1, 1], ValueError, r"labels are -1\.\.1; wanted 0\.\.1"),
+        (np.zeros(2, "u1"), [0, 1], ValueError, r"shape \(2,\); .*\(N, C, H, W\)$"),
+        (np.zeros((2, 5), "u1"), [0, 1], ValueError, r"shape \(2, 5\); .*\(N, C, H, W\)$"),
+        (np.zeros((0, 4, 4)), [], TypeError, r"float64 0\.\.0; wanted uint8: \(images \* 255\)"),
+        (np.ones((2, 4, 4)), [0, 1], TypeError, r"float64 1\.\.1; wanted uint8: \(images \* 255\)"),
+        (np.arange(0.0, 256, 255).reshape(2, 1, 1), [0, 1], TypeError,
+         r'float64 0\.\.255; wanted uint8: images\.round\(\)\.astype\("uint8"\)$'),
+        (np.full((2, 4, 4), 256.0), [0, 1], TypeError, "256; .* before anything is subtracted"),
+        (np.zeros((2, 4, 4), "u1"), np.eye(3, dtype=int), ValueError, "one an image$"),
+        (np.zeros((2, 4, 4), "u1"), np.zeros((2, 1, 1), int), ValueError, "one an image$"),
+        (np.zeros((2, 4, 4), "u1"), [1, 3], ValueError, "one of 2 classes$"),
     ],
 )  # fmt: skip
 def test_dataset_refuses_what_does_not_fit(images, labels, error, message):
@@ -109,9 +121,11 @@ def test_dataset_refuses_what_does_not_fit(images, labels, error, message):
         Dataset(images, labels, ("a", "b"))
 
 
-@pytest.mark.parametrize("classes", [None, 2.0])
+@pytest.mark.parametrize("classes", [None, 2.0, [["a"], ["b"]]])
 def test_classes_are_names_or_a_number(classes):
-    with pytest.raises(TypeError, match=f"classes is {classes}; wanted names, or a number"):
+    with pytest.raises(
+        TypeError, match=f"classes is {re.escape(str(classes))}; wanted names, or a number"
+    ):
         Dataset(np.zeros((2, 4, 4), "u1"), [0, 1], classes)
 
 
@@ -126,6 +140,14 @@ def test_few_channels_in_the_last_place_are_a_narrow_picture():
 def test_a_number_of_classes_is_bounded():
     with pytest.raises(ValueError, match=r"^classes is 1000001; wanted at most 1000000$"):
         Dataset(np.zeros((2, 3, 4), np.uint8), [0, 1], 10**6 + 1)
+
+
+def test_what_fits_is_not_copied():
+    images, labels = np.full((2, 3, 4), 255), np.array([0, 1])
+    made = Dataset(images, labels, 10**6)
+    assert (made.images == 255).all()
+    assert np.shares_memory(made.labels, labels)
+    assert len(made.classes) == 10**6
 
 
 def test_a_class_name_stands_once():

@@ -15,7 +15,7 @@ import pooch
 import pytest
 
 from minicnn import data
-from minicnn.data import DatasetError, DatasetNotFoundError, download
+from minicnn.data import DatasetError, DatasetNotFoundError, IdxError, download
 from minicnn.data.catalogue import CATALOGUE, FILES, Source
 from tests.data.tiny import TINY, assert_tiny, fill
 
@@ -165,3 +165,22 @@ def test_without_pooch_nothing_is_downloaded(mirrors, register, cache, monkeypat
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(DatasetNotFoundError, match=r"download failed \(pooch is not installed\)"):
         data.load("tiny")
+
+
+def test_a_file_may_have_as_many_bytes_as_the_bound_and_none_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_MOST_BYTES", 4)
+    with download._Bounded((tmp_path / "file").open("wb", buffering=0)) as file:
+        file.write(b"123")
+        file.write(b"4")
+        with pytest.raises(IdxError, match=r"^more than 4 bytes$"):
+            file.write(b"5")
+    assert (tmp_path / "file").read_bytes() == b"1234"
+
+
+@pytest.mark.parametrize("package", ["pooch", "requests"])
+def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch, package):
+    monkeypatch.setattr(download, "find_spec", lambda name: None if name == package else name)
+    with pytest.raises(
+        DatasetNotFoundError, match=rf"^download failed \({package} is not installed\)$"
+    ):
+        download.download({"file": "0" * 64}, (), tmp_path)

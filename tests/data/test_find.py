@@ -8,13 +8,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 import pytest
 
 from minicnn import data
 from minicnn.data import DatasetError, DatasetNotFoundError, IdxError
-from minicnn.data.catalogue import CATALOGUE, FILES, SAMPLE_FOLDER, Source
+from minicnn.data.catalogue import CATALOGUE, FILES, SAMPLE_FOLDER, Source, _emnist, _of
 from minicnn.data.find import looking_in
 from minicnn.data.idx import read_idx
 from minicnn.data.make_sample import make_sample
@@ -336,6 +337,14 @@ def test_the_sets_of_the_catalogue_are_complete():
     }
     with pytest.raises(dataclasses.FrozenInstanceError):
         CATALOGUE["mnist"].first_label = 1  # type: ignore[misc]
+
+
+def test_a_split_of_emnist_is_described_by_what_differs():
+    letters = _emnist("letters", ascii_lowercase, first_label=1)
+    assert letters == CATALOGUE["emnist-letters"]
+    assert letters.files[2] == "emnist-letters-test-images-idx3-ubyte"
+    digests = CATALOGUE["mnist"].sha256
+    assert _of(*digests.values()) == digests
 
 
 def test_inside_looking_in_other_sets_are_looked_for_there_and_the_sample_where_it_is(

@@ -9,7 +9,7 @@ from PIL import Image
 from minicnn import data
 from minicnn.data import DatasetError
 from minicnn.data.catalogue import CATALOGUE, Source
-from minicnn.data.chosen import CATALOGUE_KIND, choose, own_sets
+from minicnn.data.chosen import CATALOGUE_KIND, choose, is_own, own_sets
 from minicnn.data.idx import write_idx
 from tests.data import own
 from tests.data.own import HEIGHT, TEST_LABELS, TRAIN_LABELS, WIDTH, pictures
@@ -541,6 +541,12 @@ def test_without_a_name_what_lies_in_the_folder_is_chosen(tmp_path):
         ValueError, match=r"^--image-size \(size=\) is 8x9; wanted none for the pict"
     ):
         choose(None, None, (8, 9))
+    known = choose("fashion-mnist-sample", None)
+    assert (known.name, known.kind) == ("fashion-mnist-sample", CATALOGUE_KIND)
+    assert len(known.test) == 1000
+    assert is_own({"data_kind": found.kind})
+    assert not is_own({"data_kind": known.kind})
+    assert not is_own({})  # as runs were before there was another kind
 
 
 @pytest.mark.parametrize("size", [None, [4, 6]])
