@@ -7,6 +7,7 @@ import pytest
 
 import minicnn
 from minicnn.data import DataLoader, Dataset
+from minicnn.data.normalising import mean_and_std
 
 N, H, W = 103, 4, 5
 
@@ -117,6 +118,34 @@ def test_numpys_arrays_are_cut_without_the_chosen_kernels(numbered, monkeypatch)
     monkeypatch.setattr("minicnn.kernels.of", None)  # which may load Numba
     ((x, _),) = DataLoader(numbered, 200)
     assert len(x) == len(numbered)
+
+
+def test_a_loader_knows_its_set_and_the_sizes_of_its_batches(numbered):
+    loader = DataLoader(numbered, 40, seed=0)
+    assert loader.dataset is numbered
+    assert [loader.images_in(batch) for batch in range(3)] == [40, 40, 23]
+    loader.share = lambda size: (1, size)
+    assert [y.tolist()[0] for _, y in loader] == [1, 41, 81]
+
+
+def test_raw_batches_lie_in_memory_of_their_own(numbered):
+    batches = list(DataLoader(numbered, 20, shuffle=True, seed=3, raw=True))
+    labels = [label for _, y in batches for label in y.tolist()]
+    assert sorted(labels) == list(range(103))
+
+
+def test_elsewhere_what_is_picked_lies_in_memory_that_is_kept_for_its_size(numbered, monkeypatch):
+    monkeypatch.setattr("minicnn.data.loader.is_host", lambda array: False)  # as on a GPU
+    loader, images = DataLoader(numbered, 2), numbered.images
+    first = loader._pick(images, np.array([3, 1]))
+    np.testing.assert_array_equal(first, images[[3, 1]])
+    assert loader._pick(images, np.array([5, 4])) is first
+    np.testing.assert_array_equal(first, images[[5, 4]])
+
+
+def test_two_grey_levels_have_a_standard_deviation():
+    two = Dataset(np.array([[[0, 255]]], np.uint8), [0], 1)
+    assert mean_and_std(two) == ([0.5], [0.5])
 
 
 def test_batches_do_not_share_memory_with_each_other(numbered):

@@ -31,6 +31,14 @@ def test_of_classes_of_other_sizes_the_largest_gives_first() -> None:
     assert data.split_off(few, 3)[1].images.ravel().tolist() == [0, 2, 3]
 
 
+def test_of_equal_places_the_first_image_goes_first() -> None:
+    images = np.arange(120, dtype=np.uint8)[:, None, None]
+    _, off = data.split_off(data.Dataset(images, np.tile(np.arange(40), 3), 40), 20)
+    assert off.images.ravel().tolist() == [*range(80, 100)]
+    with pytest.raises(TypeError, match=r"^number is 1\.5, of type float; wanted an integer$"):
+        data.split_off(off, 1.5)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("number", [1, 3, 13])
 def test_every_image_is_in_one_of_the_two(number: int) -> None:
     left, off = data.split_off(numbered([2, 0, 1, 1, 0, 0, 2, 1, 1, 1, 0, 1, 1, 2]), number)
