@@ -7,8 +7,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import pytest
 
-from minicnn.kernels.tiles import program
+from minicnn.kernels.tiles import instruction, program
 from minicnn.kernels.tiles.instruction import (
+    Fixed,
     Group,
     address_of,
     columns_of,
@@ -113,6 +114,21 @@ def test_a_tuple_takes_as_many_columns_as_it_has_fields_and_an_array_two() -> No
     assert [column for column, _ in columns_of(Read).values()] == [0, 1, 3]
     assert [column for column, _ in columns_of(Group).values()] == [0, 1, 2, 3, *range(4, 24, 2)]
     assert row_of(Group).shape == (24,)
+
+
+class Half(NamedTuple):
+    size: int
+    way: Fixed
+
+
+class Whole(NamedTuple):
+    way: Fixed
+    halves: Half
+    last: Fixed
+
+
+def test_numbers_that_a_kernel_is_compiled_for_are_found_inside_of_tuples_too() -> None:
+    assert instruction._fixed(Whole) == [0, 2, 3]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
