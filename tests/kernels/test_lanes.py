@@ -206,3 +206,23 @@ def test_numbers_in_float64_are_added_as_such(dtype: str) -> None:
     x, y, result = cells(dtype), 1e9 * cells(dtype)[::-1], np.empty(WIDTH)
     add(x, y, result)
     np.testing.assert_array_equal(result, x.astype("float64") + y.astype("float64"))
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "has"),
+    [
+        ("generic", "", False),
+        (None, "+avx2", False),
+        (None, "+avx2,+avx512f", True),
+        ("generic", "+avx512f", True),
+        (None, None, True),  # as the processor here is taken to be
+    ],
+)
+def test_registers_are_those_of_the_processor_that_is_compiled_for(
+    name: str | None, features: str | None, has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = "minicnn.kernels.tiles.lanes"
+    monkeypatch.setattr(f"{where}.switches.CPU_NAME", name)
+    monkeypatch.setattr(f"{where}.switches.CPU_FEATURES", features)
+    monkeypatch.setattr(f"{where}.binding.get_host_cpu_features", lambda: {"avx512f": True})
+    assert lanes.has_avx512() == has
