@@ -96,7 +96,7 @@ def test_a_batch_of_no_images(name: str) -> None:
         assert not any(g.numpy().any() for g in step.gradients().values())
 
 
-@pytest.mark.parametrize("name", [*DROPOUTS, "norm", "max-pool"])
+@pytest.mark.parametrize("name", [*DROPOUTS, "norm", "max-pool", "conv-everything"])
 def test_a_batch_of_nan_leaves_nothing_behind(name: str) -> None:
     net, twin = (build({**NETS, **NORMED}[name], "float64") for _ in range(2))
     step = compiled(net)

@@ -82,7 +82,8 @@ OWN = {  # tests of a file, in this order
         "tests/ops/test_loss_edges.py",
     ),
     "kernels/tiles/move.py": (
-        *steps("conv-everything", "padded", "deep-conv-same-even", "padded-first", "dense-only"),
+        *steps("conv-everything", "padded", "deep-conv-same-even", "padded-first", "dense-only",
+               "deep-conv-1x1", "conv-1x1-stride"),
         f"{COMPILER}calls.py::test_bytes_are_their_255ths",
         f"{COMPILER}calls.py",
     ),
