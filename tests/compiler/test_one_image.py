@@ -81,6 +81,20 @@ def test_any_number_of_images_and_sizes_in_turns() -> None:
     assert not isinstance(plans[False], PixelPlan)
 
 
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d((2, 3), stride=(1, 2))])
+def test_windows_of_lines_that_fill_several_registers(pool: nn.Module) -> None:
+    net, x = nn.Sequential(pool), np.random.default_rng(1).standard_normal((2, 2, 7, 90))
+    assert_as_eager(minicnn.compile(net), net, x.astype("float32"))
+
+
+def test_the_bell_is_rung_once_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    bell, predict = np.zeros(2, np.int64), minicnn.compile(nn.Sequential(nn.Sigmoid()))
+    monkeypatch.setattr(engine, "bell", bell)
+    for _ in range(3):
+        predict(np.ones((2, 1, 4, 5), np.float32))
+    assert bell.tolist() == [3, 0]
+
+
 def test_another_number_of_images_is_not_recorded_again(monkeypatch: pytest.MonkeyPatch) -> None:
     predict = minicnn.compile(ready("conv-same", "float64"))
     predict(batch(1)[0])
