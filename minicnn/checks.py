@@ -16,7 +16,7 @@ def check_integer(name: str, value: Any, least: int | None = None) -> None:
     try:
         operator.index(value)  # a tensor or an array of one integer is one too
     except (TypeError, ValueError):
-        raise TypeError(f"{name} is {_told(value)}; wanted an integer") from None
+        raise TypeError(f"{name} is {told(value)}; wanted an integer") from None
     if least is not None and value < least:
         raise ValueError(f"{name} is {shown(value, str)}; wanted an integer of at least {least}")
 
@@ -24,7 +24,7 @@ def check_integer(name: str, value: Any, least: int | None = None) -> None:
 def check_number(name: str, value: Any, at_least: float = -math.inf) -> None:
     """Refuse what is no number (TypeError), not finite or less than ``at_least`` (ValueError)."""
     if not isinstance(value, Real):
-        raise TypeError(f"{name} is {_told(value)}; wanted a number")
+        raise TypeError(f"{name} is {told(value)}; wanted a number")
     try:
         number = float(value)
     except OverflowError:  # an integer beyond all floats
@@ -57,25 +57,32 @@ def check_sequence(name: str, value: Any, wanted: str) -> None:
     is_sequence = hasattr(value, "__len__") and hasattr(value, "__getitem__")
     is_one = isinstance(value, str | bytes | Mapping | type) or getattr(value, "ndim", 1) == 0
     if not is_sequence or is_one:
-        raise TypeError(f"{name} is {_told(value)}; wanted {wanted}")
+        raise TypeError(f"{name} is {told(value)}; wanted {wanted}")
 
 
-def check_texts(name: str, value: Any) -> None:
-    """Refuse what is no sequence of texts (TypeError); a text is one of its letters."""
-    if not isinstance(value, str):
-        check_sequence(name, value, "a list of texts")
-    if not all(isinstance(text, str) for text in value):
-        raise TypeError(f"{name} is {_told(value)}; wanted a list of texts")
+def texts(name: str, value: Any) -> tuple[str, ...]:
+    """The texts of a list, of a mapping's keys, of whatever gives them; numbers are written out.
+
+    Raises:
+        TypeError: something else.
+    """
+    try:
+        found = () if isinstance(value, bytes) else tuple(value)
+    except TypeError:
+        found = (None,)
+    if isinstance(value, bytes) or not all(isinstance(text, str | Real) for text in found):
+        raise TypeError(f"{name} is {told(value)}; wanted a list of texts")
+    return tuple(map(str, found))
 
 
 def check_one_of(name: str, value: Any, known: Any) -> None:
     """Refuse a name that is none of ``known`` (ValueError)."""
     if not isinstance(value, str) or value not in known:
-        said = shown(value) if isinstance(value, str) else _told(value)
+        said = shown(value) if isinstance(value, str) else told(value)
         raise ValueError(f"{name} is {said}; wanted one of {', '.join(known)}")
 
 
-def _told(value: Any) -> str:
+def told(value: Any) -> str:
     """The value, where it takes no more than a line, and its type."""
     said, kind = shown(value), f"of type {type(value).__name__}"
     return said if said.startswith(kind) else f"{said}, {kind}"

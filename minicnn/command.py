@@ -77,7 +77,10 @@ class Parser(argparse.ArgumentParser):
         Those of the file that ``--config`` names come first: a typed one wins.
         """
         argv = sys.argv[1:] if argv is None else argv
-        options, unknown = self.parse_known_intermixed_args(argv)
+        # what follows "--" is no option, which the mixed way forgets
+        mixed = "--" not in argv
+        parse = self.parse_known_intermixed_args if mixed else self.parse_known_args
+        options, unknown = parse(argv)
         if unknown:
             self.error(self._no_option(unknown[0].partition("=")[0]))
         file = getattr(options, "config", None)

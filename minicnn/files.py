@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from minicnn.formats import shown
+from minicnn.checks import told
 from minicnn.kernels.interrupts import held
 from minicnn.kernels.locks import locked
 
@@ -23,7 +23,7 @@ def expand(path: str | Path) -> Path:
         TypeError: neither a text nor a path.
     """
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path is {shown(path)}, of type {type(path).__name__}; wanted a path")
+        raise TypeError(f"path is {told(path)}; wanted a path")
     try:
         return Path(path).expanduser()
     except RuntimeError:

@@ -75,9 +75,9 @@ def shown(value: Any, form: Callable[[Any], str] = repr) -> str:
         return kind_shown(value)
     if len(text) <= SHOWN and "\n" not in text:
         return text
-    if isinstance(value, str | bytes | int | list | tuple | dict):
-        return f"{' '.join(text[:SHOWN].split())}..."
-    return kind_shown(value)
+    if hasattr(value, "shape") or ("\n" in text and not isinstance(value, str | bytes)):
+        return kind_shown(value)
+    return f"{' '.join(text[:SHOWN].split())}{'...' if len(text) > SHOWN else ''}"
 
 
 def kind_shown(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -123,13 +123,22 @@ def pairs(name: str, batches: Any) -> Iterator[Any]:
     Raises:
         TypeError: something else.
     """
-    wanted = "batches (x, y)"
-    if not isinstance(batches, Iterable) or isinstance(batches, str | bytes | type):
-        raise TypeError(f"{name} is of type {type(batches).__name__}; wanted {wanted}")
+    check_batches(name, batches)
     for batch in batches:
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise TypeError(f"{name} gave {shown(batch)}; wanted {wanted}")
-        yield batch
+        try:
+            x, y = batch
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} gave {shown(batch)}; wanted batches (x, y)") from None
+        yield x, y
+
+
+def check_batches(name: str, batches: Any) -> None:
+    """Refuse what cannot be walked through (TypeError)."""
+    try:
+        iter(batches)
+    except TypeError:
+        kind = type(batches).__name__
+        raise TypeError(f"{name} is of type {kind}; wanted batches (x, y)") from None
 
 
 def _device_of(net: Any) -> Device | None:

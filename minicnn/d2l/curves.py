@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minicnn.checks import check_number, check_sequence, check_text, check_texts
+from minicnn.checks import check_number, check_sequence, check_text, texts
 from minicnn.files import write_whole
 from minicnn.formats import shown
 from minicnn.plots import GRID, INK, LOSS, TEST, TRAIN, LiveFigure, in_notebook, own_style, png
@@ -48,16 +48,15 @@ class Animator:
             check_text(f"Animator: {name}", "" if text is None else text)
         check_text("Animator: xscale", xscale)
         check_text("Animator: yscale", yscale)
-        for name, texts in (("legend", legend), ("fmts", fmts)):
-            if texts is not None:
-                check_texts(f"Animator: {name}", texts)
         _check_pair("xlim", xlim)
         _check_pair("ylim", ylim)
         _check_pair("figsize", figsize, least=0.1)
         self.labels = {"xlabel": xlabel or "", "ylabel": ylabel or ""}
         self.scales = {"xscale": xscale, "yscale": yscale}
         self.limits = {"xlim": xlim, "ylim": ylim}
-        self.legend, self.fmts, self.figsize = list(legend or ()), fmts, figsize
+        self.legend = list(texts("Animator: legend", () if legend is None else legend))
+        self.fmts = None if fmts is None else texts("Animator: fmts", fmts)
+        self.figsize = figsize
         self.X: list[list[float]] = []
         self.Y: list[list[float]] = []
         self._live = LiveFigure()
@@ -138,7 +137,8 @@ def _check_pair(name: str, pair: Any, least: float = -math.inf) -> None:
     if len(pair) != 2:
         raise ValueError(f"Animator: {name} is {shown(pair)}; wanted two numbers")
     for number in pair:
-        check_number(f"Animator: a number of {name}", number, at_least=least)
+        if number is not None or name == "figsize":  # Matplotlib finds a limit that is None
+            check_number(f"Animator: a number of {name}", number, at_least=least)
 
 
 def _is_list(value: Any) -> bool:

@@ -15,7 +15,7 @@ from minicnn.terminal import say
 from minicnn.train.loop import fit
 from minicnn.train.measure import History
 
-from .counting import Accumulator, accuracy, evaluate_accuracy, pairs
+from .counting import Accumulator, accuracy, check_batches, evaluate_accuracy, pairs
 from .curves import Animator
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -69,7 +69,7 @@ def train_ch6(
         DivergedError, ValueError, CompileError: as ``minicnn.fit``.
     """
     check_is("train_ch6: net", net, nn.Module, "a module")
-    check_is("train_ch6: test_iter", test_iter, Iterable, "batches (x, y)")
+    check_batches("train_ch6: test_iter", test_iter)
     device = try_gpu() if device is None else resolve(device)
     _size_lazy_layers(net, train_iter)
     net.apply(init_weights)
@@ -121,7 +121,7 @@ def train_ch5(
         DivergedError, ValueError, CompileError: as ``minicnn.fit``.
     """
     check_is("train_ch5: net", net, nn.Module, "a module")
-    check_is("train_ch5: test_iter", test_iter, Iterable, "batches (x, y)")
+    check_batches("train_ch5: test_iter", test_iter)
     check_integer("train_ch5: batch_size", batch_size, 1)
     device = try_gpu() if device is None else resolve(device)
     net.to(device)
@@ -215,7 +215,9 @@ def train_ch3(
     check_integer("train_ch3: num_epochs", num_epochs, 1)
     if animator is None:
         animator = Animator("epoch", legend=["train loss", "train acc", "test acc"])
-    check_is("train_ch3: animator", animator, Animator, "an Animator")
+    if not hasattr(animator, "add"):
+        kind = type(animator).__name__
+        raise TypeError(f"train_ch3: animator is of type {kind}; wanted an Animator")
     for epoch in range(1, num_epochs + 1):
         train_loss, train_acc = train_epoch_ch3(net, train_iter, loss, updater)
         test_acc = evaluate_accuracy(net, test_iter)

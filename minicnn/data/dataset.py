@@ -146,13 +146,14 @@ def _classes(classes: int | Sequence[str]) -> tuple[str, ...]:
             raise ValueError(f"classes is {shown(classes)}; wanted at most {MOST_CLASSES}")
         return tuple(map(str, range(classes)))
     try:
-        names = tuple(map(str, classes))
-        if any(np.ndim(name) for name in classes):
+        given: tuple[Any, ...] = tuple(classes)
+        if any(not isinstance(name, str) and np.ndim(name) for name in given):
             raise TypeError
     except (TypeError, ValueError):  # no sequence, or a sequence of sequences
         raise TypeError(
             f"classes is {shown(classes)}; wanted names, or a number of classes"
         ) from None
+    names = tuple(map(str, given))
     if len(set(names)) < len(names):
         raise ValueError(
             f"classes has {shown(max(names, key=names.count))} twice; wanted unlike names"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def as_numbers(function: str, name: str, value: Any, ndim: int) -> np.ndarray:
     """
     try:
         array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
-        real = array.dtype.kind in "biuf" or not array.size
+        real = array.dtype.kind in "biuf" or all(isinstance(cell, Real) for cell in array.flat)
     except ValueError:  # rows of unlike lengths
         real = False
     if not real:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn import formats
-from minicnn.checks import check_text, check_texts
+from minicnn.checks import check_text, texts
 
 from .notes import Note, Reference, Token
 from .numbers import in_digits, power_of_ten, written
@@ -156,7 +156,7 @@ def figure(shown: Figure, parts: Sequence[str]) -> str:
     Raises:
         ValueError: none, or one that is not of ``PARTS``.
     """
-    check_texts("svg: parts", parts)
+    parts = texts("svg: parts", parts)
     if not len(parts) or not set(parts) <= set(PARTS):
         raise ValueError(f"svg is {formats.shown(','.join(parts))}; wanted grid, sum or grid,sum")
     return shown.svg(parts)

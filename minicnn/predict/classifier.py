@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minicnn import compiler, data, nn
-from minicnn.checks import check_integer, check_is, check_sequence, check_texts
+from minicnn.checks import check_integer, check_is, check_sequence, texts
 from minicnn.data.normalising import scale_and_shift
 from minicnn.formats import shown
 from minicnn.language import notice
@@ -122,7 +122,6 @@ class Classifier:
         stretch: bool = False,
     ):
         check_is("Classifier: net", net, nn.Sequential, "an nn.Sequential")
-        check_texts("Classifier: classes", classes)
         check_sequence("Classifier: shape", shape, "(channels, height, width)")
         if len(shape) != 3 or not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
             told = shown(tuple(shape))
@@ -130,8 +129,8 @@ class Classifier:
         for name, dataset in (("train", train), ("test", test)):
             if dataset is not None:
                 check_is(f"Classifier: {name}", dataset, data.Dataset, "a Dataset")
-        _check_normalise(normalise, shape[0])
-        self.net, self.classes = net, tuple(classes)
+        self._normalise = _scale_and_shift(normalise, shape[0])
+        self.net, self.classes = net, texts("Classifier: classes", classes)
         self._alone = threading.Lock()  # one thread at a time changes the net's mode, and back
         self.shape: tuple[int, int, int] = (shape[0], shape[1], shape[2])
         self._end = _last_dense(net)
@@ -140,7 +139,7 @@ class Classifier:
         self._features: Callable[[Tensor], Tensor] = (
             compiler.compile(part) if compiler.is_available() else part
         )
-        self._normalise, self._stretch, self.test = normalise, stretch, test
+        self._stretch, self.test = stretch, test
         self.looks = None if train is None else measure(train.images)
         self.neighbours = None
         if train is not None and test is not None:
@@ -247,13 +246,10 @@ class Classifier:
         """The numbers that the net takes; a compiled one divides bytes by 255 itself."""
         if self._normalise is None and compiler.is_available():
             return images
-        x = images.astype(np.float32) / 255
         if self._normalise is None:
-            return x
-        mean, std = (
-            np.array(self._normalise[name], np.float32)[:, None, None] for name in ("mean", "std")
-        )
-        return (x - mean) / std
+            return images.astype(np.float32) / 255
+        scale, shift = self._normalise
+        return images * scale + shift
 
     def _probabilities(self, features: Floats) -> NDArray[np.float64]:
         with self._alone, in_evaluation_mode(self.net), no_grad(), np.errstate(all="ignore"):
@@ -280,12 +276,12 @@ class Classifier:
                 )
 
 
-def _check_normalise(normalise: Any, channels: int) -> None:
-    """Refuse what is neither None nor mean and standard deviation of each channel."""
+def _scale_and_shift(normalise: Any, channels: int) -> Floats | None:
+    """What each channel's pixels are multiplied by, and what is added; None for None."""
     if normalise is None:
-        return
+        return None
     check_is("Classifier: normalise", normalise, Mapping, "mean and std, by name")
-    scale_and_shift((normalise.get("mean"), normalise.get("std")), channels)
+    return scale_and_shift((normalise.get("mean"), normalise.get("std")), channels)
 
 
 def _each(images: Any) -> Iterable[Any]:

@@ -97,13 +97,13 @@ class Predictions(NamedTuple):
         return float((self.classes == self.labels).mean())
 
 
-def predict(net: nn.Sequential, dataset: data.Dataset, normalise: Normalise = None) -> Predictions:
+def predict(net: nn.Module, dataset: data.Dataset, normalise: Normalise = None) -> Predictions:
     """Class probabilities and cross-entropy losses of all pictures.
 
     Raises:
         ValueError: the net's outputs are nan or inf.
     """
-    check_net(net)
+    check_is("net", net, nn.Module, "a module")
     check_is("dataset", dataset, data.Dataset, "a Dataset")
     parts = []
     with in_evaluation_mode(net), no_grad(), np.errstate(all="ignore"):

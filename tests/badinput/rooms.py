@@ -123,7 +123,7 @@ def methods(kind: type) -> dict[str, Callable[..., Any]]:
     for name in dir(kind):
         method = getattr(kind, name)
         own = str(getattr(method, "__module__", "")).startswith("minicnn")
-        if name.startswith("_") or not own or not inspect.isroutine(method):
+        if name.startswith("_") or not own or not (inspect.isroutine(method) and callable(method)):
             continue
         if list(parameters("", method)):
             found[name] = method

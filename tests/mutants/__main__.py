@@ -103,7 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def draw(chosen: argparse.Namespace) -> dict[str, list[Mutant]]:
     """The mutants that are asked for, of each room."""
-    rooms = {name: ROOMS[name].mutants() for name in chosen.room or ROOMS}
+    names = chosen.room or [name for name in ROOMS if name != "whole"]  # which repeats others
+    rooms = {name: ROOMS[name].mutants() for name in names}
     for name, mutants in rooms.items():
         mutants = [m for m in mutants if not chosen.file or m.file in chosen.file]
         rooms[name] = list(filter(Noticed().tests_of, mutants)) if chosen.noticed else mutants

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn import kernels, nn
-from minicnn.checks import check_is, check_sequence, check_text
+from minicnn.checks import check_is, check_sequence, check_text, texts
 from minicnn.data import Dataset
 from minicnn.data.dataset import in_channels
 from minicnn.files import expand, write_whole
@@ -165,10 +165,10 @@ def _pair_of_sets(sets: Any) -> tuple[Dataset, Dataset]:
 def _class_names(classes: Sequence[str] | None, outputs: int) -> list[str]:
     if classes is None:
         return [str(k) for k in range(outputs)]
-    check_sequence("export: classes", classes, "the classes' names")
-    if len(classes) != outputs:
-        raise ValueError(f"export: classes has {len(classes)} names; the net has {outputs} outputs")
-    return [str(name) for name in classes]
+    names = texts("export: classes", classes)
+    if len(names) != outputs:
+        raise ValueError(f"export: classes has {len(names)} names; the net has {outputs} outputs")
+    return list(names)
 
 
 def _noise(shape: Shape) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.checks import check_text, check_texts
+from minicnn.checks import check_text, texts
 from minicnn.plots import INK
 
 from ..numbers import check_table
@@ -17,7 +17,7 @@ from .board import FAINT, PAPER, RIGHT, WRONG, board_on, empty_figure, tile, wri
 def draw_confusion(counts: np.ndarray, classes: Sequence[str], title: str) -> Any:
     """A row for each class: what its pictures were taken for, and the share that is correct."""
     check_table("counts", counts)
-    check_texts("classes", classes)
+    classes = texts("classes", classes)
     check_text("title", title)
     if counts.shape != (len(classes), len(classes)):
         raise ValueError(f"counts has shape {counts.shape}; there are {len(classes)} classes")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import plots
-from minicnn.checks import check_text, check_texts
+from minicnn.checks import check_text, texts
 from minicnn.plots import GRID, INK, as_written
 
 from ..numbers import check_table
@@ -18,7 +18,7 @@ from .board import empty_axes, empty_figure
 def draw_gradients(norms: np.ndarray, names: Sequence[str], title: str) -> Any:
     """A line for each layer: a dot for each batch, on a logarithmic scale, and their median."""
     check_table("norms", norms)
-    check_texts("names", names)
+    names = texts("names", names)
     check_text("title", title)
     if norms.shape[1] != len(names):
         raise ValueError(f"norms has shape {norms.shape}; there are {len(names)} names")
