@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,11 @@ class Page:
 )
 def test_a_value_is_shown_in_one_short_line(value: Any, said: str) -> None:
     assert shown(value) == said
+
+
+def test_lines_are_put_into_one() -> None:
+    assert shown("a\nb", str) == "a b"
+    assert shown(Path("long") / ("x" * 60)) == f"PosixPath('long/{'x' * 44}..."
 
 
 def test_a_long_text_is_cut_where_a_word_ends() -> None:

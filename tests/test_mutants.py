@@ -201,6 +201,7 @@ def test_files_that_are_compiled_for_a_mutant_have_tests_that_exist() -> None:
     assert files == compiled.OWN.keys()
     for test in {test for tests in compiled.OWN.values() for test in tests}:
         file, _, function = test.partition("::")
+        assert (ROOT / file).exists(), test
         assert not function or function.partition("[")[0] in functions_in(file), test
 
 

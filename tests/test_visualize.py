@@ -113,6 +113,20 @@ def test_predictions_are_probabilities_and_losses(
     assert 0.5 < accuracy < 0.95  # some pictures are wrong, most are not
 
 
+def test_predictions_are_those_of_any_module(test_set: data.Dataset) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = nn.Linear(784, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.dense(x.flatten(1))
+
+    net, few = Net(), test_set[:20]
+    same = nn.Sequential(nn.Flatten(), net.dense)
+    assert (visualize.predict(net, few).losses == visualize.predict(same, few).losses).all()
+
+
 def test_the_confusion_matrix_counts_every_picture_once(
     predictions: visualize.Predictions, test_set: data.Dataset
 ) -> None:

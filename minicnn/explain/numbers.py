@@ -28,7 +28,10 @@ def as_numbers(function: str, name: str, value: Any, ndim: int) -> np.ndarray:
         real = False
     if not real:
         raise TypeError(f"explain.{function}: {name} is {shown(value)}; wanted real numbers")
-    array = array.astype(np.float64)
+    try:
+        array = array.astype(np.float64)
+    except OverflowError:
+        array = np.full(array.shape, np.inf)
     if array.ndim == ndim - 1:
         array = array[None]
     if array.ndim != ndim or array.size == 0:

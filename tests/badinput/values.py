@@ -172,13 +172,18 @@ FINE: dict[tuple[str, str], set[str]] = {
     **{(f, "stride"): {"list"} for f in ("F.avg_pool2d", "F.max_pool2d")},
     **{(f, "dim"): {"7", "-9"} for f in ("nn.Softmax", "nn.LogSoftmax")},  # the input decides
     **{("nn.Flatten", name): {"7", "-9"} for name in ("start_dim", "end_dim")},
-    ("predict.Classifier", "classes"): {"text", "page"},  # each letter a name
+    ("predict.Classifier", "classes"): {
+        "text",
+        "page",
+        "dict",
+        "items",
+    },  # each letter, key, number
     ("explain.tape", "gradient"): {"whole", "fraction", "big"},  # of one cell
     **{(f"explain.ExplainedConvolution.{f}_terms", "n"): {"0"} for f in ("dcolumns", "dx", "y")},
     **{(f"explain.{f}.html", "about"): {"page"} for f in ("Explained", "Followed")},
     ("explain.ExplainedConvolution.html", "about"): {"page"},
     **{("d2l.Animator", name): {"page"} for name in ("xlabel", "ylabel", "xscale", "yscale")},
-    **{("d2l.Animator", name): {"text", "page"} for name in ("legend", "fmts")},  # its letters
+    **{("d2l.Animator", name): {"text", "page", "dict", "items"} for name in ("legend", "fmts")},
     **{(f, "y"): {"7", "-9"} for f in ("d2l.Animator.add", "d2l.accuracy")},
     ("d2l.Accumulator", "n"): {"0"},
     ("d2l.Animator", "figsize"): {"None"},  # Matplotlib's own

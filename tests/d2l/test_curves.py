@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,16 @@ def test_accuracy_counts_what_is_right() -> None:
     assert d2l.accuracy(Tensor(np.array([2, 1, 1])), y) == 2
 
 
+class Places:
+    """Batches by their places, as PyTorch's datasets have their examples."""
+
+    def __init__(self, batches: list[list[Tensor]]):
+        self.batches = batches
+
+    def __getitem__(self, place: int) -> list[Tensor]:
+        return self.batches[place]
+
+
 def test_the_share_of_what_is_right(few: data.Dataset) -> None:
     net = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(784, 10))
     loader = data.DataLoader(few, 77)
@@ -56,6 +67,7 @@ def test_the_share_of_what_is_right(few: data.Dataset) -> None:
     assert d2l.evaluate_accuracy_gpu(net, loader) == share
     assert net.training
     assert d2l.evaluate_accuracy(lambda x: net.eval()(x), loader) == share
+    assert d2l.evaluate_accuracy(net, Places([list(batch) for batch in loader])) == share
     with pytest.raises(ValueError, match="data_iter has no examples"):
         d2l.evaluate_accuracy(net, [])
 
@@ -162,3 +174,13 @@ def test_limits_that_are_one_point_give_way_to_the_points() -> None:
     low, high = curves.figure().axes[0].get_xlim()
     assert 0.4 < low < 0.5
     assert 1 < high < 1.1
+
+
+def test_of_two_limits_one_may_be_left_to_matplotlib() -> None:
+    limits: Any = (0, None)
+    names: Any = {"loss": 1}.keys()
+    curves = d2l.Animator(ylim=limits, legend=names)
+    curves.add(1, 2.25)
+    low, high = curves.figure().axes[0].get_ylim()
+    assert low == 0
+    assert high > 2.25

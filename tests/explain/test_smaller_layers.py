@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -350,3 +351,11 @@ def test_questions_on_the_receptive_field_lead_to_middles() -> None:
     assert asked["field"][2] == ("y2", "0,0,1,1")  # of 3 x 2
     assert asked["reach"][2] == ("x", "0,0,3,3")  # of 6 x 7
     assert page_of("field").start == ["y2", "0,0,1,1"]
+
+
+def test_numbers_are_any_real_ones() -> None:
+    layer = nn.Linear(2, 1)
+    given = explain.linear(layer, [[Fraction(1, 4), 10**30]], np.ones((1, 1), object))
+    assert given.grids["x"].ravel().tolist() == [0.25, 1e30]
+    with pytest.raises(ValueError, match="x holds nan or inf; wanted finite numbers"):
+        explain.linear(layer, [[10**400, 1]])

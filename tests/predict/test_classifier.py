@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -260,3 +261,11 @@ def test_classes_that_are_not_the_nets_outputs_are_refused() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(784, 3))
     with pytest.raises(ValueError, match="there are 2 classes; the net has 3 outputs"):
         Classifier(net, "ab", (1, 28, 28)).predict(digits(1))
+
+
+@pytest.mark.parametrize("classes", [range(3), [0, 1, 2], np.arange(3), {"0": 9, "1": 9, "2": 9}])
+def test_classes_are_whatever_gives_names(classes: Any) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 3))
+    normalise: Any = {"mean": 0.25, "std": 0.5}  # of one channel
+    found = Classifier(net, classes, (1, 28, 28), normalise=normalise).predict(digits(1))[0]
+    assert found.classes == ("0", "1", "2")

@@ -118,6 +118,7 @@ def test_show_draws_a_row_a_picture(
     [
         ([], "no picture to look at; wanted IMAGE..., --index I... or --serve"),
         (["nowhere.png"], "nowhere.png: there is no such file"),
+        (["--", "-a.png"], "-a.png: there is no such file"),  # after --, no option
         (["."], ".: no picture in it; wanted .png, .jpg"),
         (["--index", "1000"], "--index is 1000; wanted 0 to 999"),
         (["--index", "1", "--json", "--csv"], "--json and --csv: wanted one of them"),

@@ -115,8 +115,9 @@ def test_every_exercise_is_an_option(tmp_path: Path) -> None:
 def test_a_users_mistake_is_one_line_and_status_2(
     options: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    data = [] if "--data-dir" in options else ["--dataset", "fashion-mnist-sample"]
     with pytest.raises(SystemExit) as ended:
-        train.main([*options, "--out", str(tmp_path / "run")])
+        train.main([*data, *options, "--out", str(tmp_path / "run")])
     assert ended.value.code == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1

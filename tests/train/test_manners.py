@@ -153,7 +153,8 @@ def test_a_mistake_names_the_option_that_was_typed(
     options: list[str], begins: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("mine")
-    said = complaint(capsys, *(option.format(folder=tmp_path) for option in options))
+    data = [] if "--data-dir" in options else ["--dataset", "fashion-mnist-sample"]
+    said = complaint(capsys, *data, *(option.format(folder=tmp_path) for option in options))
     assert said.startswith(begins.format(folder=tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
