@@ -11,6 +11,7 @@ import functools
 import importlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,8 @@ class Tried:
 
         def with_the_right_ones(names: list[str]) -> str:
             os.utime(self.kept)  # the folder that was not used for longest is deleted
-            link(right, jit().folder())
+            with suppress(Exception):  # a mutant that cannot be imported: the tests say so
+                link(right, jit().folder())
             return tests_fail(names)
 
         return first_to_notice(tried, self.unmutated, list(self.tests or OWN[mutant.file]))
