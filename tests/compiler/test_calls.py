@@ -22,6 +22,7 @@ from tests.compiler.nets import (
     batch,
     build,
     compiled,
+    conv,
     eager,
     losses_of,
     result_of,
@@ -106,6 +107,16 @@ def test_a_batch_of_nan_leaves_nothing_behind(name: str) -> None:
     ours = result_of(step, *batch(5))
     minicnn.manual_seed(1)
     assert_same(ours, eager(twin, *batch(5)), 1e-11)
+
+
+@pytest.mark.parametrize("size", [(3, 5), (5, 3)])
+def test_what_lies_around_a_strided_picture_is_zero_whatever_was_there(size: Any) -> None:
+    """With as much padding as stride each part of a line, of every other column, has a margin."""
+    net = build(lambda: conv(4, size, stride=2, padding=2), "float64")
+    predict, x = minicnn.compile(net), batch(32)[0]
+    expected = predict(x).numpy().copy()
+    predict._engine(x).shares.memory[:] = np.nan
+    np.testing.assert_array_equal(predict(x).numpy(), expected)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 5])

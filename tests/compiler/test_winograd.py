@@ -38,9 +38,21 @@ def test_those_of_stride_2_are_exact_too() -> None:
     assert (to_outputs @ at_points).tolist() == [kernel @ row[2 * k :][:3] for k in range(4)]
 
 
-def net_of(dtype: str, *size: Any, before: Any = 1, **options: Any) -> nn.Sequential:
+@pytest.mark.parametrize("taps", [2, 3])
+def test_points_lose_less_to_rounding_than_whole_ones(taps: int) -> None:
+    def largest_sum(to_outputs: Any, of_weights: Any, of_inputs: Any) -> Fraction:
+        at_points = abs(of_weights).sum(axis=1) * abs(of_inputs).sum(axis=1)
+        return max(abs(to_outputs) @ at_points)
+
+    whole = matrices(4, taps, among=7)  # 0, 1, -1, 2, -2
+    assert largest_sum(*matrices(4, taps)) < largest_sum(*whole)
+
+
+def net_of(
+    dtype: str, *size: Any, before: Any = 1, outputs: int = 10, **options: Any
+) -> nn.Sequential:
     minicnn.manual_seed(3)
-    conv = nn.Conv2d(7, 10, *size, **options)
+    conv = nn.Conv2d(7, outputs, *size, **options)
     net = nn.Sequential(nn.Conv2d(7, 7, before), nn.Tanh(), conv, nn.Flatten(), nn.LazyLinear(5))
     net(Tensor(np.zeros((1, *PICTURE), np.float32)))
     return net.to(dtype)
@@ -59,6 +71,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "F(4, 3), more padding than picture": ((4, 3), {"padding": (8, 3)}),
     "F(4x4, 3x3)": (3, {}),
     "F(4x4, 3x3), padding": (3, {"padding": (1, 2)}),
+    "F(4x4, 3x3), 17 channels": (3, {"outputs": 17}),  # one more than a line has lanes
     "F(4x4, 3x3), no bias": (3, {"padding": (3, 0), "bias": False}),
     "F(4x4, 3x3, stride 2)": (3, {"stride": 2}),
     "F(4x4, 3x3, stride 2), padding": (3, {"stride": 2, "padding": (1, 4)}),
