@@ -121,6 +121,7 @@ OWN = {  # tests of a file, in this order
         *steps("dense-only", "conv-1x1"),
         f"{COMPILER}shares.py",
         f"{COMPILER}winograd.py::test_a_first_convolution_goes_through_strips_of_lines",
+        f"{COMPILER}one_image.py::test_a_few_images_are_predicted_as_in_eager_mode",
     ),
     "kernels/tiles/step.py": (
         *steps("dense-only", "deep-conv-everything"),
