@@ -341,7 +341,7 @@ def test_a_wrong_gradient_beside_a_kink_is_wrong() -> None:
     assert "wrong in 3 of 3 cells" in message
 
 
-def beside(x: Any, *numbers: float) -> Any:
+def array_like(x: Any, *numbers: float) -> Any:
     """An array of the kind of ``x``."""
     return array_module(x).asarray(numbers, x.dtype)
 
@@ -351,8 +351,8 @@ def test_a_kink_excuses_its_own_cell_alone(seed: int) -> None:
     u = np.random.default_rng(seed).standard_normal(())
     assert (u > 0) == (seed == 0)
     wrong = operation(
-        lambda x: (np.maximum(x, 0) * beside(x, 1, 1, 3)).sum(),
-        lambda dy, x: dy * (x > 0) * beside(x, 1, 2, 3),  # 2, which the third cell could have
+        lambda x: (np.maximum(x, 0) * array_like(x, 1, 1, 3)).sum(),
+        lambda dy, x: dy * (x > 0) * array_like(x, 1, 2, 3),  # 2, which the third cell could have
     )
     with pytest.raises(GradientError) as caught:
         gradcheck(wrong, Tensor(np.array([0.0, 1.0, 2.0]), requires_grad=True), seed=seed)
@@ -361,12 +361,14 @@ def test_a_kink_excuses_its_own_cell_alone(seed: int) -> None:
 
 
 def test_small_cells_are_judged_by_the_largest_of_them() -> None:
-    wrong = operation(lambda x: 1e-3 * x, lambda dy, x: 1e-3 * dy * beside(x, 1, 1.01, 1))
+    wrong = operation(lambda x: 1e-3 * x, lambda dy, x: 1e-3 * dy * array_like(x, 1, 1.01, 1))
     assert "wrong in 1 of 3 cells" in message_of(wrong, random(3))
 
 
 def test_without_tolerances_what_is_equal_is_right() -> None:
-    wrong = operation(lambda x: x * beside(x, 0, 1, 3), lambda dy, x: dy * beside(x, 0, 2, 2))
+    wrong = operation(
+        lambda x: x * array_like(x, 0, 1, 3), lambda dy, x: dy * array_like(x, 0, 2, 2)
+    )
     with pytest.raises(GradientError, match="wrong in 2 of 3 cells"):
         gradcheck(wrong, random(3), rtol=0, atol=0)
 
