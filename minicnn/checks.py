@@ -67,7 +67,7 @@ def texts(name: str, value: Any) -> tuple[str, ...]:
         TypeError: something else.
     """
     try:
-        found = () if isinstance(value, bytes) else tuple(value)
+        found = tuple(value)
     except TypeError:
         found = (None,)
     if isinstance(value, bytes) or not all(isinstance(text, str | Real) for text in found):
